@@ -1,0 +1,1 @@
+"""Whose key is this, which team, what may it use?"""

@@ -1,0 +1,1 @@
+"""Provider wire formats: what a body asks for, what it used, how it is rewritten."""

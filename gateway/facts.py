@@ -1,0 +1,174 @@
+"""The nouns: what an operation, a caller, a hold and an exchange are. Read this file first, then `seams.py`, then
+`exchange.py`.
+
+`Usage` and `Cost` come from `pricing`, `Verdict` from `guardrails`; they are re-exported here, so that every room
+finds its nouns in one place.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from guardrails.interface import ALLOWED, Engine, Segment, Verdict
+from pricing.usage import UNPRICED, Cost, Usage
+
+__all__ = [
+    "ALLOWED",
+    "UNPRICED",
+    "Attempt",
+    "Caller",
+    "Cost",
+    "Engine",
+    "Exchange",
+    "Hold",
+    "ModelScope",
+    "Operation",
+    "Outcome",
+    "Reading",
+    "Segment",
+    "Usage",
+    "Verdict",
+]
+
+Wire = Literal["openai", "anthropic"]
+"""Whose error envelope and authentication style an operation uses."""
+
+Outcome = Literal[
+    "ok",  # the client got a complete answer of the provider, status < 400
+    "refused",  # the gateway itself said no: key, model, size, limits, malformed
+    "blocked",  # a guardrail said no
+    "upstream_status",  # the provider answered with a status >= 400, passed through
+    "upstream_error",  # the provider broke: connect, protocol, cut stream
+    "upstream_timeout",  # the provider was too slow
+    "client_left",  # the client closed before the end (status 499)
+    "shutdown",  # the drain time was over
+    "interrupted",  # the gateway process died; written by recovery
+    "error",  # a defect of ours
+]
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One thing a client may ask, as accepted by `operations.py`.
+
+    `name` is one of chat.completions, completions, embeddings, responses, moderations, models, messages,
+    messages.count_tokens, passthrough.
+    """
+
+    name: str
+    wire: Wire
+    reads_body: bool = True
+    """The body is JSON, read whole and understood; otherwise it is streamed through untouched."""
+    generates: bool = True
+    """The answer has output tokens (embeddings, moderations and models have none)."""
+    path: str = ""
+    """Path below the provider's base URL, such as `/chat/completions`. Empty for passthrough: the request's own."""
+
+
+class ModelScope(msgspec.Struct, frozen=True):
+    """Which models a caller may name. `exact` None means all; prefixes come from wildcards (`local/*` → `local/`)."""
+
+    exact: frozenset[str] | None = None
+    prefixes: tuple[str, ...] = ()
+
+    def allows(self, model: str) -> bool:
+        return self.exact is None or model in self.exact or (bool(self.prefixes) and model.startswith(self.prefixes))
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is calling: one virtual key and its team."""
+
+    key_id: str
+    team: str
+    models: ModelScope = ModelScope()
+    tags: dict[str, str] = {}
+    """Tags of team and key, merged; a request's own tags win over them."""
+    expires_ns: int | None = None
+    """Wall clock, nanoseconds since the epoch; None: never."""
+    guardrails: Engine | None = None
+    """None: nothing inspects this caller's text, and the stage costs nothing."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dialect understood of a request body."""
+
+    model: str
+    stream: bool = False
+    wants_usage_event: bool = False
+    """The client asked for the usage event of a stream itself (`stream_options.include_usage`)."""
+    max_output_tokens: int | None = None
+    """What the client set, per choice; None: the model's own maximum."""
+    choices: int = 1
+    service_tier: str | None = None
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What admission reserved. The id exists before the hold is taken; settlement is idempotent by it."""
+
+    id: str
+    input_tokens: int
+    output_tokens: int
+    nanos: int
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One try at one target. Failed attempts are recorded with no tokens."""
+
+    provider: str
+    model: str
+    status: int = 0
+    """HTTP status of the provider; 0: it gave none."""
+    error: str = ""
+    """Short class name such as `ConnectTimeout`; empty when a status came."""
+    seconds: float = 0.0
+    """To the response head, or to the failure."""
+
+
+class Exchange(msgspec.Struct, kw_only=True):
+    """The notebook of one request, from accept to record. Journal line, metrics and trace are written from it.
+
+    It is not how stages talk: stages take and return values. Times ending in `_at` are monotonic seconds;
+    `received_ns` is wall clock.
+    """
+
+    id: str
+    request_id: str
+    received_ns: int
+    received_at: float
+    operation: Operation | None = None
+    caller: Caller | None = None
+    reading: Reading | None = None
+    tags: dict[str, str] | None = None
+    input_estimate: int = 0
+    """Upper bound of input tokens, from the body's size; written with the start record."""
+    output_estimate: int = 0
+    reserved_nanos: int | None = None
+    """Cost of the two estimates, what recovery books when the process dies; None: no price."""
+    hold: Hold | None = None
+    attempts: list[Attempt] | None = None
+    provider: str = ""
+    model: str = ""
+    """Provider and upstream model that served, once one did."""
+    started: bool = False
+    """A start record is in the journal, so an end record must follow."""
+    committed: bool = False
+    """The response head went to the client: no more fail-over."""
+    status: int = 0
+    outcome: Outcome = "error"
+    usage: Usage | None = None
+    usage_estimated: bool = False
+    service_tier: str | None = None
+    """The tier that served, as the provider reports it."""
+    cost: Cost = UNPRICED
+    request_verdict: Verdict = ALLOWED
+    response_verdict: Verdict = ALLOWED
+    read_at: float = 0.0
+    """The request body was read, understood and admitted."""
+    forwarded_at: float = 0.0
+    """The request that succeeded was handed to the transport."""
+    headers_at: float = 0.0
+    """Its response head came."""
+    first_byte_at: float = 0.0
+    """First body byte or first data event was handed to the client's socket."""
+    finished_at: float = 0.0
+    events: int = 0
+    """Data events of a stream delivered to the client."""

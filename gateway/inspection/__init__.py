@@ -1,0 +1,1 @@
+"""Calls the guardrails on requests and responses."""

@@ -1,0 +1,1 @@
+"""Rate limits, concurrency and budgets (the seam; the stores come with a later release)."""

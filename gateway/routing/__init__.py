@@ -1,0 +1,1 @@
+"""Which provider and model, and in which order if one fails."""

@@ -1,0 +1,195 @@
+"""Every Protocol: the places where two real implementations stand behind one shape.
+
+    Clock       SystemClock, ManualClock                        gateway/clock.py
+    Transport   Pool (asyncio + httptools), HttpxTransport      gateway/transport/
+    Dialect     one per operation family                        gateway/dialects/
+    Sink        Journal, and metrics                            gateway/ledger/, gateway/telemetry/
+    LimitStore  memory and Redis (issue 4 brings both)          gateway/limits/
+    Engine      guardrails                                      guardrails/interface.py
+
+Each has one conformance suite in `tests/conformance/` that runs on every implementation.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from gateway.facts import Exchange, Hold, Operation, Reading, Segment, Usage
+
+Headers = list[tuple[bytes, bytes]]
+"""Header fields in order, names in lower case."""
+
+
+class Clock(Protocol):
+    """Wall and monotonic time."""
+
+    def now_ns(self) -> int: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """TLS options of one provider. Verification is always on; `ca_file` replaces the system's trust store."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    """Client certificate chain (PEM); `key_file` may be None when the key is in it."""
+    key_file: str | None = None
+    server_name: str | None = None
+    """SNI and verified name, when it is not the host."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where to connect; the key of a connection pool."""
+
+    scheme: str
+    host: str
+    port: int
+    tls: Tls | None = None
+    max_connections: int = 1000
+    """Connections in use at one time to this origin; the next request waits up to `queue` seconds."""
+    max_idle: int = 256
+    idle_seconds: float = 55.0
+    """A kept connection unused for longer is closed."""
+    proxy: str | None = None
+    """Egress proxy URL (httpx transport only)."""
+    http2: bool = False
+    """Speak HTTP/2 (httpx transport only)."""
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Time-outs of one provider, in seconds. The transport keeps connect, queue and header; the exchange keeps
+    first_event, idle and total, because only it knows what an event is."""
+
+    connect: float = 5.0
+    queue: float = 5.0
+    header: float = 60.0
+    first_event: float = 60.0
+    idle: float = 60.0
+    total: float = 600.0
+
+
+class UpstreamRequest(msgspec.Struct, kw_only=True):
+    """One request to a provider, ready for the wire but for `host`, framing and connection headers, which the
+    transport writes itself."""
+
+    origin: Origin
+    method: str
+    target: bytes
+    """Path and query, percent-encoded."""
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] = b""
+    """Bytes, or chunks as they come (sent chunked unless `content_length` is set)."""
+    content_length: int | None = None
+    """Length of a streamed body, when the client declared it."""
+    timeouts: Timeouts = Timeouts()
+    deadline: float | None = None
+    """Monotonic second at which the whole exchange is over (`DeadlineExceeded`)."""
+
+
+class Late(Exception):
+    """`UpstreamResponse.chunk(before)` passed `before`. Nothing is lost: the response can still be read."""
+
+
+class UpstreamResponse(Protocol):
+    """A response whose head has come. Exactly one of: read to the end, or `close()`."""
+
+    status: int
+    headers: Headers
+
+    async def chunk(self, before: float | None = None) -> bytes:
+        """The next body bytes as they come off the wire (content-encoding untouched), b"" when the body is complete.
+
+        Raises `Late` when nothing came before monotonic second `before`; `Disconnected`, `ProtocolBroken`,
+        `DeadlineExceeded` when the response cannot be completed. Not reading stops the peer (back-pressure).
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else close it at once. Idempotent, synchronous."""
+        ...
+
+
+class Transport(Protocol):
+    """HTTP to providers. Never follows a redirect, never decodes a body, never adds `accept-encoding`."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send one request and return when the response head is there (1xx skipped).
+
+        Retries once, on another connection, only if a kept connection turned out stale before any response byte came
+        and the body is bytes. Raises the `TransportError` family. Cancelling closes the connection.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class StreamReader(Protocol):
+    """Understands the events of one streamed answer. One per stream."""
+
+    usage: Usage | None
+    service_tier: str | None
+    finished: bool
+    """A finish reason, `message_stop`, `response.completed` or `[DONE]` was seen: the answer is whole."""
+    failed: bool
+    """The provider itself sent an error event."""
+
+    def event(self, name: bytes, data: bytes) -> bool:
+        """Take one data event; False means: do not pass it on (a usage event the client did not ask for).
+
+        Never raises: an event it cannot read is passed on as it is.
+        """
+        ...
+
+    def text(self) -> str:
+        """The output text delivered so far (all choices, reasoning and tool arguments), to estimate tokens with when
+        no usage comes."""
+        ...
+
+
+class Dialect(Protocol):
+    """Wire format of one operation."""
+
+    def read(self, operation: Operation, body: bytes) -> Reading:
+        """Understand a request. Raises `BadRequest` saying what is wrong and where."""
+        ...
+
+    def rewrite(self, reading: Reading, body: bytes, model: str) -> bytes:
+        """The body for the provider: with the upstream's `model`, and asking for usage on a stream. Returns `body`
+        itself when nothing changes; everything else in it keeps its bytes where possible."""
+        ...
+
+    def usage(self, body: bytes) -> tuple[Usage | None, str | None]:
+        """Usage and service tier that a complete answer reports, found from its tail."""
+        ...
+
+    def stream(self, reading: Reading) -> StreamReader: ...
+
+    def prompt_segments(self, body: bytes) -> list[Segment]:
+        """Every text surface of a request, for guardrails and token estimates."""
+        ...
+
+    def answer_segments(self, body: bytes) -> list[Segment]:
+        """Every text surface of a complete answer."""
+        ...
+
+
+class Sink(Protocol):
+    """Somewhere a finished exchange is written. Synchronous, never raises, never blocks on a network."""
+
+    def record(self, exchange: Exchange) -> None: ...
+
+
+class LimitStore(Protocol):
+    """Keeper of limiter and budget state."""
+
+    async def admit(self, hold: Hold, keys: Sequence[str]) -> None:
+        """Reserve, or raise `RateLimited` or `BudgetExhausted`."""
+        ...
+
+    def settle(self, hold_id: str, input_tokens: int, output_tokens: int, nanos: int | None) -> None:
+        """Replace the reservation by the truth; idempotent by hold id; never awaits."""
+        ...

@@ -1,0 +1,1 @@
+"""The written configuration, its checks, and the compiled snapshot."""

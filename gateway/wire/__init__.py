@@ -1,0 +1,1 @@
+"""Wire-level pieces without I/O: SSE, headers, envelopes."""

@@ -1,0 +1,1 @@
+"""Text in, findings and rewrites out. Pure: no sockets, no clock, no gateway."""

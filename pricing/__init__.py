@@ -1,0 +1,1 @@
+"""Price catalogue, token counting and cost arithmetic. Pure: no sockets, no clock, no gateway."""
