@@ -1,0 +1,91 @@
+"""The compiled routes: providers, targets, and which route a model name takes."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from gateway.facts import Wire
+from gateway.seams import Headers, Origin, Timeouts
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """How often a route is walked again after every target failed once. Seconds."""
+
+    rounds: int = 0
+    backoff: float = 0.25
+    """Before the second walk; doubles each time."""
+    max_backoff: float = 5.0
+    """Also the longest `retry-after` that is waited for: a longer one is passed to the client at once."""
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured provider."""
+
+    name: str
+    wire: Wire
+    origin: Origin
+    base_path: bytes
+    """Path of the base URL without a trailing slash, such as b"/v1"."""
+    api_key: str | None = None
+    headers: Headers = []
+    """Extra headers for every request, names in lower case."""
+    timeouts: Timeouts = Timeouts()
+    transport: Literal["pool", "httpx"] = "pool"
+    prices: str | None = None
+    """Provider id in the price book; None: the book finds the model by its name alone."""
+    asks_usage: bool = True
+    """Whether it understands `stream_options.include_usage`."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A model at a provider."""
+
+    provider: Provider
+    model: str
+    weight: int = 1
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What a model name means. `fallbacks` are model names, walked after every target failed."""
+
+    name: str
+    targets: tuple[Target, ...]
+    fallbacks: tuple[str, ...] = ()
+    retry: Retry = Retry()
+
+
+class RouteTable:
+    """All routes of a snapshot. Exact names win over wildcards, longer wildcards over shorter ones."""
+
+    def __init__(
+        self, routes: Iterable[Route], wildcards: Iterable[Route], passthrough: Provider | None = None
+    ) -> None:
+        """A wildcard route's name ends with `*`; its targets' model `*` stands for the rest of the asked name (or, in
+        `prefix-*`, is replaced by it)."""
+        self.exact = {route.name: route for route in routes}
+        self.wildcards = tuple(sorted(wildcards, key=lambda route: len(route.name), reverse=True))
+        self.passthrough = passthrough
+        """Where operations without a model go."""
+
+    def find(self, model: str) -> Route | None:
+        """The route of `model`, with wildcards filled in; None when the name is unknown."""
+        route = self.exact.get(model)
+        if route is not None:
+            return route
+        for wild in self.wildcards:
+            prefix = wild.name[:-1]
+            if model.startswith(prefix) and len(model) > len(prefix):
+                return self._filled(wild, model, model[len(prefix) :])
+        return None
+
+    def names(self) -> list[str]:
+        """Every model name a client may use, wildcards as they are written; sorted."""
+        return sorted([*self.exact, *(wild.name for wild in self.wildcards)])
+
+    @staticmethod
+    def _filled(wild: Route, model: str, rest: str) -> Route:
+        targets = tuple(
+            Target(target.provider, target.model.replace("*", rest, 1), target.weight) for target in wild.targets
+        )
+        return Route(model, targets, wild.fallbacks, wild.retry)

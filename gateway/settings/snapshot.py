@@ -1,0 +1,86 @@
+"""The compiled configuration: one immutable value that a request takes at accept and keeps to its end."""
+
+from typing import Literal
+
+import msgspec
+
+from gateway.auth.keys import KeyIndex
+from gateway.routing.table import RouteTable
+from pricing.book import PriceBook
+
+Role = Literal["admin", "finops", "oncall", "viewer"]
+
+
+class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the gateway listens. Sizes in bytes, times in seconds. Host, port, workers and TLS are read at start only."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a gateway listens on every interface unless told otherwise
+    port: int = 8080
+    workers: int = 1
+    max_body: int = 20 * 1024 * 1024
+    max_headers: int = 64 * 1024
+    drain: float = 30.0
+    header_timeout: float = 10.0
+    """From a connection's (or next request's) first byte to the end of its head."""
+    body_timeout: float = 30.0
+    """Between two pieces of a request body."""
+    keep_alive: float = 75.0
+    ping: float = 15.0
+    """A committed stream that is quiet for so long gets an SSE comment."""
+    max_event: int = 1024 * 1024
+    """Largest server-sent event."""
+    runtime_dir: str = "var/run"
+    """Where running workers leave their state files (pid, configuration hash)."""
+
+
+class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The books."""
+
+    url: str = "sqlite:///var/tollway.db"
+    journal: str = "var/journal"
+    fsync_seconds: float = 1.0
+    segment_bytes: int = 64 * 1024 * 1024
+    retention_days: float = 90.0
+    """Raw events older than this are deleted; roll-ups stay."""
+    on_full: Literal["refuse", "serve"] = "refuse"
+    """When the journal cannot be written: refuse new requests with 503, or serve them unrecorded."""
+
+
+class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What is emitted."""
+
+    metrics: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+
+class AdminKey(msgspec.Struct, frozen=True):
+    """One admin key."""
+
+    id: str
+    role: Role
+    scheme: Literal["sha256", "hmac"]
+    digest: bytes
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a request may ask of the configuration. Replaced as a whole by a reload."""
+
+    hash: str
+    """SHA-256 over the resolved configuration, first 16 hex digits; secrets enter it only as digests."""
+    source: str
+    loaded_ns: int
+    server: ServerOptions
+    keys: KeyIndex
+    routes: RouteTable
+    prices: PriceBook | None
+    """None: `prices: off`."""
+    ledger: LedgerOptions | None
+    """None: `ledger: off`."""
+    telemetry: TelemetryOptions
+    admin_keys: tuple[AdminKey, ...] = ()
+    server_secret: bytes | None = None
+    """Key of HMAC key hashes (`secrets.key_hash`)."""
+    guarded_teams: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+    """What `tollway check` also says, such as options this version accepts but does not enforce."""
