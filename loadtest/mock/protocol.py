@@ -12,7 +12,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import unquote
 
 import httptools
@@ -68,8 +68,8 @@ class MockProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; count every byte when the socket takes it."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # A cast, because uvloop's transports do not derive from asyncio's.
+        self.transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=0)
         self._connections.add(self)
 

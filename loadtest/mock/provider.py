@@ -184,7 +184,7 @@ class Provider:
     # scenarios
 
     def _scenario(self, request: Request, model: str) -> Scenario:
-        """By header `x-mock-scenario`, else the model's suffix (`mock-slow`), else the default. Raises ScenarioError."""
+        """By header `x-mock-scenario`, else by model suffix (`mock-slow`), else the default. Raises ScenarioError."""
         if asked := request.header(b"x-mock-scenario"):
             return self._load(asked)
         found = self._by_model.get(model)
