@@ -64,7 +64,8 @@ class Timeouts(msgspec.Struct, frozen=True):
 
     connect: float = 5.0
     queue: float = 5.0
-    header: float = 60.0
+    header: float = 300.0
+    """Long, because a unary answer's head only comes when the whole answer was generated."""
     first_event: float = 60.0
     idle: float = 60.0
     total: float = 600.0
@@ -157,8 +158,8 @@ class Dialect(Protocol):
         """Understand a request. Raises `BadRequest` saying what is wrong and where."""
         ...
 
-    def rewrite(self, reading: Reading, body: bytes, model: str) -> bytes:
-        """The body for the provider: with the upstream's `model`, and asking for usage on a stream. Returns `body`
+    def rewrite(self, reading: Reading, body: bytes, model: str, ask_usage: bool = True) -> bytes:
+        """The body for the provider: with the upstream's `model`, and (`ask_usage`) asking for usage on a stream. Returns `body`
         itself when nothing changes; everything else in it keeps its bytes where possible."""
         ...
 

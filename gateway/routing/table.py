@@ -36,6 +36,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Provider id in the price book; None: the book finds the model by its name alone."""
     asks_usage: bool = True
     """Whether it understands `stream_options.include_usage`."""
+    stream_timeouts: Timeouts = Timeouts()
+    """`timeouts` for a streamed request, whose head must be there by the time the first event must; derived."""
+
+    def __post_init__(self) -> None:
+        limits = self.timeouts
+        hurried = msgspec.structs.replace(limits, header=min(limits.header, limits.first_event))
+        msgspec.structs.force_setattr(self, "stream_timeouts", hurried)
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -1,0 +1,19 @@
+"""The ASGI application: the road in front, Starlette with health, metrics and admin behind it."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.exchange import drive
+from gateway.world import World
+
+
+class App:
+    """One callable for the server. Starting and stopping are the server's (`gateway/server.py`), not a lifespan's."""
+
+    def __init__(self, world: World, behind: ASGIApp) -> None:
+        self.world = world
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            return await drive(self.world, scope, receive, send)
+        await self._behind(scope, receive, send)

@@ -1,0 +1,64 @@
+"""`tollway serve`: run the gateway until SIGTERM or Ctrl-C."""
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from gateway.cli.options import ConfigOption
+
+
+def register(app: typer.Typer) -> None:
+    app.command("serve")(serve)
+
+
+def serve(
+    config: ConfigOption = Path("config/gateway.yaml"),
+    host: str | None = typer.Option(None, help="Address to listen on; overrides server.host."),
+    port: int | None = typer.Option(None, min=0, max=65535, help="Port; overrides server.port; 0 takes a free one."),
+    workers: int | None = typer.Option(None, min=1, help="Processes; overrides server.workers."),
+) -> None:
+    """Run the gateway.
+
+    SIGTERM or Ctrl-C drains: open requests run on for server.drain, then end with an error. SIGHUP reloads.
+    Exit code 0 after a drain, 2 when the configuration or the address cannot be used.
+    """
+    from gateway.clock import SystemClock
+    from gateway.errors import ConfigError
+    from gateway.ledger.loader_process import LoaderProcess
+    from gateway.server import bind, run_worker
+    from gateway.settings.reload import Configuration
+
+    try:
+        configuration = Configuration(config, clock=SystemClock(), workers=workers)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    options = configuration.snapshot.server
+    host, port, workers = host or options.host, options.port if port is None else port, workers or options.workers
+    ledger = configuration.snapshot.ledger
+    loader = LoaderProcess(ledger.url, Path(ledger.journal), retention_days=ledger.retention_days) if ledger else None
+    try:
+        listening = bind(host, port, reuse_port=workers > 1)
+    except OSError as error:
+        print(f"tollway: cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    port = listening.getsockname()[1]
+    if loader is not None:
+        loader.start()
+    print(
+        f"tollway: listening on http://{host}:{port} (pid {os.getpid()}, {workers} worker{'s' * (workers > 1)})",
+        flush=True,
+    )
+    try:
+        if workers == 1:
+            run_worker(configuration, [listening])
+        else:
+            from gateway.supervisor import Supervisor
+
+            listening.close()
+            Supervisor(config, host, port, workers).run()
+    finally:
+        if loader is not None:
+            loader.stop()

@@ -1,0 +1,94 @@
+"""The client's side of one exchange: ASGI's `receive` and `send` as a body to read and an answer to write.
+
+Back-pressure is the server's: `send` waits while the client's write buffer is full, and nothing is read from the
+provider meanwhile; `receive` is only called when the next piece is wanted.
+"""
+
+from collections.abc import AsyncIterator
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import BodyTooLarge
+from gateway.seams import Headers
+
+CLOSE = (b"connection", b"close")
+
+
+class ClientLeft(Exception):
+    """The client closed its connection."""
+
+
+class Client:
+    """One request's connection to its client."""
+
+    __slots__ = ("_receive", "_send", "body_done", "headers", "method", "path", "query", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: Headers = scope["headers"]
+        self.body_done = False
+
+    async def read(self, limit: int, declared: int | None) -> bytes:
+        """The whole body. Raises `BodyTooLarge` when it is, or says it is, over `limit` bytes."""
+        if declared is not None and declared > limit:
+            raise _too_large(limit)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            self.body_done = True
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
+        pieces = [body]
+        size = len(body)
+        async for piece in self.chunks():
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def chunks(self, limit: int | None = None) -> AsyncIterator[bytes]:
+        """What is left of the body, piece by piece as it comes."""
+        size = 0
+        while not self.body_done:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            self.body_done = not message.get("more_body", False)
+            if piece := message.get("body", b""):
+                size += len(piece)
+                if limit is not None and size > limit:
+                    raise _too_large(limit)
+                yield piece
+
+    async def left(self) -> None:
+        """Returns when the client has gone. Only for servers that cannot tell us otherwise."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def head(self, status: int, headers: Headers) -> None:
+        """Begin the answer. A body that was not read to its end cannot be followed by another request."""
+        if not self.body_done and self.method not in ("GET", "HEAD", "DELETE", "OPTIONS"):
+            headers = [*headers, CLOSE]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes, more: bool = True) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def abort(self) -> None:
+        """Cut the connection: the only honest end of a body that was begun and cannot be finished."""
+        link = self.scope.get("tollway.link")
+        if link is not None:
+            link.abort()
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than this gateway takes: at most {limit} bytes are allowed.")

@@ -1,0 +1,398 @@
+"""The way of one request, top to bottom.
+
+    accept → authenticate → read → admit → inspect request → route → forward → inspect response → settle → record
+
+`drive` is the frame every request passes, whatever becomes of it: it opens the notebook, walks the road, turns
+refusals and interruptions into answers, and closes the books. `_road` is the walk itself. The books never await: once
+an exchange has begun, exactly one settlement and one record follow, in `drive`'s `finally`.
+"""
+
+import asyncio
+import contextlib
+import difflib
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.auth.keys import authenticate
+from gateway.client import Client, ClientLeft
+from gateway.dialects import for_operation
+from gateway.errors import (
+    Blocked,
+    BodyTimeout,
+    Disconnected,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    Refusal,
+    TransportError,
+    UpstreamBroken,
+    UpstreamTimeout,
+)
+from gateway.facts import Caller, Exchange
+from gateway.forward import Answer, Outgoing, forward
+from gateway.listing import answer_models
+from gateway.operations import accept, wire_of
+from gateway.passthrough import pass_through
+from gateway.routing.table import Route, RouteTable
+from gateway.seams import Headers, Late
+from gateway.settings.snapshot import Snapshot
+from gateway.settle import NO_COST, estimate_unanswered, merged_tags, reserve, settle_answer, settle_stream
+from gateway.wire.envelopes import error_body, error_event
+from gateway.wire.head import Head
+from gateway.wire.headers import request_headers, response_headers
+from gateway.world import Live, World
+
+PING = b": ping\n\n"
+SSE_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+SSE_OWN = frozenset(name for name, _ in SSE_HEADERS)
+
+
+async def drive(world: World, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one request below /v1. Never raises: every end has an answer, a settlement and a record."""
+    client = Client(scope, receive, send)
+    snapshot = world.snapshot
+    clock = world.clock
+    now_ns = clock.now_ns()
+    head = Head(client.headers)
+    id_ = world.ids.uuid7(now_ns)
+    x = Exchange(
+        id=id_, request_id=head.request_id or id_, received_ns=now_ns, received_at=clock.monotonic(), cost=NO_COST
+    )
+    live = Live(_current_task())
+    world.live.add(live)
+    trip = Trip(world, snapshot, x, client, head)
+    watcher = _watch(world, scope, client, live)
+    try:
+        await _walk(trip)
+    except asyncio.CancelledError:
+        live.task.uncancel()
+        await _interrupted(trip, live)
+    finally:
+        world.live.discard(live)
+        if watcher is not None:
+            watcher.cancel()
+        trip.close()
+        x.finished_at = clock.monotonic()
+        world.record(x)
+
+
+async def _walk(trip: "Trip") -> None:
+    """The road, and an answer for whatever stopped it."""
+    x, client = trip.x, trip.client
+    try:
+        await trip.road()
+    except Refusal as refusal:
+        await _refuse(x, client, refusal)
+    except ClientLeft:
+        x.outcome, x.status = "client_left", 499
+    except Exception as error:
+        trip.world.defect(x, error)
+        await _refuse(x, client, Refusal("The gateway failed to handle this request.", code="internal_error"))
+        x.outcome = "error"
+
+
+class Trip:
+    """One walk down the road. Holds what must be closed or settled whatever happens; decisions stay in functions."""
+
+    __slots__ = ("answer", "client", "head", "out", "settled", "snapshot", "world", "x")
+
+    def __init__(self, world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head) -> None:
+        self.world = world
+        self.snapshot = snapshot
+        self.x = x
+        self.client = client
+        self.head = head
+        self.out: Outgoing | None = None
+        self.answer: Answer | None = None
+        self.settled = False
+
+    async def road(self) -> None:
+        world, snapshot, x, client, head = self.world, self.snapshot, self.x, self.client, self.head
+
+        # accept
+        operation = x.operation = accept(client.method, client.path)
+        if world.draining:
+            raise Overloaded("This gateway is shutting down.", headers=((b"retry-after", b"1"),))
+
+        # authenticate
+        caller = x.caller = authenticate(snapshot.keys, head.key, x.received_ns)
+        x.tags = merged_tags(caller, head.tags())
+        if operation.name == "models":
+            return await answer_models(x, client, snapshot, caller)
+        if not operation.reads_body:
+            return await pass_through(world, snapshot, x, client, head, caller)
+
+        # read
+        body = await client.read(snapshot.server.max_body, head.content_length)
+        dialect = for_operation(operation.name)
+        reading = x.reading = dialect.read(operation, body)
+        route = find_route(snapshot.routes, caller, reading.model)
+
+        # admit
+        out = self.out = Outgoing(
+            operation=operation,
+            route=route,
+            headers=request_headers(head.headers, readable=True, extra=[(b"x-request-id", x.request_id.encode())]),
+            query=client.query,
+            body=body,
+            reading=reading,
+            dialect=dialect,
+            max_event=snapshot.server.max_event,
+        )
+        reserve(x, snapshot, out)
+        world.begin(x)
+        x.read_at = world.clock.monotonic()
+
+        # inspect request
+        if caller.guardrails is not None:
+            x.request_verdict = caller.guardrails.inspect(dialect.prompt_segments(body), "request")
+            if x.request_verdict.enforced == "block":
+                raise Blocked("The request was blocked by this team's guardrails.")
+
+        # route, forward
+        if reading.stream:
+            world.warm_tokens(route.targets[0].model)
+        answer = self.answer = await forward(world, snapshot.routes, x, out)
+        x.provider, x.model = answer.target.provider.name, answer.target.model
+
+        # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
+        if answer.stream is None:
+            await self.answer_whole(out, answer)
+        else:
+            await self.answer_stream(out, answer)
+
+    async def answer_whole(self, out: Outgoing, answer: Answer) -> None:
+        """Pass on a unary answer: whole with its cost in a header, or, when it is huge, piece by piece."""
+        x, client, response = self.x, self.client, answer.response
+        status = x.status = response.status
+        if 300 <= status < 400:
+            raise UpstreamBroken(f"The provider '{x.provider}' answered with a redirect, which is not followed.")
+        x.outcome = "ok" if status < 400 else "upstream_status"
+        if answer.whole and status < 400:
+            settle_answer(x, self.snapshot, out.dialect, answer)
+        self.settled = answer.whole
+        headers = self.own_headers(response_headers(response.headers))
+        if answer.whole:
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+            if x.cost.nanos is not None:
+                headers.append((b"x-tollway-cost-usd", _usd(x.cost.nanos)))
+        x.committed = True
+        x.first_byte_at = self.world.clock.monotonic()
+        await client.head(status, headers)
+        if answer.whole:
+            return await client.write(answer.body, more=False)
+        await self.answer_rest(out, answer)
+
+    async def answer_rest(self, out: Outgoing, answer: Answer) -> None:
+        """The rest of an answer that is too large to hold; its usage is found in its tail."""
+        x, response = self.x, answer.response
+        tail = answer.body
+        await self.client.write(answer.body)
+        try:
+            while chunk := await response.chunk(self.idle_until(answer)):
+                tail = (tail + chunk)[-65536:]
+                await self.client.write(chunk)
+        except (TransportError, Late):
+            x.outcome = "upstream_error"
+            return self.client.abort()
+        finally:
+            answer.body = tail
+            settle_answer(x, self.snapshot, out.dialect, answer)
+            self.settled = True
+        await self.client.write(b"", more=False)
+
+    async def answer_stream(self, out: Outgoing, answer: Answer) -> None:
+        """Pass on a stream, event by event, and end it as what it was: whole, or broken with an error event."""
+        assert answer.stream is not None
+        x, client, clock = self.x, self.client, self.world.clock
+        parser, reader = answer.stream.parser, answer.stream.reader
+        response = answer.response
+        timeouts, ping = answer.target.provider.timeouts, self.snapshot.server.ping
+        x.status = 200
+        x.committed = True
+        passed = [pair for pair in response_headers(response.headers) if pair[0] not in SSE_OWN]
+        await client.head(200, self.own_headers([*SSE_HEADERS, *passed]))
+        x.first_byte_at = spoke_at = heard_at = clock.monotonic()
+        events = answer.stream.first
+        x.events = sum(event.data is not None for event in events)
+        broken: Refusal | None = None
+        while True:
+            out_bytes = b"".join([event.raw for event in events])
+            if out_bytes:
+                await client.write(out_bytes)
+                spoke_at = clock.monotonic()
+            events = []
+            # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
+            patience = min(heard_at + timeouts.idle, spoke_at + ping)
+            try:
+                chunk = await response.chunk(patience)
+                batch = parser.feed(chunk) if chunk else parser.close()
+            except Late:
+                if clock.monotonic() < heard_at + timeouts.idle:
+                    await client.write(PING)
+                    spoke_at = clock.monotonic()
+                    continue
+                broken = UpstreamTimeout(f"The provider '{x.provider}' sent no event for {timeouts.idle:g} s.")
+                break
+            except TransportError as error:
+                broken = _broken_stream(x.provider, error)
+                break
+            for event in batch:
+                if event.data is None:
+                    events.append(event)
+                    continue
+                heard_at = clock.monotonic()
+                x.events += 1
+                if reader.event(event.name, event.data):
+                    events.append(event)
+            if not chunk:
+                if not reader.finished:
+                    broken = UpstreamBroken(
+                        f"The provider '{x.provider}' ended the stream before its answer was whole."
+                    )
+                break
+        # A stream whose answer was whole has ended well, however its connection did.
+        if broken is not None and reader.finished:
+            broken = None
+        settle_stream(x, self.snapshot, self.world.tokens, out, answer)
+        self.settled = True
+        last = b"".join([event.raw for event in events]) if broken is None else b""
+        if broken is not None:
+            x.outcome = broken.outcome
+            x.status = broken.status
+            last = stream_error(broken, x)
+        else:
+            x.outcome = "upstream_error" if reader.failed else "ok"
+        await client.write(last, more=False)
+
+    def own_headers(self, headers: Headers) -> Headers:
+        """Adds what every served answer carries."""
+        x = self.x
+        now = self.world.clock.monotonic()
+        overhead = (now - x.received_at) - (x.headers_at - x.forwarded_at)
+        headers.append((b"x-request-id", x.request_id.encode()))
+        headers.append((b"x-tollway-model", x.model.encode("ascii", "replace")))
+        headers.append((b"x-tollway-provider", x.provider.encode("ascii", "replace")))
+        headers.append((b"x-tollway-overhead-ms", b"%.3f" % (overhead * 1e3)))
+        return headers
+
+    def idle_until(self, answer: Answer) -> float:
+        return self.world.clock.monotonic() + answer.target.provider.timeouts.idle
+
+    def close(self) -> None:
+        """Give back the connection and settle what was not settled on the way. Synchronous, called once."""
+        if self.answer is not None:
+            self.answer.response.close()
+        if self.settled or self.out is None:
+            return
+        if self.answer is not None and self.answer.stream is not None:
+            settle_stream(self.x, self.snapshot, self.world.tokens, self.out, self.answer)
+        elif self.answer is None and self.x.attempts and self.x.outcome in ("client_left", "shutdown"):
+            estimate_unanswered(self.x, self.snapshot, self.world.tokens, self.out)
+
+
+def find_route(routes: RouteTable, caller: Caller, model: str) -> Route:
+    """The route of the model asked for, if this caller may use it."""
+    route = routes.find(model)
+    if route is None:
+        raise NotFound(
+            f"The model '{model[:200]}' does not exist here.{_nearest(routes, caller, model)}", param="model"
+        )
+    if not caller.models.allows(model):
+        raise Forbidden(f"This key may not use the model '{model[:200]}'.", param="model")
+    return route
+
+
+def _nearest(routes: RouteTable, caller: Caller, model: str) -> str:
+    """Names that were probably meant, among those this caller may use."""
+    allowed = [name for name in routes.names() if caller.models.allows(name)]
+    close = difflib.get_close_matches(model[:200], allowed, 3, 0.5)
+    return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+
+
+async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:
+    """Answer with an error envelope; mid-stream, with an error event."""
+    x.outcome, x.status = refusal.outcome, refusal.status
+    wire = x.operation.wire if x.operation is not None else wire_of(client.path)
+    with contextlib.suppress(ClientLeft):
+        if x.committed:
+            if x.reading is not None and x.reading.stream:
+                return await client.write(stream_error(refusal, x), more=False)
+            return client.abort()
+        body = error_body(refusal, wire, x.request_id)
+        await client.head(
+            refusal.status,
+            [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                (b"x-request-id", x.request_id.encode()),
+                *refusal.headers,
+            ],
+        )
+        await client.write(body, more=False)
+
+
+async def _interrupted(trip: Trip, live: Live) -> None:
+    """The exchange was stopped from outside: the client left, its body was late, or the drain time is over."""
+    x, client = trip.x, trip.client
+    if live.reason == "client_left":
+        x.outcome, x.status = "client_left", 499
+        return
+    late = live.reason == "body_timeout"
+    refusal = (
+        BodyTimeout("The request body did not arrive in time.")
+        if late
+        else Overloaded("This gateway is shutting down.", headers=((b"retry-after", b"1"),))
+    )
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.0):
+            await _refuse(x, client, refusal)
+    if not late:
+        x.outcome = "shutdown"
+
+
+def stream_error(refusal: Refusal, x: Exchange) -> bytes:
+    """The event that ends a broken stream, in the shape of its operation."""
+    wire = x.operation.wire if x.operation is not None else "openai"
+    shape = "responses" if x.operation is not None and x.operation.name == "responses" else "chat"
+    return error_event(refusal, wire, x.request_id, shape=shape, sequence_number=x.events)
+
+
+def _broken_stream(provider: str, error: TransportError) -> Refusal:
+    if isinstance(error, Disconnected):
+        return UpstreamBroken(f"The provider '{provider}' closed the connection in the middle of the stream.")
+    if type(error).__name__ == "DeadlineExceeded":
+        return UpstreamTimeout(f"The provider '{provider}' did not finish the stream within its total time.")
+    return UpstreamBroken(f"The provider '{provider}' sent a stream that cannot be read.")
+
+
+def _watch(world: World, scope: Scope, client: Client, live: Live) -> "asyncio.Task[None] | None":
+    """Have `live` stopped when the client leaves. Our own server tells us; under another one a task must listen."""
+    link = scope.get("tollway.link")
+    if link is not None:
+        link.live = live
+        return None
+    return world.tasks.start(_stop_when_left(client, live), "watch client")
+
+
+async def _stop_when_left(client: Client, live: Live) -> None:
+    while not client.body_done:
+        await asyncio.sleep(0.05)
+    await client.left()
+    live.stop("client_left")
+
+
+def _current_task() -> "asyncio.Task[None]":
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def _usd(nanos: int) -> bytes:
+    """Nano-dollars as a plain decimal of USD, without trailing zeros."""
+    whole, rest = divmod(nanos, 1_000_000_000)
+    return (b"%d.%09d" % (whole, rest)).rstrip(b"0").rstrip(b".") if rest else b"%d" % whole

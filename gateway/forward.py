@@ -1,0 +1,260 @@
+"""The forward stage: walk the plan until a target serves, or nothing is left to try.
+
+An attempt is over only when the answer may be committed: a whole body (up to a cap), or a stream's first data event.
+Until then a time-out, a 429 or a 5xx can still move on to the next target without the client noticing.
+"""
+
+import asyncio
+
+import msgspec
+
+from gateway import errors
+from gateway.errors import Refusal, TransportError, UpstreamBroken, UpstreamTimeout
+from gateway.facts import Attempt, Exchange, Operation, Reading
+from gateway.routing.plan import Failed, moves_on, order, tries
+from gateway.routing.retry_after import retry_after
+from gateway.routing.table import Provider, Route, RouteTable, Target
+from gateway.seams import Clock, Dialect, Headers, Late, StreamReader, UpstreamRequest, UpstreamResponse
+from gateway.telemetry.logs import alert
+from gateway.wire.headers import header
+from gateway.wire.sse import SseEvent, SseParser
+from gateway.world import World
+
+BUFFER_CAP = 8 * 1024 * 1024
+"""Bytes. A larger answer is passed on while it comes: no fail-over and no cost header for it."""
+DISCARD_CAP = 256 * 1024
+"""Bytes. An error answer larger than this is not kept while another target is tried."""
+
+
+class Outgoing(msgspec.Struct, kw_only=True):
+    """What every attempt sends, but for what each target changes of it."""
+
+    operation: Operation
+    route: Route
+    headers: Headers
+    query: bytes
+    body: bytes
+    reading: Reading
+    dialect: Dialect
+    max_event: int
+
+
+class OpenStream(msgspec.Struct):
+    """A stream whose first data event has come."""
+
+    parser: SseParser
+    reader: StreamReader
+    first: list[SseEvent]
+    """Events read so far, the first data event among them."""
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What a provider answered, ready to be committed."""
+
+    target: Target
+    response: UpstreamResponse
+    body: bytes = b""
+    """What was read of a unary body; all of it if `whole`."""
+    whole: bool = False
+    stream: OpenStream | None = None
+
+
+class FirstEventTimeout(TransportError):
+    """No data event within `first_event` seconds."""
+
+
+class EmptyStream(TransportError):
+    """The stream ended before its first data event."""
+
+
+async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) -> Answer:
+    """The answer of the first target that serves. Raises a `Refusal` when none did and none had anything to say; the
+    last HTTP answer of a provider, whatever its status, is preferred to that."""
+    walk = tries(out.route, order(out.route, routes, world.health, world.chance, world.clock.monotonic()))
+    step = next(walk)
+    spoken: Answer | None = None
+    broken: TransportError | None = None
+    while True:
+        if step.wait:
+            await asyncio.sleep(step.wait)
+        attempt = Attempt(provider=step.target.provider.name, model=step.target.model)
+        x.attempts = [*x.attempts, attempt] if x.attempts else [attempt]
+        pause: float | None = None
+        try:
+            answer = await _attempt(world, x, out, step.target, attempt)
+        except TransportError as error:
+            attempt.error = type(error).__name__
+            broken = error
+        else:
+            status = answer.response.status
+            if not moves_on(status) and not (answer.stream is not None and answer.stream.reader.failed):
+                if status < 400:
+                    world.health.answered(step.target, status, None, world.clock.monotonic())
+                return answer
+            pause = _noterefusal_of(world, step.target, answer.response)
+            spoken = answer
+        if step.last:
+            break
+        if spoken is not None:
+            spoken.response.close()
+        try:
+            step = walk.send(Failed(attempt, pause))
+        except StopIteration:
+            break
+    if spoken is not None:
+        return _presentable(spoken)
+    assert broken is not None
+    raise refusal_of(broken, step.target.provider) from broken
+
+
+async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, attempt: Attempt) -> Answer:
+    """One target asked once, up to the point where its answer may be committed."""
+    provider = target.provider
+    started = x.forwarded_at = world.clock.monotonic()
+    body = out.body
+    if out.reading.model != target.model or out.reading.stream:
+        body = out.dialect.rewrite(out.reading, body, target.model, provider.asks_usage)
+    request = UpstreamRequest(
+        origin=provider.origin,
+        method="POST",
+        target=target_of(provider, out.operation.path.encode(), out.query),
+        headers=[*out.headers, *credentials(provider, out.operation), *provider.headers],
+        body=body,
+        timeouts=provider.stream_timeouts if out.reading.stream else provider.timeouts,
+        deadline=started + provider.timeouts.total,
+    )
+    response: UpstreamResponse | None = None
+    try:
+        response = await world.transport(provider).send(request)
+        x.headers_at = world.clock.monotonic()
+        attempt.status = response.status
+        if out.reading.stream and response.status < 300 and is_event_stream(response.headers):
+            if header(response.headers, b"content-encoding") not in (None, b"identity"):
+                raise errors.ProtocolBroken("a compressed event stream, though identity was asked for", sent=True)
+            stream = await _open_stream(out, response, started + provider.timeouts.first_event)
+            return Answer(target=target, response=response, stream=stream)
+        body, whole = await _read_whole(response, world.clock, provider.timeouts.idle)
+        return Answer(target=target, response=response, body=body, whole=whole)
+    except BaseException:
+        if response is not None:
+            response.close()
+        raise
+    finally:
+        attempt.seconds = world.clock.monotonic() - started
+
+
+async def _open_stream(out: Outgoing, response: UpstreamResponse, deadline: float) -> OpenStream:
+    """Read up to the first data event. Comments before it are kept, but do not count."""
+    stream = OpenStream(SseParser(out.max_event), out.dialect.stream(out.reading), [])
+    while True:
+        try:
+            chunk = await response.chunk(deadline)
+        except Late:
+            raise FirstEventTimeout("no data event came in time", sent=True) from None
+        found = False
+        for event in stream.parser.feed(chunk) if chunk else stream.parser.close():
+            if event.data is None:
+                stream.first.append(event)
+            elif stream.reader.event(event.name, event.data):
+                stream.first.append(event)
+                found = True
+        if found:
+            return stream
+        if not chunk:
+            raise EmptyStream("the stream ended before its first event", sent=True)
+
+
+async def _read_whole(response: UpstreamResponse, clock: Clock, idle: float) -> tuple[bytes, bool]:
+    """The body, and whether that is all of it (it is not when it passes `BUFFER_CAP`)."""
+    body = await _piece(response, clock, idle)
+    if not body:
+        return b"", True
+    following = await _piece(response, clock, idle)
+    if not following:
+        return body, True
+    pieces = [body, following]
+    size = len(body) + len(following)
+    while size <= BUFFER_CAP:
+        following = await _piece(response, clock, idle)
+        if not following:
+            return b"".join(pieces), True
+        pieces.append(following)
+        size += len(following)
+    return b"".join(pieces), False
+
+
+async def _piece(response: UpstreamResponse, clock: Clock, idle: float) -> bytes:
+    try:
+        return await response.chunk(clock.monotonic() + idle)
+    except Late:
+        raise errors.DeadlineExceeded("the body stopped coming", sent=True) from None
+
+
+def _noterefusal_of(world: World, target: Target, response: UpstreamResponse) -> float | None:
+    """Tell health what a provider refused with; returns its `retry-after`, seconds."""
+    pause = retry_after(response.headers, world.clock.now_ns())
+    if world.health.answered(target, response.status, pause, world.clock.monotonic()):
+        alert("provider_credential_refused", provider=target.provider.name, status=response.status)
+    return pause
+
+
+def _presentable(answer: Answer) -> Answer:
+    """What may be shown of the last refusal. A provider's 401 speaks of the gateway's key, which is not the client's
+    business, and may quote a part of it."""
+    if answer.response.status == 401:
+        answer.response.close()
+        raise UpstreamBroken(
+            f"The provider '{answer.target.provider.name}' refused this gateway's credential.",
+            code="provider_credential_refused",
+        )
+    return answer
+
+
+def refusal_of(error: TransportError, provider: Provider) -> Refusal:
+    """The one place where a transport failure becomes an answer to the client."""
+    name = provider.name
+    limits = provider.timeouts
+    match error:
+        case errors.PoolTimeout():
+            return errors.Overloaded(
+                f"Every connection to the provider '{name}' is busy; none came free within {limits.queue:g} s.",
+                headers=((b"retry-after", b"1"),),
+            )
+        case errors.ConnectTimeout():
+            return UpstreamTimeout(f"The provider '{name}' took no connection within {limits.connect:g} s.")
+        case errors.HeaderTimeout():
+            return UpstreamTimeout(f"The provider '{name}' did not begin to answer within {limits.header:g} s.")
+        case FirstEventTimeout():
+            return UpstreamTimeout(f"The provider '{name}' sent no event within {limits.first_event:g} s.")
+        case errors.DeadlineExceeded():
+            return UpstreamTimeout(f"The provider '{name}' did not finish its answer in time.")
+        case errors.ConnectFailed():
+            return UpstreamBroken(f"The provider '{name}' cannot be reached.")
+        case EmptyStream():
+            return UpstreamBroken(f"The provider '{name}' ended the stream before its first event.")
+        case errors.ProtocolBroken():
+            return UpstreamBroken(f"The provider '{name}' sent an answer that is not valid HTTP.")
+        case _:
+            return UpstreamBroken(f"The provider '{name}' closed the connection before its answer was complete.")
+
+
+def credentials(provider: Provider, operation: Operation) -> Headers:
+    """How this provider is paid: Anthropic's own operations by `x-api-key`, all others by a bearer token."""
+    if provider.api_key is None:
+        return []
+    if provider.wire == "anthropic" and operation.wire == "anthropic":
+        return [(b"x-api-key", provider.api_key.encode())]
+    return [(b"authorization", b"Bearer " + provider.api_key.encode())]
+
+
+def target_of(provider: Provider, path: bytes, query: bytes) -> bytes:
+    """Path and query at the provider, for a path below /v1."""
+    return provider.base_path + path + b"?" + query if query else provider.base_path + path
+
+
+def is_event_stream(headers: Headers) -> bool:
+    """Whether an answer is a stream of server-sent events."""
+    for name, value in headers:
+        if name == b"content-type":
+            return value[:17].lower() == b"text/event-stream"
+    return False

@@ -1,0 +1,158 @@
+"""Operations the gateway does not understand: authenticated, recorded, and streamed through in both directions.
+
+Only the beginning of the body is looked at, to find the model and with it the provider. Nothing is held whole.
+"""
+
+from collections.abc import AsyncIterator
+
+from gateway.client import Client
+from gateway.dialects.peek import Peeked, find_model
+from gateway.errors import Disconnected, Forbidden, NotFound, TransportError, UpstreamBroken
+from gateway.facts import Attempt, Caller, Exchange
+from gateway.forward import credentials, refusal_of, target_of
+from gateway.routing.table import Provider
+from gateway.seams import Late, UpstreamRequest, UpstreamResponse
+from gateway.settings.snapshot import Snapshot
+from gateway.settle import cost_of
+from gateway.wire.head import Head
+from gateway.wire.headers import request_headers, response_headers
+from gateway.world import World
+from pricing.shapes import usage_from_json
+
+PEEK = 64 * 1024
+"""Bytes of the body that may be read before anything is forwarded."""
+TAIL = 64 * 1024
+"""Bytes of a JSON answer that are kept to find its usage in."""
+
+
+async def pass_through(
+    world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, caller: Caller
+) -> None:
+    """Walk the rest of the road for an operation that is not read. One target, one try: the body cannot be sent twice."""
+    assert x.operation is not None
+    opening, rest = await _open_body(client, head, snapshot.server.max_upload)
+    peeked = find_model(head.content_type, opening)
+    provider, opening = _choose(snapshot, caller, x, peeked, opening)
+    grown = 0 if peeked is None else len(opening) - peeked.length
+    world.begin(x)
+    x.read_at = x.forwarded_at = world.clock.monotonic()
+    attempt = Attempt(provider=provider.name, model=x.model)
+    x.attempts, x.provider = [attempt], provider.name
+    length = None if head.content_length is None else head.content_length + grown
+    request = UpstreamRequest(
+        origin=provider.origin,
+        method=client.method,
+        target=target_of(provider, raw_path(client), client.query),
+        headers=request_headers(
+            head.headers,
+            readable=False,
+            extra=[
+                (b"x-request-id", x.request_id.encode()),
+                *credentials(provider, x.operation),
+                *provider.headers,
+            ],
+        ),
+        body=opening if client.body_done else _joined(opening, rest),
+        content_length=length,
+        timeouts=provider.timeouts,
+        deadline=x.forwarded_at + provider.timeouts.total,
+    )
+    try:
+        response = await world.transport(provider).send(request)
+    except TransportError as error:
+        attempt.error = type(error).__name__
+        raise refusal_of(error, provider) from error
+    try:
+        x.headers_at = world.clock.monotonic()
+        attempt.status = x.status = response.status
+        attempt.seconds = x.headers_at - x.forwarded_at
+        await _answer(world, snapshot, x, client, provider, response)
+    finally:
+        response.close()
+
+
+async def _open_body(client: Client, head: Head, limit: int) -> tuple[bytes, AsyncIterator[bytes]]:
+    """The first bytes of the body, and the rest as it will come."""
+    if client.method in ("GET", "HEAD") or head.content_length == 0:
+        await client.read(limit, head.content_length)
+        return b"", client.chunks()
+    if head.content_length is not None and head.content_length > limit:
+        await client.read(limit, head.content_length)
+    rest = client.chunks(limit)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in rest:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= PEEK or not (b"json" in head.content_type or b"multipart" in head.content_type):
+            break
+    return b"".join(pieces), rest
+
+
+def _choose(
+    snapshot: Snapshot, caller: Caller, x: Exchange, peeked: Peeked | None, opening: bytes
+) -> tuple[Provider, bytes]:
+    """The provider of the model in the body, else the default one; and the body naming the model as the provider does."""
+    routes = snapshot.routes
+    if peeked is not None and (route := routes.find(peeked.model)) is not None:
+        if not caller.models.allows(peeked.model):
+            raise Forbidden(f"This key may not use the model '{peeked.model[:200]}'.", param="model")
+        target = route.targets[0]
+        x.model = target.model
+        return target.provider, peeked.replaced(opening, target.model)
+    if peeked is not None and not caller.models.allows(peeked.model):
+        raise Forbidden(f"This key may not use the model '{peeked.model[:200]}'.", param="model")
+    if routes.passthrough is None:
+        raise NotFound("No provider is configured for this path.", code="unknown_path")
+    x.model = peeked.model if peeked is not None else ""
+    return routes.passthrough, opening
+
+
+async def _answer(
+    world: World, snapshot: Snapshot, x: Exchange, client: Client, provider: Provider, response: UpstreamResponse
+) -> None:
+    """Stream the answer through; a JSON answer's usage is found in its tail."""
+    if response.status == 401:
+        raise UpstreamBroken(
+            f"The provider '{provider.name}' refused this gateway's credential.", code="provider_credential_refused"
+        )
+    headers = response_headers(response.headers)
+    headers += [(b"x-request-id", x.request_id.encode()), (b"x-tollway-provider", provider.name.encode())]
+    keep_tail = any(name == b"content-type" and b"json" in value for name, value in headers)
+    x.committed = True
+    await client.head(response.status, headers)
+    x.first_byte_at = world.clock.monotonic()
+    x.outcome = "ok" if response.status < 400 else "upstream_status"
+    tail = b""
+    try:
+        while chunk := await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
+            if keep_tail:
+                tail = (tail + chunk)[-TAIL:]
+            await client.write(chunk)
+    except (TransportError, Late) as error:
+        x.outcome = "upstream_error" if isinstance(error, Disconnected) else "upstream_timeout"
+        return client.abort()
+    if keep_tail and response.status < 400:
+        _settle(x, snapshot, provider, tail)
+    await client.write(b"", more=False)
+
+
+def _settle(x: Exchange, snapshot: Snapshot, provider: Provider, tail: bytes) -> None:
+    """An answer without usage costs what nobody here knows: no cost, rather than zero."""
+    at = tail.rfind(b'"usage"')
+    usage = usage_from_json(tail[tail.find(b":", at) + 1 :]) if at >= 0 else None
+    x.usage = usage
+    x.cost = cost_of(x, snapshot, provider.prices)
+
+
+async def _joined(opening: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if opening:
+        yield opening
+    async for piece in rest:
+        yield piece
+
+
+def raw_path(client: Client) -> bytes:
+    """The path below /v1 as the client wrote it, percent-encoding and all."""
+    raw: bytes = client.scope.get("raw_path") or client.path.encode()
+    return raw[len(b"/v1") :]

@@ -1,0 +1,151 @@
+"""One worker process: builds the World, serves on given sockets, and leaves in order.
+
+Leaving (SIGTERM, SIGINT): no new connections, no new requests, open exchanges run on for `server.drain` seconds; what
+is left then gets an SSE error event or a 503, and a settled record. SIGHUP reloads the configuration.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Generator
+from pathlib import Path
+
+import uvicorn
+
+from gateway.app import App
+from gateway.clock import SystemClock
+from gateway.ledger.journal import Journal
+from gateway.link import Link
+from gateway.settings.reload import Configuration
+from gateway.settings.snapshot import Snapshot
+from gateway.telemetry.logs import alert, info, setup_logs
+from gateway.telemetry.metrics import Metrics
+from gateway.world import World
+
+SWEEP = 0.5
+"""Seconds between two looks at all connections for time-outs."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with our signals, our drain, and our start and stop."""
+
+    def __init__(self, config: uvicorn.Config, world: World) -> None:
+        super().__init__(config)
+        self.world = world
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Unlike uvicorn's, signals are not raised again afterwards: a drained process has ended well."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.leave)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        yield
+
+    def leave(self) -> None:
+        """First signal: drain. Second: stop at once."""
+        if self.should_exit:
+            self.world.stop_all("shutdown")
+            self.force_exit = True
+        self.should_exit = True
+        self.world.draining = True
+
+    def reload(self) -> None:
+        self.world.tasks.start(self.world.reload("SIGHUP"), "reload")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.world.start()
+        await super().startup(sockets)
+        self.world.tasks.start(self._sweep(), "sweep connections")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.world.draining = True
+        drain = self.world.snapshot.server.drain
+        info("draining", seconds=drain, exchanges=len(self.world.live))
+        timer = asyncio.get_running_loop().call_later(drain, self.world.stop_all, "shutdown")
+        await super().shutdown(sockets)
+        timer.cancel()
+        await self.world.aclose()
+        info("stopped")
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP)
+            options = self.world.snapshot.server
+            now = loop.time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Link):
+                    connection.sweep(now, options.header_timeout, options.body_timeout)
+
+
+def run_worker(configuration: Configuration, sockets: list[socket.socket]) -> None:
+    """Serve until told to leave. Blocks."""
+    snapshot = configuration.snapshot
+    setup_logs(snapshot.telemetry.log_level, snapshot.telemetry.log_format)
+    world = build_world(configuration)
+    server = Server(_uvicorn_config(world, snapshot), world)
+    for warning in snapshot.warnings:
+        alert("configuration_warning", warning=warning)
+    server.run(sockets)
+
+
+def build_world(configuration: Configuration) -> World:
+    """The World of this process, not yet started."""
+    snapshot = configuration.snapshot
+    clock = SystemClock()
+    ledger = snapshot.ledger
+    journal = None
+    if ledger is not None:
+        journal = Journal(
+            Path(ledger.journal),
+            clock=clock,
+            fsync_interval=ledger.fsync_seconds,
+            segment_bytes=ledger.segment_bytes,
+        )
+    return World(configuration, clock, journal, Metrics() if snapshot.telemetry.metrics else None)
+
+
+def _uvicorn_config(world: World, snapshot: Snapshot) -> uvicorn.Config:
+    from gateway.admin.app import admin_app  # Starlette and its routes are not needed to serve a request
+
+    class BoundLink(Link):
+        max_head = snapshot.server.max_headers
+
+    return uvicorn.Config(
+        App(world, admin_app(world)),
+        http=BoundLink,
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="error",
+        backlog=4096,
+        timeout_keep_alive=int(snapshot.server.keep_alive),
+        timeout_graceful_shutdown=int(snapshot.server.drain) + 5,
+    )
+
+
+def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """A listening socket's address, bound. Raises `OSError` when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((host, port))
+    sock.set_inheritable(True)
+    return sock
+
+
+def worker_main() -> None:
+    """Entry of a worker that a supervisor started: configuration path and bound socket come by environment."""
+    configuration = Configuration(Path(os.environ["TOLLWAY_CONFIG"]), clock=SystemClock())
+    sock = socket.socket(fileno=int(os.environ["TOLLWAY_SOCKET"]))
+    run_worker(configuration, [sock])

@@ -1,0 +1,123 @@
+"""The settle stage: what an exchange consumed and what that costs. Synchronous, and run exactly once per exchange.
+
+The provider's `usage` is the truth. Where none came, tokens are counted from the texts themselves and the record is
+flagged `usage_estimated`: a stream that was cut still costs its prompt and what was delivered.
+"""
+
+import zlib
+
+from gateway.facts import Caller, Cost, Exchange, Usage
+from gateway.forward import Answer, Outgoing
+from gateway.seams import Dialect, Headers, StreamReader
+from gateway.settings.snapshot import Snapshot
+from pricing.tokens import TokenCounter
+
+FREE = frozenset({"models", "messages.count_tokens", "moderations"})
+"""Operations that providers do not charge for."""
+NO_COST = Cost(nanos=0)
+FREE_OF_CHARGE = Cost(nanos=0, price_version="free")
+_DECODED_CAP = 32 * 1024 * 1024
+
+
+def settle_answer(x: Exchange, snapshot: Snapshot, dialect: Dialect, answer: Answer) -> None:
+    """Usage and cost of a complete unary answer."""
+    body = decoded(answer.body, answer.response.headers)
+    x.usage, x.service_tier = dialect.usage(body) if body is not None else (None, None)
+    price(x, snapshot, answer)
+
+
+def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer) -> None:
+    """Usage and cost of a stream, complete or cut."""
+    assert answer.stream is not None
+    reader = answer.stream.reader
+    x.usage, x.service_tier = reader.usage, reader.service_tier
+    if x.usage is None or not reader.finished:
+        estimate(x, tokens, out, reader)
+    price(x, snapshot, answer)
+
+
+def estimate(x: Exchange, tokens: TokenCounter, out: Outgoing, reader: StreamReader | None) -> None:
+    """Count what no usage tells. A cut stream's partial usage (Anthropic sends the prompt's first) is kept where it is
+    the larger figure."""
+    told = x.usage or Usage()
+    counted_in = told.input_tokens or count_prompt(tokens, out, x.model)
+    counted_out = tokens.count_or_estimate(reader.text(), x.model) if reader is not None else 0
+    x.usage = _replaced(told, counted_in, max(told.output_tokens, counted_out))
+    x.usage_estimated = True
+
+
+def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing) -> None:
+    """The client left, or time was up, while a provider was at work: it bills the prompt."""
+    last = x.attempts[-1]
+    x.provider, x.model = last.provider, last.model
+    x.usage = Usage(input_tokens=count_prompt(tokens, out, last.model))
+    x.usage_estimated = True
+    target = next((target for target in out.route.targets if target.provider.name == last.provider), None)
+    x.cost = cost_of(x, snapshot, target.provider.prices if target else None)
+
+
+def price(x: Exchange, snapshot: Snapshot, answer: Answer) -> None:
+    """Price what was used by the model and tier that served."""
+    x.cost = cost_of(x, snapshot, answer.target.provider.prices)
+
+
+def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None) -> Cost:
+    """The cost of `x.usage`. Unknown model, or nothing to price by: no cost, rather than zero."""
+    if x.operation is not None and x.operation.name in FREE:
+        return FREE_OF_CHARGE
+    if snapshot.prices is None or x.usage is None:
+        return x.cost
+    card = snapshot.prices.card(provider, x.model)
+    if card is None:
+        return x.cost
+    return card.cost(x.usage, tier=x.service_tier, at_ns=x.received_ns)
+
+
+def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
+    """Input tokens of a request by its texts: an estimate, because tools and images are only partly documented."""
+    segments = out.dialect.prompt_segments(out.body)
+    return sum(tokens.count_or_estimate(segment.text, model) + 3 for segment in segments) + 3 if segments else 0
+
+
+def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing) -> None:
+    """What the start record says this may come to: what recovery books if the process dies."""
+    x.input_estimate = (len(out.body) + 3) // 4
+    x.output_estimate = (out.reading.max_output_tokens or 0) * out.reading.choices if out.operation.generates else 0
+    target = out.route.targets[0]
+    if snapshot.prices is None:
+        return
+    card = snapshot.prices.card(target.provider.prices, target.model)
+    if card is not None:
+        expected = Usage(input_tokens=x.input_estimate, output_tokens=x.output_estimate)
+        x.reserved_nanos = card.cost(expected, at_ns=x.received_ns).nanos
+
+
+def decoded(body: bytes, headers: Headers) -> bytes | None:
+    """The body without its content-encoding; None when it has one that is not read here."""
+    encoding = next((value.lower() for name, value in headers if name == b"content-encoding"), b"identity")
+    if encoding == b"identity":
+        return body
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        return None
+    try:
+        return zlib.decompressobj(wbits=47).decompress(body, _DECODED_CAP)
+    except zlib.error:
+        return None
+
+
+def merged_tags(caller: Caller, sent: dict[str, str] | None) -> dict[str, str] | None:
+    """A request's own tags win over its key's."""
+    if not sent:
+        return caller.tags or None
+    return {**caller.tags, **sent}
+
+
+def _replaced(usage: Usage, input_tokens: int, output_tokens: int) -> Usage:
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_5m_tokens=usage.cache_write_5m_tokens,
+        cache_write_1h_tokens=usage.cache_write_1h_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+    )

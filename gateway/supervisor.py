@@ -1,0 +1,78 @@
+"""Several workers on one port: starts them, passes signals on, and replaces one that died.
+
+Workers share nothing but the listening port: each binds it itself (SO_REUSEPORT), so that the kernel spreads
+connections; where the system has no SO_REUSEPORT they inherit one socket.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gateway.server import bind
+
+RESTART_PAUSE = 1.0
+"""Seconds between a worker's death and its replacement, doubled up to a minute while it keeps dying young."""
+YOUNG = 10.0
+
+
+class _Worker:
+    def __init__(self, config: Path, host: str, port: int) -> None:
+        self.config, self.host, self.port = config, host, port
+        self.pause = RESTART_PAUSE
+        self.due = 0.0
+        self.start()
+
+    def start(self) -> None:
+        sock = bind(self.host, self.port, reuse_port=True)
+        env = {**os.environ, "TOLLWAY_CONFIG": str(self.config), "TOLLWAY_SOCKET": str(sock.fileno())}
+        command = [sys.executable, "-c", "from gateway.server import worker_main; worker_main()"]
+        self.process = subprocess.Popen(command, env=env, pass_fds=[sock.fileno()])  # noqa: S603 - our own interpreter
+        sock.close()
+        self.born = time.monotonic()
+
+    def look(self, now: float) -> None:
+        """Replace it if it has died, after a pause."""
+        if self.process.poll() is None:
+            return
+        if not self.due:
+            self.pause = min(self.pause * 2, 60.0) if now - self.born < YOUNG else RESTART_PAUSE
+            self.due = now + self.pause
+        elif now >= self.due:
+            self.due = 0.0
+            self.start()
+
+
+class Supervisor:
+    """Runs `count` workers until it is told to leave."""
+
+    def __init__(self, config: Path, host: str, port: int, count: int) -> None:
+        # Held open, never listened on: keeps the port ours while workers come and go, and resolves port 0 once.
+        self._holder: socket.socket = bind(host, port, reuse_port=True)
+        self.port: int = self._holder.getsockname()[1]
+        self._workers = [_Worker(config, host, self.port) for _ in range(count)]
+        self._leaving = False
+
+    def run(self) -> None:
+        """Blocks until every worker has left."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._leave())
+        signal.signal(signal.SIGHUP, lambda *_: self._pass_on(signal.SIGHUP))
+        while not (self._leaving and all(worker.process.poll() is not None for worker in self._workers)):
+            time.sleep(0.1)
+            if not self._leaving:
+                for worker in self._workers:
+                    worker.look(time.monotonic())
+        self._holder.close()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        self._pass_on(signal.SIGTERM)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            if worker.process.poll() is None:
+                worker.process.send_signal(number)

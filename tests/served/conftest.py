@@ -1,0 +1,193 @@
+"""A real gateway process in front of the real mock provider, both on free ports."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+START_LIMIT = 30.0
+
+
+def wait_for(condition: Callable[[], object], what: str, limit: float = START_LIMIT) -> object:
+    """Poll `condition` until it gives something true; fail saying what was waited for."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {limit:g} s in vain for {what}")
+
+
+def get_json(url: str, headers: dict[str, str] | None = None, method: str = "GET") -> dict:
+    request = urllib.request.Request(url, headers=headers or {}, method=method)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
+
+
+class Process:
+    """A child process that says where it listens on its first line."""
+
+    def __init__(self, command: list[str], env: dict[str, str] | None = None, log: Path | None = None) -> None:
+        self.log = log
+        stderr = log.open("ab") if log else subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **(env or {})}, text=True
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if "http://" not in line:
+            self.process.wait(10)
+            raise AssertionError(f"{command} said {line!r}: {log.read_text() if log else ''}")
+        self.url = "http://" + line.split("http://")[1].split()[0]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def stop(self, number: int = signal.SIGTERM, limit: float = 20) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+class Gateway(Process):
+    """`tollway serve` on a free port."""
+
+    def __init__(self, config: Path, *extra: str, env: dict[str, str] | None = None) -> None:
+        self.config = config
+        self.data = config.parent
+        command = [sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(config), "--port", "0", *extra]
+        super().__init__(command, env, config.parent / "gateway.log")
+        self.v1 = self.url + "/v1"
+        wait_for(self.ready, "the gateway to be ready")
+
+    def ready(self) -> bool:
+        try:
+            return get_json(self.url + "/readyz")["ready"]
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def command(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run another `tollway` command on this gateway's configuration."""
+        return subprocess.run(
+            [sys.executable, "-m", "gateway.cli.main", *args, "--config", str(self.config)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def spend(self, *args: str) -> dict:
+        result = self.command("spend", "--json", *args)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def settled(self, requests: int, *args: str) -> dict:
+        """The spend report, once it counts `requests` of them."""
+
+        def enough() -> dict | None:
+            report = self.spend(*args)
+            return report if report["total"]["requests"] >= requests else None
+
+        return wait_for(enough, f"{requests} requests in the ledger")
+
+
+def key_hash(key: str) -> str:
+    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def configuration(mock_url: str, data: Path, **changes: object) -> dict:
+    """A configuration with two teams and the mock as every provider; `changes` replace whole sections."""
+    base: dict = {
+        "version": 1,
+        "server": {"host": "127.0.0.1", "port": 0, "drain": "2s", "runtime_dir": str(data / "run")},
+        "secrets": {"from": ["env", "file"], "key_hash": "test-server-secret-0123456789abcdef"},
+        "providers": {
+            "mock": {"dialect": "openai", "base_url": mock_url + "/v1", "api_key": "sk-upstream-canary"},
+            "mock-anthropic": {"dialect": "anthropic", "base_url": mock_url + "/v1", "api_key": "sk-ant-canary"},
+        },
+        "models": {
+            "gpt-4o-mini": {"targets": [{"provider": "mock", "model": "gpt-4o-mini"}]},
+            "gpt-4o": {"targets": [{"provider": "mock", "model": "gpt-4o"}]},
+            "alias": {"targets": [{"provider": "mock", "model": "gpt-4o-mini"}]},
+            "text-embedding-3-small": {"targets": [{"provider": "mock", "model": "text-embedding-3-small"}]},
+            "omni-moderation-latest": {"targets": [{"provider": "mock", "model": "omni-moderation-latest"}]},
+            "gpt-3.5-turbo-instruct": {"targets": [{"provider": "mock", "model": "gpt-3.5-turbo-instruct"}]},
+            "claude-3-7-sonnet-20250219": {
+                "targets": [{"provider": "mock-anthropic", "model": "claude-3-7-sonnet-20250219"}]
+            },
+            "mock-*": {"targets": [{"provider": "mock", "model": "mock-*"}]},
+            "local/*": {"targets": [{"provider": "mock"}]},
+        },
+        "teams": {
+            "search": {"keys": [{"id": "search-dev", "hash": key_hash("sk-search")}], "tags": {"env": "test"}},
+            "support": {
+                "models": ["gpt-4o-mini", "local/*"],
+                "keys": [{"id": "support-dev", "hash": key_hash("sk-support")}],
+            },
+        },
+        "ledger": {"url": f"sqlite:///{data}/tollway.db", "journal": str(data / "journal")},
+        "admin": {"keys": [{"id": "ops", "role": "admin", "hash": key_hash("sk-admin")}]},
+    }
+    return {**base, **changes}
+
+
+@pytest.fixture(scope="session")
+def mock() -> Iterator[Process]:
+    process = Process([sys.executable, "-m", "loadtest.mock", "--port", "0"])
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def own_mock() -> Iterator[Callable[..., Process]]:
+    """Mock providers of a test's own, for exact counters."""
+    started: list[Process] = []
+
+    def start(*args: str) -> Process:
+        started.append(Process([sys.executable, "-m", "loadtest.mock", "--port", "0", *args]))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def serve(tmp_path: Path, mock: Process) -> Iterator[Callable[..., Gateway]]:
+    """Start gateways: `serve(section=…, …)`; `extra` and `env` go to the command."""
+    started: list[Gateway] = []
+
+    def start(*extra: str, env: dict[str, str] | None = None, upstream: str = mock.url, **changes: object) -> Gateway:
+        config = tmp_path / "gateway.yaml"
+        config.write_text(yaml.safe_dump(configuration(upstream, tmp_path, **changes), sort_keys=False))
+        started.append(Gateway(config, *extra, env=env))
+        return started[-1]
+
+    yield start
+    for gateway in started:
+        gateway.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, mock: Process) -> Iterator[Gateway]:
+    """One gateway for the tests of a module that leave it as it was."""
+    data = tmp_path_factory.mktemp("gateway")
+    config = data / "gateway.yaml"
+    config.write_text(yaml.safe_dump(configuration(mock.url, data), sort_keys=False))
+    started = Gateway(config)
+    yield started
+    started.stop()
