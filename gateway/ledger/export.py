@@ -1,0 +1,102 @@
+"""A spend report as data: the contract's JSON, CSV, and Parquet. Money is exact in all three."""
+
+import csv
+import io
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.errors import LedgerError
+from gateway.ledger.spend import Report, SpendRow, iso, usd, usd_decimal
+from gateway.ledger.tables import METERS, OUTCOMES
+
+_FIRST = ("requests", "input_tokens", "output_tokens")
+_COUNTS = (
+    *(name for name in METERS if name not in _FIRST),
+    "unpriced_requests",
+    "estimated_requests",
+    *(f"outcome_{name}" for name in OUTCOMES),
+)
+"""After cost, every other sum under its own name."""
+
+
+def row_values(row: SpendRow) -> dict[str, str | int]:
+    """A row as the JSON has it: names, requests, tokens, `cost_usd` as a decimal string, then the finer figures."""
+    return {
+        **row.names,
+        **{name: row.sums[name] for name in _FIRST},
+        "cost_usd": row.cost_usd,
+        **{name: row.sums[name] for name in _COUNTS},
+        "usage_seconds": f"{row.sums['usage_millis'] // 1000}.{row.sums['usage_millis'] % 1000:03d}",
+    }
+
+
+def as_json(report: Report) -> dict[str, object]:
+    """The shape scripts rely on: since, until, rows, total."""
+    total = report.total
+    return {
+        "since": iso(report.since_ns),
+        "until": iso(report.until_ns),
+        "rows": [row_values(row) for row in report.rows],
+        "total": {
+            **{name: total[name] for name in _FIRST},
+            "cost_usd": usd(total["cost_nanos"]),
+            "unpriced_requests": total["unpriced_requests"],
+            "estimated_requests": total["estimated_requests"],
+        },
+    }
+
+
+def json_bytes(report: Report) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(as_json(report)), indent=2) + b"\n"
+
+
+def csv_bytes(report: Report) -> bytes:
+    """A header line and one line per row (RFC 4180); no total line, so that a sheet can add up itself."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(_columns(report)))
+    writer.writeheader()
+    writer.writerows([{name: _inert(value) for name, value in row_values(row).items()} for row in report.rows])
+    return text.getvalue().encode()
+
+
+def parquet_bytes(report: Report) -> bytes:
+    """A Parquet file: names as strings, counts as int64, `cost_usd` as decimal(38, 9).
+
+    Raises `LedgerError` when the `parquet` extra is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError as error:
+        raise LedgerError("Parquet needs the extra: pip install 'tollway[parquet]'") from error
+    kinds = {"text": pa.string(), "number": pa.int64(), "money": pa.decimal128(38, 9), "seconds": pa.decimal128(38, 3)}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in _columns(report).items()])
+    rows: list[dict[str, object]] = [
+        {
+            **row_values(row),
+            "cost_usd": usd_decimal(row.sums["cost_nanos"]),
+            "usage_seconds": usd_decimal(row.sums["usage_millis"]).scaleb(6),
+        }
+        for row in report.rows
+    ]
+    table = pa.Table.from_pylist(rows, schema=schema)
+    table = table.replace_schema_metadata({"since": iso(report.since_ns), "until": iso(report.until_ns)})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def _columns(report: Report) -> Mapping[str, str]:
+    return {
+        **dict.fromkeys(report.by, "text"),
+        **dict.fromkeys(_FIRST, "number"),
+        "cost_usd": "money",
+        **dict.fromkeys(_COUNTS, "number"),
+        "usage_seconds": "seconds",
+    }
+
+
+def _inert(value: str | int) -> str | int:
+    """A name a client chose must not become a formula when the file is opened in a spreadsheet (CWE-1236)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -1,0 +1,104 @@
+"""The loader as a child process of the gateway: started, watched, restarted with back-off, ended by its lifeline."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+import gateway
+from gateway.clock import SystemClock
+from gateway.ledger.loader import URL_VARIABLE, LoaderOptions
+from gateway.seams import Clock
+
+_FIRST_BACK_OFF = 0.5
+_MOST_BACK_OFF = 30.0
+_STEADY_SECONDS = 60.0
+"""A child that ran so long was well: the next back-off starts from the beginning."""
+
+
+class LoaderProcess:
+    """One loader child. Call `poll()` about once a second. All methods are synchronous; only `stop` waits."""
+
+    def __init__(
+        self,
+        url: str,
+        directory: Path | str,
+        *,
+        options: LoaderOptions | None = None,
+        nice: int = 10,
+        clock: Clock | None = None,
+    ) -> None:
+        self.restarts = 0
+        self._url = url
+        self._directory = Path(directory)
+        self._options = options or LoaderOptions()
+        self._nice = nice
+        self._clock = clock or SystemClock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._back_off = _FIRST_BACK_OFF
+        self._started_at = 0.0
+        self._restart_at = float("inf")
+
+    @property
+    def pid(self) -> int | None:
+        """The running child's process id."""
+        return self._child.pid if self._child is not None else None
+
+    def start(self) -> None:
+        """Start the child. The URL goes through the environment: arguments are visible to every user."""
+        command = [
+            *(sys.executable, "-m", "gateway.ledger.loader"),
+            *("--journal", str(self._directory)),
+            *("--options", msgspec.json.encode(self._options).decode()),
+            *("--nice", str(self._nice)),
+        ]
+        house = str(Path(gateway.__file__).parent.parent)
+        path = os.environ.get("PYTHONPATH")
+        environment = os.environ | {URL_VARIABLE: self._url, "PYTHONPATH": f"{house}:{path}" if path else house}
+        self._started_at = self._clock.monotonic()
+        self._child = subprocess.Popen(  # noqa: S603 (our own module)
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment
+        )
+
+    def poll(self) -> bool:
+        """Whether the child runs; restarts one that ended, after a back-off of 0.5 to 30 s."""
+        now = self._clock.monotonic()
+        if self._child is not None:
+            if self._child.poll() is None:
+                return True
+            self._release()
+            if now - self._started_at >= _STEADY_SECONDS:
+                self._back_off = _FIRST_BACK_OFF
+            self._restart_at = now + self._back_off
+            self._back_off = min(self._back_off * 2, _MOST_BACK_OFF)
+        if now < self._restart_at:
+            return False
+        self.restarts += 1
+        self.start()
+        return True
+
+    def stop(self, timeout: float = 15.0) -> int | None:
+        """Close the lifeline and wait for the child to load what is left; after `timeout` seconds end it.
+
+        Returns its exit code. What was not loaded stays in the journal for the next start.
+        """
+        child = self._child
+        self._restart_at = float("inf")
+        if child is None:
+            return None
+        assert child.stdin is not None
+        child.stdin.close()
+        try:
+            child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        self._child = None
+        return child.returncode
+
+    def _release(self) -> None:
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()
+        self._child = None

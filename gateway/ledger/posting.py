@@ -1,0 +1,180 @@
+"""Posting: end records into raw events and roll-ups, exactly once each.
+
+An event is posted by id (`ON CONFLICT DO NOTHING`), the roll-ups grow in the same transaction and only by the rows that
+were truly inserted, and so does the offset of the segment the events came from.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.facts import Usage
+from gateway.ledger.events import MAX_NAME, EndRecord
+from gateway.ledger.store import counter
+from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, events, rollups, segments, tags
+
+Value = str | int | bool | None
+Row = dict[str, Value]
+
+HOUR_NS = 3_600 * 10**9
+MAX_TOKENS = 10**12
+MAX_NANOS = 10**16
+"""Beyond these a figure is a provider's nonsense; without a bound one answer could overflow a roll-up (64 bits)."""
+
+_NO_USAGE = Usage(requests=0)
+_json = msgspec.json.Encoder().encode
+_known_outcomes = frozenset(OUTCOMES)
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """What one posting did."""
+
+    inserted: int = 0
+    duplicates: int = 0
+    pruned: int = 0
+    """Events older than the raw events kept: whether they are already in the roll-ups cannot be known."""
+
+
+def post(connection: Connection, records: Iterable[EndRecord]) -> Posted:
+    """Post a batch inside the caller's write transaction."""
+    horizon = counter(connection, "pruned_before_ns")
+    rows: dict[str, Row] = {}
+    tag_rows: dict[tuple[str, str], Row] = {}
+    duplicates = pruned = 0
+    for record in records:
+        if record.received_ns < horizon:
+            pruned += 1
+        elif record.id in rows:
+            duplicates += 1
+        else:
+            row = event_row(record)
+            rows[record.id] = row
+            for name, value in record.tags.items():
+                tag = (str(row["tags_hash"]), _text(name))
+                tag_rows[tag] = {"hash": tag[0], "name": tag[1], "value": _text(value)}
+    if not rows:
+        return Posted(0, duplicates, pruned)
+    inserted = _insert_events(connection, rows)
+    _insert_tags(connection, tag_rows)
+    _add_rollups(connection, rollup_rows(inserted))
+    return Posted(len(inserted), duplicates + len(rows) - len(inserted), pruned)
+
+
+def save_offset(connection: Connection, segment: str, loaded_bytes: int, rejected: int, now_ns: int) -> None:
+    """Remember that `segment` is loaded up to `loaded_bytes`; `rejected` lines of it could not be."""
+    statement = _insert(connection, segments).values(
+        name=segment, loaded_bytes=loaded_bytes, rejected=rejected, updated_ns=now_ns
+    )
+    changed = {name: statement.excluded[name] for name in ("loaded_bytes", "rejected", "updated_ns")}
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+def event_row(record: EndRecord) -> Row:
+    """The `events` row of a record, with every value one the database can hold."""
+    usage = record.usage or _NO_USAGE
+    row: Row = {
+        "id": _text(record.id)[:64],
+        "request_id": _text(record.request_id),
+        "received_ns": record.received_ns,
+        "first_byte_ns": record.first_byte_ns or None,
+        "finished_ns": record.finished_ns,
+        "team": _text(record.team),
+        "key_id": _text(record.key),
+        "tags_hash": tags_hash(record.tags),
+        "operation": _text(record.operation),
+        "asked": _text(record.asked),
+        "provider": _text(record.provider),
+        "model": _text(record.model),
+        "stream": record.stream,
+        "outcome": record.outcome if record.outcome in _known_outcomes else "error",
+        "status": record.status,
+        "usage_millis": _bounded(round(usage.seconds * 1000), MAX_TOKENS),
+        "estimated": record.usage_estimated,
+        "cost_nanos": None if record.cost_nanos is None else _bounded(record.cost_nanos, MAX_NANOS),
+        "unpriced": record.unpriced,
+        "price_version": _text(record.price_version),
+        "service_tier": _text(record.service_tier),
+        "attempts": _text(_json(record.attempts).decode(), 4000),
+        "guardrails": _text(_json(record.guardrails).decode(), 4000),
+        "stages": _json(record.stages).decode(),
+    }
+    for meter in METERS:
+        amount: int = getattr(usage, meter)
+        row[meter] = _bounded(amount, MAX_TOKENS) if amount else 0
+    return row
+
+
+def rollup_rows(rows: Iterable[Row]) -> list[Row]:
+    """Sum event rows by hour and dimension; in key order, so that two loaders cannot lock each other out."""
+    totals: dict[tuple[Value, ...], dict[str, int]] = {}
+    for row in rows:
+        received = row["received_ns"]
+        assert isinstance(received, int)
+        key = (received // HOUR_NS * 3600, *(row[name] for name in DIMENSIONS))
+        total = totals.get(key)
+        if total is None:
+            total = totals[key] = dict.fromkeys(SUMS, 0)
+        total["requests"] += 1
+        total["cost_nanos"] += _number(row["cost_nanos"])
+        total["usage_millis"] += _number(row["usage_millis"])
+        total["unpriced_requests"] += _number(row["unpriced"])
+        total["estimated_requests"] += _number(row["estimated"])
+        total[f"outcome_{row['outcome']}"] += 1
+        for meter in METERS:
+            if row[meter]:
+                total[meter] += _number(row[meter])
+    return [
+        {"hour": key[0], **dict(zip(DIMENSIONS, key[1:], strict=True)), **total}
+        for key, total in sorted(totals.items(), key=lambda item: tuple(map(str, item[0])))
+    ]
+
+
+def tags_hash(pairs: dict[str, str]) -> str:
+    """The name of a set of tags: 128 bits of SHA-256 over its sorted pairs; empty for no tags."""
+    if not pairs:
+        return ""
+    return hashlib.sha256(_json(sorted(pairs.items()))).hexdigest()[:32]
+
+
+def _insert_events(connection: Connection, rows: dict[str, Row]) -> list[Row]:
+    statement = _insert(connection, events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id)
+    return [rows[found] for found in connection.execute(statement, list(rows.values())).scalars()]
+
+
+def _insert_tags(connection: Connection, rows: dict[tuple[str, str], Row]) -> None:
+    if rows:
+        statement = _insert(connection, tags).on_conflict_do_nothing(index_elements=["hash", "name"])
+        connection.execute(statement, [rows[key] for key in sorted(rows)])
+
+
+def _add_rollups(connection: Connection, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    statement = _insert(connection, rollups)
+    grown = {name: rollups.c[name] + statement.excluded[name] for name in SUMS}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["hour", *DIMENSIONS], set_=grown),
+        list(rows),
+    )
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _text(value: str, limit: int = MAX_NAME) -> str:
+    """Text both databases take: PostgreSQL has no NUL, and an index entry there is at most 2,704 bytes."""
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    return value[:limit]
+
+
+def _bounded(value: int, most: int) -> int:
+    return max(0, min(value, most))
+
+
+def _number(value: Value) -> int:
+    return value if isinstance(value, int) else 0

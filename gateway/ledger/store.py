@@ -1,0 +1,197 @@
+"""The ledger database: how it is opened (SQLite or PostgreSQL), and how its schema is brought up to date."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from gateway.errors import LedgerError
+from gateway.ledger.tables import counters
+
+HEAD = "0001"
+"""The newest migration; a test keeps it true. Known here so that a start need not import alembic."""
+
+
+class LedgerRefused(LedgerError):
+    """The database is there and does not take these rows; trying again would not help."""
+
+
+BUSY_SECONDS = 15
+"""How long a SQLite connection waits for another one's write."""
+_LOCK_NUMBER = 0x746F6C6C776179
+"""PostgreSQL advisory lock taken while migrating (`tollway` in ASCII)."""
+_WRITING = "ledger_writing"
+
+
+def parse_url(url: str) -> URL:
+    """Read a ledger URL: `sqlite:///path`, `postgresql://user@host/db`. Raises `LedgerError` saying what is allowed."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise LedgerError("the ledger URL cannot be read; allowed are sqlite:///PATH and postgresql://…") from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise LedgerError("the ledger needs a file: sqlite:///PATH (in-memory databases are private to a process)")
+        return parsed
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise LedgerError(f"the ledger cannot use {backend!r}; allowed are sqlite:///PATH and postgresql://…")
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on the ledger; connects on first use. Makes SQLite's parent directory.
+
+    Raises `LedgerError` for a wrong URL, or when PostgreSQL is asked for and the `postgres` extra is not installed.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        try:
+            Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerError(f"the ledger's directory cannot be made: {error.strerror}") from error
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _sqlite_connected)
+        event.listen(engine, "begin", _sqlite_begin)
+        return engine
+    try:
+        return create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_size=2,
+            connect_args={"connect_timeout": 5, "application_name": "tollway"},
+        )
+    except ModuleNotFoundError as error:
+        raise LedgerError("a PostgreSQL ledger needs the extra: pip install 'tollway[postgres]'") from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Generator[Connection]:
+    """A transaction whose statements all see the same state of the ledger. Translates driver errors."""
+    with translated(), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Generator[Connection]:
+    """A transaction that writes. On SQLite it takes the write lock at its beginning, so that it cannot fail later
+    for having read first."""
+    with translated(), engine.connect() as connection:
+        connection = connection.execution_options(**{_WRITING: True})
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turn a driver's error into `LedgerError`; its message names no row and no credential."""
+    try:
+        yield
+    except (OperationalError, ProgrammingError) as error:
+        raise LedgerError(f"the ledger database: {_first_line(error)}") from error
+    except DBAPIError as error:
+        raise LedgerRefused(f"the ledger database refused ({type(error.orig).__name__})") from error
+    except OverflowError as error:
+        raise LedgerRefused("the ledger database refused (a number beyond 64 bits)") from error
+    except SQLAlchemyError as error:
+        raise LedgerError(f"the ledger database failed ({type(error).__name__})") from error
+
+
+def schema_version(engine: Engine) -> str | None:
+    """The database's migration, None when it has none yet."""
+    with translated(), engine.connect() as connection:
+        if not engine.dialect.has_table(connection, "alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def ensure_schema(url: str) -> None:
+    """Create or upgrade the ledger's tables. Safe when several processes do it at once; fast when nothing is due.
+
+    Raises `LedgerError` when the database is away, or was written by a newer release.
+    """
+    engine = open_engine(url)
+    try:
+        if schema_version(engine) != HEAD:
+            with _migration_lock(engine):
+                _upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def counter(connection: Connection, name: str) -> int:
+    """A counter's value; 0 when it was never set."""
+    return connection.execute(select(counters.c.value).where(counters.c.name == name)).scalar() or 0
+
+
+@contextmanager
+def _migration_lock(engine: Engine) -> Generator[None]:
+    database = engine.url.database
+    if engine.dialect.name == "sqlite":
+        try:
+            fd = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT, 0o640)
+        except OSError as error:
+            raise LedgerError(f"the ledger's directory cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+        return
+    with translated(), engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK_NUMBER})
+
+
+def _upgrade(engine: Engine) -> None:
+    # Imported only when there is something to do: alembic costs a tenth of a second.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    if engine.dialect.name == "sqlite":
+        with translated(), engine.connect() as connection:
+            # Kept in the file. Cannot be changed inside a transaction, which every SQLAlchemy connection is in.
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.close()
+    config = Config()
+    config.set_main_option("script_location", str(files("gateway.ledger") / "migrations").replace("%", "%%"))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise LedgerError(f"the ledger was written by a newer release of Tollway ({error})") from error
+
+
+def _sqlite_connected(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    # The driver's own idea of when a transaction begins leaves SELECT and DDL outside of one: we say BEGIN.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]

@@ -1,0 +1,143 @@
+"""The ledger's tables, for SQLite and PostgreSQL alike. What changes here needs a migration.
+
+Times are integer nanoseconds since the epoch (UTC) in `*_ns`, integer seconds in `hour`; money is integer nano-dollars.
+Text is never NULL (empty means: not known), so that it can be part of a key.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+METERS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "cache_read_audio_tokens",
+    "output_audio_tokens",
+    "input_image_tokens",
+    "output_image_tokens",
+    "tool_input_tokens",
+    "web_searches",
+)
+"""The integer meters of `pricing.usage.Usage` that are summed."""
+
+OUTCOMES = (
+    "ok",
+    "refused",
+    "blocked",
+    "upstream_status",
+    "upstream_error",
+    "upstream_timeout",
+    "client_left",
+    "shutdown",
+    "interrupted",
+    "error",
+)
+"""`gateway.facts.Outcome`; an outcome a later release invented counts as `error`."""
+
+DIMENSIONS = ("team", "key_id", "model", "provider", "operation", "tags_hash")
+"""What a roll-up is kept by, beside the hour."""
+
+SUMS = (
+    "requests",
+    *METERS,
+    "usage_millis",
+    "cost_nanos",
+    "unpriced_requests",
+    "estimated_requests",
+    *(f"outcome_{name}" for name in OUTCOMES),
+)
+"""What a roll-up adds up."""
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("received_ns", BigInteger, nullable=False),
+    Column("first_byte_ns", BigInteger),
+    Column("finished_ns", BigInteger, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("tags_hash", String(32), nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in METERS),
+    Column("usage_millis", BigInteger, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("cost_nanos", BigInteger),
+    Column("unpriced", Boolean, nullable=False),
+    Column("price_version", Text, nullable=False),
+    Column("service_tier", Text, nullable=False),
+    Column("attempts", Text, nullable=False),
+    Column("guardrails", Text, nullable=False),
+    Column("stages", Text, nullable=False),
+    Index("events_received", "received_ns"),
+)
+"""One row per exchange. `attempts`, `guardrails` and `stages` are JSON as the journal has them; `usage_millis` is
+audio or GPU time in milliseconds; `cost_nanos` NULL means not known."""
+
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, Text, primary_key=True) for name in DIMENSIONS),
+    *(Column(name, BigInteger, nullable=False) for name in SUMS),
+)
+"""Sums of `events` per hour (of receipt) and dimension; kept when raw events are pruned."""
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("hash", String(32), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""What each `tags_hash` stands for. The empty hash is the empty set and has no row."""
+
+segments = Table(
+    "journal_segments",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("loaded_bytes", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+)
+"""How far each journal segment is loaded; written in the transaction that loads."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""`keys_version`: grows with every change of `keys`. `pruned_before_ns`: no raw event received before it is kept."""
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("prefix", Text, nullable=False),
+    Column("last4", Text, nullable=False),
+    Column("models", Text),
+    Column("tags", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger),
+    Column("revoked_ns", BigInteger),
+    Column("rotated_from", Text, ForeignKey("keys.id")),
+    Column("overlap_until_ns", BigInteger),
+)
+"""Virtual keys made with `tollway keys create`: digests (HMAC-SHA-256, hex), never a secret. `models` is a JSON array
+or NULL for all; `tags` a JSON object."""
