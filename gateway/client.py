@@ -4,6 +4,7 @@ Back-pressure is the server's: `send` waits while the client's write buffer is f
 provider meanwhile; `receive` is only called when the next piece is wanted.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.types import Receive, Scope, Send
@@ -21,7 +22,7 @@ class ClientLeft(Exception):
 class Client:
     """One request's connection to its client."""
 
-    __slots__ = ("_receive", "_send", "body_done", "headers", "method", "path", "query", "scope")
+    __slots__ = ("_read", "_receive", "_send", "body_done", "headers", "method", "path", "query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -32,6 +33,7 @@ class Client:
         self.query: bytes = scope["query_string"]
         self.headers: Headers = scope["headers"]
         self.body_done = False
+        self._read: asyncio.Event | None = None
 
     async def read(self, limit: int, declared: int | None) -> bytes:
         """The whole body. Raises `BodyTooLarge` when it is, or says it is, over `limit` bytes."""
@@ -42,7 +44,7 @@ class Client:
             raise ClientLeft
         body: bytes = message.get("body", b"")
         if not message.get("more_body", False):
-            self.body_done = True
+            self._done()
             if len(body) > limit:
                 raise _too_large(limit)
             return body
@@ -62,15 +64,25 @@ class Client:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientLeft
-            self.body_done = not message.get("more_body", False)
+            if not message.get("more_body", False):
+                self._done()
             if piece := message.get("body", b""):
                 size += len(piece)
                 if limit is not None and size > limit:
                     raise _too_large(limit)
                 yield piece
 
+    def _done(self) -> None:
+        self.body_done = True
+        if self._read is not None:
+            self._read.set()
+
     async def left(self) -> None:
-        """Returns when the client has gone. Only for servers that cannot tell us otherwise."""
+        """Returns when the client has gone. Only for servers that cannot tell us otherwise: while the body is read,
+        reading tells it."""
+        self._read = asyncio.Event()
+        if not self.body_done:
+            await self._read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

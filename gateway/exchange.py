@@ -380,8 +380,6 @@ def _watch(world: World, scope: Scope, client: Client, live: Live) -> "asyncio.T
 
 
 async def _stop_when_left(client: Client, live: Live) -> None:
-    while not client.body_done:
-        await asyncio.sleep(0.05)
     await client.left()
     live.stop("client_left")
 

@@ -44,10 +44,15 @@ class Link(HttpToolsProtocol):
 
     live: Live | None = None
     """The exchange under way on this connection, or the last one."""
+    _opened_at = 0.0
     _head_size = 0
     _head_since: float | None = None
     _heard_at = 0.0
     _refusal: Refusal | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._opened_at = self.loop.time()
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.live is not None:
@@ -117,12 +122,8 @@ class Link(HttpToolsProtocol):
         if cycle is None:
             if now - self._opened_at > head_timeout and not self.transport.is_closing():
                 self.transport.close()
-        elif cycle.more_body and not cycle.response_started and not self.flow.read_paused:
-            if now - self._heard_at > body_timeout and self.live is not None:
-                self.live.stop("body_timeout")
+            return
+        waiting = cycle.more_body and not cycle.response_started and not self.flow.read_paused
+        if waiting and now - self._heard_at > body_timeout and self.live is not None:
+            self.live.stop("body_timeout")
 
-    _opened_at = 0.0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._opened_at = self.loop.time()
-        super().connection_made(transport)

@@ -1,0 +1,59 @@
+"""Fixtures that serve: a real gateway process in front of the real mock provider, both on free ports."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.served import Gateway, Process, configuration
+
+
+@pytest.fixture(scope="session")
+def mock() -> Iterator[Process]:
+    process = Process([sys.executable, "-m", "loadtest.mock", "--port", "0"])
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def own_mock() -> Iterator[Callable[..., Process]]:
+    """Mock providers of a test's own, for exact counters."""
+    started: list[Process] = []
+
+    def start(*args: str) -> Process:
+        started.append(Process([sys.executable, "-m", "loadtest.mock", "--port", "0", *args]))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def serve(tmp_path: Path, mock: Process) -> Iterator[Callable[..., Gateway]]:
+    """Start gateways: `serve(section=…, …)`; `extra` and `env` go to the command."""
+    started: list[Gateway] = []
+
+    def start(*extra: str, env: dict[str, str] | None = None, upstream: str = mock.url, **changes: object) -> Gateway:
+        config = tmp_path / "gateway.yaml"
+        config.write_text(yaml.safe_dump(configuration(upstream, tmp_path, **changes), sort_keys=False))
+        started.append(Gateway(config, *extra, env=env))
+        return started[-1]
+
+    yield start
+    for gateway in started:
+        gateway.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, mock: Process) -> Iterator[Gateway]:
+    """One gateway for the tests of a module that leave it as it was."""
+    data = tmp_path_factory.mktemp("gateway")
+    config = data / "gateway.yaml"
+    config.write_text(yaml.safe_dump(configuration(mock.url, data), sort_keys=False))
+    started = Gateway(config)
+    yield started
+    started.stop()
