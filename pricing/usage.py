@@ -21,9 +21,20 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     output_audio_tokens: int = 0
     input_image_tokens: int = 0
     output_image_tokens: int = 0
+    cache_read_image_tokens: int = 0
+    input_video_tokens: int = 0
+    output_video_tokens: int = 0
+    citation_tokens: int = 0
+    """Output tokens of quoted sources, where a provider prices them apart."""
     tool_input_tokens: int = 0
     web_searches: int = 0
-    """Number of server-side web or file searches, billed per call."""
+    """Number of server-side web searches, billed per call."""
+    file_searches: int = 0
+    """Number of server-side searches of stored files, billed per call."""
+    pages: int = 0
+    """Document pages read, for prices per page."""
+    characters: int = 0
+    """Characters of input text, for prices per character (speech)."""
     requests: int = 1
     """Number of requests, for prices per request."""
     seconds: float = 0.0
