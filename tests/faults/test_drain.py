@@ -1,0 +1,67 @@
+"""SIGTERM: no new requests, streams finish within `drain`, then an SSE error event and a settled record."""
+
+import asyncio
+import signal
+
+import httpx
+
+from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
+from tests.support.served import Gateway
+
+from .test_streams import ASK, KEY, started
+
+
+async def begun(gateway: Gateway, client: httpx.AsyncClient):
+    """A stream whose first event has come."""
+    request = client.build_request("POST", gateway.v1 + "/chat/completions", json=ASK, headers=KEY)
+    answer = await client.send(request, stream=True)
+    lines = answer.aiter_raw()
+    return answer, lines, await anext(lines)
+
+
+async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
+    go_on = asyncio.Event()
+
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD + chunk(sse(delta("Hel"))))
+        await go_on.wait()
+        writer.write(chunk(sse(delta("lo", "stop"), USAGE, "[DONE]")) + b"0\r\n\r\n")
+
+    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=20) as client:
+        gateway = started(serve, upstream.url, idle="10s")
+        _, rest, first = await begun(gateway, client)
+        gateway.process.send_signal(signal.SIGTERM)
+        async with httpx.AsyncClient() as other:
+            while True:
+                try:
+                    refused = await other.get(gateway.v1 + "/models", headers=KEY)
+                except httpx.ConnectError:
+                    break
+                if refused.status_code == 503:
+                    break
+        go_on.set()
+        body = first + b"".join([piece async for piece in rest])
+        assert b"[DONE]" in body
+        assert await asyncio.to_thread(gateway.process.wait, 10) == 0
+    assert gateway.settled(1)["total"]["estimated_requests"] == 0
+
+
+async def test_what_is_left_after_the_drain_time_is_ended_and_settled(serve) -> None:
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD + chunk(sse(delta("Hello"))))
+        await state.until_closed(reader)
+
+    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=20) as client:
+        gateway = started(serve, upstream.url, idle="60s")
+        _, rest, first = await begun(gateway, client)
+        gateway.process.send_signal(signal.SIGTERM)
+        body = first + b"".join([piece async for piece in rest])
+        assert b'"error"' in body
+        assert b"[DONE]" not in body
+        await asyncio.wait_for(upstream.closed_by_peer.wait(), 5)
+        assert await asyncio.to_thread(gateway.process.wait, 10) == 0
+    row = gateway.settled(1)["total"]
+    assert row["estimated_requests"] == 1
+    assert row["output_tokens"] > 0

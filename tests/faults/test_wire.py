@@ -1,0 +1,127 @@
+"""Bytes on the wire that no SDK sends: smuggling shapes, slow clients, huge heads, and what goes up and comes back."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from tests.support.served import get_json
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\n"
+KEY = {"authorization": "Bearer sk-search"}
+
+
+async def talk(gateway, data: bytes, limit: float = 10) -> bytes:
+    """What comes back until the gateway closes, or has answered once."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(data)
+    try:
+        return await asyncio.wait_for(reader.read(), limit)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+        b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+        b"content-length: +5\r\n\r\nhello",
+        b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"transfer-encoding: chunked\r\n\r\n-1\r\n",
+        b"transfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"x-folded: a\r\n b\r\ncontent-length: 2\r\n\r\n{}",
+        b"no colon here\r\n\r\n",
+        b"x-nul: a\x00b\r\n\r\n",
+    ],
+)
+async def test_smuggling_shapes_are_refused_and_the_connection_closed(gateway, shape: bytes) -> None:
+    answer = await talk(gateway, HEAD + shape + b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_head_over_the_bound_is_431(gateway) -> None:
+    answer = await talk(gateway, HEAD + b"x-big: " + b"a" * 70_000 + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"headers_too_large" in answer
+
+
+async def test_slow_heads_and_bodies_are_408(serve) -> None:
+    gateway = serve(server={"host": "127.0.0.1", "header_timeout": "300ms", "body_timeout": "300ms"})
+    assert (await talk(gateway, b"POST /v1/chat/completions HT")).startswith(b"HTTP/1.1 408 ")
+    answer = await talk(gateway, HEAD + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"request_timeout" in answer
+
+
+async def test_a_declared_over_long_body_is_refused_before_it_is_sent(gateway) -> None:
+    answer = await talk(gateway, HEAD + b"expect: 100-continue\r\ncontent-length: 99999999\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+
+
+async def test_pipelined_requests_are_answered_in_order(gateway) -> None:
+    one = b"GET /v1/models/gpt-4o HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\n\r\n"
+    two = b"GET /v1/models/alias HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\nconnection: close\r\n\r\n"
+    answer = await talk(gateway, one + two)
+    assert answer.index(b'"gpt-4o"') < answer.index(b'"alias"')
+
+
+def test_what_goes_up_is_chosen(gateway, mock) -> None:
+    sent = {
+        **KEY,
+        "x-api-key": "sk-search",
+        "cookie": "session=secret-canary",
+        "x-forwarded-for": "10.1.2.3",
+        "forwarded": "for=10.1.2.3",
+        "openai-organization": "org-canary",
+        "x-tollway-tags": "feature=chat",
+        "connection": "x-nominated",
+        "x-nominated": "1",
+        "x-request-id": "my-own-id",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "openai-beta": "assistants=v2",
+    }
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}]}
+    answer = httpx.post(gateway.v1 + "/chat/completions", json=body, headers=sent)
+    assert answer.headers["x-request-id"] == "my-own-id"
+    seen = get_json(mock.url + "/last")["headers"]
+    seen = {name.lower(): value for name, value in (seen.items() if isinstance(seen, dict) else seen)}
+    assert "canary" not in json.dumps(seen)
+    assert not {"cookie", "x-forwarded-for", "forwarded", "openai-organization", "x-tollway-tags"} & seen.keys()
+    assert not {"x-nominated", "x-api-key"} & seen.keys()
+    assert seen["x-request-id"] == "my-own-id"
+    assert seen["traceparent"] == sent["traceparent"]
+    assert seen["openai-beta"] == "assistants=v2"
+    assert seen["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("bad", ["x" * 129, "tab\there", "naïve".encode().decode("latin-1")])
+def test_an_unfit_request_id_is_replaced(gateway, bad: str) -> None:
+    answer = httpx.get(gateway.v1 + "/models", headers={**KEY, "x-request-id": bad.encode("latin-1")})
+    assert len(answer.headers["x-request-id"]) == 36
+
+
+def test_a_redirect_is_never_followed(gateway) -> None:
+    body = {"model": "mock-redirect", "messages": [{"role": "user", "content": "x"}]}
+    answer = httpx.post(gateway.v1 + "/chat/completions", json=body, headers=KEY)
+    assert answer.status_code == 502
+    assert "location" not in answer.headers
+
+
+def test_bad_tags_say_what_is_allowed(gateway) -> None:
+    answer = httpx.get(gateway.v1 + "/models", headers={**KEY, "x-tollway-tags": "novalue"})
+    assert answer.status_code == 400
+    assert "key=value" in answer.json()["error"]["message"]
+
+
+def test_an_unknown_path_and_a_wrong_method(gateway) -> None:
+    assert httpx.get(gateway.url + "/nothing").status_code == 404
+    wrong = httpx.get(gateway.v1 + "/chat/completions", headers=KEY)
+    assert wrong.status_code == 405
+    assert wrong.headers["allow"] == "POST"
