@@ -1,4 +1,4 @@
-"""A spend report as data: the contract's JSON, CSV, and Parquet. Money is exact in all three."""
+"""A spend report as data: the contract's JSON, and CSV. Money is exact in both. (Parquet: `parquet.py`.)"""
 
 import csv
 import io
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway.errors import LedgerError
-from gateway.ledger.spend import Report, SpendRow, iso, usd, usd_decimal
+from gateway.ledger.spend import Report, SpendRow, iso, usd
 from gateway.ledger.tables import METERS, OUTCOMES
 
 _FIRST = ("requests", "input_tokens", "output_tokens")
@@ -54,40 +53,14 @@ def json_bytes(report: Report) -> bytes:
 def csv_bytes(report: Report) -> bytes:
     """A header line and one line per row (RFC 4180); no total line, so that a sheet can add up itself."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(_columns(report)))
+    writer = csv.DictWriter(text, fieldnames=list(columns(report)))
     writer.writeheader()
     writer.writerows([{name: _inert(value) for name, value in row_values(row).items()} for row in report.rows])
     return text.getvalue().encode()
 
 
-def parquet_bytes(report: Report) -> bytes:
-    """A Parquet file: names as strings, counts as int64, `cost_usd` as decimal(38, 9).
-
-    Raises `LedgerError` when the `parquet` extra is not installed.
-    """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError as error:
-        raise LedgerError("Parquet needs the extra: pip install 'tollway[parquet]'") from error
-    kinds = {"text": pa.string(), "number": pa.int64(), "money": pa.decimal128(38, 9), "seconds": pa.decimal128(38, 3)}
-    schema = pa.schema([(name, kinds[kind]) for name, kind in _columns(report).items()])
-    rows: list[dict[str, object]] = [
-        {
-            **row_values(row),
-            "cost_usd": usd_decimal(row.sums["cost_nanos"]),
-            "usage_seconds": usd_decimal(row.sums["usage_millis"]).scaleb(6),
-        }
-        for row in report.rows
-    ]
-    table = pa.Table.from_pylist(rows, schema=schema)
-    table = table.replace_schema_metadata({"since": iso(report.since_ns), "until": iso(report.until_ns)})
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue().to_pybytes()
-
-
-def _columns(report: Report) -> Mapping[str, str]:
+def columns(report: Report) -> Mapping[str, str]:
+    """Every column of a flat file in order, and its kind: text, number, money (USD) or seconds."""
     return {
         **dict.fromkeys(report.by, "text"),
         **dict.fromkeys(_FIRST, "number"),

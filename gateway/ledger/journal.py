@@ -32,6 +32,7 @@ from gateway.seams import Clock
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FLUSH_BYTES = 256 * 1024
+_PROBE = b" " * 16_384
 
 
 class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,9 +268,23 @@ class Journal:
         while self._queue:
             if not self._flush_some():
                 return False
+        if not self._probe():
+            return False
         self.healthy = True
         self.reason = ""
         return True
+
+    def _probe(self) -> bool:
+        """Is there room for more than the rest of a block? Leaves no trace: a torn line, cut off at once."""
+        try:
+            written = self._write(self._fd, _PROBE)
+        except OSError as error:
+            self._fail(error)
+            return False
+        self._torn = True
+        if written != len(_PROBE):
+            self._fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        return self._mend() and written == len(_PROBE)
 
     def _flush_some(self) -> bool:
         """Write the head of the queue in one write. Whole lines of a short write count; the torn rest is cut off."""

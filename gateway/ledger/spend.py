@@ -1,14 +1,15 @@
 """Spend reports: requests, tokens and cost by any dimension over any range, from roll-ups.
 
 A range is half open, `since <= received < until`. Whole hours in it come from roll-ups. A part of an hour at either
-edge comes from that hour's raw events; where those are pruned, or `until` lies in the future, the edge hour is taken
-whole from the roll-ups, and the report's `since` and `until` say so. So at most two hours of raw events are read.
+edge comes from that hour's raw events; where those are pruned, the edge hour is taken whole from the roll-ups, and the
+report's `since` and `until` say so. So at most two hours of raw events are read, and none for the hour that is running.
 Both are read in one transaction and agree with each other.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import cast
 
 import msgspec
 from sqlalchemy import (
@@ -21,7 +22,6 @@ from sqlalchemy import (
     case,
     func,
     literal,
-    or_,
     select,
 )
 
@@ -124,10 +124,12 @@ def report(
     unpriced: set[str] = set()
     with reading(engine) as connection:
         pruned_before = counter(connection, "pruned_before_ns")
-        since_ns, until_ns = _effective(since_ns, until_ns, now_ns, pruned_before)
-        for source in _sources(since_ns, until_ns):
+        since_ns, until_ns = _widened(since_ns, until_ns, pruned_before)
+        # Nothing was received in the future: the running hour may come from its roll-up.
+        last_ns = until_ns if until_ns < now_ns else _hour_after(until_ns)
+        for source in _sources(since_ns, last_ns):
             _add(connection, source, groups, filters, totals)
-            unpriced.update(connection.execute(_unpriced(source, filters)).scalars())
+            unpriced.update(row.model for row in connection.execute(_unpriced(source, filters)))
         loaded_until = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
     rows = [SpendRow(dict(zip(groups, names, strict=True)), sums) for names, sums in totals.items()]
     rows.sort(key=_order)
@@ -144,18 +146,22 @@ def report(
     )
 
 
-def _effective(since_ns: int, until_ns: int, now_ns: int, pruned_before: int) -> tuple[int, int]:
-    """Widen an edge to the whole hour where raw events cannot be asked, or need not be."""
-    if since_ns % HOUR_NS and since_ns < pruned_before:
-        since_ns -= since_ns % HOUR_NS
-    if until_ns % HOUR_NS and (until_ns < pruned_before or until_ns >= now_ns):
-        until_ns += HOUR_NS - until_ns % HOUR_NS
+def _widened(since_ns: int, until_ns: int, pruned_before: int) -> tuple[int, int]:
+    """Widen an edge to its whole hour where that hour's raw events are gone."""
+    if since_ns < pruned_before:
+        since_ns = since_ns // HOUR_NS * HOUR_NS
+    if until_ns < pruned_before:
+        until_ns = _hour_after(until_ns)
     return since_ns, until_ns
+
+
+def _hour_after(ns: int) -> int:
+    return -(-ns // HOUR_NS) * HOUR_NS
 
 
 def _sources(since_ns: int, until_ns: int) -> list[FromClause]:
     """Tables of the same shape that together hold the range: roll-ups for whole hours, raw events for the rest."""
-    first = -(-since_ns // HOUR_NS) * HOUR_NS
+    first = _hour_after(since_ns)
     last = until_ns // HOUR_NS * HOUR_NS
     if first > last:
         return [_raw(events.c.received_ns >= since_ns, events.c.received_ns < until_ns)]
@@ -214,12 +220,12 @@ def _add(
     sums = [func.sum(source.c[name]) for name in SUMS]
     query: Select[tuple[object, ...]] = select(*chosen, *sums).select_from(origin).where(*_where(source, filters))
     for found in connection.execute(query.group_by(*chosen)):
-        values: Sequence[object] = tuple(found)
+        values = cast(tuple[object, ...], tuple(found))
         names = tuple(_name(group, value) for group, value in zip(groups, values, strict=False))
         total = totals.setdefault(names, dict.fromkeys(SUMS, 0))
         for name, value in zip(SUMS, values[len(groups) :], strict=True):
             # Without groups an empty source gives one row of NULLs; PostgreSQL sums to Decimal.
-            total[name] += int(str(value)) if value is not None else 0
+            total[name] += int(str(value or 0))
 
 
 def _where(source: FromClause, filters: Filters) -> list[ColumnElement[bool]]:
@@ -240,7 +246,7 @@ def _where(source: FromClause, filters: Filters) -> list[ColumnElement[bool]]:
 def _unpriced(source: FromClause, filters: Filters) -> Select[tuple[str]]:
     return (
         select(source.c.model)
-        .where(source.c.unpriced_requests > 0, or_(source.c.model != "", source.c.provider != ""))
+        .where(source.c.unpriced_requests > 0)
         .where(*_where(source, filters))
         .distinct()
         .order_by(source.c.model)

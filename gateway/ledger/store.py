@@ -73,6 +73,17 @@ def open_engine(url: str) -> Engine:
         raise LedgerError("a PostgreSQL ledger needs the extra: pip install 'tollway[postgres]'") from error
 
 
+def open_existing(url: str) -> Engine:
+    """An engine for reading: unlike `open_engine` it makes no directory and no file.
+
+    Raises `LedgerError` when a SQLite ledger is not there.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise LedgerError(f"there is no ledger at {parsed.database}; has the gateway run with it?")
+    return open_engine(url)
+
+
 @contextmanager
 def reading(engine: Engine) -> Generator[Connection]:
     """A transaction whose statements all see the same state of the ledger. Translates driver errors."""

@@ -1,0 +1,232 @@
+"""`tollway spend`: requests, tokens and cost, by team or any other dimension."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from gateway.ledger.spend import Filters, Report
+
+FORMATS = ("table", "json", "csv", "parquet")
+
+_EXAMPLES = """Examples:
+
+  tollway spend                                    the last seven days, by team
+  tollway spend --by team,day --since 2026-11-01   per team and day of November
+  tollway spend --by tag:app --team search         one team's applications
+  tollway spend --format csv --out spend.csv       for a spreadsheet
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("spend", help=f"Show spend and tokens from the ledger.\n\n\b\n{_EXAMPLES}")(spend)
+
+
+def spend(
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Group by: team, key, model, provider, operation, hour, day, month, tag:NAME (comma-separated)."
+        ),
+    ] = "team",
+    since: Annotated[str, typer.Option(help="From: an age (30m, 12h, 7d, 2w), a UTC date or a time.")] = "7d",
+    until: Annotated[str, typer.Option(help="Up to, not including: as --since, or now.")] = "now",
+    team: Annotated[list[str] | None, typer.Option(help="Only this team (may be repeated).")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="Only this key id (may be repeated).")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only this model (may be repeated).")] = None,
+    provider: Annotated[list[str] | None, typer.Option(help="Only this provider (may be repeated).")] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="Only requests with this tag, NAME=VALUE (may be repeated: all must match)."),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "table",
+    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
+    config: Annotated[
+        Path, typer.Option(envvar="TOLLWAY_CONFIG", help="Configuration file that names the ledger.")
+    ] = Path("config/gateway.yaml"),
+    url: Annotated[
+        str | None,
+        typer.Option(help="Ledger database (sqlite:///PATH or postgresql://…) instead of the configuration's."),
+    ] = None,
+) -> None:
+    """Read the ledger and print a report."""
+    from gateway.errors import ConfigError, LedgerError
+    from gateway.ledger import spend as ledger
+    from gateway.ledger.periods import moment_ns
+
+    form = "json" if json else form
+    if form not in FORMATS:
+        _wrong(f"--format {form!r} is not known; allowed are {', '.join(FORMATS)}")
+    if form == "parquet" and out is None and sys.stdout.isatty():
+        _wrong("Parquet is binary: give --out FILE, or send standard output to a file")
+    try:
+        now_ns = _now_ns()
+        groups = ledger.check_groups([name.strip() for name in by.split(",") if name.strip()])
+        filters = _filters(team, key, model, provider, tag)
+        since_ns, until_ns = moment_ns(since, now_ns), moment_ns(until, now_ns)
+        if since_ns >= until_ns:
+            raise LedgerError("the range is empty: --since must be before --until")
+        ledger_url, journal = (url, None) if url is not None else _from_config(config)
+    except (LedgerError, ConfigError) as error:
+        _wrong(str(error))
+    try:
+        report = _read(ledger_url, groups, since_ns, until_ns, filters)
+        _write(report, form, out, journal)
+    except (LedgerError, OSError) as error:
+        print(f"tollway spend: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def ledger_of_config(path: Path) -> tuple[str, str]:
+    """The ledger's URL and journal directory that a configuration names. Raises `ConfigError`."""
+    from gateway.settings.load import load_config
+
+    ledger = load_config(path).ledger
+    return ledger.url, ledger.journal
+
+
+def _from_config(path: Path) -> tuple[str, Path | None]:
+    url, journal = ledger_of_config(path)
+    return url, Path(journal)
+
+
+def _now_ns() -> int:
+    from gateway.clock import SystemClock
+
+    return SystemClock().now_ns()
+
+
+def _wrong(message: str) -> NoReturn:
+    print(f"tollway spend: {message}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _filters(
+    team: list[str] | None,
+    key: list[str] | None,
+    model: list[str] | None,
+    provider: list[str] | None,
+    tag: list[str] | None,
+) -> Filters:
+    from gateway.errors import LedgerError
+    from gateway.ledger.spend import Filters
+
+    pairs: list[tuple[str, str]] = []
+    for text in tag or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise LedgerError(f"--tag {text!r} is not NAME=VALUE")
+        pairs.append((name.strip(), value.strip()))
+    return Filters(
+        team=tuple(team or ()),
+        key=tuple(key or ()),
+        model=tuple(model or ()),
+        provider=tuple(provider or ()),
+        tags=tuple(pairs),
+    )
+
+
+def _read(url: str, groups: tuple[str, ...], since_ns: int, until_ns: int, filters: Filters) -> Report:
+    from gateway.errors import LedgerError
+    from gateway.ledger.spend import report
+    from gateway.ledger.store import open_existing, schema_version
+
+    engine = open_existing(url)
+    try:
+        if schema_version(engine) is None:
+            raise LedgerError("this database holds no ledger yet; has the gateway run with it?")
+        return report(engine, groups, since_ns, until_ns, filters)
+    finally:
+        engine.dispose()
+
+
+def _write(report: Report, form: str, out: Path | None, journal: Path | None) -> None:
+    from gateway.ledger import export, parquet
+
+    if form == "table":
+        _print_table(report, out, journal)
+        return
+    writers = {"json": export.json_bytes, "csv": export.csv_bytes, "parquet": parquet.parquet_bytes}
+    data = writers[form](report)
+    if out is not None:
+        out.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+
+def _print_table(report: Report, out: Path | None, journal: Path | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from gateway.ledger.spend import iso, usd
+
+    table = Table(show_footer=True, title=f"Spend from {iso(report.since_ns)} to {iso(report.until_ns)} (UTC)")
+    total = report.total
+    for number, name in enumerate(report.by):
+        table.add_column(name, footer="total" if number == 0 else "", overflow="fold")
+    for name in ("requests", "input_tokens", "output_tokens", "cache_read_tokens"):
+        table.add_column(name.replace("_", " "), justify="right", footer=f"{total[name]:,}")
+    table.add_column("cost USD", justify="right", footer=usd(total["cost_nanos"]))
+    for row in report.rows:
+        sums = row.sums
+        table.add_row(
+            # Names are clients' words: shown as text, never read as markup.
+            *(Text(row.names[name] or "(none)") for name in report.by),
+            *(f"{sums[name]:,}" for name in ("requests", "input_tokens", "output_tokens", "cache_read_tokens")),
+            row.cost_usd,
+        )
+    notes = _notes(report, journal)
+    if out is not None:
+        with out.open("w", encoding="utf-8") as file:
+            _show(Console(file=file, width=160), table, notes)
+    else:
+        _show(Console(width=None if sys.stdout.isatty() else 160), table, notes)
+
+
+def _show(console: Console, table: Table, notes: list[tuple[str, str]]) -> None:
+    console.print(table)
+    for style, note in notes:
+        console.print(note, style=style, markup=False, highlight=False)
+
+
+def _notes(report: Report, journal: Path | None) -> list[tuple[str, str]]:
+    """Lines under the table: style and text."""
+    total = report.total
+    notes: list[tuple[str, str]] = []
+    if total["unpriced_requests"]:
+        names = ", ".join(name or "(none)" for name in report.unpriced_models)
+        count = f"{total['unpriced_requests']:,} request" + ("s" if total["unpriced_requests"] > 1 else "")
+        notes.append(("yellow", f"Warning: {count} of models without a price: {names}: are not in the total."))
+    if total["estimated_requests"]:
+        notes.append(("", f"{total['estimated_requests']:,} requests have estimated usage."))
+    notes.append(("dim", _freshness(report, journal)))
+    return notes
+
+
+def _freshness(report: Report, journal: Path | None) -> str:
+    from gateway.ledger.spend import iso
+    from gateway.ledger.status import read_status
+
+    status = read_status(journal) if journal is not None else None
+    if status is None:
+        if report.loaded_until_ns is None:
+            return "The ledger has not been loaded yet."
+        return f"Ledger last loaded {iso(report.loaded_until_ns // 10**9 * 10**9)}."
+    age = max(_now_ns() - status.updated_ns, 0) / 1e9
+    if age > 30:
+        last = iso(status.updated_ns // 10**9 * 10**9)
+        return f"No loader has reported since {last} ({age:,.0f} s ago): figures may be old."
+    if status.lag_bytes:
+        return f"The ledger is {status.lag_seconds:,.1f} s behind ({status.lag_bytes:,} journal bytes not loaded)."
+    return "The ledger is up to date."
