@@ -1,0 +1,116 @@
+"""Opening one connection: name to addresses, addresses to a socket, TLS on top, and every failure in words.
+
+Strategy: resolve; race the addresses the way RFC 8305 says (families alternate, the next one starts 250 ms after the
+last); then hand the socket to the event loop, which does TLS. We race ourselves because uvloop's `create_connection`
+has no `happy_eyeballs_delay`. One time-out spans all of it.
+"""
+
+import asyncio
+import math
+import os
+import socket
+from asyncio.staggered import staggered_race
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+from gateway.errors import ConnectFailed, ConnectTimeout, DeadlineExceeded
+from gateway.seams import Origin
+from gateway.transport import tls
+
+_STAGGER = 0.25
+"""Seconds before the next address is tried as well (RFC 8305 section 5, "Connection Attempt Delay")."""
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+Address = tuple[int, int, int, str, SocketAddress]
+
+
+async def connect(
+    origin: Origin, make: Callable[[], P], contexts: tls.Contexts, *, timeout: float, deadline: float
+) -> P:
+    """Open a connection and return its protocol.
+
+    `timeout` in seconds, for names, TCP and TLS together; `deadline` in monotonic seconds. Raises `ConnectFailed`,
+    `ConnectTimeout`, `DeadlineExceeded`.
+    """
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + timeout
+    where = f"{origin.host}:{origin.port}"
+    try:
+        async with asyncio.timeout_at(min(limit, deadline) if min(limit, deadline) < math.inf else None):
+            return await _open(loop, origin, make, contexts)
+    except TimeoutError:
+        if deadline <= limit:
+            raise DeadlineExceeded(f"the exchange's time was over while connecting to {where}") from None
+        raise ConnectTimeout(f"no connection to {where} within {timeout:g} s") from None
+    except OSError as error:
+        raise ConnectFailed(f"cannot connect to {where}: {_cause(error)}") from None
+
+
+async def _open(loop: asyncio.AbstractEventLoop, origin: Origin, make: Callable[[], P], contexts: tls.Contexts) -> P:
+    context = None
+    if origin.scheme == "https":
+        if not contexts.has(origin.tls):
+            await loop.run_in_executor(None, contexts.get, origin.tls)
+        context = contexts.get(origin.tls)
+    sock = await _race(loop, await _addresses(loop, origin))
+    try:
+        if context is None:
+            _, protocol = await loop.create_connection(make, sock=sock)
+        else:
+            name = (origin.tls and origin.tls.server_name) or origin.host
+            # The surrounding time-out rules; asyncio's own default of 60 s must not come first.
+            _, protocol = await loop.create_connection(
+                make, sock=sock, ssl=context, server_hostname=name, ssl_handshake_timeout=86_400.0
+            )
+    except BaseException:
+        sock.close()
+        raise
+    return protocol
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, origin: Origin) -> list[Address]:
+    """Addresses in the resolver's order, families alternating from its first (RFC 8305 section 4)."""
+    found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    if not found:
+        raise OSError("the name has no addresses")
+    first = found[0][0]
+    same = [address for address in found if address[0] == first]
+    other = [address for address in found if address[0] != first]
+    return [address for address in chain.from_iterable(zip_longest(same, other)) if address is not None]
+
+
+async def _race(loop: asyncio.AbstractEventLoop, addresses: list[Address]) -> socket.socket:
+    if len(addresses) == 1:
+        return await _dial(loop, addresses[0])
+    winner, _, errors = await staggered_race([partial(_dial, loop, address) for address in addresses], _STAGGER)
+    if winner is None:
+        raise next(error for error in errors if error is not None)
+    return winner
+
+
+async def _dial(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+    family, kind, protocol, _, target = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Streams may think for minutes; a peer that vanished meanwhile is found by the kernel's probes.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        await loop.sock_connect(sock, target)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _cause(error: OSError) -> str:
+    if (words := tls.failure(error)) is not None:
+        return words
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    if error.errno is not None:
+        return os.strerror(error.errno).lower()
+    return str(error).lower() or "the connection was closed"

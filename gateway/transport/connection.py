@@ -1,0 +1,508 @@
+"""One HTTP/1.1 connection: an asyncio Protocol that feeds llhttp (httptools) and hands bytes to one response at a time.
+
+Strategy
+--------
+- **One wake-up per small exchange.** A request is one write; the task that sent it waits on one future, which
+  `data_received` resolves after the whole read was parsed. When head and body came in the same segment, `chunk()`
+  finds everything buffered and never waits.
+- **The connection is given back when the last body byte was parsed**, not when the caller has read it: a slow client
+  does not hold a provider connection. So the response owns its buffer, and the connection owns only what is still
+  being parsed.
+- **One lazy timer.** Time-outs are set a thousand times for each time one fires, so setting one is storing a float.
+  The event loop's timer is armed only when none is armed early enough, and when it fires it looks at what is due and
+  arms itself again. The same timer ends idle connections. A time-out is judged only after the loop had another chance
+  to read: libuv runs timers before sockets, and a process that was paused must not blame its peers.
+- **llhttp is the judge of syntax**, in its strict mode: obs-fold, bare CR or LF, both length headers, two lengths,
+  bad chunk sizes are errors. What it leaves to its user is decided here: sizes, `transfer-encoding` other than
+  `chunked`, 101, HEAD, bodies that end with the connection, and bytes after the end (RFC 9112 sections 6.3, 7.1,
+  9.6).
+- **Any doubt closes.** A connection is kept only if the response was complete and self-delimited, the request fully
+  written, and not one byte came too many.
+"""
+
+import asyncio
+import math
+from typing import Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from gateway.errors import DeadlineExceeded, Disconnected, HeaderTimeout, ProtocolBroken, TransportError
+from gateway.seams import Headers, Late
+from gateway.transport.limits import Limits
+from gateway.transport.staleness import Socket, never_read
+
+_TIMER_SLACK = 0.0015
+"""Seconds by which a loop's timer may fire early (uvloop counts in whole milliseconds)."""
+_BODY_WEIGHT = 9
+"""One body byte excuses eight bytes of framing beside itself."""
+
+
+class Keeper(Protocol):
+    """What a connection tells its pool."""
+
+    def released(self, connection: "Connection") -> None:
+        """The exchange is over; the connection can serve another."""
+
+    def retired(self, connection: "Connection") -> None:
+        """The connection serves no more. Called once, at the moment of the decision."""
+
+    def vanished(self, connection: "Connection") -> None:
+        """The socket is closed. Called once."""
+
+
+class _Fault(Exception):
+    """Raised inside parser callbacks to stop the parser with our own words."""
+
+
+class PooledResponse:
+    """Implements `gateway.seams.UpstreamResponse`. The connection writes into it; the caller reads from it."""
+
+    __slots__ = (
+        "bodyless",
+        "complete",
+        "connection",
+        "deadline",
+        "error",
+        "head_done",
+        "header_timeout",
+        "headers",
+        "parts",
+        "request_done",
+        "size",
+        "status",
+        "unanswered",
+        "unread",
+        "until",
+        "waiter",
+    )
+
+    def __init__(self, connection: "Connection", bodyless: bool, header_timeout: float, deadline: float) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.connection = connection
+        self.bodyless = bodyless
+        """The request was HEAD: whatever the head says, no body follows (RFC 9112 section 6.3, rule 1)."""
+        self.header_timeout = header_timeout
+        self.deadline = deadline
+        self.until = math.inf
+        """When the present wait (for the head, or for a chunk) is over."""
+        self.waiter: asyncio.Future[bool] | None = None
+        """Resolved with True when `until` passed, else with False."""
+        self.head_done = False
+        self.complete = False
+        self.request_done = False
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.error: BaseException | None = None
+        self.unanswered = False
+        """It failed without a single response byte, on a connection that had served before."""
+        self.unread = False
+        """Proven: the peer never received a byte of the request."""
+
+    async def chunk(self, before: float | None = None) -> bytes:
+        """See `UpstreamResponse.chunk`. Everything that is buffered comes as one piece."""
+        if self.parts:
+            return self._take()
+        if self.complete:
+            return b""
+        if self.error is None:
+            await self._more(math.inf if before is None else before)
+            if self.parts:
+                return self._take()
+        if self.error is not None:
+            raise self.error
+        return b""
+
+    def close(self) -> None:
+        """See `UpstreamResponse.close`. Once the last byte has come, the connection has long been given back."""
+        if self.complete or self.error is not None:
+            return
+        self.parts.clear()
+        self.error = Disconnected("the response was closed before its end", sent=True)
+        self.connection.retire()
+
+    async def _more(self, before: float) -> None:
+        waiter = self.connection.wait(self, before)
+        try:
+            if await waiter:
+                raise Late
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            self.waiter = None
+
+    def _take(self) -> bytes:
+        parts = self.parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.size = 0
+        self.connection.drained(self)
+        return data
+
+
+class Connection(asyncio.Protocol):
+    """A kept or serving connection. The pool calls `begin`, `hand_over` or `write`; responses call `wait`, `drained`,
+    `retire`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, keeper: Keeper, limits: Limits, idle_seconds: float) -> None:
+        self._loop = loop
+        self._keeper = keeper
+        self._limits = limits
+        self._idle_seconds = idle_seconds
+        self._transport: asyncio.Transport | None = None
+        self._parser = HttpResponseParser(self)
+        self._reading: PooledResponse | None = None
+        """The response being parsed; None: any byte that comes is one too many."""
+        self._fed = 0
+        """Bytes read since the request began, while the head was incomplete."""
+        self._excess = 0
+        self._keep = False
+        self._read_paused = False
+        self._write_paused = False
+        self._write_waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._second_look = False
+        self._idle_until = math.inf
+        self._acknowledged = 0
+        self.served = False
+        """It has carried a whole exchange before."""
+        self.retired = False
+
+    # --- for the pool -------------------------------------------------------------------------------------------
+
+    def usable(self, now: float) -> bool:
+        """Whether a kept connection may carry another request; looks at the socket itself after a longer rest."""
+        transport = self._transport
+        if self.retired or transport is None or transport.is_closing() or self._idle_until <= now:
+            return False
+        self._acknowledged = 0
+        if now - (self._idle_until - self._idle_seconds) >= self._limits.probe_after:
+            sock = self._socket()
+            if sock.has_news():
+                return False
+            self._acknowledged = sock.acknowledged()
+        return True
+
+    def begin(self, bodyless: bool, header_timeout: float, deadline: float) -> PooledResponse:
+        """Start an exchange: the next bytes read belong to the response returned."""
+        response = PooledResponse(self, bodyless, header_timeout, deadline)
+        self._reading = response
+        self._fed = 0
+        self._excess = 0
+        self._keep = False
+        if deadline < self._timer_at:
+            self._arm(deadline)
+        return response
+
+    def hand_over(self, response: PooledResponse, writes: list[bytes]) -> "asyncio.Future[bool]":
+        """Write a whole request; the future resolves when the head (or the end) has come."""
+        waiter = response.waiter = self._loop.create_future()
+        transport = self._transport
+        if transport is not None:
+            for data in writes:
+                transport.write(data)
+        self.request_done(response)
+        return waiter
+
+    def write(self, data: bytes) -> bool:
+        """Write a piece of a request; False: wait for `writable` before the next."""
+        if self._transport is not None and not self.retired:
+            self._transport.write(data)
+        return not self._write_paused
+
+    async def writable(self) -> None:
+        """Back-pressure: returns when the peer has taken enough, or the connection is over."""
+        if self._write_paused and not self.retired:
+            self._write_waiter = self._loop.create_future()
+            try:
+                await self._write_waiter
+            finally:
+                self._write_waiter = None
+
+    def request_done(self, response: PooledResponse) -> None:
+        """The last request byte was written: the header time-out runs from when the peer's TCP has taken it."""
+        response.request_done = True
+        if not self._write_paused and not response.head_done:
+            until = response.until = self._loop.time() + response.header_timeout
+            if until < self._timer_at:
+                self._arm(until)
+
+    def fail(self, response: PooledResponse, error: BaseException) -> None:
+        """End the exchange with `error` and close the connection. What was buffered can still be read."""
+        if response.complete or response.error is not None:
+            return
+        response.error = error
+        self.retire()
+        _wake(response, False)
+
+    def abandon(self, error: BaseException) -> None:
+        """Close the connection; an exchange on it ends with `error`."""
+        if self._reading is not None:
+            self.fail(self._reading, error)
+        self.retire()
+
+    def retire(self) -> None:
+        """Close the connection at once: nothing more is read or written. Idempotent."""
+        if self.retired:
+            return
+        self.retired = True
+        self._reading = None
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake_writer()
+        self._keeper.retired(self)
+
+    # --- for responses ------------------------------------------------------------------------------------------
+
+    def wait(self, response: PooledResponse, before: float) -> "asyncio.Future[bool]":
+        """A future for the next body bytes, resolved with True when `before` came first."""
+        waiter = response.waiter = self._loop.create_future()
+        response.until = before
+        if before < self._timer_at:
+            self._arm(before)
+        return waiter
+
+    def drained(self, response: PooledResponse) -> None:
+        """The response's buffer is empty: read on, if reading had been stopped."""
+        if self._read_paused and self._reading is response and self._transport is not None:
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    # --- asyncio.Protocol ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports do not subclass asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        response = self._reading
+        if response is None:
+            self.retire()
+            return
+        in_head = not response.head_done
+        if in_head:
+            self._fed += len(data)
+        before = response.size
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._keep = False
+            if not response.complete:
+                self.fail(response, ProtocolBroken(_words(error), sent=True))
+                return
+        if response.complete:
+            self._finish(response)
+        elif not response.head_done:
+            if self._fed > self._limits.max_head:
+                self.fail(response, ProtocolBroken("response head is larger than allowed", sent=True))
+            return
+        elif not in_head and not self._lean(len(data), response.size - before):
+            self.fail(response, ProtocolBroken("chunk extensions or trailers are larger than allowed", sent=True))
+            return
+        elif response.size > self._limits.high_water and not self._read_paused and self._transport is not None:
+            self._read_paused = True
+            self._transport.pause_reading()
+        if response.parts or response.complete or in_head:
+            _wake(response, False)
+
+    def eof_received(self) -> bool:
+        response = self._reading
+        if response is None:
+            self.retire()
+        elif response.head_done and _ends_with_connection(response):
+            response.complete = True
+            self._keep = False
+            self._finish(response)
+            _wake(response, False)
+        else:
+            self._note_evidence(response)
+            self.fail(response, _cut_off(response))
+        return False
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        response = self._reading
+        if response is not None:
+            if exc is None or isinstance(exc, BrokenPipeError):
+                self._note_evidence(response)
+            self.fail(response, _cut_off(response, exc))
+        self.retire()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport = None
+        self._keeper.vanished(self)
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._wake_writer()
+        response = self._reading
+        if response is not None and response.request_done and not response.head_done:
+            self.request_done(response)
+
+    # --- httptools callbacks ------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._reading is None:
+            self._keep = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        response = self._reading
+        if response is None:
+            return
+        if response.head_done:
+            self._excess += len(name) + len(value) + 4
+            if self._excess > self._limits.max_overhead:
+                raise _Fault("trailers are larger than allowed")
+            return
+        name = name.lower()
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise _Fault("response has a transfer-encoding that was not asked for")
+        response.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        response = self._reading
+        if response is None:
+            return
+        parser = self._parser
+        status = parser.get_status_code()
+        if self._fed > self._limits.max_head and _head_size(response.headers) > self._limits.max_head:
+            raise _Fault("response head is larger than allowed")
+        if len(response.headers) > self._limits.max_headers:
+            raise _Fault("response has too many header fields")
+        if parser.get_http_version() not in ("1.1", "1.0"):
+            raise _Fault("response is not HTTP/1.1")
+        if status < 200:
+            if status == 101:
+                raise _Fault("peer switched protocols unasked (101)")
+            response.headers = []
+            return
+        response.status = status
+        response.head_done = True
+        if response.bodyless:
+            # llhttp cannot be told of HEAD, and would take what follows for a body: this connection ends here.
+            response.complete = True
+            self._reading = None
+
+    def on_body(self, body: bytes) -> None:
+        response = self._reading
+        if response is not None:
+            response.parts.append(body)
+            response.size += len(body)
+
+    def on_message_complete(self) -> None:
+        response = self._reading
+        if response is not None and response.head_done:
+            response.complete = True
+            self._keep = self._parser.should_keep_alive()
+            self._reading = None
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _finish(self, response: PooledResponse) -> None:
+        """The response is whole: keep the connection, or close it when anything is in doubt."""
+        self._reading = None
+        if self._read_paused and self._transport is not None and self._keep:
+            self._read_paused = False
+            self._transport.resume_reading()
+        if self._keep and response.request_done and not self._write_paused and not self.retired:
+            self.served = True
+            until = self._idle_until = self._loop.time() + self._idle_seconds
+            if until < self._timer_at:
+                self._arm(until)
+            self._keeper.released(self)
+        else:
+            self.retire()
+
+    def _lean(self, read: int, body: int) -> bool:
+        """Whether framing stays in proportion to the data it frames."""
+        excess = self._excess + read - _BODY_WEIGHT * body
+        self._excess = max(excess, 0)
+        return excess <= self._limits.max_overhead
+
+    def _note_evidence(self, response: PooledResponse) -> None:
+        response.unanswered = self.served and not self._fed
+        if response.unanswered and self._acknowledged:
+            response.unread = never_read(self._acknowledged, self._socket().acknowledged())
+
+    def _socket(self) -> Socket:
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return Socket(-1 if sock is None else sock.fileno())
+
+    def _wake_writer(self) -> None:
+        if self._write_waiter is not None and not self._write_waiter.done():
+            self._write_waiter.set_result(None)
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._timer_at = math.inf
+        response = self._reading
+        due = self._idle_until if response is None else min(response.deadline, response.until)
+        now = self._loop.time()
+        if due > now + _TIMER_SLACK:
+            self._second_look = False
+            if due < math.inf and not self.retired:
+                self._arm(due)
+        elif not self._second_look:
+            self._second_look = True
+            self._arm(now + 0.001)
+        else:
+            self._second_look = False
+            self._expire(response, now + _TIMER_SLACK)
+
+    def _expire(self, response: PooledResponse | None, now: float) -> None:
+        if response is None:
+            self.retire()
+        elif response.deadline <= now:
+            self.fail(response, DeadlineExceeded("the exchange's time was over", sent=True))
+        elif not response.head_done:
+            message = f"no response head within {response.header_timeout:g} s"
+            self.fail(response, HeaderTimeout(message, sent=True))
+        else:
+            response.until = math.inf
+            _wake(response, True)
+            if response.deadline < math.inf:
+                self._arm(response.deadline)
+
+
+def _wake(response: PooledResponse, late: bool) -> None:
+    waiter = response.waiter
+    if waiter is not None and not waiter.done():
+        waiter.set_result(late)
+
+
+def _head_size(headers: Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def _ends_with_connection(response: PooledResponse) -> bool:
+    """RFC 9112 section 6.3, rule 8: a response without length is as long as its connection."""
+    return all(name not in (b"content-length", b"transfer-encoding") for name, _ in response.headers)
+
+
+def _cut_off(response: PooledResponse, error: BaseException | None = None) -> TransportError:
+    how = "closed" if error is None else "reset"
+    if isinstance(error, OSError) and error.strerror:
+        how = f"broken ({error.strerror.lower()})"
+    when = "in the middle of the response body" if response.head_done else "before the response head was complete"
+    return Disconnected(f"the connection was {how} {when}", sent=True)
+
+
+def _words(error: Exception) -> str:
+    """The parser's reason, or ours when a callback raised. Both are fixed texts: nothing of the peer's bytes is
+    repeated."""
+    if isinstance(error.__context__, _Fault):
+        return str(error.__context__)
+    if isinstance(error, HttpParserUpgrade):
+        return "peer switched protocols unasked (101)"
+    return f"peer broke HTTP/1.1: {error}"
