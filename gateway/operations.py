@@ -30,8 +30,8 @@ _TABLE: dict[str, tuple[str, Operation]] = {
 }
 
 _MODEL_PREFIX = "/v1/models/"
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\?#;]|//|/\.{1,2}(?:/|$)")
-"""Control characters and space, back-slash, delimiters that end or parametrise a segment, empty and dot segments."""
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\?#;]|//|/\.{1,2}(?:/|$)")
+"""Control characters, back-slash, delimiters that end or parametrise a segment, empty and dot segments."""
 _SLY_ESCAPE = re.compile(
     r"%(?![0-9A-Fa-f]{2})|"
     r"%(?:[01][0-9A-Fa-f]|2[5DEFdef]|3[0-9BFbf]|[46][1-9A-Fa-f]|5[0-9ACFacf]|7[0-9AEFaef])"
@@ -68,7 +68,7 @@ def _accept_other(method: str, path: str) -> Operation:
         raise _not_found(path, "the API is below /v1/, such as /v1/chat/completions")
     if path.startswith(_MODEL_PREFIX):
         return _accept_model(method, path)
-    if _UNSAFE.search(path) or _SLY_ESCAPE.search(path) or not path.isascii():
+    if _UNSAFE.search(path) or _SLY_ESCAPE.search(path):
         if path.rstrip("/") in _TABLE:
             raise _not_found(path, "without the trailing slash it exists")
         raise _not_found(path, "empty, '.' and '..' segments, encoded letters or slashes and ';' are not accepted")

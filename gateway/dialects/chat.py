@@ -1,0 +1,304 @@
+"""OpenAI chat completions and (legacy) completions: `choices` that stream as deltas, usage on request.
+
+Sources: platform.openai.com/docs/api-reference/chat, …/completions. Providers that call themselves compatible differ
+in ways seen in their answers and met here: `choices: null`; reasoning in `reasoning_content` or `reasoning`; content
+as a list of parts; usage repeated in every chunk (cumulative, so the last wins) or on the last content chunk; no
+`[DONE]`.
+"""
+
+from typing import Any, cast
+
+import msgspec
+
+from gateway.dialects.body import (
+    MAX_CHOICES,
+    checked_model,
+    count,
+    decode_request,
+    replace_members,
+    replace_model,
+    token_limit,
+)
+from gateway.dialects.delivered import Delivered, given
+from gateway.dialects.segments import answer_segments, prompt_segments
+from gateway.dialects.tail import reported
+from gateway.facts import Operation, Reading, Segment, Usage
+
+_encode = msgspec.json.encode
+
+
+class _StreamOptions(msgspec.Struct, gc=False):
+    include_usage: bool | None = None
+
+
+class _ChatFields(msgspec.Struct, gc=False):
+    model: str = ""
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+    service_tier: str | None = None
+
+
+class _CompletionFields(msgspec.Struct, gc=False):
+    model: str = ""
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    n: int | None = None
+    best_of: int | None = None
+    prompt: msgspec.Raw = msgspec.Raw()
+    service_tier: str | None = None
+
+
+_chat_fields = msgspec.json.Decoder(_ChatFields)
+_completion_fields = msgspec.json.Decoder(_CompletionFields)
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class ChatDialect:
+    """`POST /chat/completions`."""
+
+    def read(self, operation: Operation, body: bytes) -> Reading:
+        fields = decode_request(_chat_fields, body)
+        older, newer = fields.max_tokens, fields.max_completion_tokens
+        token_limit(older, "max_tokens")
+        token_limit(newer, "max_completion_tokens")
+        options = fields.stream_options
+        return Reading(
+            model=checked_model(fields.model),
+            stream=fields.stream is True,
+            wants_usage_event=options is not None and options.include_usage is True,
+            max_output_tokens=max(older, newer) if older is not None and newer is not None else newer or older,
+            choices=count(fields.n, "n"),
+            service_tier=fields.service_tier,
+        )
+
+    def rewrite(self, reading: Reading, body: bytes, model: str, ask_usage: bool = True) -> bytes:
+        return _rewrite(reading, body, model, ask_usage)
+
+    def usage(self, body: bytes) -> tuple[Usage | None, str | None]:
+        return reported(body)
+
+    def stream(self, reading: Reading) -> "ChatStream":
+        return ChatStream(reading)
+
+    def prompt_segments(self, body: bytes) -> list[Segment]:
+        return prompt_segments(body)
+
+    def answer_segments(self, body: bytes) -> list[Segment]:
+        return answer_segments(body, "choices")
+
+
+class CompletionsDialect:
+    """`POST /completions`. Each prompt of a list gets `n` choices, out of `best_of` that are generated and billed."""
+
+    def read(self, operation: Operation, body: bytes) -> Reading:
+        fields = decode_request(_completion_fields, body)
+        n = count(fields.n, "n")
+        best_of = count(fields.best_of, "best_of")
+        options = fields.stream_options
+        return Reading(
+            model=checked_model(fields.model),
+            stream=fields.stream is True,
+            wants_usage_event=options is not None and options.include_usage is True,
+            max_output_tokens=token_limit(fields.max_tokens, "max_tokens"),
+            choices=min(max(n, best_of) * _prompts(fields.prompt), MAX_CHOICES),
+            service_tier=fields.service_tier,
+        )
+
+    def rewrite(self, reading: Reading, body: bytes, model: str, ask_usage: bool = True) -> bytes:
+        return _rewrite(reading, body, model, ask_usage)
+
+    def usage(self, body: bytes) -> tuple[Usage | None, str | None]:
+        return reported(body)
+
+    def stream(self, reading: Reading) -> "ChatStream":
+        return ChatStream(reading)
+
+    def prompt_segments(self, body: bytes) -> list[Segment]:
+        return prompt_segments(body)
+
+    def answer_segments(self, body: bytes) -> list[Segment]:
+        return answer_segments(body, "choices", role="output")
+
+
+class _Function(msgspec.Struct, gc=False):
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    function: _Function | None = None
+    custom: msgspec.Raw = msgspec.Raw()
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    audio: msgspec.Raw = msgspec.Raw()
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    text: str | None = None
+    """Completions have it in place of a delta."""
+    finish_reason: str | None = None
+    index: int = 0
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    service_tier: str | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Transcript(msgspec.Struct):
+    transcript: str | None = None
+    """Of audio."""
+    input: str | None = None
+    """Of a custom tool call."""
+
+
+_chunk = msgspec.json.Decoder(_Chunk).decode
+_any = msgspec.json.Decoder().decode
+_transcript = msgspec.json.Decoder(_Transcript).decode
+
+
+class ChatStream(Delivered):
+    """Reader of both operations' chunks.
+
+    Finished: every choice asked for gave a finish reason, or `[DONE]` came. A usage event the client did not ask for
+    is one without choices; usage on a chunk that has choices is passed on with it, since the chunk carries text.
+    """
+
+    __slots__ = ("_done", "_missing", "_strip")
+
+    service_tier: str | None
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__()
+        self._strip = not reading.wants_usage_event
+        self._missing = reading.choices
+        self._done: set[int] = set()
+
+    def event(self, name: bytes, data: bytes) -> bool:
+        try:
+            chunk = _chunk(data)
+        except (ValueError, RecursionError):
+            return self._unusual(name, data)
+        choices = chunk.choices
+        if choices:
+            for choice in choices:
+                delta = choice.delta
+                if delta is not None:
+                    if delta.content:
+                        self._text.write(delta.content)
+                    else:
+                        self._other(delta)
+                elif choice.text:
+                    self._text.write(choice.text)
+                if choice.finish_reason:
+                    self._end(choice.index)
+        if chunk.service_tier is not None:
+            self.service_tier = chunk.service_tier
+        if given(chunk.error) or name == b"error":
+            self.failed = True
+        return not (given(chunk.usage) and self.take_usage(chunk.usage) and not choices and self._strip)
+
+    def _other(self, delta: _Delta) -> None:
+        """A delta without content: reasoning (some providers give it under two names at once), refusal, tools."""
+        for piece in (delta.reasoning_content or delta.reasoning, delta.refusal):
+            if piece:
+                self._text.write(piece)
+        if delta.function_call is not None and delta.function_call.arguments:
+            self._text.write(delta.function_call.arguments)
+        for call in delta.tool_calls or ():
+            if call.function is not None and call.function.arguments:
+                self._text.write(call.function.arguments)
+            elif given(call.custom):
+                self._spoken(call.custom)
+        if given(delta.audio):
+            self._spoken(delta.audio)
+
+    def _spoken(self, raw: msgspec.Raw) -> None:
+        try:
+            found = _transcript(raw)
+        except (ValueError, RecursionError):
+            return
+        self._text.write(found.transcript or found.input or "")
+
+    def _end(self, index: int) -> None:
+        self._done.add(index)
+        if len(self._done) >= self._missing:
+            self.finished = True
+
+    def _unusual(self, name: bytes, data: bytes) -> bool:
+        """`[DONE]`, or a chunk with a field of an unexpected type: what can be read of it is."""
+        if data.strip() == b"[DONE]":
+            self.finished = True
+            return True
+        if name == b"error":
+            self.failed = True
+        try:
+            chunk: object = _any(data)
+        except (ValueError, RecursionError):
+            return True
+        if not isinstance(chunk, dict):
+            return True
+        fields = cast("dict[str, Any]", chunk)
+        if fields.get("error"):
+            self.failed = True
+        choices = fields.get("choices")
+        for choice in cast("list[Any]", choices) if isinstance(choices, list) else ():
+            self._loose_choice(choice)
+        usage = fields.get("usage")
+        counted = isinstance(usage, dict) and self.take_usage(msgspec.Raw(_encode(usage)))
+        return not (counted and not choices and self._strip)
+
+    def _loose_choice(self, choice: object) -> None:
+        if not isinstance(choice, dict):
+            return
+        fields = cast("dict[str, Any]", choice)
+        delta = fields.get("delta")
+        for piece in _strings(cast("dict[str, Any]", delta) if isinstance(delta, dict) else fields.get("text")):
+            self._text.write(piece)
+        if fields.get("finish_reason"):
+            index = fields.get("index")
+            self._end(index if isinstance(index, int) else 0)
+
+
+_NOT_TEXT = frozenset(("role", "type", "id", "name", "index", "data"))
+
+
+def _strings(value: object) -> list[str]:
+    """Every text of a delta whose shape is not known."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [piece for item in cast("list[Any]", value) for piece in _strings(item)]
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return [piece for name, item in fields.items() if name not in _NOT_TEXT for piece in _strings(item)]
+    return []
+
+
+def _rewrite(reading: Reading, body: bytes, model: str, ask_usage: bool) -> bytes:
+    if not (reading.stream and ask_usage) or reading.wants_usage_event:
+        return replace_model(body, reading.model, model)
+    values = {"model": _encode(model)} if reading.model != model else {}
+    return replace_members(body, values, {"stream_options": {"include_usage": b"true"}})
+
+
+def _prompts(raw: msgspec.Raw) -> int:
+    """How many prompts a request holds: as many as the list has strings or token lists; a list of tokens is one."""
+    text = bytes(raw)
+    if text[:1] != b"[":
+        return 1
+    items = _raw_list(text)
+    return len(items) if items and bytes(items[0])[:1] in (b'"', b"[") else 1

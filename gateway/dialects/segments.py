@@ -1,0 +1,208 @@
+"""Every text surface of a body, each with its JSON path and role, for guardrails and token estimates.
+
+Two ways of walking. Known containers (messages, content parts, tool calls, items, tools) are *structured*: there, ids,
+discriminators and binary payloads are no text and are left out. Everything else is *free*: every string counts,
+whatever its name, also numbers (a card number may stand as one) and member names. So what a provider adds tomorrow is
+scanned, not missed. A name given twice yields both values, because nobody knows which one the provider takes.
+
+Paths: `messages[2].content[0].text`; names that are not plain are written `["a b"]`; a path ending in `{}` is the
+names of an object's members, which can be judged but not rewritten.
+"""
+
+import json
+import re
+from typing import cast
+
+import msgspec
+
+from gateway.errors import BadRequest, UpstreamBroken
+from gateway.facts import Segment
+
+
+class _Number(str):
+    """Digits of a JSON number; text only in free objects."""
+
+    __slots__ = ()
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_load = json.JSONDecoder(object_pairs_hook=tuple, parse_int=_Number, parse_float=_Number).decode
+"""Objects as tuples of pairs (so that names given twice survive), arrays as lists."""
+
+Pairs = tuple[tuple[str, object], ...]
+
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_TOP_ROLES = {
+    "messages": "user",
+    "system": "system",
+    "instructions": "system",
+    "tools": "system",
+    "functions": "system",
+    "response_format": "system",
+    "text": "system",
+    "output_config": "system",
+    "choices": "assistant",
+    "output": "assistant",
+    "content": "assistant",
+}
+_CONTAINERS = _names(
+    "messages input prompt output content system tools functions function function_call tool_calls tool_choice "
+    "custom response_format json_schema format source image_url input_audio file file_citation summary prediction "
+    "choices message audio text output_config"
+)
+_STRUCTURAL = _names(
+    "type role id object status index model service_tier detail format media_type signature encrypted_content "
+    "cache_control call_id tool_call_id tool_use_id item_id file_id container_id finish_reason stop_reason phase "
+    "syntax effort verbosity"
+)
+_TOP_STRUCTURAL = _STRUCTURAL | _names(
+    "reasoning_effort verbosity truncation previous_response_id prompt_cache_retention encoding_format modalities "
+    "include thinking reasoning stream_options audio context_management conversation container inference_geo "
+    "speed logit_bias"
+)
+_PAYLOAD = frozenset(("data", "file_data", "url", "image_url", "file_url", "result"))
+_IGNORED_IN_ANSWERS = frozenset(("logprobs", "usage"))
+_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+
+
+def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
+    """Text surfaces of a request. `input_role` is the role of strings directly in `input` or `prompt`.
+
+    Raises `BadRequest` for what is not a JSON object or is nested too deeply.
+    """
+    try:
+        value = _load(body.decode())
+        if not isinstance(value, tuple):
+            raise BadRequest("The request body must be a JSON object.")
+        out: list[Segment] = []
+        for name, member in cast(Pairs, value):
+            if name in _TOP_STRUCTURAL:
+                continue
+            role = _TOP_ROLES.get(name) or (input_role if name in ("input", "prompt") else "input")
+            _member(name, member, name if _PLAIN.fullmatch(name) else _path("", name), role, out, frozenset())
+    except RecursionError:
+        raise BadRequest("The request body is nested too deeply.") from None
+    except ValueError:
+        raise BadRequest("The request body is not valid JSON.") from None
+    return _sound_segments(body, out)
+
+
+def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> list[Segment]:
+    """Text surfaces of an answer, below its top-level member `container`. Log-probabilities are left out: they repeat
+    the text token by token.
+
+    Raises `UpstreamBroken` for what is not JSON: an answer nobody can read must not look like an empty one.
+    """
+    try:
+        value = _load(body.decode())
+        out: list[Segment] = []
+        if isinstance(value, tuple):
+            for name, member in cast(Pairs, value):
+                if name == container:
+                    _member(name, member, name, role, out, _IGNORED_IN_ANSWERS)
+    except (ValueError, RecursionError):
+        raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
+    return _sound_segments(body, out)
+
+
+def _member(name: str, value: object, path: str, role: str, out: list[Segment], ignored: frozenset[str]) -> None:
+    """One member of a structured object."""
+    if type(value) is str:
+        if value:
+            out.append(Segment(path, role, value))
+    elif name in _CONTAINERS:
+        _structured(value, path, role, out, ignored)
+    elif not isinstance(value, _Number):
+        _free(value, path, role, out)
+
+
+def _structured(value: object, path: str, role: str, out: list[Segment], ignored: frozenset[str]) -> None:
+    """A known container: a list of texts and objects, or one object."""
+    if isinstance(value, list):
+        for at, item in enumerate(cast(list[object], value)):
+            if type(item) is str:
+                if item:
+                    out.append(Segment(f"{path}[{at}]", role, item))
+            else:
+                _structured(item, f"{path}[{at}]", role, out, ignored)
+    elif isinstance(value, tuple):
+        pairs = cast(Pairs, value)
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            return _free(pairs, path, role, out)
+        role = _role(fields, role)
+        for name, member in pairs:
+            if name in _STRUCTURAL and (isinstance(member, str) or name == "cache_control"):
+                continue
+            if name in ignored or (name in _PAYLOAD and _is_payload(name, member, fields)):
+                continue
+            if name == "input" and isinstance(member, tuple):
+                _free(cast(object, member), path + ".input", role, out)
+            else:
+                _member(name, member, _path(path, name), role, out, ignored)
+    return None
+
+
+def _free(value: object, path: str, role: str, out: list[Segment]) -> None:
+    """Anything else: all strings, names, and numbers where they are data rather than a tool's schema."""
+    if isinstance(value, str):
+        if value and not (isinstance(value, _Number) and role == "system"):
+            out.append(Segment(path, role, str(value)))
+    elif isinstance(value, list):
+        for at, item in enumerate(cast(list[object], value)):
+            _free(item, f"{path}[{at}]", role, out)
+    elif isinstance(value, tuple):
+        pairs = cast(Pairs, value)
+        if pairs:
+            out.append(Segment(path + "{}", role, "\n".join([name for name, _ in pairs])))
+        for name, member in pairs:
+            _free(member, _path(path, name), role, out)
+
+
+def _role(fields: dict[str, object], role: str) -> str:
+    """Whose words an object holds: by its `role`, else by the kind of item or block, else its surroundings'."""
+    named = fields.get("role")
+    if isinstance(named, str):
+        return _ROLES.get(named, role)
+    kind = fields.get("type")
+    if isinstance(kind, str) and role != "system":
+        if kind.endswith(("_output", "_result")):
+            return "tool"
+        if kind.endswith(("_call", "tool_use")) or kind in ("reasoning", "thinking"):
+            return "assistant"
+    return role
+
+
+def _is_payload(name: str, value: object, fields: dict[str, object]) -> bool:
+    """Whether a member holds encoded bytes rather than text. A text document also stands in `data`."""
+    kind = fields.get("type")
+    if name == "data":
+        return kind in ("base64", "redacted_thinking") or "format" in fields or "transcript" in fields
+    if name == "result":
+        return kind == "image_generation_call"
+    return name == "file_data" or (isinstance(value, str) and value[:5].lower() == "data:")
+
+
+def _path(path: str, name: str) -> str:
+    return f"{path}.{name}" if _PLAIN.fullmatch(name) else f"{path}[{msgspec.json.encode(_sound(name)).decode()}]"
+
+
+def _sound_segments(body: bytes, segments: list[Segment]) -> list[Segment]:
+    if b"\\ud" in body or b"\\uD" in body:
+        return [Segment(segment.path, segment.role, _sound(segment.text)) for segment in segments]
+    return segments
+
+
+def _sound(text: str) -> str:
+    """Text without lone surrogates, which JSON can write and UTF-8 cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
