@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, text_tokens
+from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, prompt_tokens, text_tokens
 from loadtest.mock.reply import Event, Reply, Tokens
 from loadtest.mock.scenario import Meters, Output
 
@@ -50,7 +50,7 @@ class CompletionRequest(msgspec.Struct):
     """The fields of a legacy completion request that change the answer."""
 
     model: str = ""
-    prompt: str | list[str] | list[int] | list[list[int]] | None = None
+    prompt: str | list[Any] | None = None  # a text, texts, token ids, or lists of token ids
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: int | None = 1
@@ -212,11 +212,8 @@ def _chat_events(
 
 def completion_reply(request: CompletionRequest, output: Output, meters: Meters, seq: int) -> Reply:
     """The answer to a legacy completion."""
-    from_ids = 0
-    prompt = prompt_text(request.prompt) if request.prompt is not None else ""
-    if isinstance(request.prompt, list):
-        from_ids = sum(1 if isinstance(i, int) else len(i) for i in request.prompt if not isinstance(i, str))
-    ask = Ask(prompt, text_tokens(prompt) + from_ids, max_tokens=request.max_tokens, last_text=prompt)
+    prompt = prompt_text(request.prompt)
+    ask = Ask(prompt, prompt_tokens(request.prompt), max_tokens=request.max_tokens, last_text=prompt)
     answers = [compose(ask, output, choice) for choice in range(request.n or 1)]
     metered = meter(ask, answers, meters)
     base: dict[str, Any] = {

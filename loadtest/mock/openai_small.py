@@ -4,7 +4,6 @@ import base64
 import hashlib
 import math
 import struct
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -43,7 +42,7 @@ class EmbeddingsRequest(msgspec.Struct):
     """The fields of an embeddings request that change the answer."""
 
     model: str = ""
-    input: str | list[str] | list[int] | list[list[int]] = ""
+    input: str | list[Any] = ""  # a text, texts, token ids, or lists of token ids
     dimensions: int | None = None
     encoding_format: str | None = None
 
@@ -52,7 +51,7 @@ class ModerationRequest(msgspec.Struct):
     """The fields of a moderation request that change the answer."""
 
     model: str = "omni-moderation-latest"
-    input: str | list[str] | list[dict[str, Any]] = ""
+    input: str | list[Any] = ""  # a text, texts, or content parts
 
 
 class ImageRequest(msgspec.Struct):
@@ -79,13 +78,8 @@ def vector_of(text: str, dimensions: int) -> tuple[float, ...]:
 def embeddings_reply(request: EmbeddingsRequest, meters: Meters) -> Reply:
     """One vector per input; `base64` is little-endian float32."""
     given = request.input
-    inputs: Sequence[str | list[int]] = []
-    if isinstance(given, str):
-        inputs = [given]
-    elif given and isinstance(given[0], int):
-        inputs = [[i for i in given if isinstance(i, int)]]
-    else:
-        inputs = [i for i in given if not isinstance(i, int)]
+    alone = isinstance(given, str) or (bool(given) and isinstance(given[0], int))
+    inputs: list[Any] = [given] if alone else list(given)
     dimensions = min(request.dimensions or DIMENSIONS, 4096)
     data: list[dict[str, Any]] = []
     for index, item in enumerate(inputs):
@@ -105,11 +99,12 @@ def embeddings_reply(request: EmbeddingsRequest, meters: Meters) -> Reply:
 def moderation_reply(request: ModerationRequest, seq: int) -> Reply:
     """Flags `violence` for an input that contains the word VIOLENT, nothing else. Unmetered, as the real one."""
     given = request.input
-    texts: list[str] = [given] if isinstance(given, str) else []
-    if isinstance(given, list):
-        parts: list[Any] = list(given)
-        plain = [p for p in parts if isinstance(p, str)]
-        texts = plain if len(plain) == len(parts) else [prompt_text(parts)]
+    if isinstance(given, str):
+        texts = [given]
+    else:
+        # Texts are judged one by one, the content parts of one message together.
+        plain = [item for item in given if isinstance(item, str)]
+        texts = plain if len(plain) == len(given) else [prompt_text(given)]
     results: list[dict[str, Any]] = []
     for text in texts:
         flagged = "VIOLENT" in text

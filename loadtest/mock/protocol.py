@@ -77,6 +77,10 @@ class MockProtocol(asyncio.Protocol):
         """Feed the parser; a request it cannot read gets 400 and the connection closes."""
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            # A mistake of ours in a callback is not the client's bad request: let the loop report it.
+            self._close()
+            raise (error.__context__ or error) from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if self.transport is not None and self._plan is None:
                 self.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")

@@ -1,0 +1,259 @@
+"""The real OpenAI SDK reads everything the mock says."""
+
+import base64
+import hashlib
+import math
+import struct
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from loadtest.mock import MockProvider
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 3}},
+            "required": ["city", "days"],
+        },
+    },
+}
+
+
+class Event(BaseModel):
+    name: str
+    date: str
+    participants: list[str]
+
+
+@pytest.fixture
+async def client(mock: MockProvider) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=mock.base_url, api_key="sk-mock", max_retries=0) as made:
+        yield made
+
+
+def _ask(text: str = "hello there") -> list:
+    return [{"role": "user", "content": text}]
+
+
+async def test_chat_unary_reports_the_documented_tokens(client: openai.AsyncOpenAI, mock: MockProvider) -> None:
+    answer = await client.chat.completions.create(model="m", messages=_ask("x" * 41), max_tokens=7, n=2)
+    assert len(answer.choices) == 2
+    assert all(len(choice.message.content or "") == 28 for choice in answer.choices)
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (11, 14)
+    assert (mock.stats.totals.input_tokens, mock.stats.totals.output_tokens) == (11, 14)
+
+
+@pytest.mark.parametrize("include", [True, False])
+async def test_chat_stream_sends_usage_only_if_asked(client: openai.AsyncOpenAI, include: bool) -> None:
+    stream = await client.chat.completions.create(
+        model="m", messages=_ask(), max_tokens=5, stream=True, stream_options={"include_usage": include}
+    )
+    chunks = [chunk async for chunk in stream]
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert len(text) == 20
+    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
+    usages = [c.usage for c in chunks if c.usage]
+    assert [u.completion_tokens for u in usages] == ([5] if include else [])
+    if include:
+        assert chunks[-1].choices == []
+
+
+async def test_unary_and_stream_say_the_same(client: openai.AsyncOpenAI) -> None:
+    whole = await client.chat.completions.create(model="m", messages=_ask(), max_tokens=30, n=2)
+    stream = await client.chat.completions.create(model="m", messages=_ask(), max_tokens=30, n=2, stream=True)
+    texts = ["", ""]
+    async for chunk in stream:
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+    assert texts == [choice.message.content for choice in whole.choices]
+    assert texts[0] != texts[1]
+
+
+@pytest.mark.parametrize(
+    ("choice", "prompt", "called"),
+    [
+        ("required", "hi", True),
+        ({"type": "function", "function": {"name": "get_weather"}}, "hi", True),
+        ("auto", "please use get_weather now", True),
+        ("auto", "hi", False),
+        ("none", "please use get_weather now", False),
+    ],
+)
+async def test_chat_tools(client: openai.AsyncOpenAI, choice: object, prompt: str, called: bool) -> None:
+    kwargs: dict = {"model": "m", "messages": _ask(prompt), "tools": [TOOL], "tool_choice": choice}
+    answer = (await client.chat.completions.create(**kwargs)).choices[0]
+    assert bool(answer.message.tool_calls) is called
+    assert answer.finish_reason == ("tool_calls" if called else "stop")
+    if called:
+        assert answer.message.tool_calls[0].function.arguments == '{"city":"text","days":3}'
+        async with client.chat.completions.stream(**kwargs) as stream:
+            final = await stream.get_final_completion()
+        assert final.choices[0].message.tool_calls[0].function.arguments == '{"city":"text","days":3}'
+
+
+async def test_chat_does_not_call_again_after_a_tool_result(client: openai.AsyncOpenAI) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    messages = [
+        *_ask("use get_weather"),
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "get_weather says sun"},
+    ]
+    answer = await client.chat.completions.create(model="m", messages=messages, tools=[TOOL])
+    assert answer.choices[0].finish_reason == "stop"
+
+
+async def test_structured_output(client: openai.AsyncOpenAI) -> None:
+    answer = await client.chat.completions.parse(model="m", messages=_ask(), response_format=Event)
+    assert isinstance(answer.choices[0].message.parsed, Event)
+    response = await client.responses.parse(model="m", input="hi", text_format=Event)
+    assert isinstance(response.output_parsed, Event)
+
+
+@pytest.mark.parametrize("prompt", ["hello wd", ["hell", "o wd"], [1, 2], [[1], [2]]])
+async def test_completions(client: openai.AsyncOpenAI, prompt: object) -> None:
+    answer = await client.completions.create(model="m", prompt=prompt, max_tokens=3)
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (2, 3)
+    stream = await client.completions.create(model="m", prompt=prompt, max_tokens=3, stream=True)
+    assert "".join([c.choices[0].text async for c in stream]) == answer.choices[0].text
+
+
+async def test_responses_unary_and_events(client: openai.AsyncOpenAI) -> None:
+    answer = await client.responses.create(model="m", input="hi there", instructions="be good", max_output_tokens=6)
+    assert len(answer.output_text) == 24
+    assert answer.usage is not None
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (4, 6)
+    stream = await client.responses.create(model="m", input="hi there", max_output_tokens=6, stream=True)
+    events = [event async for event in stream]
+    assert [e.sequence_number for e in events] == list(range(len(events)))
+    kinds = list(dict.fromkeys(e.type for e in events))
+    assert kinds == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+    assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == answer.output_text
+    assert events[-1].type == "response.completed"
+    assert events[-1].response.usage.output_tokens == 6
+
+
+async def test_responses_function_call(client: openai.AsyncOpenAI) -> None:
+    tool = {"type": "function", "strict": None, **TOOL["function"]}
+    async with client.responses.stream(model="m", input="hi", tools=[tool], tool_choice="required") as stream:
+        events = [event async for event in stream]
+        final = await stream.get_final_response()
+    assert any(e.type == "response.function_call_arguments.delta" for e in events)
+    call = final.output[0]
+    assert (call.type, call.name, call.arguments) == ("function_call", "get_weather", '{"city":"text","days":3}')
+
+
+async def test_responses_cut_by_the_maximum(client: openai.AsyncOpenAI) -> None:
+    headers = {"x-mock-scenario": "cachewrite"}
+    answer = await client.responses.create(model="m", input="hi", max_output_tokens=5, extra_headers=headers)
+    assert answer.status == "incomplete"
+    assert answer.incomplete_details is not None
+    assert answer.incomplete_details.reason == "max_output_tokens"
+    chat = await client.chat.completions.create(model="m", messages=_ask(), max_tokens=5, extra_headers=headers)
+    assert chat.choices[0].finish_reason == "length"
+
+
+async def test_embeddings_are_the_same_as_floats_and_base64(client: openai.AsyncOpenAI, mock: MockProvider) -> None:
+    floats = await client.embeddings.create(model="e", input=["one", "two"], encoding_format="float", dimensions=16)
+    packed = await client.embeddings.create(model="e", input=["one", "two"], dimensions=16)  # the SDK asks for base64
+    vectors = [item.embedding for item in floats.data]
+    assert [item.embedding for item in packed.data] == [pytest.approx(v) for v in vectors]
+    assert math.isclose(sum(x * x for x in vectors[0]), 1.0, rel_tol=1e-5)
+    assert vectors[0] != vectors[1]
+    assert floats.usage.prompt_tokens == 2
+    raw = await client.embeddings.with_raw_response.create(
+        model="e", input="one", dimensions=16, encoding_format="base64"
+    )
+    text = raw.http_response.json()["data"][0]["embedding"]
+    assert struct.unpack("<16f", base64.b64decode(text)) == pytest.approx(tuple(vectors[0]))
+
+
+async def test_moderations(client: openai.AsyncOpenAI) -> None:
+    answer = await client.moderations.create(input=["all well", "a VIOLENT thing"])
+    assert [r.flagged for r in answer.results] == [False, True]
+    assert answer.results[1].categories.violence
+    assert len(answer.results[0].categories.to_dict()) == 13
+
+
+async def test_models_are_not_counted(client: openai.AsyncOpenAI, mock: MockProvider) -> None:
+    assert "mock" in [model.id async for model in client.models.list()]
+    assert (await client.models.retrieve("vendor/x")).id == "vendor/x"
+    assert mock.stats.totals.requests == 0
+
+
+async def test_files_audio_images(client: openai.AsyncOpenAI, mock: MockProvider) -> None:
+    made = await client.files.create(file=("a.bin", b"\x00" * 300_000), purpose="user_data")
+    assert made.bytes > 300_000
+    content = await client.files.with_raw_response.content("file-x", extra_query={"bytes": 200_000})
+    assert content.content == (bytes(range(256)) * 800)[:200_000]
+    speech = await client.audio.speech.create(model="tts", voice="alloy", input="hi")
+    assert len(speech.content) == 32 * 1024
+    image = await client.images.generate(model="img", prompt="a cat", n=2)
+    assert image.data is not None
+    assert base64.b64decode(image.data[0].b64_json or "").startswith(b"\x89PNG")
+    assert {r.operation for r in mock.requests} == {"files", "audio", "images"}
+
+
+async def test_an_upload_is_measured_not_kept(client: openai.AsyncOpenAI, mock: MockProvider) -> None:
+    body = b"z" * 100_000
+    raw = await client.post(
+        "/batches/x", content=body, cast_to=dict[str, object], options={"headers": {"content-type": "image/png"}}
+    )
+    assert raw["sha256"] == hashlib.sha256(body).hexdigest()
+    assert raw["bytes"] == len(body)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "error"),
+    [
+        ("e429", openai.RateLimitError),
+        ("e500", openai.InternalServerError),
+        ("e503", openai.InternalServerError),
+        ("e401", openai.AuthenticationError),
+    ],
+)
+async def test_errors_by_model_suffix(client: openai.AsyncOpenAI, scenario: str, error: type[openai.APIError]) -> None:
+    with pytest.raises(error) as caught:
+        await client.chat.completions.create(model=f"mock-{scenario}", messages=_ask())
+    assert isinstance(caught.value, openai.APIStatusError)
+    assert caught.value.response.headers.get("retry-after") == {"e429": "2", "e503": "1"}.get(scenario)
+    assert "type" in (caught.value.body or {})
+
+
+async def test_bad_json_and_an_unknown_scenario_are_400(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError):
+        await client.chat.completions.create(model="m", messages="no list")  # type: ignore[arg-type]
+    with pytest.raises(openai.BadRequestError, match="no scenario called"):
+        await client.chat.completions.create(model="m", messages=_ask(), extra_headers={"x-mock-scenario": "nope"})
+
+
+async def test_meters_of_a_scenario(client: openai.AsyncOpenAI) -> None:
+    answer = await client.chat.completions.create(model="mock-metered", messages=_ask())
+    usage = answer.usage
+    assert usage is not None
+    assert usage.prompt_tokens_details is not None
+    assert usage.completion_tokens_details is not None
+    assert (usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens) == (2006, 1920)
+    assert (usage.completion_tokens, usage.completion_tokens_details.reasoning_tokens) == (300, 200)
+    silent = await client.chat.completions.create(model="mock-nousage", messages=_ask())
+    assert silent.usage is None
+    echoed = await client.chat.completions.create(model="mock-echo", messages=_ask("say my name"))
+    assert echoed.choices[0].message.content == "say my name"
