@@ -1,0 +1,322 @@
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.clock import ManualClock
+from gateway.ledger import loader as module
+from gateway.ledger import segments as segments_module
+from gateway.ledger.events import end_line, record_line, start_line
+from gateway.ledger.journal import Journal
+from gateway.ledger.loader import Loader, LoaderOptions, loader_lock, main
+from gateway.ledger.posting import HOUR_NS
+from gateway.ledger.retention import prune_events
+from gateway.ledger.segments import Segment, listing
+from gateway.ledger.status import read_status
+from gateway.ledger.store import open_engine, reading
+from gateway.ledger.tables import events, rollups, segments
+from tests.gateway.ledger.helpers import T0, end, exchange
+
+QUICK = LoaderOptions(poll=0.01, recover_every=0, status_every=0, back_off_most=0.05, drain=5, retain_events=None)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    made = tmp_path / "journal"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def loader(ledger_url: str, directory: Path) -> Iterator[Loader]:
+    loader = Loader(ledger_url, directory, options=QUICK)
+    yield loader
+    loader.close()
+
+
+def count(url: str) -> tuple[int, int]:
+    """Raw events, and requests in the roll-ups."""
+    engine = open_engine(url)
+    try:
+        with reading(engine) as connection:
+            raw = connection.execute(select(func.count()).select_from(events)).scalar() or 0
+            summed = connection.execute(select(func.sum(rollups.c.requests))).scalar() or 0
+            return raw, int(summed)
+    finally:
+        engine.dispose()
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+def write(directory: Path, *lines: bytes, sequence: int = 1, done: bool = True) -> Path:
+    path = Segment("w", sequence, done).path(directory)
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def test_it_follows_a_living_journal(loader: Loader, ledger_url: str, directory: Path):
+    journal = Journal(directory, fsync_interval=0, segment_bytes=3000)
+    for number in range(10):
+        x = exchange(number)
+        journal.start(x)
+        journal.finish(x)
+        loader.step()
+        assert count(ledger_url) == (number + 1, number + 1)
+    assert journal.rotations > 1
+    assert loader.step() == 0
+    journal.close()
+    loader.step()
+    assert count(ledger_url) == (10, 10)
+    assert loader.duplicates == 0
+    assert loader.lag_bytes() == 0
+
+
+def test_a_new_loader_goes_on_where_the_last_one_stopped(ledger_url: str, directory: Path):
+    write(directory, *(record_line(end(number)) for number in range(5)))
+    for _ in range(2):
+        loader = Loader(ledger_url, directory, options=QUICK)
+        loader.step()
+        loader.close()
+    assert count(ledger_url) == (5, 5)
+    assert loader.loaded == loader.duplicates == 0
+
+
+def test_lost_offsets_do_not_count_twice(loader: Loader, ledger_url: str, directory: Path):
+    path = write(directory, *(record_line(end(number)) for number in range(5)))
+    loader.step()
+    path.rename(Segment("other", 1, True).path(directory))
+    loader.step()
+    assert (loader.loaded, loader.duplicates) == (5, 5)
+    assert count(ledger_url) == (5, 5)
+
+
+def test_large_segments_are_read_in_pieces(
+    loader: Loader, ledger_url: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(segments_module, "CHUNK", 1000)
+    write(directory, *(record_line(end(number)) for number in range(50)))
+    loader.step()
+    assert count(ledger_url) == (50, 50)
+
+
+def test_a_torn_line_waits_while_the_segment_is_open(loader: Loader, ledger_url: str, directory: Path):
+    journal = Journal(directory, fsync_interval=0)
+    x = exchange()
+    journal.finish(x)
+    [segment] = listing(directory)
+    line = end_line(exchange(2))
+    with segment.path(directory).open("ab") as file:
+        file.write(line[:20])
+        file.flush()
+        loader.step()
+        assert count(ledger_url) == (1, 1)
+        assert loader.lag_bytes() == 20
+        file.write(line[20:])
+    loader.step()
+    assert count(ledger_url) == (2, 2)
+    journal.close()
+
+
+def test_a_torn_line_of_a_complete_segment_is_over(loader: Loader, ledger_url: str, directory: Path):
+    write(directory, record_line(end(1)), b'{"t":"end","v":1,')
+    loader.step()
+    assert count(ledger_url) == (1, 1)
+    assert (loader.lag_bytes(), loader.rejected) == (0, 0)
+
+
+def test_bad_lines_are_counted_and_their_segment_is_kept(ledger_url: str, directory: Path):
+    clock = ManualClock(time.time_ns())
+    options = LoaderOptions(recover_every=0, care_every=0, retain_segments=60, retain_events=None, status_every=0)
+    loader = Loader(ledger_url, directory, clock=clock, options=options)
+    later = record_line(end(3)).replace(b'"v":1', b'"v":2')
+    bad = write(directory, record_line(end(1)), b"\0\0\0garbage\n", later, record_line(end(2)))
+    good = write(directory, record_line(end(4)), sequence=2)
+    loader.step()
+    assert count(ledger_url) == (3, 3)
+    assert loader.rejected == 2
+    assert bad.exists()
+    clock.advance(120)
+    loader.step()
+    loader.step()
+    assert not bad.exists()
+    assert not good.exists()
+    assert [path.name for path in (directory / "rejected").iterdir()] == [bad.name]
+    assert count(ledger_url) == (3, 3)
+    engine = open_engine(ledger_url)
+    with reading(engine) as connection:
+        assert connection.execute(select(func.count()).select_from(segments)).scalar() == 0
+    engine.dispose()
+    loader.close()
+
+
+def test_loaded_segments_can_be_archived(sqlite_url: str, directory: Path):
+    options = LoaderOptions(care_every=0, retain_segments=0, archive_segments=True, status_every=0)
+    loader = Loader(sqlite_url, directory, options=options)
+    path = write(directory, record_line(end(1)))
+    os.utime(path, (0, 0))
+    loader.step()
+    assert [archived.name for archived in (directory / "archive").iterdir()] == [path.name]
+    loader.close()
+
+
+def test_a_line_only_the_database_refuses_does_not_stop_the_others(loader: Loader, ledger_url: str, directory: Path):
+    """A status beyond 64 bits passes our reading and overflows the column."""
+    write(directory, *(record_line(end(number, status=2**70 if number == 3 else 200)) for number in range(6)))
+    loader.step()
+    assert count(ledger_url) == (5, 5)
+    assert loader.rejected == 1
+    assert loader.lag_bytes() == 0
+
+
+def test_raw_events_are_pruned_and_rollups_stay(loader: Loader, ledger_url: str, directory: Path):
+    write(directory, *(record_line(end(received_ns=T0 + hours * HOUR_NS)) for hours in range(4)))
+    loader.step()
+    engine = open_engine(ledger_url)
+    assert prune_events(engine, T0 + 2 * HOUR_NS + 5, batch=1) == 2
+    assert prune_events(engine, T0, batch=1) == 0, "the horizon never moves back"
+    engine.dispose()
+    assert count(ledger_url) == (2, 4)
+    write(directory, record_line(end(received_ns=T0)), sequence=2)
+    loader.step()
+    assert count(ledger_url) == (2, 4), "an event from before the horizon may be in the roll-ups already"
+    assert loader.rejected == 1
+
+
+def test_it_recovers_dead_writers_by_itself(loader: Loader, ledger_url: str, directory: Path):
+    write(directory, start_line(exchange()), done=False)
+    loader.step()
+    loader.step()
+    assert loader.interrupted == 1
+    assert count(ledger_url) == (1, 1)
+
+
+def test_the_status_file_tells_lag(sqlite_url: str, directory: Path):
+    clock = ManualClock(T0)
+    loader = Loader(sqlite_url, directory, clock=clock, options=QUICK)
+    assert read_status(directory) is None
+    write(directory, record_line(end(1)))
+    loader.step()
+    status = read_status(directory)
+    assert status is not None
+    assert (status.database, status.lag_bytes, status.lag_seconds, status.loaded) == ("ok", 0, 0.0, 1)
+    assert status.pid == os.getpid()
+    assert status.updated_ns == T0
+    loader.close()
+    (directory / "loader.json").write_text("{")
+    assert read_status(directory) is None
+
+
+def test_a_database_that_is_away_shows_in_the_status_and_comes_back(directory: Path, tmp_path: Path):
+    """The parent of the database is a file at first: no directory can be made there."""
+    blocker = tmp_path / "ledger"
+    blocker.touch()
+    size = write(directory, record_line(end(1))).stat().st_size
+    url = f"sqlite:///{blocker}/x.db"
+    loader = Loader(url, directory, options=QUICK)
+    stop = threading.Event()
+    thread = threading.Thread(target=loader.run, args=(stop,))
+    thread.start()
+    until(lambda: (status := read_status(directory)) is not None and status.database == "away")
+    status = read_status(directory)
+    assert status is not None
+    assert status.lag_bytes == size
+    assert "cannot be made" in status.error
+    blocker.unlink()
+    until(lambda: (status := read_status(directory)) is not None and status.database == "ok")
+    stop.set()
+    thread.join()
+    assert count(url) == (1, 1)
+
+
+def test_stopping_loads_what_is_left_first(sqlite_url: str, directory: Path):
+    write(directory, *(record_line(end(number)) for number in range(5)))
+    stop = threading.Event()
+    stop.set()
+    Loader(sqlite_url, directory, options=QUICK).run(stop)
+    assert count(sqlite_url) == (5, 5)
+
+
+def test_stopping_does_not_wait_for_a_database_that_is_away(directory: Path):
+    write(directory, record_line(end(1)))
+    stop = threading.Event()
+    stop.set()
+    begun = time.monotonic()
+    Loader("postgresql://nobody@127.0.0.1:1/x", directory, options=QUICK).run(stop)
+    assert time.monotonic() - begun < 4
+
+
+def test_one_loader_per_journal(directory: Path):
+    stop = threading.Event()
+    got: list[bool] = []
+
+    def second() -> None:
+        with loader_lock(directory, stop, poll=0.01) as held:
+            got.append(held)
+
+    with loader_lock(directory, stop) as held:
+        assert held
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not got
+    thread.join()
+    assert got == [True]
+    with loader_lock(directory, stop):
+        stop.set()
+        second()
+    assert got == [True, False]
+
+
+def test_postgresql_stopped_and_started_again_loses_and_doubles_nothing(postgres, directory: Path):
+    url = postgres.new_database()
+    loader = Loader(url, directory, options=QUICK)
+    stop = threading.Event()
+    thread = threading.Thread(target=loader.run, args=(stop,))
+    thread.start()
+    journal = Journal(directory, segment_bytes=50_000)
+    written = 0
+
+    def write_some(number: int) -> None:
+        nonlocal written
+        for _ in range(number):
+            x = exchange(written)
+            assert journal.start(x)
+            journal.finish(x)
+            written += 1
+
+    write_some(200)
+    until(lambda: loader.loaded >= 1)
+    for _ in range(2):
+        write_some(300)
+        postgres.stop()
+        write_some(300)
+        until(lambda: (status := read_status(directory)) is not None and status.database == "away")
+        assert journal.healthy
+        postgres.start()
+        write_some(50)
+        until(lambda: (status := read_status(directory)) is not None and status.database == "ok")
+    journal.close()
+    stop.set()
+    thread.join()
+    assert count(url) == (written, written)
+
+
+def test_the_command_line_says_what_is_wrong(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv(module.URL_VARIABLE, raising=False)
+    with pytest.raises(SystemExit) as caught:
+        main(["--journal", str(directory)])
+    assert caught.value.code == 2
+    assert module.URL_VARIABLE in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--journal", str(directory), "--url", "sqlite:///x", "--options", "{"])
+    assert "--options" in capsys.readouterr().err

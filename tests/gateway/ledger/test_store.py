@@ -1,0 +1,133 @@
+import multiprocessing
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, insert, text
+
+from gateway.errors import LedgerError
+from gateway.ledger import migrations
+from gateway.ledger.store import (
+    HEAD,
+    LedgerRefused,
+    ensure_schema,
+    open_engine,
+    open_existing,
+    parse_url,
+    reading,
+    schema_version,
+    writing,
+)
+from gateway.ledger.tables import counters, metadata
+
+
+def test_the_migrations_make_the_tables_the_code_uses(engine: Engine):
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    assert schema_version(engine) == HEAD
+
+
+def test_head_is_the_newest_migration():
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_second_time_changes_nothing_and_needs_no_alembic(
+    engine: Engine, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    ensure_schema(ledger_url)
+
+
+def test_processes_that_start_together_make_one_schema(ledger_url: str):
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        pool.map(ensure_schema, [ledger_url] * 8)
+    engine = open_engine(ledger_url)
+    assert schema_version(engine) == HEAD
+    engine.dispose()
+
+
+def test_a_ledger_of_a_newer_release_is_not_touched(engine: Engine, ledger_url: str):
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match="written by a newer release"):
+        ensure_schema(ledger_url)
+
+
+def test_a_failed_transaction_leaves_nothing(engine: Engine):
+    def fail() -> None:
+        with writing(engine) as connection:
+            connection.execute(insert(counters).values(name="x", value=1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM counters WHERE name = 'x'")).scalar() == 0
+
+
+def test_a_reader_sees_one_state_while_another_writes(engine: Engine):
+    with reading(engine) as reader:
+        before = reader.execute(text("SELECT count(*) FROM counters")).scalar()
+        with writing(engine) as writer:
+            writer.execute(insert(counters).values(name="x", value=1))
+        assert reader.execute(text("SELECT count(*) FROM counters")).scalar() == before
+
+
+def test_rows_the_database_refuses_are_told_from_a_database_that_is_away(engine: Engine):
+    with pytest.raises(LedgerRefused), writing(engine) as connection:
+        connection.execute(insert(counters).values(name="x", value=2**70))
+    with pytest.raises(LedgerRefused), writing(engine) as connection:
+        connection.execute(insert(counters).values(name="x", value=None))
+
+
+def test_sqlite_is_in_wal_mode_and_its_directory_is_made(sqlite_url: str, tmp_path: Path):
+    ensure_schema(sqlite_url)
+    with sqlite3.connect(tmp_path / "ledger" / "tollway.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "allowed are sqlite:///PATH and postgresql://"),
+        ("mysql://h/d", "cannot use 'mysql'; allowed are"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+    ],
+)
+def test_a_wrong_url_says_what_is_allowed(url: str, message: str):
+    with pytest.raises(LedgerError, match=message):
+        parse_url(url)
+
+
+def test_postgresql_without_its_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(LedgerError, match=r"pip install 'tollway\[postgres\]'"):
+        open_engine("postgresql://user:secret@127.0.0.1/x")
+
+
+def test_a_database_that_is_away_is_a_ledger_error_without_the_password():
+    with pytest.raises(LedgerError) as caught:
+        ensure_schema("postgresql://user:secret@127.0.0.1:1/x")
+    assert "secret" not in str(caught.value)
+    assert "refused" in str(caught.value)
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match="cannot be made"):
+        open_engine(f"sqlite:///{tmp_path}/file/x.db")
+
+
+def test_reading_never_makes_a_database(tmp_path: Path):
+    with pytest.raises(LedgerError, match="there is no ledger at"):
+        open_existing(f"sqlite:///{tmp_path}/none/x.db")
+    assert not (tmp_path / "none").exists()
