@@ -208,7 +208,7 @@ class Loader:
 
     def _post(self, engine: Engine, segment: Segment, records: list[EndRecord], offset: int, rejected: int) -> Posted:
         with writing(engine) as connection:
-            posted = post(connection, records)
+            posted = post(connection, records, self._clock.now_ns())
             save_offset(connection, segment.name, offset, rejected + posted.pruned, self._clock.now_ns())
         return posted
 
@@ -218,7 +218,7 @@ class Loader:
         for record in records:
             try:
                 with writing(engine) as connection:
-                    posted = post(connection, [record])
+                    posted = post(connection, [record], self._clock.now_ns())
             except LedgerRefused:
                 refused += 1
             else:

@@ -38,9 +38,12 @@ class Posted(msgspec.Struct, frozen=True):
     """Events older than the raw events kept: whether they are already in the roll-ups cannot be known."""
 
 
-def post(connection: Connection, records: Iterable[EndRecord]) -> Posted:
+def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> Posted:
     """Post a batch inside the caller's write transaction."""
     horizon = counter(connection, "pruned_before_ns")
+    if horizon > now_ns:
+        # Pruned while the machine's clock was ahead: such a horizon must not keep today's events out.
+        horizon = 0
     rows: dict[str, Row] = {}
     tag_rows: dict[tuple[str, str], Row] = {}
     duplicates = pruned = 0

@@ -8,14 +8,17 @@ from sqlalchemy import Engine, func, select
 from gateway.facts import Usage
 from gateway.ledger.events import EndRecord
 from gateway.ledger.posting import MAX_NANOS, MAX_TOKENS, Posted, event_row, post, rollup_rows, save_offset, tags_hash
+from gateway.ledger.retention import prune_events
 from gateway.ledger.store import reading, writing
 from gateway.ledger.tables import METERS, SUMS, events, rollups, segments, tags
-from tests.gateway.ledger.helpers import end, random_end
+from tests.gateway.ledger.helpers import T0, end, random_end
+
+NOW = T0 + 10**15
 
 
 def put(engine: Engine, records: list[EndRecord]) -> Posted:
     with writing(engine) as connection:
-        return post(connection, records)
+        return post(connection, records, NOW)
 
 
 def sums(engine: Engine) -> dict[str, int]:
@@ -88,6 +91,12 @@ def test_offsets_are_replaced(engine: Engine):
             save_offset(connection, "w.000001", offset, 1, 5)
     with reading(engine) as connection:
         assert [tuple(row) for row in connection.execute(select(segments))] == [("w.000001", 20, 1, 5)]
+
+
+def test_a_horizon_in_the_future_keeps_nothing_out(engine: Engine):
+    """Somebody's clock was years ahead for a moment, and pruned."""
+    prune_events(engine, NOW + 10**18)
+    assert put(engine, [end(1)]) == Posted(1, 0, 0)
 
 
 @given(st.lists(st.integers(0, 2**32), max_size=40))

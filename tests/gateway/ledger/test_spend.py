@@ -1,0 +1,307 @@
+import csv
+import io
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, delete
+
+from gateway.clock import ManualClock
+from gateway.errors import LedgerError
+from gateway.ledger.events import EndRecord
+from gateway.ledger.export import as_json, csv_bytes, json_bytes
+from gateway.ledger.posting import HOUR_NS, post
+from gateway.ledger.retention import prune_events
+from gateway.ledger.spend import Filters, Report, iso, report, usd
+from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.tables import events, metadata
+from tests.gateway.ledger.helpers import T0, end, random_end
+
+FAR = ManualClock(T0 + 10**16)
+HOUR = T0 // HOUR_NS * HOUR_NS
+
+
+def put(engine: Engine, *records: EndRecord) -> None:
+    with writing(engine) as connection:
+        post(connection, records, FAR.now_ns())
+
+
+def ask(
+    engine: Engine, by: str = "team", since: int = T0 - 10**13, until: int = T0 + 10**15, **filters: object
+) -> Report:
+    groups = by.split(",") if by else []
+    return report(engine, groups, since, until, Filters(**filters), FAR)  # type: ignore[arg-type]
+
+
+def costs(answer: Report) -> dict[tuple[str, ...], int]:
+    return {tuple(row.names.values()): row.sums["cost_nanos"] for row in answer.rows}
+
+
+def expected(records: list[EndRecord], name: Callable[[EndRecord], tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    totals: dict[tuple[str, ...], int] = defaultdict(int)
+    for record in records:
+        totals[name(record)] += record.cost_nanos or 0
+    return dict(totals)
+
+
+@pytest.fixture
+def records(engine: Engine) -> list[EndRecord]:
+    chance = random.Random(3)
+    made = [random_end(chance) for _ in range(400)]
+    put(engine, *made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("by", "name"),
+    [
+        ("team", lambda r: (r.team,)),
+        ("key,model", lambda r: (r.key, r.model)),
+        ("provider,operation", lambda r: (r.provider, r.operation)),
+        ("tag:app", lambda r: (r.tags.get("app", ""),)),
+        ("team,tag:app,tag:env", lambda r: (r.team, r.tags.get("app", ""), r.tags.get("env", ""))),
+        ("hour", lambda r: (iso(r.received_ns // HOUR_NS * HOUR_NS)[:-7] + ":00Z",)),
+        ("day,team", lambda r: (iso(r.received_ns)[:10], r.team)),
+        ("month", lambda r: (iso(r.received_ns)[:7],)),
+        ("", lambda r: ()),
+    ],
+)
+def test_groups(engine: Engine, records: list[EndRecord], by: str, name: Callable[[EndRecord], tuple[str, ...]]):
+    assert costs(ask(engine, by)) == expected(records, name)
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        ({"team": ("ads",)}, lambda r: r.team == "ads"),
+        ({"team": ("ads", "search"), "key": ("k1",)}, lambda r: r.team in ("ads", "search") and r.key == "k1"),
+        ({"model": ("claude-haiku",)}, lambda r: r.model == "claude-haiku"),
+        (
+            {"provider": ("openai",), "operation": ("messages",)},
+            lambda r: (r.provider, r.operation) == ("openai", "messages"),
+        ),
+        ({"tags": (("app", "x"),)}, lambda r: r.tags.get("app") == "x"),
+        ({"tags": (("app", "x"), ("env", "y"))}, lambda r: (r.tags.get("app"), r.tags.get("env")) == ("x", "y")),
+        ({"team": ("nobody",)}, lambda r: False),
+    ],
+)
+def test_filters(
+    engine: Engine, records: list[EndRecord], filters: dict[str, object], wanted: Callable[[EndRecord], bool]
+):
+    chosen = [record for record in records if wanted(record)]
+    whole = ask(engine, **filters)
+    assert costs(whole) == expected(chosen, lambda r: (r.team,))
+    assert whole.total["requests"] == len(chosen)
+    edged = ask(engine, since=T0 + 10**12, until=T0 + 3 * HOUR_NS, **filters)
+    assert edged.total["requests"] == sum(T0 + 10**12 <= r.received_ns < T0 + 3 * HOUR_NS for r in chosen)
+
+
+def range_case(engine: Engine, seeds: list[int], since: int, until: int) -> None:
+    made = [random_end(random.Random(seed)) for seed in seeds]
+    with writing(engine) as connection:
+        for table in metadata.sorted_tables:
+            if table.name in ("events", "rollups", "tags"):
+                connection.execute(delete(table))
+    put(engine, *made)
+    answer = ask(engine, "team,model", since, until)
+    inside = [r for r in made if since <= r.received_ns < until]
+    assert (answer.since_ns, answer.until_ns) == (since, until)
+    assert costs(answer) == expected(inside, lambda r: (r.team, r.model))
+    total = answer.total
+    assert total["requests"] == len(inside)
+    assert total["input_tokens"] == sum(r.usage.input_tokens for r in inside if r.usage)
+    assert total["output_tokens"] == sum(r.usage.output_tokens for r in inside if r.usage)
+    assert total["usage_millis"] == 500 * len(inside)
+    assert total["unpriced_requests"] == sum(r.unpriced for r in inside)
+    assert total["estimated_requests"] == sum(r.usage_estimated for r in inside)
+    for outcome in ("ok", "refused", "client_left", "interrupted", "upstream_error"):
+        assert total[f"outcome_{outcome}"] == sum(r.outcome == outcome for r in inside)
+    assert answer.unpriced_models == sorted({r.model for r in inside if r.unpriced})
+
+
+RANGES = given(
+    seeds=st.lists(st.integers(0, 2**32), max_size=25, unique=True),
+    bounds=st.lists(
+        st.one_of(st.integers(-1, 6).map(lambda h: HOUR + h * HOUR_NS), st.integers(T0 - HOUR_NS, T0 + 6 * HOUR_NS)),
+        min_size=2,
+        max_size=2,
+        unique=True,
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def shared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    url = f"sqlite:///{tmp_path_factory.mktemp('ledger')}/x.db"
+    ensure_schema(url)
+    return open_engine(url)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@RANGES
+def test_totals_of_rollups_equal_totals_of_raw_events_on_sqlite(
+    shared_sqlite: Engine, seeds: list[int], bounds: list[int]
+):
+    """A report over any range, whole hours or not, adds up to exactly the raw events in it."""
+    range_case(shared_sqlite, seeds, *sorted(bounds))
+
+
+@pytest.fixture(scope="module")
+def shared_postgres(postgres) -> Engine:
+    url = postgres.new_database()
+    ensure_schema(url)
+    return open_engine(url)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@RANGES
+def test_totals_of_rollups_equal_totals_of_raw_events_on_postgresql(
+    shared_postgres: Engine, seeds: list[int], bounds: list[int]
+):
+    """The same on PostgreSQL."""
+    range_case(shared_postgres, seeds, *sorted(bounds))
+
+
+def test_whole_hours_never_read_raw_events(engine: Engine):
+    put(engine, *(end(received_ns=HOUR + n * HOUR_NS + 5) for n in range(5)))
+    with writing(engine) as connection:
+        connection.execute(delete(events))
+    assert ask(engine, since=HOUR, until=HOUR + 5 * HOUR_NS).total["requests"] == 5
+
+
+def test_the_running_hour_needs_no_raw_events(engine: Engine):
+    put(engine, end(received_ns=T0))
+    with writing(engine) as connection:
+        connection.execute(delete(events))
+    answer = report(engine, ["team"], HOUR, T0 + 1, clock=ManualClock(T0 + 1))
+    assert answer.total["requests"] == 1
+    assert answer.until_ns == T0 + 1
+
+
+def test_a_pruned_edge_is_widened_to_its_hour_and_says_so(engine: Engine):
+    put(engine, end(received_ns=HOUR + 5), end(received_ns=HOUR + HOUR_NS + 5))
+    prune_events(engine, HOUR + 2 * HOUR_NS)
+    answer = ask(engine, since=HOUR + 10, until=HOUR + HOUR_NS + 3)
+    assert (answer.since_ns, answer.until_ns) == (HOUR, HOUR + 2 * HOUR_NS)
+    assert answer.total["requests"] == 2
+
+
+def test_rows_are_ordered_by_time_then_cost(engine: Engine):
+    day = 24 * HOUR_NS
+    put(
+        engine,
+        end(received_ns=T0 + day, team="a", cost_nanos=9),
+        end(received_ns=T0, team="a", cost_nanos=1),
+        end(received_ns=T0, team="b", cost_nanos=5),
+    )
+    names = [tuple(row.names.values()) for row in ask(engine, "team,day").rows]
+    assert names == [("b", "2025-10-09"), ("a", "2025-10-09"), ("a", "2025-10-10")]
+    assert [row.names["team"] for row in ask(engine).rows] == ["a", "b"]
+
+
+def test_sums_beyond_one_event_stay_exact(engine: Engine):
+    put(engine, *(end(number, cost_nanos=10**16 - 1) for number in range(50)))
+    assert ask(engine).rows[0].cost_usd == usd(50 * (10**16 - 1)) == "499999999.999999950"
+
+
+@pytest.mark.parametrize("by", ["color", "tag:", "Team", "team;"])
+def test_an_unknown_group_says_what_is_allowed(engine: Engine, by: str):
+    with pytest.raises(
+        LedgerError, match="allowed are team, key, model, provider, operation, hour, day, month and tag:NAME"
+    ):
+        report(engine, [by], 0, 1)
+
+
+def test_an_empty_range_is_refused(engine: Engine):
+    with pytest.raises(LedgerError, match="range is empty"):
+        report(engine, ["team"], 5, 5)
+
+
+def test_an_empty_ledger_reports_zero(engine: Engine):
+    answer = ask(engine)
+    assert answer.rows == []
+    assert answer.loaded_until_ns is None
+    assert as_json(answer)["total"] == {
+        "requests": 0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cost_usd": "0.000000000",
+        "unpriced_requests": 0,
+        "estimated_requests": 0,
+    }
+
+
+@given(st.integers(-(10**20), 10**20))
+def test_money_is_an_exact_decimal_string(nanos: int):
+    assert Decimal(usd(nanos)).scaleb(9) == nanos
+    assert "E" not in usd(nanos)
+
+
+@pytest.fixture
+def two_teams(sqlite_url: str) -> Report:
+    ensure_schema(sqlite_url)
+    engine = open_engine(sqlite_url)
+    put(
+        engine,
+        end(1, cost_nanos=5_615_000),
+        end(2, team="=cmd()", cost_nanos=None, unpriced=True, usage_estimated=True, outcome="client_left"),
+    )
+    answer = ask(engine, since=HOUR, until=HOUR + HOUR_NS)
+    engine.dispose()
+    return answer
+
+
+def test_json_has_the_contracts_shape(two_teams: Report):
+    data = json.loads(json_bytes(two_teams))
+    assert list(data) == ["since", "until", "rows", "total"]
+    assert (data["since"], data["until"]) == ("2025-10-09T08:00:00Z", "2025-10-09T09:00:00Z")
+    assert data["total"] == {
+        "requests": 2,
+        "input_tokens": 160,
+        "output_tokens": 40,
+        "cost_usd": "0.005615000",
+        "unpriced_requests": 1,
+        "estimated_requests": 1,
+    }
+    row = data["rows"][0]
+    assert list(row)[:5] == ["team", "requests", "input_tokens", "output_tokens", "cost_usd"]
+    assert row["team"] == "search"
+    assert row["cache_read_tokens"] == 0
+    assert row["outcome_ok"] == 1
+
+
+def test_csv_holds_the_same_and_no_formula(two_teams: Report):
+    rows = list(csv.DictReader(io.StringIO(csv_bytes(two_teams).decode())))
+    assert [row["team"] for row in rows] == ["search", "'=cmd()"]
+    assert [row["cost_usd"] for row in rows] == ["0.005615000", "0.000000000"]
+    assert rows[1]["outcome_client_left"] == "1"
+
+
+def test_parquet_holds_the_same_with_exact_money(two_teams: Report, tmp_path: Path):
+    import pyarrow.parquet as pq
+
+    from gateway.ledger.parquet import parquet_bytes
+
+    path = tmp_path / "spend.parquet"
+    path.write_bytes(parquet_bytes(two_teams))
+    table = pq.read_table(path)
+    assert [row["team"] for row in table.to_pylist()] == ["search", "=cmd()"]
+    assert table["cost_usd"][0].as_py() == Decimal("0.005615000")
+    assert str(table.schema.field("cost_usd").type) == "decimal128(38, 9)"
+    assert table.schema.metadata[b"since"] == b"2025-10-09T08:00:00Z"
+
+
+def test_parquet_without_its_extra_says_how_to_install_it(two_teams: Report, monkeypatch: pytest.MonkeyPatch):
+    import sys
+
+    from gateway.ledger.parquet import parquet_bytes
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LedgerError, match=r"pip install 'tollway\[parquet\]'"):
+        parquet_bytes(two_teams)
