@@ -241,7 +241,7 @@ def test_every_decision_is_in_the_index_and_numbered_without_gaps() -> None:
     assert re.findall(r"^\| \[(\d{4})\]\((\S+)\) \|", index, re.MULTILINE) == [(name[:4], name) for name in records]
     for name in records:
         text = (folder / name).read_text("utf-8")
-        assert text.startswith(f"# {name[:4]}. ")
-        assert re.search(
-            r"^Status: (proposed|accepted|superseded by \d{4})\. Date: \d{4}-\d\d-\d\d\.$", text, re.MULTILINE
-        )
+        title = re.search(rf"^\| \[{name[:4]}\]\(\S+\) \| (.+) \|$", index, re.MULTILINE)[1]
+        assert text.startswith(f"# {int(name[:4])}. {title}\n")
+        assert "\n## Context\n" in text
+        assert "\n## Decision\n" in text
