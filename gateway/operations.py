@@ -68,7 +68,7 @@ def _accept_other(method: str, path: str) -> Operation:
         raise _not_found(path, "the API is below /v1/, such as /v1/chat/completions")
     if path.startswith(_MODEL_PREFIX):
         return _accept_model(method, path)
-    if _UNSAFE.search(path) or _SLY_ESCAPE.search(path):
+    if _UNSAFE.search(path) or _SLY_ESCAPE.search(path) or not path.isprintable():
         if path.rstrip("/") in _TABLE:
             raise _not_found(path, "without the trailing slash it exists")
         raise _not_found(path, "empty, '.' and '..' segments, encoded letters or slashes and ';' are not accepted")

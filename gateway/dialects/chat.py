@@ -62,15 +62,16 @@ class ChatDialect:
 
     def read(self, operation: Operation, body: bytes) -> Reading:
         fields = decode_request(_chat_fields, body)
-        older, newer = fields.max_tokens, fields.max_completion_tokens
-        token_limit(older, "max_tokens")
-        token_limit(newer, "max_completion_tokens")
+        limits = [
+            token_limit(fields.max_tokens, "max_tokens"),
+            token_limit(fields.max_completion_tokens, "max_completion_tokens"),
+        ]
         options = fields.stream_options
         return Reading(
             model=checked_model(fields.model),
             stream=fields.stream is True,
             wants_usage_event=options is not None and options.include_usage is True,
-            max_output_tokens=max(older, newer) if older is not None and newer is not None else newer or older,
+            max_output_tokens=max((limit for limit in limits if limit is not None), default=None),
             choices=count(fields.n, "n"),
             service_tier=fields.service_tier,
         )

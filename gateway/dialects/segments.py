@@ -163,8 +163,9 @@ def _free(value: object, path: str, role: str, out: list[Segment]) -> None:
             _free(item, f"{path}[{at}]", role, out)
     elif isinstance(value, tuple):
         pairs = cast(Pairs, value)
-        if pairs:
-            out.append(Segment(path + "{}", role, "\n".join([name for name, _ in pairs])))
+        names = "\n".join([name for name, _ in pairs])
+        if names:
+            out.append(Segment(path + "{}", role, names))
         for name, member in pairs:
             _free(member, _path(path, name), role, out)
 
