@@ -1,0 +1,145 @@
+"""A page as Prometheus series: names, help texts, and the text format (by `prometheus_client`)."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from gateway.telemetry import page as cells
+from gateway.telemetry.page import Histogram, Page, Pulled
+
+_METERS = (
+    ("input", cells.INPUT),
+    ("output", cells.OUTPUT),
+    ("cache_read", cells.CACHE_READ),
+    ("cache_write", cells.CACHE_WRITE),
+    ("reasoning", cells.REASONING),
+)
+_SERVED = ("team", "model", "provider")
+_TIMED = ("operation", "mode")
+
+
+def expose(page: Page, accept: str = "") -> tuple[bytes, str]:
+    """Body and content type of a scrape: OpenMetrics if the `accept` header asks for it, else Prometheus text."""
+    encoder, content_type = choose_encoder(accept)
+    registry = CollectorRegistry()
+    registry.register(_Collector(page))
+    return encoder(registry), content_type
+
+
+class _Collector:
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        page = self._page
+        yield from _traffic(page)
+        yield from _histograms(page)
+        attempts = CounterMetricFamily(
+            "tollway_upstream_attempts",
+            "Tries at providers by class of their answer; error: none came.",
+            labels=("provider", "status_class"),
+        )
+        for attempt, count in page.attempts.items():
+            attempts.add_metric(attempt, count)
+        yield attempts
+        reloads = CounterMetricFamily("tollway_config_reload", "Configuration reloads.", labels=("result",))
+        for result in ("ok", "failed"):
+            reloads.add_metric((result,), page.reloads.get(result, 0))
+        yield reloads
+        yield CounterMetricFamily(
+            "tollway_metrics_failures", "Figures that could not be taken: a defect.", value=page.failures
+        )
+        for pulled in page.pulled.values():
+            yield _pulled(pulled)
+
+
+def _traffic(page: Page) -> Iterator[Metric]:
+    requests = CounterMetricFamily("tollway_requests", "Finished exchanges.", labels=(*_SERVED, "operation", "outcome"))
+    served: dict[tuple[str, str, str], list[int]] = {}
+    for key, cell in page.traffic.items():
+        requests.add_metric(key, cell[cells.REQUESTS])
+        team, model, provider, _, _ = key
+        sums = served.setdefault((team, model, provider), list(cells.CELL))
+        for at, value in enumerate(cell):
+            sums[at] += value
+    yield requests
+    tokens = CounterMetricFamily(
+        "tollway_tokens",
+        "Tokens; cache_read and cache_write are parts of input, reasoning is a part of output.",
+        labels=(*_SERVED, "meter"),
+    )
+    cost = CounterMetricFamily(
+        "tollway_cost_usd", "Cost in USD of what has a price; the ledger has the exact sums.", labels=_SERVED
+    )
+    by_model: dict[str, tuple[int, int]] = {}
+    for labels, cell in served.items():
+        for meter, at in _METERS:
+            if cell[at] or (meter in ("input", "output") and cell[cells.INPUT]):
+                tokens.add_metric((*labels, meter), cell[at])
+        if cell[cells.NANOS]:
+            cost.add_metric(labels, cell[cells.NANOS] / 1e9)
+        unpriced, estimated = by_model.get(labels[1], (0, 0))
+        by_model[labels[1]] = unpriced + cell[cells.UNPRICED], estimated + cell[cells.ESTIMATED]
+    yield tokens
+    yield cost
+    unpriced_family = CounterMetricFamily(
+        "tollway_unpriced_requests", "Exchanges that cost something and have no price.", labels=("model",)
+    )
+    estimated_family = CounterMetricFamily(
+        "tollway_usage_estimated", "Exchanges whose tokens were counted by the gateway.", labels=("model",)
+    )
+    for model, (unpriced, estimated) in by_model.items():
+        if unpriced:
+            unpriced_family.add_metric((model,), unpriced)
+        if estimated:
+            estimated_family.add_metric((model,), estimated)
+    yield unpriced_family
+    yield estimated_family
+
+
+def _histograms(page: Page) -> Iterator[Metric]:
+    request = HistogramMetricFamily(
+        "tollway_request_seconds",
+        "From the request's head to the end of its answer, if a provider was asked.",
+        labels=_TIMED,
+    )
+    first_byte = HistogramMetricFamily(
+        "tollway_time_to_first_byte_seconds",
+        "From the request's head to the first byte of a served answer.",
+        labels=_TIMED,
+    )
+    overhead = HistogramMetricFamily(
+        "tollway_overhead_seconds", "The part of time_to_first_byte that was not spent on providers.", labels=_TIMED
+    )
+    for labels, timings in page.timings.items():
+        _add_histogram(request, labels, timings.request, cells.REQUEST_BOUNDS)
+        _add_histogram(first_byte, labels, timings.first_byte, cells.FIRST_BYTE_BOUNDS)
+        _add_histogram(overhead, labels, timings.overhead, cells.OVERHEAD_BOUNDS)
+    yield request
+    yield first_byte
+    yield overhead
+
+
+def _add_histogram(
+    family: HistogramMetricFamily, labels: tuple[str, str], histogram: Histogram, bounds: tuple[float, ...]
+) -> None:
+    buckets: list[tuple[str, float]] = []
+    below = 0
+    for bound, count in zip((*map(str, bounds), "+Inf"), histogram.counts, strict=True):
+        below += count
+        buckets.append((bound, below))
+    family.add_metric(labels, buckets, histogram.total)
+
+
+def _pulled(pulled: Pulled) -> Metric:
+    family = pulled.family
+    maker = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric = maker(family.name, family.help, labels=family.labels)
+    for labels, value in sorted(pulled.samples.items()):
+        metric.add_metric(labels, value)
+    return metric

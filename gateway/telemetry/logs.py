@@ -1,0 +1,176 @@
+"""The log: one JSON line (or a coloured one) per event worth a person's attention; nothing on the success path.
+
+A caller only puts a record into a bounded queue: a thread renders and writes it, so that a slow terminal or a full pipe
+never holds up a request. structlog renders; it takes 0.1 s to import, so it is imported when the first line is due.
+Lines of uvicorn and other libraries come through the same door, and everything passes `redaction.py`.
+"""
+
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, TextIO, cast
+
+from gateway.telemetry.redaction import redact_fields, redact_text
+
+LOGGER = "tollway"
+QUEUE = 2000
+"""Lines that may wait for the writer; more are dropped and counted."""
+FLUSH = 2.0
+"""Seconds the process waits at its end for lines that were not written yet."""
+_FIELDS = "tollway_fields"
+
+Render = Callable[[MutableMapping[str, Any]], str]
+
+
+def alert(event: str, **fields: object) -> None:
+    """Log something a person should look at, at level warning. `event` is a fixed name such as `defect`, never a text
+    made of data. Never raises, never blocks."""
+    logging.getLogger(LOGGER).warning(event, extra={_FIELDS: fields})
+
+
+def info(event: str, **fields: object) -> None:
+    """Log a step in the life of the process, such as `draining`. Not for requests."""
+    logging.getLogger(LOGGER).info(event, extra={_FIELDS: fields})
+
+
+def setup_logs(
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    format: Literal["json", "console"] = "json",
+    stream: TextIO | None = None,
+) -> "LogHandler":
+    """Send every logger's lines to `stream` (standard error when None). May be called again; the last call counts.
+
+    `level` is ours; of libraries only warnings and errors are shown.
+    """
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if isinstance(handler, LogHandler)]:
+        root.removeHandler(old)
+        old.close()
+    handler = LogHandler(stream or sys.stderr, format)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger(LOGGER).setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+    return handler
+
+
+class LogHandler(logging.Handler):
+    """Hands records to a thread that renders and writes them."""
+
+    def __init__(self, stream: TextIO, format: Literal["json", "console"]) -> None:
+        super().__init__()
+        self.dropped = 0
+        """Lines lost because the writer could not follow."""
+        self._stream = stream
+        self._format = format
+        self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._told = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._thread is None:
+            self._start()
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Wait until what was logged is written, at most `FLUSH` seconds."""
+        if self._thread is not None and self._thread.is_alive():
+            with self._queue.all_tasks_done:
+                self._queue.all_tasks_done.wait_for(lambda: self._queue.unfinished_tasks == 0, FLUSH)
+
+    def close(self) -> None:
+        self.flush()
+        if self._thread is not None and self._thread.is_alive():
+            try:
+                self._queue.put_nowait(None)
+            except queue.Full:
+                pass  # The stream takes nothing; the thread is a daemon and ends with the process.
+            else:
+                self._thread.join(FLUSH)
+        super().close()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        render = make_renderer(self._format, colors=self._stream.isatty())
+        while True:
+            record = self._queue.get()
+            try:
+                if record is None:
+                    return
+                self._write(render, record)
+            finally:
+                self._queue.task_done()
+
+    def _write(self, render: Render, record: logging.LogRecord) -> None:
+        try:
+            lost = self.dropped - self._told
+            if lost:
+                self._told += lost
+                self._stream.write(render({"level": "warning", "event": "log_lines_dropped", "lines": lost}) + "\n")
+            self._stream.write(render(event_of(record)) + "\n")
+            self._stream.flush()
+        except Exception:
+            self.dropped += 1
+
+
+def event_of(record: logging.LogRecord) -> dict[str, Any]:
+    """A record as fields, redacted. Exceptions are told by class and place: their text might quote a request."""
+    event: dict[str, Any] = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "event": redact_text(_message(record)),
+        "pid": record.process,
+    }
+    if record.name != LOGGER:
+        event["logger"] = record.name
+    fields: object = getattr(record, _FIELDS, None)
+    if isinstance(fields, Mapping):
+        event |= redact_fields(cast("Mapping[str, object]", fields))
+    if record.exc_info and record.exc_info[1] is not None:
+        event["exception"] = type(record.exc_info[1]).__name__
+        event["at"] = _places(record.exc_info[2])
+    return event
+
+
+def make_renderer(format: Literal["json", "console"], colors: bool) -> Render:
+    """structlog's renderer for one line."""
+    import structlog
+
+    if format == "json":
+        render = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    else:
+        render = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", sort_keys=False)
+    return lambda event: str(render(None, "", event))
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):
+        return str(record.msg)
+
+
+def _places(traceback: TracebackType | None) -> list[str]:
+    """`file:line function` from the outermost to the innermost frame; the last ten."""
+    places: list[str] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    return places[-10:]

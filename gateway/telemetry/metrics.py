@@ -1,0 +1,219 @@
+"""Prometheus metrics: counted as plain integers on the hot path, made into series when somebody scrapes.
+
+`prometheus_client`'s own counters take a lock and a label look-up for every increment, about 15 µs for the ten an
+exchange needs; here it is one dict access and a few additions (`docs/decisions/0005-metrics.md`). With several workers
+each leaves its page where the others find it (`share.py`), so that any of them answers a scrape for all.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gateway.facts import Exchange
+from gateway.telemetry.exposition import expose
+from gateway.telemetry.page import (
+    CACHE_READ,
+    CACHE_WRITE,
+    CELL,
+    ESTIMATED,
+    FIRST_BYTE_BOUNDS,
+    INPUT,
+    NANOS,
+    OUTPUT,
+    OVERHEAD_BOUNDS,
+    REASONING,
+    REQUEST_BOUNDS,
+    REQUESTS,
+    UNPRICED,
+    Family,
+    Labels,
+    Page,
+    Pulled,
+    Timings,
+    new_timings,
+)
+from gateway.telemetry.share import Share
+
+MAX_SERIES = 2000
+"""Combinations of labels kept apart; clients can make up model names where a route has a wildcard."""
+MAX_NAME = 120
+MAX_TOKENS = 10**12
+MAX_NANOS = 10**16
+"""One exchange beyond these is nonsense of a provider, and would spoil a counter for good."""
+NONE = "none"
+"""Label value of what an exchange never had, such as the team of a wrong key."""
+OTHER = "other"
+"""Label value of what is beyond `MAX_SERIES`."""
+_STATUS_CLASSES = ("error", "1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+class Metrics:
+    """The figures of one worker process. Implements `gateway.seams.Sink`; used from one thread, but for `render`."""
+
+    def __init__(self, shared: Path | None = None, max_series: int = MAX_SERIES) -> None:
+        """`shared`: directory where the workers of one gateway leave their pages; None: this process is alone.
+        Raises `OSError` when it cannot be used."""
+        self._page = Page()
+        self._max_series = max_series
+        self._taken = 0
+        self._sources: list[tuple[Family, Callable[[], Iterable[tuple[Labels, float]]]]] = []
+        self._share = Share(shared) if shared is not None else None
+
+    # -- hot path --------------------------------------------------------------------------------------------------
+
+    def record(self, exchange: Exchange) -> None:
+        """Count a finished exchange. Never raises."""
+        try:
+            self._record(exchange)
+        except Exception:
+            self._page.failures += 1
+
+    def _record(self, x: Exchange) -> None:
+        attempts = x.attempts
+        provider, model = x.provider, x.model
+        if not provider and attempts:
+            provider, model = attempts[-1].provider, attempts[-1].model
+        caller, operation = x.caller, x.operation
+        name = operation.name if operation is not None else NONE
+        key = (caller.team if caller is not None else NONE, model or NONE, provider or NONE, name, x.outcome)
+        cell = self._page.traffic.get(key)
+        if cell is None:
+            cell = self._new_cell(key)
+        cell[REQUESTS] += 1
+        usage = x.usage
+        nanos = x.cost.nanos
+        if usage is not None:
+            _add_usage(cell, x)
+        elif nanos is None and _generated(x):
+            cell[UNPRICED] += 1
+        if nanos is not None and 0 < nanos < MAX_NANOS:
+            cell[NANOS] += nanos
+        if attempts:
+            for attempt in attempts:
+                self._count_attempt(attempt.provider, attempt.status)
+            self._observe(x, name, sum([attempt.seconds for attempt in attempts]))
+
+    def _count_attempt(self, provider: str, status: int) -> None:
+        kind = "429" if status == 429 else _STATUS_CLASSES[status // 100] if status < 600 else "5xx"
+        key = (provider, kind)
+        counts = self._page.attempts
+        counts[key] = counts.get(key, 0) + 1
+
+    def _observe(self, x: Exchange, operation: str, upstream: float) -> None:
+        reading = x.reading
+        key = (operation, "stream" if reading is not None and reading.stream else "unary")
+        timings = self._page.timings.get(key)
+        if timings is None:
+            timings = self._page.timings[key] = new_timings()
+        _observe(timings, x, upstream)
+
+    def _new_cell(self, key: tuple[str, str, str, str, str]) -> list[int]:
+        """A cell for new labels: its own; beyond the bound, one for the team; far beyond, one for all."""
+        traffic = self._page.traffic
+        team, model, provider, operation, outcome = map(_clean, key)
+        key = (team, model, provider, operation, outcome)
+        if key not in traffic and len(traffic) >= self._max_series:
+            key = (team, OTHER, provider, operation, outcome)
+            if key not in traffic and len(traffic) >= 2 * self._max_series:
+                key = (OTHER, OTHER, OTHER, operation, outcome)
+        return traffic.setdefault(key, list(CELL))
+
+    # -- what others own -------------------------------------------------------------------------------------------
+
+    def reloaded(self, ok: bool) -> None:
+        """Count a reload of the configuration."""
+        result = "ok" if ok else "failed"
+        self._page.reloads[result] = self._page.reloads.get(result, 0) + 1
+
+    def pull(self, family: Family, read: Callable[[], Iterable[tuple[Labels, float]]]) -> None:
+        """Ask `read` for (label values, value) pairs whenever the figures are wanted. It must be quick."""
+        self._sources.append((family, read))
+
+    def pull_one(self, family: Family, read: Callable[[], float]) -> None:
+        """As `pull`, for a family without labels."""
+        self.pull(family, lambda: [((), read())])
+
+    # -- publication -----------------------------------------------------------------------------------------------
+
+    def page(self) -> Page:
+        """A copy of everything, pulled figures included. Call it on the thread that records."""
+        self._taken += 1
+        page = Page(number=self._taken)
+        for family, read in self._sources:
+            try:
+                page.pulled[family.name] = Pulled(family, {labels: float(value) for labels, value in read()})
+            except Exception:
+                self._page.failures += 1
+        page.add(self._page)
+        return page
+
+    async def expose(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition of the whole gateway and its content type; files and text are worked on in a thread.
+
+        Raises `OSError` when the other workers' pages cannot be read: a failed scrape is a gap, while figures without
+        the others would look like a reset.
+        """
+        return await asyncio.to_thread(self.render, self.page(), accept)
+
+    def render(self, page: Page, accept: str = "") -> tuple[bytes, str]:
+        """The exposition of `page` and every other worker's."""
+        return expose(self._share.gather(page) if self._share is not None else page, accept)
+
+    async def keep_publishing(self, interval: float = 1.0) -> None:
+        """Leave the page for the other workers every `interval` seconds, and once more when cancelled. Returns at once
+        when there are none."""
+        if self._share is None:
+            return
+        try:
+            while True:
+                await asyncio.to_thread(self._share.publish, self.page())
+                await asyncio.sleep(interval)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Leave the last page. What this worker counted stays in the figures of the others."""
+        if self._share is not None:
+            self._share.close(self.page())
+
+
+def _add_usage(cell: list[int], x: Exchange) -> None:
+    """Figures are added only where they are possible: a counter never goes back."""
+    usage = x.usage
+    if usage is None:
+        return
+    if 0 < usage.input_tokens < MAX_TOKENS:
+        cell[INPUT] += usage.input_tokens
+    if 0 < usage.output_tokens < MAX_TOKENS:
+        cell[OUTPUT] += usage.output_tokens
+    if 0 < usage.cache_read_tokens < MAX_TOKENS:
+        cell[CACHE_READ] += usage.cache_read_tokens
+    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+    if 0 < written < MAX_TOKENS:
+        cell[CACHE_WRITE] += written
+    if 0 < usage.reasoning_tokens < MAX_TOKENS:
+        cell[REASONING] += usage.reasoning_tokens
+    if x.usage_estimated:
+        cell[ESTIMATED] += 1
+    if x.cost.nanos is None:
+        cell[UNPRICED] += 1
+
+
+def _generated(x: Exchange) -> bool:
+    """Whether something was generated though no usage tells how much; the rule of the journal's `unpriced`."""
+    operation = x.operation
+    return operation is not None and operation.generates and x.model != "" and x.headers_at > 0 and 0 < x.status < 400
+
+
+def _observe(timings: Timings, x: Exchange, upstream: float) -> None:
+    received = x.received_at
+    timings.request.observe(REQUEST_BOUNDS, max(0.0, x.finished_at - received))
+    if x.first_byte_at:
+        waited = x.first_byte_at - received
+        timings.first_byte.observe(FIRST_BYTE_BOUNDS, max(0.0, waited))
+        timings.overhead.observe(OVERHEAD_BOUNDS, max(0.0, waited - upstream))
+
+
+def _clean(name: str) -> str:
+    """A label value that UTF-8 can hold, of bounded length."""
+    return name[:MAX_NAME].encode("utf-8", "replace").decode()

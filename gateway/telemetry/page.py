@@ -1,0 +1,140 @@
+"""One worker's figures as a value: what is counted on the hot path, and how the pages of several workers are added up.
+
+Everything on a page is a sum, but for gauges, which say themselves how they combine. So pages can be added in any
+order, and the page of a dead worker is kept by adding it to the page of the dead.
+"""
+
+from bisect import bisect_left
+from typing import Literal
+
+import msgspec
+
+Labels = tuple[str, ...]
+Merge = Literal["sum", "max", "min"]
+Kind = Literal["counter", "gauge"]
+
+REQUESTS, INPUT, OUTPUT, CACHE_READ, CACHE_WRITE, REASONING, NANOS, UNPRICED, ESTIMATED = range(9)
+"""Places in a traffic cell. Tokens, but for NANOS (1e-9 USD), and requests in the first and the last two."""
+CELL = (0,) * 9
+
+REQUEST_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+FIRST_BYTE_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+OVERHEAD_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
+"""Upper bounds of histogram buckets, seconds. Few, because each is a series per operation and mode."""
+
+
+class Histogram(msgspec.Struct, array_like=True):
+    """Counts per bucket (not cumulative; the last is above every bound), and the sum of what was observed."""
+
+    counts: list[int]
+    total: float = 0.0
+
+    def observe(self, bounds: tuple[float, ...], seconds: float) -> None:
+        self.counts[bisect_left(bounds, seconds)] += 1
+        self.total += seconds
+
+    def add(self, other: "Histogram") -> None:
+        if len(self.counts) == len(other.counts):
+            self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+            self.total += other.total
+
+
+class Timings(msgspec.Struct, array_like=True):
+    """The three histograms of one operation and mode."""
+
+    request: Histogram
+    first_byte: Histogram
+    overhead: Histogram
+
+    def add(self, other: "Timings") -> None:
+        self.request.add(other.request)
+        self.first_byte.add(other.first_byte)
+        self.overhead.add(other.overhead)
+
+
+def new_timings() -> Timings:
+    return Timings(
+        *(Histogram([0] * (len(bounds) + 1)) for bounds in (REQUEST_BOUNDS, FIRST_BYTE_BOUNDS, OVERHEAD_BOUNDS))
+    )
+
+
+class Family(msgspec.Struct, frozen=True):
+    """A metric that somebody else owns and that is asked for when it is needed.
+
+    `name` has no `_total`; `merge` says how gauges of several workers become one (counters are always added).
+    """
+
+    name: str
+    help: str
+    kind: Kind
+    labels: Labels = ()
+    merge: Merge = "sum"
+
+
+class Pulled(msgspec.Struct):
+    """A pulled family with its samples: label values → value."""
+
+    family: Family
+    samples: dict[Labels, float]
+
+    def add(self, other: "Pulled") -> None:
+        merge = "sum" if self.family.kind == "counter" else self.family.merge
+        for labels, value in other.samples.items():
+            mine = self.samples.get(labels)
+            if mine is None:
+                self.samples[labels] = value
+            elif merge == "sum":
+                self.samples[labels] = mine + value
+            else:
+                self.samples[labels] = max(mine, value) if merge == "max" else min(mine, value)
+
+
+class Page(msgspec.Struct):
+    """Everything one worker has to say. See `CELL` for what a traffic cell holds."""
+
+    traffic: dict[tuple[str, str, str, str, str], list[int]] = {}
+    """(team, model, provider, operation, outcome) → cell."""
+    attempts: dict[tuple[str, str], int] = {}
+    """(provider, status class) → upstream attempts."""
+    timings: dict[tuple[str, str], Timings] = {}
+    """(operation, unary or stream) → histograms."""
+    reloads: dict[str, int] = {}
+    """ok or failed → configuration reloads."""
+    pulled: dict[str, Pulled] = {}
+    failures: int = 0
+    """Exchanges that could not be counted, or gauges that could not be asked: defects of ours."""
+    number: int = 0
+    """Order of this worker's pages; an older one never replaces a newer one."""
+
+    def add(self, other: "Page") -> None:
+        """Add `other` to this page; afterwards they share nothing that is changed in place."""
+        for key, cell in other.traffic.items():
+            mine = self.traffic.get(key, CELL)
+            self.traffic[key] = [a + b for a, b in zip(mine, cell, strict=True)]
+        for attempt, count in other.attempts.items():
+            self.attempts[attempt] = self.attempts.get(attempt, 0) + count
+        for key, timings in other.timings.items():
+            self.timings.setdefault(key, new_timings()).add(timings)
+        for result, count in other.reloads.items():
+            self.reloads[result] = self.reloads.get(result, 0) + count
+        for name, pulled in other.pulled.items():
+            self.pulled.setdefault(name, Pulled(pulled.family, {})).add(pulled)
+        self.failures += other.failures
+
+    def without_gauges(self) -> "Page":
+        """What remains of a worker that is gone: its counters."""
+        counters = {name: pulled for name, pulled in self.pulled.items() if pulled.family.kind == "counter"}
+        return Page(self.traffic, self.attempts, self.timings, self.reloads, counters, self.failures)
+
+
+def encode(page: Page) -> bytes:
+    return msgspec.msgpack.encode(page)
+
+
+def decode(data: bytes) -> Page | None:
+    """None for what another release wrote, or a torn file."""
+    try:
+        page = msgspec.msgpack.decode(data, type=Page)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return page if all(len(cell) == len(CELL) for cell in page.traffic.values()) else None
