@@ -360,7 +360,8 @@ class Connection(asyncio.Protocol):
                 raise _Fault("trailers are larger than allowed")
             return
         name = name.lower()
-        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+        value = value.rstrip(b" \t")
+        if name == b"transfer-encoding" and value.lower() != b"chunked":
             raise _Fault("response has a transfer-encoding that was not asked for")
         response.headers.append((name, value))
 

@@ -7,7 +7,6 @@ grammar and then remembered.
 """
 
 import re
-from collections.abc import AsyncIterator
 
 from gateway.errors import ProtocolBroken
 from gateway.seams import Headers, Origin, UpstreamRequest
@@ -61,19 +60,8 @@ class Heads:
 
         Raises `ProtocolBroken(sent=False)`, naming the field but never its value.
         """
-        method = self._methods.get(request.method) or self._method(request.method)
+        method, block = self.check(request)
         target = request.target
-        if _TARGET.fullmatch(target) is None:
-            raise ProtocolBroken("request target is empty or holds a space or control character")
-        headers = request.headers
-        block = b""
-        if headers:
-            self._check_names(headers)
-            block = b"\r\n".join(map(b": ".join, headers))
-            more = len(headers) - 1
-            if block.count(b"\n") != more or block.count(b"\r") != more or b"\0" in block:
-                raise ProtocolBroken("a request header value holds CR, LF or NUL")
-            block += b"\r\n"
         body = request.body
         if isinstance(body, bytes):
             if not body and method not in _BODY_METHODS:
@@ -84,8 +72,23 @@ class Heads:
                 return [head % (method, target, host, block, size), body]
             head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%bcontent-length: %d\r\n\r\n%b"
             return [head % (method, target, host, block, size, body)]
-        framing = _framing(request)
+        framing = b"%b: %b" % streamed_framing(request)
         return [b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b\r\n\r\n" % (method, target, host, block, framing)]
+
+    def check(self, request: UpstreamRequest) -> tuple[bytes, bytes]:
+        """Method and header block of a request, each field ended with CRLF. Raises as `encode` does."""
+        method = self._methods.get(request.method) or self._method(request.method)
+        if _TARGET.fullmatch(request.target) is None:
+            raise ProtocolBroken("request target is empty or holds a space or control character")
+        headers = request.headers
+        if not headers:
+            return method, b""
+        self._check_names(headers)
+        block = b"\r\n".join(map(b": ".join, headers))
+        more = len(headers) - 1
+        if block.count(b"\n") != more or block.count(b"\r") != more or b"\0" in block:
+            raise ProtocolBroken("a request header value holds CR, LF or NUL")
+        return method, block + b"\r\n"
 
     def _method(self, method: str) -> bytes:
         encoded = method.encode("latin-1", "replace")
@@ -108,13 +111,14 @@ class Heads:
                 self._names.add(name)
 
 
-def _framing(request: UpstreamRequest) -> bytes:
+def streamed_framing(request: UpstreamRequest) -> tuple[bytes, bytes]:
+    """The field that frames a streamed body."""
     length = request.content_length
     if length is None:
-        return b"transfer-encoding: chunked"
+        return b"transfer-encoding", b"chunked"
     if length < 0:
         raise ProtocolBroken("content_length of the request body is negative")
-    return b"content-length: %d" % length
+    return b"content-length", b"%d" % length
 
 
 class BodyFraming:
@@ -144,6 +148,3 @@ class BodyFraming:
             message = f"request body ended at {self._seen} of the declared {self._declared} bytes"
             raise ProtocolBroken(message, sent=True)
         return b""
-
-
-Body = bytes | AsyncIterator[bytes]

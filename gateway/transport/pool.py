@@ -1,14 +1,14 @@
 """The HTTP/1.1 connection pool: our own `Transport`.
 
 Strategy: forwarding is what this project exists for, and the client is most of what it costs, so the way of a small
-request is short: encode the head, pop the newest idle connection, one write, one future, done. Everything else (opening,
-waiting in line, streaming a body, repeating) leaves that way early and may cost what it costs.
+request is short: encode the head, pop the newest idle connection, one write, one future, done. Everything else
+(opening, waiting in line, streaming a body, repeating) leaves that way early and may cost what it costs.
 
 Who gets which connection is decided synchronously in `slots.py`; this module acts on the decision: opens, waits, gives
 back. What happens on a connection is in `connection.py`; when a request may be repeated is argued in `staleness.py`.
 
-Invariant: every slot taken is given back by exactly one of `Site.released`, `Site.retired` or a failed `Site._open`, all
-of them synchronous, so an interruption at any await leaks nothing.
+Invariant: every slot taken is given back by exactly one of `Site.released`, `Site.retired` or a failed `Site._open`,
+all of them synchronous, so an interruption at any await leaks nothing.
 """
 
 import asyncio
@@ -52,7 +52,6 @@ class Pool:
         self._heads = Heads()
         self._contexts = Contexts()
         self._tasks = TaskGroup(on_error or _ignore)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     async def send(self, request: UpstreamRequest) -> PooledResponse:
@@ -61,36 +60,29 @@ class Pool:
         The response is returned as soon as its head is there, even if a streamed request body is still being sent;
         then no more of the body is sent, and the connection is closed after the response.
         """
-        site = self._sites.get(request.origin) or self._settle(request.origin)
-        writes = self._heads.encode(request, site.host)
-        loop = site.loop
         deadline = math.inf if request.deadline is None else request.deadline
-        now = loop.time()
-        if deadline <= now:
-            raise DeadlineExceeded("the exchange's time was over before the request was sent")
+        site = self._sites.get(request.origin) or self._settle(request.origin)
+        try:
+            writes = self._heads.encode(request, site.host)
+            now = site.loop.time()
+            if deadline <= now:
+                raise DeadlineExceeded("the exchange's time was over before the request was sent")
+        except TransportError:
+            site.leave_if_deserted()
+            raise
         connection = site.take(now) or await site.acquire(request, deadline)
         body = request.body
-        streamed = not isinstance(body, bytes)
-        response = await (
-            self._stream(connection, request, body, writes[0], deadline)
-            if not isinstance(body, bytes)
-            else self._exchange(connection, request, writes, deadline)
-        )
+        if isinstance(body, bytes):
+            response = await self._exchange(connection, request, writes, deadline)
+            if not response.head_done and may_repeat(
+                request.method, bytes_body=True, unanswered=response.unanswered, unread=response.unread
+            ):
+                response = await self._again(site, request, writes, deadline)
+        else:
+            response = await self._stream(connection, request, body, writes[0], deadline)
         if response.head_done:
             return response
-        error = response.error
-        if response.unanswered and may_repeat(
-            request.method,
-            bytes_body=not streamed,
-            kept=True,
-            answered=False,
-            unread=response.unread,
-        ):
-            response = await self._again(site, request, writes, deadline)
-            error = response.error
-            if response.head_done:
-                return response
-        raise error or Disconnected("the request body ended the exchange", sent=True)
+        raise response.error or Disconnected("the connection was closed", sent=True)
 
     async def aclose(self) -> None:
         """Close every connection and wait until their sockets are closed. Requests under way end in `Disconnected`."""
@@ -235,7 +227,7 @@ class Site:
         finally:
             timer.cancel()
             self._slots.leave(waiter)
-            self._leave_if_deserted()
+            self.leave_if_deserted()
 
     def _give_back(self, grant: Connection | None) -> None:
         if grant is None:
@@ -254,7 +246,7 @@ class Site:
                 raise ConnectFailed("the transport is closed" if self._shut else "the peer closed the new connection")
         except BaseException:
             self._slots.free()
-            self._leave_if_deserted()
+            self.leave_if_deserted()
             raise
         self._connections.add(connection)
         return connection
@@ -279,7 +271,8 @@ class Site:
             self._empty = self.loop.create_future()
             await self._empty
 
-    def _leave_if_deserted(self) -> None:
+    def leave_if_deserted(self) -> None:
+        """Be forgotten by the pool when nothing is open, opening or waited for."""
         if self._connections or not self._slots.deserted:
             return
         self._leave(self)
@@ -299,7 +292,7 @@ class Site:
 
     def vanished(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        self._leave_if_deserted()
+        self.leave_if_deserted()
 
 
 def _give_up(waiter: "asyncio.Future[Connection | None]", deadline_first: bool, size: int) -> None:

@@ -73,9 +73,9 @@ def never_read(before: int, now: int) -> bool:
     return before > 0 and before == now
 
 
-def may_repeat(method: str, *, bytes_body: bool, kept: bool, answered: bool, unread: bool) -> bool:
+def may_repeat(method: str, *, bytes_body: bool, unanswered: bool, unread: bool) -> bool:
     """Whether a request that ended in an EOF may be sent once more, on a new connection.
 
-    `kept`: the connection had served before. `answered`: a response byte came. `unread`: `never_read` proved it.
+    `unanswered`: the connection had served before, and not one response byte came. `unread`: `never_read` proved it.
     """
-    return bytes_body and kept and not answered and (unread or method in _IDEMPOTENT)
+    return bytes_body and unanswered and (unread or method in _IDEMPOTENT)

@@ -6,8 +6,7 @@ import ssl
 from gateway.errors import ConnectFailed
 from gateway.seams import Tls
 
-_SYSTEM = Tls()
-_Key = tuple[Tls, tuple[int, ...]]
+SYSTEM = Tls()
 
 
 class Contexts:
@@ -17,24 +16,23 @@ class Contexts:
     key, so that a rotated certificate serves the next new connection without a restart.
     """
 
-    def __init__(self, alpn: tuple[str, ...] = ("http/1.1",)) -> None:
-        self._alpn = alpn
+    def __init__(self) -> None:
         self._kept: dict[Tls, tuple[tuple[int, ...], ssl.SSLContext]] = {}
 
     def get(self, tls: Tls | None) -> ssl.SSLContext:
         """Blocking. Raises `ConnectFailed` naming the option that cannot be used, never a file's content."""
-        tls = tls or _SYSTEM
+        tls = tls or SYSTEM
         state = _file_state(tls)
         kept = self._kept.get(tls)
         if kept is not None and kept[0] == state:
             return kept[1]
-        context = _build(tls, self._alpn)
+        context = build(tls)
         self._kept[tls] = (state, context)
         return context
 
     def has(self, tls: Tls | None) -> bool:
         """Whether `get` would return at once."""
-        tls = tls or _SYSTEM
+        tls = tls or SYSTEM
         kept = self._kept.get(tls)
         return kept is not None and kept[0] == _file_state(tls)
 
@@ -50,13 +48,14 @@ def _modified(path: str) -> int:
         return -1
 
 
-def _build(tls: Tls, alpn: tuple[str, ...]) -> ssl.SSLContext:
+def build(tls: Tls) -> ssl.SSLContext:
+    """A fresh context. Blocking. Raises as `Contexts.get`."""
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConnectFailed(f"TLS: cannot use ca_file: {_reason(error)}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(list(alpn))
+    context.set_alpn_protocols(["http/1.1"])
     if tls.cert_file is not None:
         try:
             # An encrypted key must fail here, not ask for its pass phrase on the terminal.
