@@ -18,7 +18,22 @@ TollwayError
     └── UpstreamTimeout 504
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+
+Outcome = Literal[
+    "ok",  # the client got a complete answer of the provider, status < 400
+    "refused",  # the gateway itself said no: key, model, size, limits, malformed
+    "blocked",  # a guardrail said no
+    "upstream_status",  # the provider answered with a status >= 400, passed through
+    "upstream_error",  # the provider broke: connect, protocol, cut stream
+    "upstream_timeout",  # the provider was too slow
+    "client_left",  # the client closed before the end (status 499)
+    "shutdown",  # the drain time was over
+    "interrupted",  # the gateway process died; written by recovery
+    "error",  # a defect of ours
+]
+"""How an exchange ended."""
 
 
 class TollwayError(Exception):
@@ -84,7 +99,7 @@ class Refusal(TollwayError):
     type: ClassVar[str] = "server_error"
     anthropic_type: ClassVar[str] = "api_error"
     code: str | None = None
-    outcome: ClassVar[str] = "refused"
+    outcome: ClassVar[Outcome] = "refused"
     """The ledger's outcome for an exchange that ends so."""
 
     def __init__(

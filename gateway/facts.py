@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.errors import Outcome
 from guardrails.interface import ALLOWED, Engine, Segment, Verdict
 from pricing.usage import UNPRICED, Cost, Usage
 
@@ -32,19 +33,6 @@ __all__ = [
 
 Wire = Literal["openai", "anthropic"]
 """Whose error envelope and authentication style an operation uses."""
-
-Outcome = Literal[
-    "ok",  # the client got a complete answer of the provider, status < 400
-    "refused",  # the gateway itself said no: key, model, size, limits, malformed
-    "blocked",  # a guardrail said no
-    "upstream_status",  # the provider answered with a status >= 400, passed through
-    "upstream_error",  # the provider broke: connect, protocol, cut stream
-    "upstream_timeout",  # the provider was too slow
-    "client_left",  # the client closed before the end (status 499)
-    "shutdown",  # the drain time was over
-    "interrupted",  # the gateway process died; written by recovery
-    "error",  # a defect of ours
-]
 
 
 class Operation(msgspec.Struct, frozen=True):

@@ -5,13 +5,14 @@ Until then a time-out, a 429 or a 5xx can still move on to the next target witho
 """
 
 import asyncio
+from collections.abc import Generator
 
 import msgspec
 
 from gateway import errors
 from gateway.errors import Refusal, TransportError, UpstreamBroken, UpstreamTimeout
 from gateway.facts import Attempt, Exchange, Operation, Reading
-from gateway.routing.plan import Failed, moves_on, order, tries
+from gateway.routing.plan import Failed, Try, first_try, moves_on, order, tries
 from gateway.routing.retry_after import retry_after
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Clock, Dialect, Headers, Late, StreamReader, UpstreamRequest, UpstreamResponse
@@ -70,8 +71,9 @@ class EmptyStream(TransportError):
 async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) -> Answer:
     """The answer of the first target that serves. Raises a `Refusal` when none did and none had anything to say; the
     last HTTP answer of a provider, whatever its status, is preferred to that."""
-    walk = tries(out.route, order(out.route, routes, world.health, world.chance, world.clock.monotonic()))
-    step = next(walk)
+    targets = order(out.route, routes, world.health, world.chance, world.clock.monotonic())
+    walk: Generator[Try, Failed] | None = None  # only needed once a try has failed
+    step = first_try(out.route, targets)
     spoken: Answer | None = None
     broken: TransportError | None = None
     while True:
@@ -97,6 +99,9 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
             break
         if spoken is not None:
             spoken.response.close()
+        if walk is None:
+            walk = tries(out.route, targets)
+            next(walk)
         try:
             step = walk.send(Failed(attempt, pause))
         except StopIteration:

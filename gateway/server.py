@@ -113,6 +113,7 @@ def _uvicorn_config(world: World, snapshot: Snapshot) -> uvicorn.Config:
 
     class BoundLink(Link):
         max_head = snapshot.server.max_headers
+        keep_alive = snapshot.server.keep_alive
 
     return uvicorn.Config(
         App(world, admin_app(world)),

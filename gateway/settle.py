@@ -6,7 +6,7 @@ flagged `usage_estimated`: a stream that was cut still costs its prompt and what
 
 import zlib
 
-from gateway.facts import Caller, Cost, Exchange, Usage
+from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.forward import Answer, Outgoing
 from gateway.seams import Dialect, Headers, StreamReader
 from gateway.settings.snapshot import Snapshot
@@ -66,10 +66,10 @@ def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None) -> Cost:
     if x.operation is not None and x.operation.name in FREE:
         return FREE_OF_CHARGE
     if snapshot.prices is None or x.usage is None:
-        return x.cost
+        return UNPRICED
     card = snapshot.prices.card(provider, x.model)
     if card is None:
-        return x.cost
+        return UNPRICED
     return card.cost(x.usage, tier=x.service_tier, at_ns=x.received_ns)
 
 

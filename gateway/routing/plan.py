@@ -57,6 +57,11 @@ def order(route: Route, table: RouteTable, health: Health, chance: random.Random
     return ready + [target for target in found if not health.ready(target, now)]
 
 
+def first_try(route: Route, targets: list[Target]) -> Try:
+    """What `tries` yields first, without a generator: most requests need no second."""
+    return Try(targets[0], last=len(targets) == 1 and route.retry.rounds == 0)
+
+
 def tries(route: Route, targets: list[Target]) -> Generator[Try, Failed]:
     """Walk `targets` (from `order`). Send what came of a try to get the next one; ends when there is none.
 

@@ -30,7 +30,10 @@ class Head:
     @property
     def content_length(self) -> int | None:
         """The declared length of the body, bytes."""
-        return content_length(self.headers) if b"content-length" in self.fields else None
+        sent = self.fields.get(b"content-length")
+        if sent is None:
+            return None
+        return int(sent) if sent.isdigit() and len(sent) < 19 else content_length(self.headers)
 
     def tags(self) -> dict[str, str] | None:
         """Tags of `x-tollway-tags`. Raises `BadRequest` when they are malformed."""

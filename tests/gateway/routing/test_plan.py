@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.facts import Attempt
 from gateway.routing.health import Health
-from gateway.routing.plan import Failed, moves_on, order, tries
+from gateway.routing.plan import Failed, first_try, moves_on, order, tries
 from gateway.routing.table import Retry, Route, RouteTable
 
 
@@ -87,7 +87,9 @@ def test_a_walk_always_ends_within_its_bound(rounds: int, count: int, pauses: li
         for n in range(count)
     ]
     retry = Retry(rounds=rounds, backoff=0.1, max_backoff=5)
-    steps = walk(Route("a", (), retry=retry), targets, [failed(p) for p in pauses])
+    route = Route("a", (), retry=retry)
+    steps = walk(route, targets, [failed(p) for p in pauses])
+    assert first_try(route, targets) == steps[0]
     assert 1 <= len(steps) <= count * (rounds + 1)
     assert all(0 <= step.wait <= 5 for step in steps)
     assert [step.last for step in steps].count(True) <= 1

@@ -1,0 +1,239 @@
+"""One request and its answer on a client's connection, as ASGI's `receive` and `send`.
+
+Unlike uvicorn's cycle, the answer's head waits for the first piece of its body and leaves with it in one write; header
+values are checked together instead of one by one; and there is no event object: a waiting `receive` is one future.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+
+from starlette.types import Message, Scope
+
+HIGH_WATER = 64 * 1024
+"""Bytes of a body that may wait unread before the connection's reading is paused."""
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_STATUS_LINES = {
+    status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, "").encode()) for status in range(100, 600)
+}
+
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+
+
+class Flow:
+    """Back-pressure of one connection, both ways."""
+
+    __slots__ = ("_transport", "_waiter", "read_paused", "write_paused")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._waiter: asyncio.Future[None] | None = None
+        self.read_paused = False
+        self.write_paused = False
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        self._waiter = None
+
+    async def drained(self) -> None:
+        """Returns when the write buffer is low again."""
+        while self.write_paused:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+
+class Cycle:
+    """State of one request on a connection. Its protocol feeds it; the application calls `receive` and `send`."""
+
+    __slots__ = (
+        "_chunked",
+        "_ended",
+        "_head",
+        "_left",
+        "_size",
+        "_waiter",
+        "body",
+        "disconnected",
+        "expects_continue",
+        "flow",
+        "http10",
+        "is_head",
+        "keep_alive",
+        "more_body",
+        "on_done",
+        "response_complete",
+        "response_started",
+        "scope",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        transport: asyncio.Transport,
+        flow: Flow,
+        *,
+        is_head: bool,
+        http10: bool,
+        keep_alive: bool,
+        expects_continue: bool,
+        on_done: Callable[[], None],
+    ) -> None:
+        self.scope = scope
+        self.transport = transport
+        self.flow = flow
+        self.is_head = is_head
+        self.http10 = http10
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.on_done = on_done
+        self.body: list[bytes] = []
+        self._size = 0
+        self.more_body = True
+        self.disconnected = False
+        self.response_started = False
+        self.response_complete = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        """The end of the body was received; what comes next is a disconnect."""
+        self._head: bytes | None = None
+        self._chunked = False
+        self._left = 0
+
+    # -- fed by the protocol ---------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        self.body.append(data)
+        self._size += len(data)
+        if self._size > HIGH_WATER:
+            self.flow.pause_reading()
+        self._wake()
+
+    def feed_end(self) -> None:
+        self.more_body = False
+        self._wake()
+
+    def lost(self) -> None:
+        self.disconnected = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            if not self._waiter.done():
+                self._waiter.set_result(None)
+            self._waiter = None
+
+    # -- ASGI ------------------------------------------------------------------------------------------------------
+
+    async def receive(self) -> Message:
+        if self.expects_continue:
+            self.expects_continue = False
+            if not self.response_started and not self.transport.is_closing():
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.flow.resume_reading()
+        while not (self.body or self.disconnected or self.response_complete):
+            if not self.more_body and not self._ended:
+                break
+            await self._wait()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        self.body = []
+        self._size = 0
+        self._ended = not self.more_body
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    async def send(self, message: Message) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drained()
+        if self.disconnected:
+            return
+        if not self.response_started:
+            self._begin(message)
+        elif self.response_complete:
+            raise RuntimeError("the response is already complete")
+        else:
+            self._body(message.get("body", b""), message.get("more_body", False))
+
+    def _begin(self, message: Message) -> None:
+        """Make the head, which leaves with the first piece of the body."""
+        self.response_started = True
+        self.expects_continue = False
+        status: int = message["status"]
+        pieces = [_STATUS_LINES[status]]
+        length: int | None = None
+        closes = False
+        lines = 2
+        for name, value in message.get("headers", ()):
+            if name in _FRAMING:
+                if name == b"content-length":
+                    length = int(value)
+                elif name == b"transfer-encoding":
+                    continue
+                elif b"close" in value.lower():
+                    closes = True
+            pieces += (name, b": ", value, b"\r\n")
+            lines += 1
+        bodiless = self.is_head or status in (204, 304)
+        if length is None and not bodiless:
+            if self.http10:
+                self.keep_alive = False
+            else:
+                self._chunked = True
+                pieces.append(b"transfer-encoding: chunked\r\n")
+                lines += 1
+        self._left = 0 if bodiless or length is None else length
+        if closes:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            pieces.append(b"connection: close\r\n")
+            lines += 1
+        pieces.append(b"\r\n")
+        head = b"".join(pieces)
+        if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+            raise ValueError("a response header holds a line end or NUL")
+        self._head = head
+
+    def _body(self, body: bytes, more: bool) -> None:
+        if self.is_head:
+            body, self._left = b"", 0
+        if self._chunked:
+            if body:
+                body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if not more else b"%x\r\n%b\r\n" % (len(body), body)
+            elif not more:
+                body = b"0\r\n\r\n"
+        elif not self.http10 or self._left:
+            self._left -= len(body)
+            if self._left < 0 or (not more and self._left):
+                raise RuntimeError("the response body is not as long as its content-length")
+        if self._head is not None:
+            body = self._head + body
+            self._head = None
+        if body:
+            self.transport.write(body)
+        if not more:
+            self.response_complete = True
+            self._wake()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_done()
