@@ -12,7 +12,9 @@ Where httpx behaves differently from the pool, `tests/conformance/transport/` sa
 """
 
 import asyncio
+import contextlib
 import math
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -31,8 +33,8 @@ from gateway.errors import (
 from gateway.seams import Headers, Late, Origin, UpstreamRequest
 from gateway.tasks import TaskGroup
 from gateway.transport import tls
-from gateway.transport.limits import Limits
 from gateway.transport.head import BodyFraming, Heads, host_of, streamed_framing
+from gateway.transport.limits import Limits
 from gateway.transport.staleness import may_repeat
 
 
@@ -47,6 +49,8 @@ class HttpxTransport:
         self._transports: dict[Origin, httpx.AsyncHTTPTransport] = {}
         self._heads = Heads()
         self._tasks = TaskGroup(on_error or _ignore)
+        self._attempts: set[_Attempt] = set()
+        self._responses: set[HttpxResponse] = set()
         self._closed = False
 
     async def send(self, request: UpstreamRequest) -> "HttpxResponse":
@@ -60,26 +64,43 @@ class HttpxTransport:
         transport = await self._transport(request.origin)
         attempt = _Attempt(request, deadline)
         try:
-            response = await attempt.run(transport)
+            response = await self._try(attempt, transport)
         except Disconnected:
             unanswered = attempt.kept and attempt.unanswered
             bytes_body = isinstance(request.body, bytes)
             if not may_repeat(request.method, bytes_body=bytes_body, unanswered=unanswered, unread=False):
                 raise
-            response = await _Attempt(request, deadline).run(transport)
-        answer = HttpxResponse(response, self._tasks, deadline)
+            response = await self._try(_Attempt(request, deadline), transport)
+        answer = HttpxResponse(response, self._tasks, self._responses, deadline)
         if (fault := _fault(answer, self._limits)) is not None:
             answer.close()
             raise ProtocolBroken(fault, sent=True)
         return answer
 
     async def aclose(self) -> None:
-        """See `Transport.aclose`."""
+        """See `Transport.aclose`. Requests under way end in `Disconnected`."""
         self._closed = True
+        # httpcore would leave requests that wait for a socket waiting, and serve those in line over new connections.
+        ending = Disconnected("the transport was closed", sent=True)
+        for attempt in self._attempts:
+            attempt.end(ending)
+        while self._attempts:
+            await next(iter(self._attempts)).over.wait()
+        shutting = [response.give_up(ending) for response in list(self._responses)]
+        if shutting:
+            await asyncio.wait(shutting)
         await self._tasks.close()
         for transport in self._transports.values():
             await transport.aclose()
         self._transports.clear()
+
+    async def _try(self, attempt: "_Attempt", transport: httpx.AsyncHTTPTransport) -> httpx.Response:
+        self._attempts.add(attempt)
+        try:
+            return await attempt.run(transport)
+        finally:
+            self._attempts.discard(attempt)
+            attempt.over.set()
 
     async def _transport(self, origin: Origin) -> httpx.AsyncHTTPTransport:
         if (transport := self._transports.get(origin)) is not None:
@@ -112,7 +133,9 @@ class HttpxTransport:
 class HttpxResponse:
     """Implements `gateway.seams.UpstreamResponse`."""
 
-    def __init__(self, response: httpx.Response, tasks: TaskGroup, deadline: float) -> None:
+    def __init__(
+        self, response: httpx.Response, tasks: TaskGroup, opened: "set[HttpxResponse]", deadline: float
+    ) -> None:
         self.status = response.status_code
         self.headers: Headers = [(name.lower(), value) for name, value in response.headers.raw]
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -120,10 +143,12 @@ class HttpxResponse:
         self._parts = response.stream.__aiter__()
         self._tasks = tasks
         self._deadline = deadline
-        self._read: asyncio.Task[bytes] | None = None
+        self._read: asyncio.Task[bytes | TransportError] | None = None
         """The read under way; it outlives a `Late`."""
         self._complete = False
         self._error: TransportError | None = None
+        self._opened = opened
+        opened.add(self)
 
     async def chunk(self, before: float | None = None) -> bytes:
         """See `UpstreamResponse.chunk`."""
@@ -136,19 +161,24 @@ class HttpxResponse:
             read = self._read = self._tasks.start(self._next(), "upstream response body")
         await self._wait(read, math.inf if before is None else before)
         self._read = None
-        try:
-            data = read.result()
-        except TransportError as error:
-            self._error = error
-            raise
-        self._complete = not data
+        if read.cancelled():
+            raise self._error or Disconnected("the response was closed", sent=True)
+        data = read.result()
+        if isinstance(data, TransportError):
+            self._error = self._error or data
+            self._opened.discard(self)
+            raise self._error
+        if not data:
+            self._complete = True
+            self._opened.discard(self)
         return data
 
     def close(self) -> None:
         """See `UpstreamResponse.close`. The socket is closed a turn of the event loop later."""
-        self._give_up(Disconnected("the response was closed before its end", sent=True))
+        if not self._complete and self._error is None:
+            self.give_up(Disconnected("the response was closed before its end", sent=True))
 
-    async def _wait(self, read: "asyncio.Task[bytes]", before: float) -> None:
+    async def _wait(self, read: "asyncio.Task[bytes | TransportError]", before: float) -> None:
         loop = asyncio.get_running_loop()
         limit = min(before, self._deadline)
         try:
@@ -160,31 +190,33 @@ class HttpxResponse:
             return
         if self._deadline <= before:
             error = DeadlineExceeded("the exchange's time was over", sent=True)
-            self._give_up(error)
+            self.give_up(error)
             raise error
         raise Late
 
-    async def _next(self) -> bytes:
+    async def _next(self) -> bytes | TransportError:
+        """Errors are values here: they are the reader's, not a defect of background work."""
         try:
             async for data in self._parts:
                 if data:
                     return data
         except httpx.HTTPError as error:
-            raise _translated(error, sent=True) from None
+            return _translated(error, sent=True)
         await self._stream.aclose()
         return b""
 
-    def _give_up(self, error: TransportError) -> None:
-        if self._complete or self._error is not None:
-            return
+    def give_up(self, error: TransportError) -> "asyncio.Task[None]":
+        """End an incomplete response with `error`; the task returned closes its connection."""
         self._error = error
-        self._tasks.start(self._shut(self._read), "closing an upstream response")
+        self._opened.discard(self)
+        return self._tasks.start(self._shut(self._read), "closing an upstream response")
 
-    async def _shut(self, read: "asyncio.Task[bytes] | None") -> None:
+    async def _shut(self, read: "asyncio.Task[bytes | TransportError] | None") -> None:
         if read is not None:
             read.cancel()
             await asyncio.wait((read,))
-        await self._stream.aclose()
+        with contextlib.suppress(httpx.HTTPError):
+            await self._stream.aclose()
 
 
 class _Attempt:
@@ -200,12 +232,22 @@ class _Attempt:
         self.kept = True
         """The connection had served before: nothing was opened."""
         self.unanswered = False
+        self.over = asyncio.Event()
+        self._ending: TransportError | None = None
+
+    def end(self, error: TransportError) -> None:
+        """Interrupt `run` with `error`."""
+        self._ending = error
+        if not self._scope.expired():
+            self._scope.reschedule(self._loop.time())
 
     async def run(self, transport: httpx.AsyncHTTPTransport) -> httpx.Response:
         try:
             async with self._scope:
                 return await transport.handle_async_request(self._message())
         except TimeoutError:
+            if self._ending is not None:
+                raise self._ending from None
             if self._loop.time() >= self._deadline:
                 raise DeadlineExceeded("the exchange's time was over", sent=self._sent) from None
             raise self._late from None
@@ -235,6 +277,8 @@ class _Attempt:
         return httpx.Request(request.method, url, headers=headers, stream=stream, extensions=extensions)
 
     async def _trace(self, event: str, info: Mapping[str, object]) -> None:
+        if self._ending is not None:
+            return
         timeouts = self._request.timeouts
         phase = event.partition(".")[2]
         if phase == "connect_tcp.started":
@@ -307,8 +351,8 @@ def _cause(error: BaseException) -> str:
     while at is not None:
         if (words := tls.failure(at)) is not None:
             return words
-        if isinstance(at, OSError) and at.strerror:
-            return at.strerror.lower()
+        if isinstance(at, OSError) and at.errno is not None:
+            return os.strerror(at.errno).lower()
         at = at.__cause__ or at.__context__
     return "the connection was refused or closed"
 

@@ -70,9 +70,10 @@ class Talk:
 
     async def gone(self) -> None:
         """Returns when the client has closed or reset the connection."""
-        with contextlib.suppress(OSError):
-            while await asyncio.wait_for(self.reader.read(65_536), PATIENCE):
-                pass
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(PATIENCE):
+                while await self.reader.read(65_536):
+                    pass
 
 
 Script = Callable[[Talk], Awaitable[None]]
@@ -154,6 +155,11 @@ class Kind:
     """h11 keeps bytes after a response as the beginning of the next one."""
     bounds_extensions: bool = True
     """h11 bounds each chunk header, not their proportion to the data."""
+    sees_partial_answers: bool = True
+    """httpcore reports an EOF after the first bytes of a head as one without an answer, so an idempotent request is
+    repeated then as well."""
+    closes_cancelled_handshakes: bool = True
+    """anyio leaves the socket of an interrupted TLS handshake to the garbage collector."""
 
 
 KINDS = (
@@ -166,6 +172,8 @@ KINDS = (
         refuses_obs_fold=False,
         distrusts_extra_bytes=False,
         bounds_extensions=False,
+        sees_partial_answers=False,
+        closes_cancelled_handshakes=False,
     ),
 )
 

@@ -60,8 +60,8 @@ async def test_client_certificate(transport: Transport, serve: Serve, certificat
 
 
 async def test_client_certificate_missing(transport: Transport, serve: Serve, certificates: Certificates) -> None:
-    """In TLS 1.3 the server's refusal comes after our side of the handshake is complete (RFC 8446 section 4.4.2.4), so it
-    may look like a connection that broke."""
+    """In TLS 1.3 the server's refusal comes after our side of the handshake is complete (RFC 8446 section 4.4.2.4),
+    so it may look like a connection that broke."""
     peer = await serve(polite, certificates.strict_server)
     with pytest.raises((Disconnected, ConnectFailed)):
         await transport.send(ask(peer.origin(tls=Tls(ca_file=certificates.ca_file))))
@@ -100,6 +100,7 @@ async def test_unusable_files(
     assert peer.talks == []
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_old_protocol(transport: Transport, serve: Serve, certificates: Certificates) -> None:
     """Below TLS 1.2 there is no connection."""
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
