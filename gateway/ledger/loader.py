@@ -26,6 +26,7 @@ from sqlalchemy import Engine, select
 from gateway.clock import SystemClock
 from gateway.errors import LedgerError
 from gateway.ledger.events import START_MARK, EndRecord, decode_line
+from gateway.ledger.options import URL_VARIABLE, LoaderOptions
 from gateway.ledger.posting import Posted, post, save_offset
 from gateway.ledger.recovery import recover
 from gateway.ledger.retention import forget_segment, prune_events, put_away
@@ -35,29 +36,7 @@ from gateway.ledger.store import LedgerRefused, ensure_schema, open_engine, read
 from gateway.ledger.tables import segments
 from gateway.seams import Clock
 
-URL_VARIABLE = "TOLLWAY_LEDGER_URL"
-"""Where the process finds the database's URL when `--url` is not given: arguments are visible to every user."""
-_DAY = 86_400.0
-
 _log = logging.getLogger("tollway.ledger.loader")
-
-
-class LoaderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are seconds."""
-
-    poll: float = 0.2
-    recover_every: float = 2.0
-    care_every: float = 300.0
-    status_every: float = 1.0
-    retain_segments: float = _DAY
-    """Loaded segments are kept this long."""
-    archive_segments: bool = False
-    """Move them to `archive/` then, instead of deleting them."""
-    retain_events: float | None = 35 * _DAY
-    """Raw events are kept this long; None: for ever."""
-    back_off_most: float = 5.0
-    drain: float = 10.0
-    """At the end, how long to go on loading what is left."""
 
 
 class _Progress(msgspec.Struct):

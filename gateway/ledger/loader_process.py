@@ -9,7 +9,7 @@ import msgspec
 
 import gateway
 from gateway.clock import SystemClock
-from gateway.ledger.loader import URL_VARIABLE, LoaderOptions
+from gateway.ledger.options import URL_VARIABLE, LoaderOptions
 from gateway.seams import Clock
 
 _FIRST_BACK_OFF = 0.5

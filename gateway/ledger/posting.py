@@ -1,14 +1,14 @@
 """Posting: end records into raw events and roll-ups, exactly once each.
 
-An event is posted by id (`ON CONFLICT DO NOTHING`), the roll-ups grow in the same transaction and only by the rows that
-were truly inserted, and so does the offset of the segment the events came from.
+An event is posted by id and only if it is not there yet; the roll-ups grow in the same transaction and only by the rows
+that were truly inserted, and so does the offset of the segment the events came from.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.facts import Usage
@@ -27,6 +27,12 @@ MAX_NANOS = 10**16
 _NO_USAGE = Usage(requests=0)
 _json = msgspec.json.Encoder().encode
 _known_outcomes = frozenset(OUTCOMES)
+_columns = ", ".join(column.name for column in events.columns)
+_POSTGRESQL_INSERT = text(
+    f"INSERT INTO events ({_columns}) SELECT {_columns}"  # noqa: S608 (our own column names)
+    " FROM json_populate_recordset(NULL::events, CAST(:rows AS json)) ON CONFLICT (id) DO NOTHING RETURNING id"
+)
+_SQLITE_THERE = text("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(:ids))")
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -39,7 +45,7 @@ class Posted(msgspec.Struct, frozen=True):
 
 
 def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> Posted:
-    """Post a batch inside the caller's write transaction."""
+    """Post a batch inside the caller's `store.writing` transaction."""
     horizon = counter(connection, "pruned_before_ns")
     if horizon > now_ns:
         # Pruned while the machine's clock was ahead: such a horizon must not keep today's events out.
@@ -50,11 +56,10 @@ def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> P
     for record in records:
         if record.received_ns < horizon:
             pruned += 1
-        elif record.id in rows:
+        elif (event_id := _text(record.id)[:64]) in rows:
             duplicates += 1
         else:
-            row = event_row(record)
-            rows[record.id] = row
+            row = rows[event_id] = event_row(record)
             for name, value in record.tags.items():
                 tag = (str(row["tags_hash"]), _text(name))
                 tag_rows[tag] = {"hash": tag[0], "name": tag[1], "value": _text(value)}
@@ -143,8 +148,17 @@ def tags_hash(pairs: dict[str, str]) -> str:
 
 
 def _insert_events(connection: Connection, rows: dict[str, Row]) -> list[Row]:
-    statement = _insert(connection, events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id)
-    return [rows[found] for found in connection.execute(statement, list(rows.values())).scalars()]
+    """Insert the rows that are not there yet, and return those."""
+    if connection.dialect.name == "postgresql":
+        # The batch as one JSON parameter: 38,000 parameters cost the driver a quarter of a second.
+        parameter = {"rows": _json(list(rows.values())).decode()}
+        return [rows[str(name)] for name in connection.execute(_POSTGRESQL_INSERT, parameter).scalars()]
+    # On SQLite a write transaction is alone, so nobody can insert between the question and the answer.
+    there = set(connection.execute(_SQLITE_THERE, {"ids": _json(list(rows)).decode()}).scalars())
+    fresh = [row for name, row in rows.items() if name not in there]
+    if fresh:
+        connection.execute(insert(events), fresh)
+    return fresh
 
 
 def _insert_tags(connection: Connection, rows: dict[tuple[str, str], Row]) -> None:

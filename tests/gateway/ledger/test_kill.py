@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from gateway.ledger.loader import Loader, LoaderOptions
+from gateway.ledger.loader import Loader
+from gateway.ledger.options import LoaderOptions
 from gateway.ledger.store import open_engine, reading
 from gateway.ledger.tables import events
 

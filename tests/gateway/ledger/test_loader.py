@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.clock import ManualClock
-from gateway.ledger import loader as module
 from gateway.ledger import segments as segments_module
 from gateway.ledger.events import end_line, record_line, start_line
 from gateway.ledger.journal import Journal
-from gateway.ledger.loader import Loader, LoaderOptions, loader_lock, main
+from gateway.ledger.loader import Loader, loader_lock, main
+from gateway.ledger.options import URL_VARIABLE, LoaderOptions
 from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.retention import prune_events
 from gateway.ledger.segments import Segment, listing
@@ -312,11 +312,11 @@ def test_postgresql_stopped_and_started_again_loses_and_doubles_nothing(postgres
 def test_the_command_line_says_what_is_wrong(
     directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.delenv(module.URL_VARIABLE, raising=False)
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
     with pytest.raises(SystemExit) as caught:
         main(["--journal", str(directory)])
     assert caught.value.code == 2
-    assert module.URL_VARIABLE in capsys.readouterr().err
+    assert URL_VARIABLE in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--journal", str(directory), "--url", "sqlite:///x", "--options", "{"])
     assert "--options" in capsys.readouterr().err

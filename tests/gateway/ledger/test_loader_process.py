@@ -10,8 +10,8 @@ import pytest
 
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
-from gateway.ledger.loader import LoaderOptions
 from gateway.ledger.loader_process import LoaderProcess
+from gateway.ledger.options import LoaderOptions
 from gateway.ledger.status import read_status
 from tests.gateway.ledger.helpers import exchange
 from tests.gateway.ledger.test_loader import count
@@ -113,3 +113,15 @@ def test_signals(tmp_path: Path, sqlite_url: str, number: signal.Signals):
         until(lambda: read_status(tmp_path) != before)
         assert process.poll()
     process.stop()
+
+
+def test_the_gateway_need_not_import_the_database_library():
+    """It only writes the journal and watches the loader: SQLAlchemy would cost start time and memory."""
+    program = (
+        "import sys, gateway.ledger.journal, gateway.ledger.loader_process, gateway.ledger.status,"
+        " gateway.ledger.recovery; print('sqlalchemy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
+    assert done.stdout.strip() == "False"

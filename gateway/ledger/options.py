@@ -1,0 +1,25 @@
+"""How the loader works, as values the gateway can pass on without importing the loader and its database library."""
+
+import msgspec
+
+URL_VARIABLE = "TOLLWAY_LEDGER_URL"
+"""Where the loader process finds the database's URL when `--url` is not given: arguments are visible to every user."""
+_DAY = 86_400.0
+
+
+class LoaderOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are seconds."""
+
+    poll: float = 0.2
+    recover_every: float = 2.0
+    care_every: float = 300.0
+    status_every: float = 1.0
+    retain_segments: float = _DAY
+    """Loaded segments are kept this long."""
+    archive_segments: bool = False
+    """Move them to `archive/` then, instead of deleting them."""
+    retain_events: float | None = 35 * _DAY
+    """Raw events are kept this long; None: for ever."""
+    back_off_most: float = 5.0
+    drain: float = 10.0
+    """At the end, how long to go on loading what is left."""
