@@ -23,6 +23,7 @@ Span = tuple[int, int]
 
 MAX_MODEL = 256
 """Characters of a model name; it becomes a metric label and a log field."""
+MAX_TOKENS = 10**9
 MAX_CHOICES = 10_000
 """Choices of one request, all prompts together."""
 
@@ -65,19 +66,19 @@ def checked_model(model: str) -> str:
 
 
 def token_limit(value: int | None, param: str) -> int | None:
-    """A limit of tokens, if absent or between 0 and 10**9: a negative one would shrink what is held for a request, an
-    absurd one would not fit the ledger."""
-    return _within(value, 0, 10**9, param)
+    """A limit of tokens, if absent or between 0 and `MAX_TOKENS`: a negative one would shrink what is held for a
+    request, an absurd one would not fit the ledger."""
+    if value is not None and not 0 <= value <= MAX_TOKENS:
+        raise BadRequest(f"The field '{param}' must be between 0 and {MAX_TOKENS}.", param=param)
+    return value
 
 
 def count(value: int | None, param: str) -> int:
     """A number of choices, 1 if absent, between 1 and `MAX_CHOICES`."""
-    return _within(value, 1, MAX_CHOICES, param) or 1
-
-
-def _within(value: int | None, least: int, most: int, param: str) -> int | None:
-    if value is not None and not least <= value <= most:
-        raise BadRequest(f"The field '{param}' must be between {least} and {most}.", param=param)
+    if value is None:
+        return 1
+    if not 1 <= value <= MAX_CHOICES:
+        raise BadRequest(f"The field '{param}' must be between 1 and {MAX_CHOICES}.", param=param)
     return value
 
 

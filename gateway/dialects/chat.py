@@ -62,16 +62,16 @@ class ChatDialect:
 
     def read(self, operation: Operation, body: bytes) -> Reading:
         fields = decode_request(_chat_fields, body)
-        limits = [
-            token_limit(fields.max_tokens, "max_tokens"),
-            token_limit(fields.max_completion_tokens, "max_completion_tokens"),
-        ]
+        limit = token_limit(fields.max_tokens, "max_tokens")
+        newer = token_limit(fields.max_completion_tokens, "max_completion_tokens")
+        if newer is not None:
+            limit = newer if limit is None else max(limit, newer)
         options = fields.stream_options
         return Reading(
             model=checked_model(fields.model),
             stream=fields.stream is True,
             wants_usage_event=options is not None and options.include_usage is True,
-            max_output_tokens=max((limit for limit in limits if limit is not None), default=None),
+            max_output_tokens=limit,
             choices=count(fields.n, "n"),
             service_tier=fields.service_tier,
         )

@@ -45,7 +45,7 @@ class SseParser:
     returned first, and then every further call raises.
     """
 
-    __slots__ = ("_at_start", "_broken", "_buffer", "_has_cr", "_max", "_resume")
+    __slots__ = ("_at_start", "_between", "_broken", "_buffer", "_has_cr", "_max", "_resume")
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max = max_event
@@ -54,6 +54,8 @@ class SseParser:
         """Offset in the buffer before which no blank line begins."""
         self._has_cr = False
         self._at_start = True
+        self._between = False
+        """Past the first event, and no byte of the next one is here."""
         self._broken = False
 
     @property
@@ -68,7 +70,7 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes, in order."""
-        if not self._buffer and not self._at_start and len(data) <= self._max:
+        if self._between and len(data) <= self._max:
             if data[-2:] == b"\n\n":
                 if b"\r" not in data:
                     if data[:6] == b"data: " and data.find(b"\n") == len(data) - 2:
@@ -117,6 +119,7 @@ class SseParser:
             self._has_cr = self._has_cr and bool(buffer)
         if self._broken and not events:
             raise self._too_large()
+        self._between = not buffer and not self._at_start
         return events
 
     def _blank_line(self, text: int) -> tuple[int, int]:
