@@ -26,7 +26,8 @@ FROM python:${PYTHON}
 LABEL org.opencontainers.image.title="Tollway" \
       org.opencontainers.image.description="An LLM gateway: one road between applications and model providers" \
       org.opencontainers.image.licenses="Apache-2.0"
-ENV PATH=/opt/tollway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/tollway/bin:$PATH TOLLWAY_CONFIG=/etc/tollway/gateway.yaml \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /opt/tollway /opt/tollway
 # Journal and SQLite live in var/ below the working directory. The user is a number, so that Kubernetes can see it is
 # not root.

@@ -1,5 +1,6 @@
 """What ships is what the repository says: image, compose file, locks, make's targets, licence."""
 
+import json
 import os
 import re
 import subprocess
@@ -149,11 +150,37 @@ def test_every_yaml_of_config_can_be_read(path: str) -> None:
     assert isinstance(yaml.safe_load((ROOT / path).read_text("utf-8")), dict)
 
 
+def test_the_gateway_accepts_the_configuration_of_compose() -> None:
+    from gateway.settings.load import load_config
+
+    environment = {
+        "TOLLWAY_SECRET": "sixteen bytes or more",
+        "TOLLWAY_DATABASE_URL": "postgresql://tollway:made-up@postgres:5432/tollway",
+    }
+    written = load_config(ROOT / "config/compose/gateway.yaml", env=environment)
+    assert written.root.providers.keys() == {"openai", "anthropic", "mock"}
+    given = compose()["services"]["gateway"]["environment"].keys()
+    asked = re.findall(r"\$\{env:(\w+)", (ROOT / "config/compose/gateway.yaml").read_text("utf-8"))
+    assert set(asked) <= given
+
+
 def test_collector_pipelines_name_what_is_defined() -> None:
     written = yaml.safe_load((ROOT / "config/otel-collector.yaml").read_text("utf-8"))
     for pipeline in written["service"]["pipelines"].values():
         for kind, names in pipeline.items():
             assert set(names) <= written[kind].keys()
+
+
+def test_dashboards_ask_for_metrics_that_are_exposed() -> None:
+    from gateway.telemetry.exposition import expose
+    from gateway.telemetry.page import Page
+
+    names = set(re.findall(r"^# TYPE (\w+)", expose(Page())[0].decode(), re.MULTILINE))
+    for path in (ROOT / "config/grafana/dashboards").glob("*.json"):
+        panels = json.loads(path.read_text("utf-8"))["panels"]
+        asked = {name for p in panels for t in p["targets"] for name in re.findall(r"\btollway_\w+", t["expr"])}
+        assert asked
+        assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked} <= names
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -1,0 +1,88 @@
+"""`tollway demo`, as a user runs it: a process, its output and its exit code."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+
+COMMAND = [sys.executable, "-m", "gateway.cli.main", "demo"]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def read_until(process: subprocess.Popen[bytes], wanted: bytes, seconds: float = 40.0) -> str:
+    """Output up to and including `wanted`; fails with what came when it does not come."""
+    assert process.stdout is not None
+    got = b""
+    end = time.monotonic() + seconds
+    while wanted not in got:
+        ready, _, _ = select.select([process.stdout], [], [], max(end - time.monotonic(), 0))
+        piece = os.read(process.stdout.fileno(), 65536) if ready else b""
+        assert piece, f"no {wanted!r} in {got.decode()}"
+        got += piece
+    return got.decode()
+
+
+def test_once_shows_traffic_refusals_and_books_that_agree() -> None:
+    done = run("--once", "--port", "0")
+    shown = done.stdout
+    assert done.returncode == 0, shown + done.stderr
+    for team in ("search", "support", "research"):
+        assert re.search(rf"^  {team} .* 200 .*\d+ → \d+ ", shown, re.MULTILINE), team
+    for call in ("chat,", "chat streamed,", "chat with a tool,", "structured output,", "embeddings,", "responses,",
+                 "anthropic messages,", "anthropic messages streamed,"):  # fmt: skip
+        assert re.search(rf"^  \w+ +{call} .* 200 ", shown, re.MULTILINE), call
+    for what, status in (("a wrong key", 401), ("does not exist", 404), ("may not use", 403), ("max_body", 413)):
+        assert re.search(rf"{what} +{status} ", shown), what
+    assert "gpt-4o-mini" in shown.split("does not exist")[1].split("\n")[1], "the nearest name is shown"
+    assert re.search(r"The mock provider says 8 requests, [\d,]+ tokens: the books agree\.", shown)
+    assert "\x1b[" not in shown, "plain text when it is not a terminal"
+
+
+def test_serves_until_ctrl_c_and_leaves_nothing() -> None:
+    with subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            shown = read_until(process, b"Serving until Ctrl-C")
+            url = re.search(r"gateway +(http://\S+)", shown)[1]
+            with httpx.Client(trust_env=False) as client:
+                assert client.get(f"{url}/readyz").status_code == 200
+                process.send_signal(signal.SIGINT)
+                assert process.wait(20) == 0
+                port = int(url.rsplit(":", 1)[1])
+            with socket.socket() as probe:
+                assert probe.connect_ex(("127.0.0.1", port)) != 0
+        finally:
+            process.kill()
+
+
+def test_a_gateway_that_does_not_start_is_shown_with_its_log() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("--once", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "The demo failed" in done.stdout
+    assert "cannot listen" in done.stdout
+
+
+def test_says_what_to_install_when_the_sdks_are_missing() -> None:
+    script = (
+        "import sys; sys.modules['openai'] = None; sys.argv = ['tollway', 'demo']\n"
+        "from gateway.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "pip install 'tollway[demo]'" in done.stdout
+
+
+def test_wrong_use_is_two() -> None:
+    done = run("--port", "70000")
+    assert done.returncode == 2
