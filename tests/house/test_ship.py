@@ -272,3 +272,23 @@ def test_every_decision_is_in_the_index_and_numbered_without_gaps() -> None:
         assert text.startswith(f"# {int(name[:4])}. {title}\n")
         assert "\n## Context\n" in text
         assert "\n## Decision\n" in text
+
+
+def test_pages_link_to_what_is_there() -> None:
+    """Relative links of our Markdown lead to a file, and their anchors to a heading."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken: list[str] = []
+    for page in pages:
+        text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\((?!https?://|mailto:)([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            found = (page.parent / path).resolve() if path else page
+            if not found.exists() or (anchor and anchor not in anchors(found)):
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Names that headings of a page get: lower case, no punctuation, `-` for spaces."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
