@@ -75,7 +75,7 @@ def spend(
         since_ns, until_ns = moment_ns(since, now_ns), moment_ns(until, now_ns)
         if since_ns >= until_ns:
             raise LedgerError("the range is empty: --since must be before --until")
-        ledger_url, journal = (url, None) if url is not None else _from_config(config)
+        ledger_url, journal = (url, None) if url is not None else ledger_of_config(config)
     except (LedgerError, ConfigError) as error:
         _wrong(str(error))
     try:
@@ -86,17 +86,18 @@ def spend(
         raise typer.Exit(1) from None
 
 
-def ledger_of_config(path: Path) -> tuple[str, str]:
-    """The ledger's URL and journal directory that a configuration names. Raises `ConfigError`."""
+def ledger_of_config(path: Path) -> tuple[str, Path]:
+    """The ledger's URL and journal directory that a configuration names.
+
+    Raises `ConfigError`, or `LedgerError` when it keeps no ledger.
+    """
+    from gateway.errors import LedgerError
     from gateway.settings.load import load_config
 
     ledger = load_config(path).ledger
-    return ledger.url, ledger.journal
-
-
-def _from_config(path: Path) -> tuple[str, Path | None]:
-    url, journal = ledger_of_config(path)
-    return url, Path(journal)
+    if ledger is None:
+        raise LedgerError(f"{path} says `ledger: off`: no spend is recorded")
+    return ledger.url, Path(ledger.journal)
 
 
 def _now_ns() -> int:

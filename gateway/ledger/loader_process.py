@@ -27,13 +27,17 @@ class LoaderProcess:
         directory: Path | str,
         *,
         options: LoaderOptions | None = None,
+        retention_days: float | None = None,
         nice: int = 10,
         clock: Clock | None = None,
     ) -> None:
+        """`retention_days` stands for `options.retain_events`, in the configuration's unit."""
         self.restarts = 0
         self._url = url
         self._directory = Path(directory)
         self._options = options or LoaderOptions()
+        if retention_days is not None:
+            self._options = msgspec.structs.replace(self._options, retain_events=retention_days * 86_400)
         self._nice = nice
         self._clock = clock or SystemClock()
         self._child: subprocess.Popen[bytes] | None = None

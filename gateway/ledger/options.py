@@ -18,7 +18,7 @@ class LoaderOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Loaded segments are kept this long."""
     archive_segments: bool = False
     """Move them to `archive/` then, instead of deleting them."""
-    retain_events: float | None = 35 * _DAY
+    retain_events: float | None = 90 * _DAY
     """Raw events are kept this long; None: for ever."""
     back_off_most: float = 5.0
     drain: float = 10.0

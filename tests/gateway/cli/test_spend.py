@@ -128,7 +128,7 @@ def test_no_ledger_exits_1(app: typer.Typer, tmp_path: Path):
 def test_freshness_comes_from_the_loader_beside_the_journal(
     app: typer.Typer, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(spend, "ledger_of_config", lambda path: (url, str(tmp_path)))
+    monkeypatch.setattr(spend, "ledger_of_config", lambda path: (url, tmp_path))
 
     def status(age: float, lag: int) -> None:
         updated = SystemClock().now_ns() - int(age * 1e9)
@@ -154,6 +154,20 @@ def test_freshness_comes_from_the_loader_beside_the_journal(
     assert "The ledger is 2.5 s behind (700 journal bytes not loaded)." in run(app)
     status(100, 0)
     assert "No loader has reported since" in run(app)
+
+
+def test_the_configuration_names_the_ledger(
+    app: typer.Typer, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = tmp_path / "gateway.yaml"
+    config.write_text(f"version: 1\nledger: {{url: '{url}', journal: '{tmp_path}/journal'}}\n")
+    assert json.loads(run(app, "--config", str(config), "--json"))["total"]["requests"] == 2
+    monkeypatch.setenv("TOLLWAY_CONFIG", str(config))
+    assert json.loads(run(app, "--json"))["total"]["requests"] == 2
+    config.write_text("version: 1\nledger: off\n")
+    assert "ledger: off" in run(app, code=2)
+    config.write_text("version: 1\nlegder: off\n")
+    assert "legder" in run(app, code=2)
 
 
 def test_help_stands_alone(app: typer.Typer):
