@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from pricing.parts import consistent
-from pricing.rates import DAY_NS, MeterLine, PricedSheet, Sheet, compile_sheet, lines, nanos
+from pricing.rates import DAY_NS, MeterLine, PricedSheet, Sheet, compile_sheet, lines, nanos, rate_lines
 from pricing.usage import UNPRICED, Cost, Usage
 
 STANDARD_TIERS = ("default", "standard", "auto", "scale", "on_demand")
@@ -89,6 +89,16 @@ class RateCard:
         """The same bill line by line. The lines' amounts add up to the total before it is rounded to nano-dollars."""
         sheet = self._sheet(tier, at_ns)
         return [] if sheet is None else lines(sheet, consistent(usage))
+
+    def rates(self, tier: str | None, at_ns: int, input_tokens: int = 0) -> list[MeterLine]:
+        """The rates in force for a request with so many input tokens, as lines without tokens."""
+        sheet = self._sheet(tier, at_ns)
+        return [] if sheet is None else rate_lines(sheet, input_tokens)
+
+    def thresholds(self, tier: str | None, at_ns: int) -> tuple[int, ...]:
+        """Input sizes above which other rates hold (long-context tiers)."""
+        sheet = self._sheet(tier, at_ns)
+        return () if sheet is None else sheet.thresholds
 
     def _sheet(self, tier: str | None, at_ns: int) -> PricedSheet | None:
         plan = self._plans.get(tier)

@@ -117,7 +117,7 @@ class _Reader:
         if data is None:
             return Overlay()
         top = self._mapping(data, (), ("version", "models", "discounts"))
-        if top.get("version", 1) != 1:
+        if str(top.get("version", 1)) != "1":
             self._wrong(("version",), "unknown version; 1 is allowed")
         entries = [self._entry(item, ("models", at)) for at, item in enumerate(self._list(top, "models"))]
         discounts = [self._discount(item, ("discounts", at)) for at, item in enumerate(self._list(top, "discounts"))]
@@ -207,8 +207,8 @@ class _Reader:
         last = 0
         for at, step in enumerate(self._sequence(data, path)):
             item = self._mapping(step, (*path, at), ("input_tokens", _PER_MILLION))
-            start = item.get("input_tokens")
-            if not isinstance(start, int) or isinstance(start, bool) or start <= last:
+            start = _whole(item.get("input_tokens"))
+            if start is None or start <= last:
                 self._wrong((*path, at, "input_tokens"), "must be a whole number of tokens, rising from step to step")
                 continue
             last = start
@@ -286,6 +286,13 @@ class _Reader:
     def _wrong(self, path: Path, text: str) -> None:
         if (path, text) not in self.problems:
             self.problems.append((path, text))
+
+
+def _whole(written: object) -> int | None:
+    """A whole number, or one that a reader of YAML left as text."""
+    if isinstance(written, str) and written.isascii() and written.isdigit() and len(written) < 16:
+        return int(written)
+    return written if isinstance(written, int) and not isinstance(written, bool) else None
 
 
 def _midnight(date: datetime.date | None) -> int | None:

@@ -147,6 +147,8 @@ class Band(msgspec.Struct, frozen=True):
     """Nano-dollars per second."""
     leaves: dict[Meter, Fraction]
     """USD per unit of each meter's own part."""
+    priced: dict[Meter, Fraction]
+    """The same, of the meters with a price of their own."""
 
 
 class PricedSheet(msgspec.Struct, frozen=True):
@@ -206,6 +208,15 @@ def lines(priced: PricedSheet, usage: Usage) -> list[MeterLine]:
     return bill
 
 
+def rate_lines(priced: PricedSheet, input_tokens: int) -> list[MeterLine]:
+    """What each priced meter costs, for a request with so many input tokens."""
+    zero = Decimal(0)
+    return [
+        MeterLine(meter=meter, tokens=0, usd_per_token=_decimal(rate), usd=zero)
+        for meter, rate in priced.band(input_tokens).priced.items()
+    ]
+
+
 def own_parts(usage: Usage) -> dict[Meter, int | float]:
     """A consistent usage taken apart, so that every token is in one meter only."""
     cached_media = usage.cache_read_audio_tokens + usage.cache_read_image_tokens
@@ -241,7 +252,8 @@ def own_parts(usage: Usage) -> dict[Meter, int | float]:
 
 
 def _band(sheet: Sheet, input_tokens: int) -> Band:
-    leaves = _leaf_rates({meter: rate.at(input_tokens) for meter, rate in sheet.rates.items()})
+    priced: dict[Meter, Fraction] = {meter: rate.at(input_tokens) for meter, rate in sheet.rates.items()}
+    leaves = _leaf_rates(priced)
     steps: dict[Meter, Fraction] = {}
     for meter in _FIELDS:
         own = leaves.get(meter, Fraction(0))
@@ -258,7 +270,7 @@ def _band(sheet: Sheet, input_tokens: int) -> Band:
         (attrgetter(_FIELDS[meter]), step.numerator * (denominator // step.denominator))
         for meter, step in steps.items()
     )
-    return Band(terms, denominator, leaves.get("second", Fraction(0)) * _NANOS, leaves)
+    return Band(terms, denominator, leaves.get("second", Fraction(0)) * _NANOS, leaves, priced)
 
 
 def _leaf_rates(prices: dict[Meter, Fraction]) -> dict[Meter, Fraction]:

@@ -175,14 +175,18 @@ def _message(message: Mapping[str, object], model: str, tally: _Tally) -> int:
         if isinstance(value, str):
             total += tally.add(value)
         elif key == "content" and isinstance(value, Sequence):
-            total += sum(_part(part, model, tally) for part in cast(Sequence[object], value))
+            total += _parts(cast(Sequence[object], value), model, tally, depth=0)
         elif key in ("tool_calls", "function_call") and value:
             total += _calls(value, tally)
     return total
 
 
-def _part(part: object, model: str, tally: _Tally) -> int:
-    """One content part: text (chat's, Responses' or Anthropic's), or an image."""
+def _parts(parts: Sequence[object], model: str, tally: _Tally, depth: int) -> int:
+    return 0 if depth > 8 else sum(_part(part, model, tally, depth) for part in parts)
+
+
+def _part(part: object, model: str, tally: _Tally, depth: int = 0) -> int:
+    """One content part: text, an image, or a tool result of such parts (chat's, Responses' or Anthropic's)."""
     if isinstance(part, str):
         return tally.add(part)
     if not isinstance(part, Mapping):
@@ -194,6 +198,17 @@ def _part(part: object, model: str, tally: _Tally) -> int:
         return image_tokens(str(fields.get("url", "")), str(fields.get("detail", "auto")), model, tally.family)
     if isinstance(image, str):
         return image_tokens(image, str(item.get("detail", "auto")), model, tally.family)
+    source = item.get("source")
+    if isinstance(source, Mapping) and item.get("type") == "image":
+        data = cast(Mapping[str, object], source).get("data")
+        return image_tokens(f"data:;base64,{data}" if isinstance(data, str) else "", "auto", model, tally.family)
+    nested = item.get("content")
+    if isinstance(nested, Sequence):
+        return (
+            _part(nested, model, tally)
+            if isinstance(nested, str)
+            else _parts(cast(Sequence[object], nested), model, tally, depth + 1)
+        )
     return sum(tally.add(text) for key in ("text", "refusal") if isinstance(text := item.get(key), str))
 
 
