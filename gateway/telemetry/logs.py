@@ -69,7 +69,7 @@ class LogHandler(logging.Handler):
         self.dropped = 0
         """Lines lost because the writer could not follow."""
         self._stream = stream
-        self._format = format
+        self._format: Literal["json", "console"] = format
         self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -141,7 +141,8 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
         event["logger"] = record.name
     fields: object = getattr(record, _FIELDS, None)
     if isinstance(fields, Mapping):
-        event |= redact_fields(cast("Mapping[str, object]", fields))
+        # No field takes the place of one of ours.
+        event = {**event, **redact_fields(cast("Mapping[str, object]", fields)), **event}
     if record.exc_info and record.exc_info[1] is not None:
         event["exception"] = type(record.exc_info[1]).__name__
         event["at"] = _places(record.exc_info[2])

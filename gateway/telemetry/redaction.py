@@ -1,7 +1,8 @@
 """What must not reach a log: fields whose name says secret or text, and whatever is shaped like a secret."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 REDACTED = "[redacted]"
 MAX_TEXT = 2000
@@ -46,13 +47,12 @@ def redact(value: object, depth: int = 0) -> object:
     if depth >= _DEEPEST:
         return REDACTED
     if isinstance(value, Mapping):
-        inner = {str(name): item for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        inner = cast("Mapping[object, object]", value)
         return {
-            name: REDACTED if _NAMES.search(name) else redact(item, depth + 1)
-            for name, item in inner.items()  # pyright: ignore[reportUnknownArgumentType]
+            str(name): REDACTED if _NAMES.search(str(name)) else redact(item, depth + 1) for name, item in inner.items()
         }
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes | bytearray):
-        return [redact(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(item, depth + 1) for item in cast("Iterable[object]", value)]
     # The text of any other object, exceptions above all, may quote a request.
     return f"<{type(value).__name__}>"
 
