@@ -18,6 +18,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8080
     workers: int = 1
     max_body: int = 20 * 1024 * 1024
+    """Largest JSON body, which is read whole."""
+    max_upload: int = 512 * 1024 * 1024
+    """Largest body that is passed through as a stream."""
     max_headers: int = 64 * 1024
     drain: float = 30.0
     header_timeout: float = 10.0

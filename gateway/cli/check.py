@@ -1,0 +1,73 @@
+"""`tollway check`: is this configuration right, and if not, where exactly?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from gateway.settings.load import Written
+    from gateway.settings.snapshot import Snapshot
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("check")(check)
+
+
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema for editors, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Validate a configuration without running it.
+
+    Reads the file, what it includes and the variables it uses, and prints every problem as
+    file:line:column: what is wrong; what is allowed. Nothing secret is printed.
+    Exit code 0 when it can be used, 2 when not.
+    """
+    from gateway.clock import SystemClock
+    from gateway.errors import ConfigError
+    from gateway.settings.compile import compile_snapshot
+    from gateway.settings.json_schema import json_schema
+    from gateway.settings.load import load_config
+
+    if schema:
+        print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    try:
+        written = load_config(config)
+        snapshot = compile_snapshot(written, clock=SystemClock())
+    except ConfigError as error:
+        if as_json:
+            print(json.dumps({"ok": False, "config": str(config), "problems": error.problems}, ensure_ascii=False))
+        else:
+            print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    summary = _summary(written, snapshot)
+    if as_json:
+        print(json.dumps(summary, ensure_ascii=False))
+        return
+    counts = ", ".join(f"{summary[name]} {name}" for name in ("providers", "models", "teams", "keys"))
+    print(f"{config}: ok ({counts}; hash {snapshot.hash})")
+    for warning in snapshot.warnings:
+        print(f"warning: {warning}")
+
+
+def _summary(written: Written, snapshot: Snapshot) -> dict[str, object]:
+    root = written.root
+    return {
+        "ok": True,
+        "config": str(written.path),
+        "hash": snapshot.hash,
+        "providers": len(root.providers),
+        "models": len(root.models),
+        "teams": len(root.teams),
+        "keys": sum(len(team.keys) for team in root.teams.values()),
+        "warnings": list(snapshot.warnings),
+    }

@@ -1,0 +1,226 @@
+"""Makes the immutable snapshot of a written configuration. What is off compiles to nothing."""
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import SecretStr
+
+from gateway.auth.keys import KeyEntry, KeyIndex, parse_hash
+from gateway.facts import Caller, ModelScope
+from gateway.ledger.keystore import StoredKey
+from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
+from gateway.seams import Clock, Origin, Timeouts, Tls
+from gateway.settings.load import Written
+from gateway.settings.schema import Root
+from gateway.settings.schema_routes import ModelSection, ProviderSection
+from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
+from gateway.settings.shadow import shadow_warnings
+from gateway.settings.snapshot import AdminKey, ServerOptions, Snapshot, TelemetryOptions
+from pricing.book import PriceBook
+from pricing.catalogue import Catalogue
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def compile_snapshot(
+    written: Written,
+    *,
+    clock: Clock,
+    stored_keys: Sequence[StoredKey] = (),
+    catalogue: Catalogue | None = None,
+) -> Snapshot:
+    """The snapshot of a checked configuration. `stored_keys` come from the ledger database; `catalogue` is shared
+    between snapshots, because reading it takes 0.25 s."""
+    root = written.root
+    providers = {name: compile_provider(name, section) for name, section in root.providers.items()}
+    routes = _routes(root, providers, written.passthrough)
+    prices = None if written.prices is None else PriceBook(written.prices, catalogue)
+    server_secret = _secret(root.secrets.key_hash)
+    return Snapshot(
+        hash=written.hash,
+        source=str(written.path),
+        loaded_ns=clock.now_ns(),
+        server=_server(written),
+        keys=KeyIndex(_entries(root, stored_keys), server_secret),
+        routes=routes,
+        prices=prices,
+        ledger=written.ledger,
+        telemetry=TelemetryOptions(
+            metrics=root.telemetry.metrics,
+            log_level=root.telemetry.log_level,
+            log_format=root.telemetry.log_format,
+        ),
+        admin_keys=tuple(
+            AdminKey(key.id, key.role, *parse_hash(key.hash)) for key in root.admin.keys if key.hash not in PLACEHOLDERS
+        ),
+        server_secret=server_secret,
+        warnings=(*_warnings(written), *_unpriced(routes, prices), *_strays(root, stored_keys), *shadow_warnings()),
+    )
+
+
+def merge_keys(snapshot: Snapshot, written: Written, stored_keys: Sequence[StoredKey]) -> Snapshot:
+    """`snapshot` with the keys of `written` and these of the ledger database; all else is the same object."""
+    keys = KeyIndex(_entries(written.root, stored_keys), snapshot.server_secret)
+    return msgspec.structs.replace(snapshot, keys=keys)
+
+
+def scope_of(models: Sequence[str] | None) -> ModelScope:
+    """The scope of an allow-list; None: everything."""
+    if models is None or "*" in models:
+        return ModelScope()
+    return ModelScope(
+        frozenset(name for name in models if not name.endswith("*")),
+        tuple(sorted({name[:-1] for name in models if name.endswith("*")})),
+    )
+
+
+def both(one: ModelScope, other: ModelScope) -> ModelScope:
+    """What two scopes both allow."""
+    if one.exact is None:
+        return other
+    if other.exact is None:
+        return one
+    exact = {name for name in one.exact if other.allows(name)} | {name for name in other.exact if one.allows(name)}
+    prefixes = {
+        max(mine, theirs, key=len)
+        for mine in one.prefixes
+        for theirs in other.prefixes
+        if mine.startswith(theirs) or theirs.startswith(mine)
+    }
+    return ModelScope(frozenset(exact), tuple(sorted(prefixes)))
+
+
+def compile_provider(name: str, section: ProviderSection) -> Provider:
+    parts = urlsplit(section.base_url)
+    proxy = section.proxy.get_secret_value() if section.proxy is not None else None
+    origin = Origin(
+        scheme=parts.scheme,
+        host=parts.hostname or "",
+        port=parts.port or _PORTS[parts.scheme],
+        tls=None if section.tls is None else Tls(**section.tls.model_dump()),
+        max_connections=section.max_connections,
+        max_idle=section.max_idle,
+        idle_seconds=section.idle_connection,
+        proxy=proxy,
+        http2=section.http2,
+    )
+    return Provider(
+        name=name,
+        wire=section.dialect,
+        origin=origin,
+        base_path=parts.path.rstrip("/").encode("ascii"),
+        api_key=None if section.api_key is None else section.api_key.get_secret_value(),
+        headers=[
+            (field.lower().encode("ascii"), value.get_secret_value().encode("ascii"))
+            for field, value in section.headers.items()
+        ],
+        timeouts=Timeouts(**section.timeouts.model_dump()),
+        transport="httpx" if proxy is not None or section.http2 else "pool",
+        prices=section.prices,
+        asks_usage=section.asks_usage,
+    )
+
+
+def _routes(root: Root, providers: dict[str, Provider], passthrough: str | None) -> RouteTable:
+    exact: list[Route] = []
+    wildcards: list[Route] = []
+    for name, section in root.models.items():
+        (wildcards if name.endswith("*") else exact).append(_route(name, section, providers))
+    return RouteTable(exact, wildcards, providers[passthrough] if passthrough is not None else None)
+
+
+def _route(name: str, section: ModelSection, providers: dict[str, Provider]) -> Route:
+    # `local/*` is a namespace of ours and is taken off; `gpt-*` is how the provider's own names begin.
+    usual = "*" if name.endswith("/*") else name
+    return Route(
+        name,
+        tuple(Target(providers[t.provider], t.model or usual, t.weight) for t in section.targets),
+        tuple(section.fallbacks),
+        Retry(section.retry.rounds, section.retry.backoff, section.retry.max_backoff),
+    )
+
+
+def _server(written: Written) -> ServerOptions:
+    options = ServerOptions(**written.root.server.model_dump())
+    return options if written.workers is None else msgspec.structs.replace(options, workers=written.workers)
+
+
+def _entries(root: Root, stored_keys: Iterable[StoredKey]) -> Iterable[KeyEntry]:
+    """Every key that can match. A key of a team that is not configured any more matches nothing."""
+    for name, team in root.teams.items():
+        for key in team.keys:
+            if key.hash not in PLACEHOLDERS:
+                yield KeyEntry(*parse_hash(key.hash), _caller(name, team, key))
+    for stored in stored_keys:
+        team = root.teams.get(stored.team)
+        if team is not None and stored.revoked_ns is None:
+            yield KeyEntry("hmac", bytes.fromhex(stored.digest), _stored_caller(stored, team))
+
+
+def _caller(name: str, team: TeamSection, key: KeySection) -> Caller:
+    return Caller(
+        key_id=key.id,
+        team=name,
+        models=both(scope_of(team.models), scope_of(key.models)),
+        tags={**team.tags, **key.tags},
+        expires_ns=key.expires,
+    )
+
+
+def _stored_caller(stored: StoredKey, team: TeamSection) -> Caller:
+    return Caller(
+        key_id=stored.id,
+        team=stored.team,
+        models=both(scope_of(team.models), scope_of(stored.models)),
+        tags={**team.tags, **stored.tags},
+        expires_ns=stored.ends_ns,
+    )
+
+
+def _secret(secret: SecretStr | None) -> bytes | None:
+    return None if secret is None else secret.get_secret_value().encode()
+
+
+def _warnings(written: Written) -> Iterable[str]:
+    """What is written and has no effect, or not the one that is probably meant."""
+    root = written.root
+    unenforced = "is accepted but not enforced by this version"
+    for name, team in root.teams.items():
+        for option in ("budget", "limits", "guardrails"):
+            if getattr(team, option) is not None:
+                yield f"teams.{name}.{option} {unenforced}"
+        for key in team.keys:
+            if key.hash in PLACEHOLDERS:
+                yield f"the hash of key '{key.id}' of team '{name}' is a placeholder: the key cannot be used"
+    for key in root.admin.keys:
+        if key.hash in PLACEHOLDERS:
+            yield f"the hash of admin key '{key.id}' is a placeholder: the key cannot be used"
+    if not root.limits.store.get_secret_value().startswith("memory:"):
+        yield f"limits.store {unenforced}"
+    if root.telemetry.otlp is not None:
+        yield "telemetry.otlp is accepted, but this version sends no traces"
+    if not root.models:
+        yield "no models are configured: every request for one will be refused"
+    if root.teams and root.secrets.key_hash is None and not any(team.keys for team in root.teams.values()):
+        yield "no keys are configured, and `tollway keys create` needs secrets.key_hash"
+
+
+def _unpriced(routes: RouteTable, prices: PriceBook | None) -> Iterable[str]:
+    """Asks for the card of every target that has a name, so that no request pays for making it."""
+    if prices is None:
+        return
+    unknown: list[str] = []
+    for route in (*routes.exact.values(), *routes.wildcards):
+        for target in route.targets:
+            if "*" not in target.model and prices.card(target.provider.prices, target.model) is None:
+                unknown.append(f"{target.provider.name}/{target.model}")
+    if unknown:
+        listed = ", ".join(sorted(set(unknown))[:10]) + (" and more" if len(set(unknown)) > 10 else "")
+        yield f"no price is known for {listed}: their cost will be recorded as unknown (see `prices`)"
+
+
+def _strays(root: Root, stored_keys: Iterable[StoredKey]) -> Iterable[str]:
+    teams = sorted({key.team for key in stored_keys if key.revoked_ns is None} - root.teams.keys())
+    for team in teams:
+        yield f"the ledger holds keys of a team '{team}' that is not configured: they are refused"

@@ -1,0 +1,113 @@
+"""The configuration in force: loaded once, replaced as a whole by a reload, never half.
+
+A reload validates and compiles off to the side and then swaps one reference; a file that cannot be used changes
+nothing but `last_error`. Reloads and key updates may come from any thread.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gateway.errors import ConfigError
+from gateway.ledger.keystore import StoredKey
+from gateway.seams import Clock
+from gateway.settings.compile import compile_snapshot, merge_keys
+from gateway.settings.diff import difference, needs_restart
+from gateway.settings.load import LoadError, Written, load_config
+from gateway.settings.snapshot import Snapshot
+from gateway.settings.sources import Sources
+from pricing.catalogue import Catalogue
+
+
+class ReloadResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a reload."""
+
+    ok: bool
+    reason: str
+    """Why it was tried, such as `SIGHUP` or `file change`."""
+    old_hash: str
+    new_hash: str
+    """The hash in force now; `old_hash` when the reload failed."""
+    difference: list[str] = []
+    """Readable lines, without secrets."""
+    restart: list[str] = []
+    """Options that changed and only count after a restart."""
+    error: str | None = None
+    """Every problem, a line each."""
+
+
+class Configuration:
+    """The one configuration of a process. `snapshot` is read on the hot path: a plain attribute, swapped whole."""
+
+    def __init__(
+        self, path: Path | str, *, clock: Clock, workers: int | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Load `path`. `workers` overrides `server.workers`, now and at every reload; `env` stands in for the process's
+        environment. Raises `ConfigError`."""
+        self._path = Path(path)
+        self._clock = clock
+        self._workers = workers
+        self._env = env
+        self._lock = threading.Lock()
+        self._stored: tuple[StoredKey, ...] = ()
+        self._listeners: list[Callable[[ReloadResult], None]] = []
+        self._catalogue: Catalogue | None = None
+        self.written: Written = load_config(self._path, env=env, workers=workers)
+        self.sources: Sources = self.written.sources
+        """What the last attempt read, whether it succeeded or not."""
+        self.snapshot: Snapshot = self._compile(self.written)
+        self.last_error: str | None = None
+        """Problems of the last reload; None when it succeeded."""
+        self.reloads: dict[Literal["success", "failure"], int] = {"success": 0, "failure": 0}
+        """How many reloads ended so, for `config_reload_total{result}`."""
+
+    def reload(self, reason: str) -> ReloadResult:
+        """Read the files again. Blocks for some milliseconds: call it by `asyncio.to_thread`. Never raises."""
+        with self._lock:
+            result = self._reloaded(reason)
+            self.last_error = result.error
+            self.reloads["success" if result.ok else "failure"] += 1
+        for listener in self._listeners:
+            listener(result)
+        return result
+
+    def subscribe(self, listener: Callable[[ReloadResult], None]) -> None:
+        """Have `listener` called after every reload, on the thread that reloaded."""
+        self._listeners.append(listener)
+
+    def set_keys(self, stored: Sequence[StoredKey]) -> None:
+        """Put the ledger database's keys in force, beside those of the files."""
+        with self._lock:
+            self._stored = tuple(stored)
+            self.snapshot = merge_keys(self.snapshot, self.written, self._stored)
+
+    def _reloaded(self, reason: str) -> ReloadResult:
+        old, old_hash = self.written, self.snapshot.hash
+        try:
+            new = load_config(self._path, env=self._env, workers=self._workers)
+            # The same meaning keeps the same snapshot, and with it all that was bound to it.
+            snapshot = self.snapshot if new.hash == old_hash else self._compile(new)
+        except ConfigError as error:
+            if isinstance(error, LoadError):
+                self.sources = error.sources
+            return ReloadResult(ok=False, reason=reason, old_hash=old_hash, new_hash=old_hash, error=str(error))
+        except Exception as error:  # whatever it is, the last good configuration stays in force
+            text = f"{self._path}: a defect of Tollway prevented the reload ({type(error).__name__})"
+            return ReloadResult(ok=False, reason=reason, old_hash=old_hash, new_hash=old_hash, error=text)
+        self.written, self.sources, self.snapshot = new, new.sources, snapshot
+        return ReloadResult(
+            ok=True,
+            reason=reason,
+            old_hash=old_hash,
+            new_hash=snapshot.hash,
+            difference=difference(old, new),
+            restart=needs_restart(old, new),
+        )
+
+    def _compile(self, written: Written) -> Snapshot:
+        if written.prices is not None and self._catalogue is None:
+            self._catalogue = Catalogue()
+        return compile_snapshot(written, clock=self._clock, stored_keys=self._stored, catalogue=self._catalogue)

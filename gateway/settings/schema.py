@@ -1,0 +1,182 @@
+"""The whole written configuration, section by section, as a person edits it. `compile.py` makes the snapshot of it.
+
+Every field has a description: `tollway check --schema` and the table in `docs/configuration.md` are printed from here.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
+
+from gateway.settings.schema_base import (
+    Duration,
+    Name,
+    Off,
+    OptionalSecret,
+    Percent,
+    Secret,
+    Section,
+    Size,
+    Switch,
+    duration,
+    is_text,
+    percent,
+    section,
+    size,
+)
+from gateway.settings.schema_base import ModelName as ModelName
+from gateway.settings.schema_routes import ModelSection, ProviderSection
+from gateway.settings.schema_teams import KeyHash, RuleSection, TeamSection
+
+LEAST_SECRET = 16
+"""Bytes of `secrets.key_hash`."""
+
+
+def _check_version(value: object) -> object:
+    if value not in (1, "1"):
+        raise ValueError("this version of the configuration is not known; allowed is 1")
+    return 1
+
+
+def _check_server_secret(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and len(secret.get_secret_value().encode()) < LEAST_SECRET:
+        raise ValueError(f"this secret is too short; allowed are {LEAST_SECRET} bytes or more")
+    return secret
+
+
+def _url_of(*schemes: str, example: str) -> AfterValidator:
+    pattern = re.compile(rf"({'|'.join(map(re.escape, schemes))})://\S*")
+
+    def check(secret: SecretStr) -> SecretStr:
+        if not pattern.fullmatch(secret.get_secret_value()):
+            raise ValueError(f"this is not a URL of a known kind; allowed are {example}")
+        return secret
+
+    return AfterValidator(check)
+
+
+class ServerSection(Section):
+    """How the gateway listens. `host`, `port` and `workers` are read at start only; the rest follows a reload."""
+
+    host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")  # noqa: S104 - a gateway serves others
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=256, description="Worker processes.")
+    max_body: Size = size("20MiB", "Largest JSON request body.", ge=1024)
+    max_upload: Size = size("512MiB", "Largest body that is passed through as a stream (files, audio).", ge=1024)
+    max_headers: Size = size("64KiB", "Largest request head.", ge=1024)
+    max_event: Size = size("1MiB", "Largest server-sent event of a provider.", ge=1024)
+    drain: Duration = duration("30s", "How long open requests may run on after SIGTERM.")
+    header_timeout: Duration = duration("10s", "From a request's first byte to the end of its head.", gt=0)
+    body_timeout: Duration = duration("30s", "Between two pieces of a request body.", gt=0)
+    keep_alive: Duration = duration("75s", "How long an idle client connection is kept.", gt=0)
+    ping: Duration = duration(
+        "15s", "A stream that is quiet for so long gets a comment, so that proxies keep it.", gt=0
+    )
+    runtime_dir: str = Field("var/run", min_length=1, description="Where running workers leave their state files.")
+
+
+class SecretsSection(Section):
+    """Where values may come from, and the secret that key hashes are made with."""
+
+    from_: list[Literal["env", "file"]] = Field(
+        ["env", "file"], alias="from", description="Sources of variables: env for ${env:NAME}, file for ${file:/path}."
+    )
+    key_hash: Annotated[OptionalSecret, AfterValidator(_check_server_secret)] = Field(
+        None,
+        description=f"Server secret of HMAC key hashes, {LEAST_SECRET} bytes or more. Needed for `tollway keys` and "
+        "for hmac: hashes. Changing it makes every such key invalid.",
+    )
+
+
+class LedgerSection(Section):
+    """The books: journal files first, loaded into a database."""
+
+    url: Annotated[
+        Secret,
+        _url_of("sqlite", "postgresql", "postgresql+psycopg", example="sqlite:///PATH and postgresql://USER@HOST/DB"),
+    ] = Field(SecretStr("sqlite:///var/tollway.db"), description="Database: sqlite:///PATH or postgresql://…")
+    journal: str = Field("var/journal", min_length=1, description="Directory of the append-only journal files.")
+    fsync: Duration = duration("1s", "How often the journal is synced to disk; what a power failure may lose.")
+    segment: Size = size("64MiB", "Size at which a journal file is closed and the next one begun.", ge=4096)
+    retention: Duration = duration("90d", "Age at which raw events are deleted; roll-ups stay.", gt=0)
+    on_full: Literal["refuse", "serve"] = Field(
+        "refuse", description="When the journal cannot be written: refuse new requests (503), or serve them unrecorded."
+    )
+
+
+class LimitsSection(Section):
+    """Where limiter and budget state is kept."""
+
+    store: Annotated[
+        Secret,
+        _url_of(
+            "memory", "redis", "rediss", "redis+cluster", "redis+sentinel", example="memory:// and redis://HOST:PORT"
+        ),
+    ] = Field(SecretStr("memory://"), description="memory://, redis://…, rediss://… or redis+cluster://…")
+
+
+class TelemetrySection(Section):
+    """What is emitted."""
+
+    metrics: Switch = Field(True, description="Prometheus metrics at /metrics.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or text for people.")
+    otlp: OptionalSecret = Field(
+        None, description="OTLP endpoint for traces (accepted; this version sends none). Empty: off."
+    )
+    sample: Percent = percent("5%", "Share of ordinary requests that are traced.")
+    keep: list[Literal["error", "blocked", "slow"]] = Field(
+        ["error", "blocked", "slow"], description="Requests that are always traced."
+    )
+
+
+class AdminKeySection(Section):
+    """A key of the admin API and the console."""
+
+    id: Name = Field(description="Name of the key in logs; unique among admin keys.")
+    role: Literal["admin", "finops", "oncall", "viewer"] = Field(description="What it may do.")
+    hash: KeyHash = Field(description="sha256:HEX or hmac:HEX, as for virtual keys.")
+
+
+class AdminSection(Section):
+    """The admin API."""
+
+    keys: list[AdminKeySection] = Field([], description="Its keys. None: the admin API refuses everyone.")
+
+
+def _kind(value: object) -> str:
+    return "<text>" if is_text(value) else "<mapping>"
+
+
+class Root(Section):
+    """The configuration of one gateway."""
+
+    version: Annotated[int, BeforeValidator(_check_version), WithJsonSchema({"const": 1})] = Field(
+        1, description="Version of this format: 1."
+    )
+    include: Annotated[Annotated[str, Tag("<text>")] | Annotated[list[str], Tag("<mapping>")], Discriminator(_kind)] = (
+        Field([], description="Files or patterns, relative to this file, merged into this tree.")
+    )
+    server: ServerSection = section(ServerSection, "How the gateway listens.")
+    secrets: SecretsSection = section(SecretsSection, "Variables, and the key hash secret.")
+    providers: dict[Name, ProviderSection] = Field({}, description="Model providers by name.")
+    passthrough: Name | None = Field(
+        None,
+        description="Provider of operations that name no model (files, batches, …). Default: the first provider.",
+    )
+    models: dict[ModelName, ModelSection] = Field(
+        {}, description="Model names that clients may use. A name may end with *: the longest match wins."
+    )
+    teams: dict[Name, TeamSection] = Field({}, description="Teams by name.")
+    guardrails: dict[Name, list[RuleSection]] = Field(
+        {}, description="Policies by name: rules in order (not enforced by this version)."
+    )
+    prices: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[dict[str, object], Tag("<mapping>")], Discriminator(_kind)
+    ] = Field({}, description="Own prices over the public catalogue: a file, or written here; off: nothing is priced.")
+    ledger: Annotated[
+        Annotated[Off, Tag("<text>")] | Annotated[LedgerSection, Tag("<mapping>")], Discriminator(_kind)
+    ] = section(LedgerSection, "The books; off: nothing is recorded.")
+    limits: LimitsSection = section(LimitsSection, "Where limiter state is kept.")
+    telemetry: TelemetrySection = section(TelemetrySection, "Metrics, logs, traces.")
+    admin: AdminSection = section(AdminSection, "The admin API.")

@@ -1,0 +1,129 @@
+"""What every section of the written configuration is made of: strict sections, and fields with units.
+
+Values arrive as text (see `yaml_marks.py`); pydantic reads numbers and switches from it. A complaint of ours never
+repeats the value, which may have come from a variable that holds a secret.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+
+from gateway.settings.units import (
+    parse_duration,
+    parse_moment,
+    parse_money,
+    parse_percent,
+    parse_size,
+)
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_LABEL = re.compile(r"[^\x00-\x20\x7f,*]{1,256}\*?|\*")
+
+
+class Section(BaseModel):
+    """A mapping of the configuration. Unknown names are errors; a name with nothing behind it counts as not written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=False, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nothing(cls, data: object) -> object:
+        if data is None:
+            return {}
+        if isinstance(data, dict):
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            written = cast(dict[str, object], data)
+            return {name: value for name, value in written.items() if value is not None or name not in known}
+        return data
+
+
+def _read(parse: Callable[[str], T]) -> BeforeValidator:
+    def validate(value: object) -> object:
+        return parse(value) if isinstance(value, str) else value
+
+    return BeforeValidator(validate)
+
+
+def _unit(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": ["string", "integer"], "pattern": pattern, "examples": [example]})
+
+
+Size = Annotated[int, _read(parse_size), _unit(r"^[0-9.]+ ?([kKmMgG][iI]?)?[bB]?$", "20MiB")]
+"""Bytes."""
+Duration = Annotated[float, _read(parse_duration), _unit(r"^(0|([0-9.]+ ?(ms|s|m|h|d|w) ?)+)$", "30s")]
+"""Seconds."""
+Money = Annotated[int, _read(parse_money), _unit(r"^([0-9.]+ ?USD|USD ?[0-9.]+)$", "500 USD")]
+"""Nano-dollars."""
+Percent = Annotated[float, _read(parse_percent), _unit(r"^[0-9.]+ ?%$", "80%")]
+"""A fraction from 0 to 1."""
+Moment = Annotated[int, _read(parse_moment), _unit(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}", "2027-01-31")]
+"""Nanoseconds since the epoch."""
+
+
+def _switch(value: object) -> object:
+    words = {"on": True, "off": False, "yes": True, "no": False, "true": True, "false": False}
+    return words.get(value.lower(), value) if isinstance(value, str) else value
+
+
+Switch = Annotated[bool, BeforeValidator(_switch), WithJsonSchema({"enum": [True, False, "on", "off", "yes", "no"]})]
+"""on or off; yes, no, true and false are understood too."""
+
+
+def check_name(text: str) -> str:
+    """A provider's, team's, policy's or key's name. It stands in headers, metrics and addresses, so it is plain."""
+    if not _NAME.fullmatch(text):
+        raise ValueError("this is not a usable name; allowed are letters, digits, '.', '_' and '-', at most 128")
+    return text
+
+
+def check_model(text: str) -> str:
+    """A model's name as clients write it; `*` may only end it."""
+    if not _LABEL.fullmatch(text):
+        raise ValueError("this is not a model name; allowed is text without spaces or commas, with * only at its end")
+    return text
+
+
+def _blank(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Name = Annotated[str, BeforeValidator(lambda value: check_name(value) if isinstance(value, str) else value)]
+ModelName = Annotated[str, BeforeValidator(lambda value: check_model(value) if isinstance(value, str) else value)]
+Secret = Annotated[SecretStr, WithJsonSchema({"type": "string", "examples": ["${env:NAME}", "${file:/run/secrets/x}"]})]
+"""Text that is never printed."""
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank), WithJsonSchema({"type": "string"})]
+"""Empty counts as not written, so that `${env:NAME:-}` may be left unset."""
+Off = Literal["off"]
+
+
+def _field(description: str, default: Any, written: str, **constraints: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"default": written}, **constraints)
+
+
+def duration(written: str, description: str, **constraints: Any) -> Any:
+    """A `Duration` field with a default."""
+    return _field(description, parse_duration(written), written, **constraints)
+
+
+def size(written: str, description: str, **constraints: Any) -> Any:
+    """A `Size` field with a default."""
+    return _field(description, parse_size(written), written, **constraints)
+
+
+def percent(written: str, description: str, **constraints: Any) -> Any:
+    """A `Percent` field with a default."""
+    return _field(description, parse_percent(written), written, **constraints)
+
+
+def is_text(value: object) -> bool:
+    """Tells the branches of a union apart that is text or something else."""
+    return isinstance(value, str)
+
+
+def section(kind: type[Section], description: str) -> Any:
+    """A field for a section that may be left out."""
+    return Field(default_factory=lambda: kind.model_validate({}), description=description)
