@@ -154,6 +154,10 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._reading: PooledResponse | None = None
         """The response being parsed; None: any byte that comes is one too many."""
+        self._fields: Headers | None = None
+        """Where header fields of a response's head go, as they came; None outside of a head."""
+        self._max_overhead = limits.max_overhead
+        self._high_water = limits.high_water
         self._fed = 0
         """Bytes read since the request began, while the head was incomplete."""
         self._excess = 0
@@ -189,6 +193,7 @@ class Connection(asyncio.Protocol):
         """Start an exchange: the next bytes read belong to the response returned."""
         response = PooledResponse(self, bodyless, header_timeout, deadline)
         self._reading = response
+        self._fields = []
         self._fed = 0
         self._excess = 0
         self._keep = False
@@ -301,11 +306,12 @@ class Connection(asyncio.Protocol):
         elif not in_head and not self._lean(len(data), response.size - before):
             self.fail(response, ProtocolBroken("chunk extensions or trailers are larger than allowed", sent=True))
             return
-        elif response.size > self._limits.high_water and not self._read_paused and self._transport is not None:
+        elif response.size > self._high_water and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
-        if response.parts or response.complete or in_head:
-            _wake(response, False)
+        waiter = response.waiter
+        if waiter is not None and (in_head or response.parts or response.complete) and not waiter.done():
+            waiter.set_result(False)
 
     def eof_received(self) -> bool:
         response = self._reading
@@ -351,37 +357,39 @@ class Connection(asyncio.Protocol):
             self._keep = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        response = self._reading
-        if response is None:
-            return
-        if response.head_done:
+        fields = self._fields
+        if fields is not None:
+            fields.append((name, value))
+        elif self._reading is not None:
             self._excess += len(name) + len(value) + 4
-            if self._excess > self._limits.max_overhead:
+            if self._excess > self._max_overhead:
                 raise _Fault("trailers are larger than allowed")
-            return
-        name = name.lower()
-        value = value.rstrip(b" \t")
-        if name == b"transfer-encoding" and value.lower() != b"chunked":
-            raise _Fault("response has a transfer-encoding that was not asked for")
-        response.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         response = self._reading
-        if response is None:
+        fields = self._fields
+        if response is None or fields is None:
             return
         parser = self._parser
         status = parser.get_status_code()
-        if self._fed > self._limits.max_head and _head_size(response.headers) > self._limits.max_head:
+        if self._fed > self._limits.max_head and _head_size(fields) > self._limits.max_head:
             raise _Fault("response head is larger than allowed")
-        if len(response.headers) > self._limits.max_headers:
+        if len(fields) > self._limits.max_headers:
             raise _Fault("response has too many header fields")
-        if parser.get_http_version() not in ("1.1", "1.0"):
+        if not self.served and parser.get_http_version() not in ("1.1", "1.0"):
             raise _Fault("response is not HTTP/1.1")
         if status < 200:
             if status == 101:
                 raise _Fault("peer switched protocols unasked (101)")
-            response.headers = []
+            fields.clear()
             return
+        headers = response.headers
+        for name, value in fields:
+            name = name.lower()
+            if name == b"transfer-encoding" and value.rstrip().lower() != b"chunked":
+                raise _Fault("response has a transfer-encoding that was not asked for")
+            headers.append((name, value.rstrip()))
+        self._fields = None
         response.status = status
         response.head_done = True
         if response.bodyless:
@@ -423,7 +431,7 @@ class Connection(asyncio.Protocol):
         """Whether framing stays in proportion to the data it frames."""
         excess = self._excess + read - _BODY_WEIGHT * body
         self._excess = max(excess, 0)
-        return excess <= self._limits.max_overhead
+        return excess <= self._max_overhead
 
     def _note_evidence(self, response: PooledResponse) -> None:
         response.unanswered = self.served and not self._fed

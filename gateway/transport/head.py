@@ -7,6 +7,7 @@ grammar and then remembered.
 """
 
 import re
+from operator import itemgetter
 
 from gateway.errors import ProtocolBroken
 from gateway.seams import Headers, Origin, UpstreamRequest
@@ -29,6 +30,7 @@ _OURS = frozenset(
 """Hop-by-hop and framing fields: the transport decides them (RFC 9112 sections 6 and 9.6)."""
 _BODY_METHODS = frozenset((b"POST", b"PUT", b"PATCH"))
 """Methods that announce an empty body (RFC 9110 section 8.6)."""
+_NAME = itemgetter(0)
 _REMEMBERED = 1024
 
 JOIN_BELOW = 65_536
@@ -83,7 +85,8 @@ class Heads:
         headers = request.headers
         if not headers:
             return method, b""
-        self._check_names(headers)
+        if not self._names.issuperset(map(_NAME, headers)):
+            self._check_names(headers)
         block = b"\r\n".join(map(b": ".join, headers))
         more = len(headers) - 1
         if block.count(b"\n") != more or block.count(b"\r") != more or b"\0" in block:
@@ -99,10 +102,7 @@ class Heads:
         return encoded
 
     def _check_names(self, headers: Headers) -> None:
-        names = [name for name, _ in headers]
-        if self._names.issuperset(names):
-            return
-        for name in names:
+        for name, _ in headers:
             if name in _OURS:
                 raise ProtocolBroken(f"request header {name.decode('latin-1')!r} is the transport's to write")
             if not _TOKEN.fullmatch(name) or name != name.lower():

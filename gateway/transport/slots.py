@@ -68,8 +68,7 @@ class Slots(Generic[C]):
     def release(self, connection: C) -> bool:
         """The connection's exchange is over and it can serve another. False: too many are idle, so close it (its
         slot stays taken until `forget`)."""
-        waiter = self._next()
-        if waiter is not None:
+        if self._line and (waiter := self._next()) is not None:
             waiter.set_result(connection)
             return True
         if len(self._idle) >= self._max_idle:
