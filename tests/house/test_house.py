@@ -316,8 +316,8 @@ def has_code(source: Source) -> bool:
 
 
 def mirrors(path: str) -> re.Pattern[str]:
-    """Where tests of a module live. `gateway/settings/schema_base.py` → `tests/gateway/settings/test_schema_base.py`, or
-    `test_schema_base_….py`, or with the modules it belongs to `test_schema.py`, or a directory `schema_base/` of tests;
+    """Where tests of a module live: `gateway/settings/schema_base.py` → `tests/gateway/settings/test_schema_base.py`,
+    or `test_schema_base_….py`, or with those it belongs to `test_schema.py`, or a directory `schema_base/` of tests;
     or the same below `tests/conformance/` without `gateway/`."""
     room, _, name = path.removesuffix(".py").rpartition("/")
     if name == "__init__":
