@@ -2,11 +2,13 @@
 
 import json
 import random
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from gateway.clock import Ids
 from gateway.facts import Attempt, Caller, Cost, Exchange, Operation, Reading, Usage
 from gateway.ledger.events import VERSION, EndRecord
+from gateway.ledger.store import ensure_schema
 
 T0 = 1_760_000_000_000_000_000
 """Some moment in October 2025, 53 minutes and 20 seconds past an hour."""
@@ -97,3 +99,9 @@ def journal_lines(directory: Path) -> list[dict[str, object]]:
         for path in sorted([*directory.glob("*.open"), *directory.glob("*.done")], key=lambda path: path.name)
         for line in path.read_bytes().splitlines()
     ]
+
+
+def ensure_schema_together(barrier: Barrier, url: str) -> None:
+    """In a process of its own: make the schema at the same moment as others do."""
+    barrier.wait(30)
+    ensure_schema(url)

@@ -1,13 +1,16 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from gateway.clock import ManualClock
+from gateway.errors import LedgerError
+from gateway.ledger import loader as module
 from gateway.ledger import segments as segments_module
 from gateway.ledger.events import end_line, record_line, start_line
 from gateway.ledger.journal import Journal
@@ -252,6 +255,33 @@ def test_stopping_does_not_wait_for_a_database_that_is_away(directory: Path):
     begun = time.monotonic()
     Loader("postgresql://nobody@127.0.0.1:1/x", directory, options=QUICK).run(stop)
     assert time.monotonic() - begun < 4
+
+
+def test_a_lost_answer_to_commit_counts_nothing_twice(
+    ledger_url: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The transaction was committed and the connection broke before we heard of it."""
+    write(directory, *(record_line(end(number)) for number in range(5)))
+    real, failures = module.writing, [1]
+
+    @contextmanager
+    def writing(engine: Engine) -> Generator[Connection]:
+        with real(engine) as connection:
+            yield connection
+        if failures:
+            failures.pop()
+            raise LedgerError("the connection was lost")
+
+    monkeypatch.setattr(module, "writing", writing)
+    stop = threading.Event()
+    loader = Loader(ledger_url, directory, options=QUICK)
+    thread = threading.Thread(target=loader.run, args=(stop,))
+    thread.start()
+    until(lambda: not failures and (status := read_status(directory)) is not None and status.database == "ok")
+    stop.set()
+    thread.join()
+    assert count(ledger_url) == (5, 5)
+    assert (loader.lag_bytes(), loader.duplicates) == (0, 0)
 
 
 def test_one_loader_per_journal(directory: Path):

@@ -24,6 +24,7 @@ from gateway.ledger.store import (
     writing,
 )
 from gateway.ledger.tables import counters, metadata
+from tests.gateway.ledger.helpers import ensure_schema_together
 
 
 def test_the_migrations_make_the_tables_the_code_uses(engine: Engine):
@@ -47,8 +48,14 @@ def test_a_second_time_changes_nothing_and_needs_no_alembic(
 
 
 def test_processes_that_start_together_make_one_schema(ledger_url: str):
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        pool.map(ensure_schema, [ledger_url] * 8)
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(4)
+    processes = [context.Process(target=ensure_schema_together, args=(barrier, ledger_url)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0] * 4
     engine = open_engine(ledger_url)
     assert schema_version(engine) == HEAD
     engine.dispose()
