@@ -47,10 +47,6 @@ class _Collector:
         for attempt, count in page.attempts.items():
             attempts.add_metric(attempt, count)
         yield attempts
-        reloads = CounterMetricFamily("tollway_config_reload", "Configuration reloads.", labels=("result",))
-        for result in ("ok", "failed"):
-            reloads.add_metric((result,), page.reloads.get(result, 0))
-        yield reloads
         yield CounterMetricFamily(
             "tollway_metrics_failures", "Figures that could not be taken: a defect.", value=page.failures
         )

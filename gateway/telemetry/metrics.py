@@ -120,11 +120,6 @@ class Metrics:
 
     # -- what others own -------------------------------------------------------------------------------------------
 
-    def reloaded(self, ok: bool) -> None:
-        """Count a reload of the configuration."""
-        result = "ok" if ok else "failed"
-        self._page.reloads[result] = self._page.reloads.get(result, 0) + 1
-
     def pull(self, family: Family, read: Callable[[], Iterable[tuple[Labels, float]]]) -> None:
         """Ask `read` for (label values, value) pairs whenever the figures are wanted. It must be quick."""
         self._sources.append((family, read))

@@ -98,8 +98,6 @@ class Page(msgspec.Struct):
     """(provider, status class) → upstream attempts."""
     timings: dict[tuple[str, str], Timings] = {}
     """(operation, unary or stream) → histograms."""
-    reloads: dict[str, int] = {}
-    """ok or failed → configuration reloads."""
     pulled: dict[str, Pulled] = {}
     failures: int = 0
     """Exchanges that could not be counted, or gauges that could not be asked: defects of ours."""
@@ -115,8 +113,6 @@ class Page(msgspec.Struct):
             self.attempts[attempt] = self.attempts.get(attempt, 0) + count
         for key, timings in other.timings.items():
             self.timings.setdefault(key, new_timings()).add(timings)
-        for result, count in other.reloads.items():
-            self.reloads[result] = self.reloads.get(result, 0) + count
         for name, pulled in other.pulled.items():
             self.pulled.setdefault(name, Pulled(pulled.family, {})).add(pulled)
         self.failures += other.failures
@@ -124,7 +120,7 @@ class Page(msgspec.Struct):
     def without_gauges(self) -> "Page":
         """What remains of a worker that is gone: its counters."""
         counters = {name: pulled for name, pulled in self.pulled.items() if pulled.family.kind == "counter"}
-        return Page(self.traffic, self.attempts, self.timings, self.reloads, counters, self.failures)
+        return Page(self.traffic, self.attempts, self.timings, counters, self.failures)
 
 
 def encode(page: Page) -> bytes:

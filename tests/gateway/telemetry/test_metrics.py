@@ -191,14 +191,10 @@ def test_pulled_figures_and_a_broken_source() -> None:
     metrics.pull_one(Family("tollway_in_flight", "Exchanges under way.", "gauge"), lambda: 3)
     metrics.pull(Family("pool", "Connections.", "gauge", ("origin",)), lambda: [(("http://a",), 2), (("http://b",), 1)])
     metrics.pull_one(Family("broken", "Never there.", "counter"), lambda: 1 // 0)
-    metrics.reloaded(True)
-    metrics.reloaded(False)
     found = samples(metrics)
     assert value(found, "tollway_in_flight") == 3
     assert value(found, "pool", origin="http://a") == 2
     assert not [name for name, _ in found if name.startswith("broken")]
-    assert value(found, "tollway_config_reload_total", result="ok") == 1
-    assert value(found, "tollway_config_reload_total", result="failed") == 1
     assert value(found, "tollway_metrics_failures_total") == 1
 
 

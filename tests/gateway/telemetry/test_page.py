@@ -32,7 +32,6 @@ def pages(draw: st.DrawFn) -> Page:
         traffic=draw(st.dictionaries(st.tuples(names, names, names, names, names), cells, max_size=4)),
         attempts=draw(st.dictionaries(st.tuples(names, names), st.integers(0, 99), max_size=3)),
         timings=draw(st.dictionaries(st.tuples(names, names), seconds.map(timings_of), max_size=2)),
-        reloads=draw(st.dictionaries(names, st.integers(0, 9), max_size=2)),
         pulled={
             "bytes": Pulled(COUNTER, {(): float(draw(st.integers(0, 99)))}),
             "healthy": Pulled(HEALTHY, draw(labelled)),

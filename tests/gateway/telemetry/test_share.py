@@ -150,24 +150,24 @@ def test_many_deaths_leave_few_files(start, tmp_path: Path) -> None:
 
 def test_a_burial_that_was_cut_short_counts_nobody_twice(tmp_path: Path) -> None:
     keeper, dying = Share(tmp_path), Share(tmp_path)
-    dying.close(Page(reloads={"ok": 4}))
+    dying.close(Page(failures=4))
     page_of_the_dead = next(path for path in tmp_path.glob("*.page"))
     live_of_the_dead = page_of_the_dead.with_suffix(".live")
     saved = page_of_the_dead.read_bytes()
-    assert keeper.gather(Page(reloads={"ok": 1}, number=1)).reloads == {"ok": 5}
+    assert keeper.gather(Page(failures=1, number=1)).failures == 5
     # As if the process had been killed before it could delete the dead one's files.
     page_of_the_dead.write_bytes(saved)
     live_of_the_dead.write_bytes(b"")
-    assert keeper.gather(Page(reloads={"ok": 1}, number=2)).reloads == {"ok": 5}
+    assert keeper.gather(Page(failures=1, number=2)).failures == 5
     assert not page_of_the_dead.exists()
     keeper.close(Page())
 
 
 def test_an_older_page_never_replaces_a_newer_one(tmp_path: Path) -> None:
     first, second = Share(tmp_path), Share(tmp_path)
-    first.publish(Page(reloads={"ok": 2}, number=2))
-    first.publish(Page(reloads={"ok": 1}, number=1))
-    assert second.gather(Page(number=1)).reloads == {"ok": 2}
+    first.publish(Page(failures=2, number=2))
+    first.publish(Page(failures=1, number=1))
+    assert second.gather(Page(number=1)).failures == 2
     first.close(Page(number=3))
     second.close(Page(number=2))
 
@@ -175,7 +175,7 @@ def test_an_older_page_never_replaces_a_newer_one(tmp_path: Path) -> None:
 def test_what_another_release_wrote_is_left_out(tmp_path: Path) -> None:
     share = Share(tmp_path)
     (tmp_path / "1-other.page").write_bytes(b"\xc1 not msgpack")
-    assert share.gather(Page(reloads={"ok": 1}, number=1)).reloads == {"ok": 1}
+    assert share.gather(Page(failures=1, number=1)).failures == 1
     share.close(Page())
 
 
@@ -192,15 +192,15 @@ def test_a_scrape_fails_rather_than_forget_the_others(tmp_path: Path) -> None:
 async def test_published_when_cancelled(tmp_path: Path) -> None:
     import asyncio
 
+    written = 4
     metrics, other = Metrics(tmp_path), Share(tmp_path)
-    metrics.pull_one(Family("bytes", "Bytes.", "counter"), lambda: 4)
+    metrics.pull_one(Family("bytes", "Bytes.", "counter"), lambda: written)
     task = asyncio.get_running_loop().create_task(metrics.keep_publishing(0.01))
     while not list(tmp_path.glob("*.page")):
         await asyncio.sleep(0.001)
-    metrics.reloaded(True)
+    written = 5
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     gathered = other.gather(Page(number=1))
-    assert gathered.reloads == {"ok": 1}
-    assert gathered.pulled["bytes"].samples == {(): 4.0}
+    assert gathered.pulled["bytes"].samples == {(): 5.0}
     other.close(Page())

@@ -1,0 +1,142 @@
+"""Joins the World to its metrics: figures that others own and that are asked for when somebody scrapes."""
+
+from collections.abc import Callable, Iterator
+
+from gateway import __version__
+from gateway.admin.state import providers_of, url_of
+from gateway.admin.world import AdminWorld
+from gateway.ledger.journal import Journal
+from gateway.ledger.status import read_status
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.page import Family, Labels
+from gateway.telemetry.process import pull_process
+
+Samples = Iterator[tuple[Labels, float]]
+
+IN_FLIGHT = Family("tollway_in_flight", "Exchanges under way.", "gauge")
+CREDENTIAL = Family(
+    "tollway_credential_down",
+    "1 while a provider's credential is held back because the provider refused it.",
+    "gauge",
+    ("provider",),
+    "max",
+)
+CONFIG = Family(
+    "tollway_config_info",
+    "Configurations in force; two at one time mean that workers differ.",
+    "gauge",
+    ("hash",),
+    "max",
+)
+RELOADS = Family(
+    "tollway_config_reload", "Reloads of the configuration that were tried, in all workers.", "counter", ("result",)
+)
+CONFIG_TIME = Family(
+    "tollway_config_loaded_timestamp_seconds", "When the configuration in force was loaded.", "gauge", (), "min"
+)
+DRAINING = Family("tollway_draining", "Workers that are shutting down.", "gauge")
+BUILD = Family("tollway_build_info", "Version of Tollway.", "gauge", ("version",), "max")
+WORKERS = Family("tollway_workers", "Worker processes that are running.", "gauge")
+POOL = Family(
+    "tollway_pool_connections",
+    "Connections to providers (in_use, idle) and requests that wait for one (waiting).",
+    "gauge",
+    ("origin", "state"),
+)
+JOURNAL_BYTES = Family("tollway_journal_bytes", "Bytes written to the journal.", "counter")
+JOURNAL_RECORDS = Family("tollway_journal_records", "Lines written to the journal.", "counter")
+JOURNAL_FAILURES = Family(
+    "tollway_journal_failures", "Writes, syncs and rotations of the journal that failed.", "counter"
+)
+JOURNAL_DROPPED = Family(
+    "tollway_journal_dropped", "Exchanges that are in no journal and are lost to the books.", "counter"
+)
+JOURNAL_QUEUED = Family("tollway_journal_queued", "Lines that wait for the journal to be writable.", "gauge")
+JOURNAL_HEALTHY = Family("tollway_journal_healthy", "1 while every worker can write its journal.", "gauge", (), "min")
+LAG_SECONDS = Family(
+    "tollway_ledger_lag_seconds",
+    "Since the database last held all the journal does; 0 when it does.",
+    "gauge",
+    (),
+    "max",
+)
+LAG_BYTES = Family("tollway_ledger_lag_bytes", "Journal bytes that are not in the database.", "gauge", (), "max")
+LOADER_UP = Family(
+    "tollway_ledger_loader_up", "1 while the loader reports and reaches the database.", "gauge", (), "min"
+)
+REJECTED = Family(
+    "tollway_ledger_rejected_lines",
+    "Journal lines that could not be loaded, since the loader began.",
+    "gauge",
+    (),
+    "max",
+)
+
+LOADER_STALE = 30.0
+"""Seconds of silence after which the loader counts as down."""
+
+
+def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
+    """Register everything the World knows with `metrics`."""
+    pull_process(metrics)
+    metrics.pull_one(WORKERS, lambda: 1)
+    metrics.pull(BUILD, lambda: [((__version__,), 1)])
+    metrics.pull_one(IN_FLIGHT, lambda: len(world.live))
+    metrics.pull_one(DRAINING, lambda: world.draining)
+    metrics.pull(CONFIG, lambda: [((world.configuration.snapshot.hash,), 1)])
+    metrics.pull(RELOADS, lambda: [((result,), count) for result, count in world.configuration.reloads.items()])
+    metrics.pull_one(CONFIG_TIME, lambda: world.configuration.snapshot.loaded_ns / 1e9)
+    metrics.pull(CREDENTIAL, lambda: _credentials(world))
+    metrics.pull(POOL, lambda: _pool(world))
+    if world.journal is not None:
+        _join_journal(world, metrics, world.journal)
+
+
+def _join_journal(world: AdminWorld, metrics: Metrics, journal: Journal) -> None:
+    figures: tuple[tuple[Family, Callable[[], float]], ...] = (
+        (JOURNAL_BYTES, lambda: journal.bytes),
+        (JOURNAL_RECORDS, lambda: journal.records),
+        (JOURNAL_FAILURES, lambda: journal.failures),
+        (JOURNAL_DROPPED, lambda: journal.dropped),
+        (JOURNAL_QUEUED, lambda: journal.stats().queued),
+        (JOURNAL_HEALTHY, lambda: journal.healthy),
+    )
+    for family, read in figures:
+        metrics.pull_one(family, read)
+    metrics.pull(LAG_SECONDS, lambda: _loader(world, journal, LAG_SECONDS))
+    metrics.pull(LAG_BYTES, lambda: _loader(world, journal, LAG_BYTES))
+    metrics.pull(REJECTED, lambda: _loader(world, journal, REJECTED))
+    metrics.pull(LOADER_UP, lambda: _loader(world, journal, LOADER_UP))
+
+
+def _credentials(world: AdminWorld) -> Samples:
+    """0 is said too, so that an alert resolves instead of vanishing."""
+    down = set(world.health.down(world.clock.monotonic()))
+    for provider in providers_of(world.configuration.snapshot.routes):
+        yield (provider.name,), provider.name in down
+
+
+def _pool(world: AdminWorld) -> Samples:
+    # Two pools may share a URL and differ in TLS options: they are one line here.
+    sums: dict[Labels, float] = {}
+    for stats in world.pool_stats():
+        url = url_of(stats.origin)
+        for state, count in (("idle", stats.idle), ("in_use", stats.in_use), ("waiting", stats.waiting)):
+            sums[url, state] = sums.get((url, state), 0) + count
+    yield from sums.items()
+
+
+def _loader(world: AdminWorld, journal: Journal, family: Family) -> Samples:
+    status = read_status(journal.directory)
+    if status is None:
+        return
+    age = (world.clock.now_ns() - status.updated_ns) / 1e9
+    if family is LOADER_UP:
+        yield (), age < LOADER_STALE and status.database == "ok"
+    elif family is LAG_SECONDS:
+        # What the loader last said, plus the time it has not spoken since: a dead loader is a growing lag.
+        yield (), status.lag_seconds + (age if age >= LOADER_STALE else 0.0)
+    elif family is LAG_BYTES:
+        yield (), status.lag_bytes
+    else:
+        yield (), status.rejected

@@ -1,0 +1,91 @@
+"""What the gateway is doing now: its configuration and reload, and its providers."""
+
+from collections.abc import Iterator
+
+from starlette.responses import Response
+
+from gateway.admin.access import Conflict
+from gateway.admin.endpoint import Call, json_answer
+from gateway.admin.shapes import ConfigView, PoolView, ProviderList, ProviderView, ReloadView, iso
+from gateway.admin.workers import signal_others
+from gateway.routing.table import Provider, RouteTable
+from gateway.seams import Origin
+from gateway.telemetry.logs import info
+
+
+async def show_config(call: Call) -> Response:
+    configuration = call.world.configuration
+    snapshot = configuration.snapshot
+    return json_answer(
+        ConfigView(
+            hash=snapshot.hash,
+            loaded_at=iso(snapshot.loaded_ns),
+            source=snapshot.source,
+            last_error=configuration.last_error,
+            warnings=list(snapshot.warnings),
+            models=snapshot.routes.names(),
+        )
+    )
+
+
+async def reload(call: Call) -> Response:
+    """Reload here, and, if the file is good, tell the other workers to."""
+    world = call.world
+    result = await world.reload(f"admin key {call.admin_id}")
+    info("admin_reload", admin_key=call.admin_id, ok=result.ok, old_hash=result.old_hash, new_hash=result.new_hash)
+    if not result.ok:
+        raise Conflict(
+            f"The configuration was not reloaded, and the last good one stays in force.\n{result.error}",
+            code="invalid_configuration",
+        )
+    return json_answer(
+        ReloadView(
+            old_hash=result.old_hash,
+            new_hash=result.new_hash,
+            changed=result.old_hash != result.new_hash,
+            difference=result.difference,
+            restart=result.restart,
+            signalled=signal_others(world.configuration.snapshot.server.runtime_dir),
+        )
+    )
+
+
+async def list_providers(call: Call) -> Response:
+    world = call.world
+    down = set(world.health.down(world.clock.monotonic()))
+    pools = {stats.origin: stats for stats in world.pool_stats()}
+    views: list[ProviderView] = []
+    for provider in providers_of(world.configuration.snapshot.routes):
+        stats = pools.get(provider.origin)
+        views.append(
+            ProviderView(
+                name=provider.name,
+                dialect=provider.wire,
+                base_url=url_of(provider.origin) + provider.base_path.decode("ascii", "replace"),
+                transport=provider.transport,
+                credential_down=provider.name in down,
+                pool=None if stats is None else PoolView(stats.open, stats.idle, stats.in_use, stats.waiting),
+            )
+        )
+    return json_answer(ProviderList(views))
+
+
+def providers_of(routes: RouteTable) -> list[Provider]:
+    """Every provider a route leads to, by name."""
+
+    def named() -> Iterator[Provider]:
+        for route in (*routes.exact.values(), *routes.wildcards):
+            for target in route.targets:
+                yield target.provider
+        if routes.passthrough is not None:
+            yield routes.passthrough
+
+    found = {provider.name: provider for provider in named()}
+    return [found[name] for name in sorted(found)]
+
+
+def url_of(origin: Origin) -> str:
+    """`https://api.openai.com`; the port is left out where it is the scheme's own."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    usual = {"http": 80, "https": 443}.get(origin.scheme)
+    return f"{origin.scheme}://{host}" + ("" if origin.port == usual else f":{origin.port}")

@@ -1,0 +1,41 @@
+"""What the admin API needs of the World: a narrow view, so that its tests need no gateway."""
+
+from collections.abc import Sequence, Sized
+from typing import Protocol
+
+from gateway.ledger.journal import Journal
+from gateway.routing.health import Health
+from gateway.seams import Clock
+from gateway.settings.reload import Configuration, ReloadResult
+from gateway.telemetry.metrics import Metrics
+from gateway.transport.pool import OriginStats
+
+
+class AdminWorld(Protocol):
+    """`gateway.world.World` satisfies this."""
+
+    draining: bool
+
+    @property
+    def configuration(self) -> Configuration: ...
+
+    @property
+    def metrics(self) -> Metrics | None: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def journal(self) -> Journal | None: ...
+
+    @property
+    def health(self) -> Health: ...
+
+    @property
+    def live(self) -> Sized:
+        """Exchanges under way."""
+        ...
+
+    def pool_stats(self) -> Sequence[OriginStats]: ...
+
+    async def reload(self, reason: str) -> ReloadResult: ...

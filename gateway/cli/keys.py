@@ -1,0 +1,199 @@
+"""`tollway keys`: create, list, revoke and rotate virtual keys in the ledger database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import msgspec
+import typer
+
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from gateway.admin.keyring import Keyring
+    from gateway.admin.shapes import KeyView, NewKeyView
+    from gateway.settings.load import Written
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_HELP = """Create, list, revoke and rotate virtual keys.
+
+Keys live in the ledger database as keyed hashes (secrets.key_hash of the configuration); running gateways take every
+change within a second. Keys written under teams.NAME.keys of the configuration are changed there.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    keys = typer.Typer(name="keys", help=_HELP, no_args_is_help=True)
+    keys.command("create")(create)
+    keys.command("list")(list_keys)
+    keys.command("revoke")(revoke)
+    keys.command("rotate")(rotate)
+    app.add_typer(keys)
+
+
+def create(
+    team: Annotated[str, typer.Option(help="Team that pays; must be in the configuration.")],
+    name: Annotated[str, typer.Option(help="What the key is for, for people.")] = "",
+    expires: Annotated[str | None, typer.Option(help="Age such as 90d, or a UTC date such as 2027-01-31.")] = None,
+    models: Annotated[str | None, typer.Option(help="Models it may use, a,b,prefix*; default: all its team's.")] = None,
+    tags: Annotated[str | None, typer.Option(help="Cost attribution tags, k=v,k=v.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Make a key. Its secret is shown this once.
+
+    Example: tollway keys create --team search --name ci --expires 90d --models gpt-4o-mini
+    """
+    with _keyring(config, json) as (keyring, written):
+        made = keyring.create(
+            team=team,
+            teams=written.root.teams,
+            known_models=written.root.models,
+            name=name,
+            expires=expires,
+            models=None if models is None else [model.strip() for model in models.split(",") if model.strip()],
+            tags=_tags(tags),
+        )
+    _show_new(made, json)
+
+
+def list_keys(
+    team: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
+    active: Annotated[bool, typer.Option("--active", help="Only keys that work now.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """List keys by prefix and last four characters, oldest first."""
+    with _keyring(config, json) as (keyring, written):
+        found = [key for key in keyring.list(team) if not active or key.state in ("active", "replaced")]
+    if json:
+        _print_json({"keys": found})
+        return
+    in_file = sum(len(section.keys) for name, section in written.root.teams.items() if team in (None, name))
+    _print_table(found, in_file)
+
+
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as listed.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """End a key now; every gateway refuses it within a second."""
+    with _keyring(config, json) as (keyring, _):
+        revoked = keyring.revoke(key_id)
+    if json:
+        _print_json(revoked)
+    else:
+        print(f"Revoked {revoked.id} ({revoked.prefix}…{revoked.last4}, team {revoked.team}) at {revoked.revoked_at}.")
+
+
+def rotate(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as listed.")],
+    overlap: Annotated[str, typer.Option(help="How long the old key works on, such as 24h; 0 ends it now.")] = "24h",
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Replace a key by a new one of the same team, name, models, tags and expiry."""
+    with _keyring(config, json) as (keyring, _):
+        made = keyring.rotate(key_id, overlap)
+    _show_new(made, json)
+    if not json:
+        print(
+            f"The old key {key_id} works for another {overlap}." if overlap != "0" else f"The old key {key_id} ended."
+        )
+
+
+@contextmanager
+def _keyring(config: Path, json: bool) -> Generator[tuple[Keyring, Written]]:
+    """The keyring of the configured ledger. What goes wrong ends the command: exit 2 for wrong use, else 1."""
+    from gateway.admin.keyring import MISSING_KEY_HASH, open_keyring
+    from gateway.clock import SystemClock
+    from gateway.errors import BadRequest, ConfigError, LedgerError, Refusal
+    from gateway.settings.load import load_config
+
+    try:
+        written = load_config(config)
+    except ConfigError as error:
+        _fail(str(error), 2, json)
+    if written.ledger is None:
+        _fail("the configuration keeps no ledger (ledger: off), and keys live in it", 2, json)
+    secret = written.root.secrets.key_hash
+    if secret is None:
+        _fail(MISSING_KEY_HASH, 2, json)
+    try:
+        with open_keyring(written.ledger.url, secret.get_secret_value().encode(), SystemClock()) as keyring:
+            yield keyring, written
+    except BadRequest as error:
+        _fail(error.message, 2, json)
+    except Refusal as error:
+        _fail(error.message, 1, json)
+    except LedgerError as error:
+        _fail(str(error), 1, json)
+
+
+def _fail(message: str, code: int, json: bool) -> NoReturn:
+    if json:
+        _print_json({"error": message})
+    print(f"tollway keys: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _print_json(value: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _tags(text: str | None) -> dict[str, str]:
+    from gateway.errors import BadRequest
+
+    found: dict[str, str] = {}
+    for pair in (text or "").split(","):
+        name, equals, value = pair.partition("=")
+        if not pair.strip():
+            continue
+        if not equals or not name.strip():
+            raise BadRequest("--tags: allowed is k=v,k=v.", param="tags")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _show_new(made: NewKeyView, json: bool) -> None:
+    if json:
+        _print_json(made)
+        return
+    print(f"Key {made.id} of team {made.team}{f' ({made.name})' if made.name else ''}:")
+    print(f"\n    {made.secret}\n")
+    print("This is the only time it is shown: it is stored as a hash. Keep it where secrets are kept.")
+    print(
+        f"Expires: {made.expires_at or 'never'}. Models: {', '.join(made.models) if made.models else 'all its team may use'}."
+    )
+
+
+def _print_table(keys: list[KeyView], in_file: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for column in ("id", "team", "name", "key", "state", "models", "created", "ends", "last change"):
+        table.add_column(column, overflow="fold")
+    for key in keys:
+        ends = min((end for end in (key.expires_at, key.replaced_until) if end is not None), default="never")
+        change = (
+            key.revoked_at and f"revoked {key.revoked_at}" or key.rotated_from and f"replaces {key.rotated_from}" or ""
+        )
+        cells = (
+            key.id, key.team, key.name, f"{key.prefix}…{key.last4}", key.state,
+            "all" if key.models is None else ", ".join(key.models), key.created_at, ends, change,
+        )  # fmt: skip
+        # Names are people's words: shown as text, never read as markup.
+        table.add_row(*(Text(cell) for cell in cells))
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    console.print(table if keys else "No keys in the ledger.")
+    if in_file:
+        console.print(f"{in_file} more in the configuration file.", style="dim", highlight=False)
