@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_PRICES: tuple[tuple[Meter, tuple[str, ...], int], ...] = (
+PRICE_KEYS: tuple[tuple[Meter, tuple[str, ...], int], ...] = (
     ("input", ("input_mtok",), 10**6),
     ("output", ("output_mtok",), 10**6),
     ("cache_read", ("cache_read_mtok",), 10**6),
@@ -152,7 +152,7 @@ class Catalogue:
 def _sheet(prices: "ModelPrice", version: str, minimum_seconds: int) -> Sheet | None:
     told: dict[str, Decimal | TieredPrices] = {k: v for k, v in prices.__dict__.items() if v is not None}
     rates: dict[Meter, Rate] = {}
-    for meter, keys, units in _PRICES:
+    for meter, keys, units in PRICE_KEYS:
         price = next((told[key] for key in keys if key in told), None)
         if price is not None:
             rates[meter] = _rate(price, units)

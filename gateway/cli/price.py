@@ -124,7 +124,7 @@ def _table(bill: Bill, thresholds: tuple[int, ...]) -> None:
     table.add_column("USD per million", justify="right")
     table.add_column("USD", justify="right", footer=bill.total_usd)
     for line in bill.meters:
-        rate = Decimal(line.usd_per_token)
+        rate = round(Decimal(line.usd_per_token), 15)
         shown = f"{_plain(rate)} each" if line.meter in _ONE_BY_ONE else _plain(rate * 1_000_000)
         tokens = f"{line.tokens:,}" if isinstance(line.tokens, int) else line.tokens
         table.add_row(line.meter, tokens, shown, line.usd)
@@ -146,29 +146,21 @@ def _usage(text: str | None) -> "tuple[Usage | None, str | None]":
 
 def _overlay(config: Path | None, prices: Path | None) -> "Overlay | None":
     """Prices of `--prices`, else of the configuration; None: the catalogue alone."""
+    from gateway.errors import ConfigError
     from pricing.overlay import OverlayError, parse_overlay
 
-    source = prices or config
-    if source is None:
-        return None
     try:
-        return parse_overlay(_read_yaml(prices) if prices is not None else _configured(source))
+        if prices is not None:
+            return parse_overlay(_read_yaml(prices))
+        if config is not None:
+            from gateway.settings.load import load_config
+
+            return load_config(config).prices
     except OverlayError as error:
-        _wrong("\n".join(f"{source}: {'.'.join(map(str, path)) or 'prices'}: {what}" for path, what in error.problems))
-
-
-def _configured(config: Path) -> object:
-    """The written `prices` of a configuration: a mapping in it, or a file named by it."""
-    from gateway.errors import ConfigError
-    from gateway.settings.load import load_config
-
-    try:
-        written = load_config(config).prices
+        _wrong("\n".join(f"{prices}: {'.'.join(map(str, path)) or 'prices'}: {what}" for path, what in error.problems))
     except ConfigError as error:
         _wrong(str(error))
-    if isinstance(written, str):
-        return None if written == "off" else _read_yaml(config.parent / written)
-    return written
+    return None
 
 
 def _read_yaml(path: Path) -> object:
