@@ -67,7 +67,9 @@ def build(tls: Tls) -> ssl.SSLContext:
 
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return (error.reason or "not valid PEM").lower().replace("_", " ")
+        # Not every SSLError has a reason, whatever its stubs say.
+        reason: str | None = getattr(error, "reason", None)
+        return (reason or "not valid PEM or not TLS").lower().replace("_", " ")
     return error.strerror or type(error).__name__
 
 

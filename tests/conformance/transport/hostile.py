@@ -104,8 +104,8 @@ class Peer:
         self.running.add(task)
         try:
             await self.script(talk)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client left, which is what many tests are about
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client left, which is what many tests are about; or the test is over
         except Exception as error:
             self.failures.append(error)
         finally:

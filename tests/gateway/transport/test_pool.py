@@ -1,0 +1,280 @@
+"""What only our own pool promises: proof before a POST is repeated, order of reuse, figures, and no leak on any
+interruption."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from gateway.errors import ConnectFailed, Disconnected
+from gateway.seams import Origin, Timeouts, UpstreamRequest
+from gateway.transport import connect as connecting
+from gateway.transport.connect import Address
+from gateway.transport.limits import Limits
+from gateway.transport.pool import OriginStats, Pool
+from gateway.transport.staleness import Socket
+from tests.conformance.transport.hostile import Peer, Talk, ask, until, whole
+
+HI = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+
+
+async def polite(talk: Talk) -> None:
+    while True:
+        talk.heard.append(await talk.request())
+        await talk.say(HI)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    made = Pool(Limits(probe_after=0.0))
+    yield made
+    assert [line for line in made.stats() if line.in_use or line.waiting] == []
+    await made.aclose()
+    assert made.stats() == []
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    made = await Peer(polite).start()
+    yield made
+    await made.stop()
+    assert not made.failures
+
+
+class BlockingServer:
+    """A provider on a thread: it can close a connection while our event loop is not looking."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.connections: list[socket.socket] = []
+        self.requests = 0
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while connection.recv(65_536).endswith(b"{}"):
+                self.requests += 1
+                connection.sendall(HI)
+
+    def close_first(self) -> None:
+        """Close as an idle time-out would: at once, from outside of the thread that reads."""
+        self.connections[0].shutdown(socket.SHUT_RDWR)
+        self.connections[0].close()
+
+    def origin(self) -> Origin:
+        return Origin("http", "127.0.0.1", self.listener.getsockname()[1])
+
+
+@pytest.fixture
+def blocking() -> Iterator[BlockingServer]:
+    server = BlockingServer()
+    yield server
+    server.listener.close()
+    for connection in server.connections:
+        connection.close()
+    server.thread.join(0.1)
+
+
+async def test_eof_that_the_loop_has_not_seen_is_found_before_use(pool: Pool, blocking: BlockingServer) -> None:
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+    blocking.close_first()
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+    assert blocking.requests == 2
+
+
+async def test_post_proven_unread_is_repeated(
+    pool: Pool, blocking: BlockingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The close crosses our request on the wire: it comes after the look and before the write. RFC 9112 section
+    9.3.1."""
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+    look = Socket.acknowledged
+    looks: list[int] = []
+
+    def look_then_close(self: Socket) -> int:
+        looks.append(look(self))
+        if len(looks) == 1:
+            blocking.close_first()
+        return looks[-1]
+
+    monkeypatch.setattr(Socket, "acknowledged", look_then_close)
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+    assert blocking.requests == 2
+    assert looks[0] == looks[1] > 0
+    assert len(blocking.connections) == 2
+
+
+async def test_post_without_proof_is_not_repeated(
+    pool: Pool, blocking: BlockingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, on a system that does not count acknowledgements."""
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+
+    def close_and_know_nothing(self: Socket) -> int:
+        blocking.close_first()
+        return 0
+
+    monkeypatch.setattr(Socket, "acknowledged", close_and_know_nothing)
+    with pytest.raises(Disconnected) as caught:
+        await pool.send(ask(blocking.origin()))
+    assert caught.value.sent
+    assert blocking.requests == 1
+
+
+async def test_the_retry_uses_a_new_connection(pool: Pool) -> None:
+    """Other kept connections may be as stale as the first."""
+    served = 0
+
+    async def script(talk: Talk) -> None:
+        nonlocal served
+        await talk.request()
+        await talk.say(HI)
+        served += 1
+        await talk.request()
+
+    peer = await Peer(script).start()
+    first, second = await asyncio.gather(pool.send(ask(peer.origin())), pool.send(ask(peer.origin())))
+    await whole(first)
+    await whole(second)
+    assert await whole(await pool.send(ask(peer.origin(), "GET"))) == b"hi"
+    assert len(peer.talks) == 3
+    await peer.stop()
+
+
+async def test_newest_idle_connection_first(pool: Pool, peer: Peer) -> None:
+    responses = await asyncio.gather(*(pool.send(ask(peer.origin())) for _ in range(3)))
+    for response in responses:
+        await whole(response)
+    before = [len(talk.heard) for talk in peer.talks]
+    for _ in range(4):
+        await whole(await pool.send(ask(peer.origin())))
+    grown = [len(talk.heard) - count for talk, count in zip(peer.talks, before, strict=True)]
+    assert sorted(grown) == [0, 0, 4]
+
+
+async def test_stats(pool: Pool, peer: Peer) -> None:
+    origin = peer.origin(max_connections=2)
+    await whole(await pool.send(ask(origin)))
+    assert pool.stats() == [OriginStats(origin, open=1, idle=1, in_use=0, waiting=0)]
+    go = asyncio.Event()
+
+    async def held(talk: Talk) -> None:
+        await talk.request()
+        await go.wait()
+        await talk.say(HI)
+        await talk.gone()
+
+    peer.script = held
+    busy = Origin(**{name: getattr(origin, name) for name in origin.__struct_fields__} | {"max_idle": 3})
+    running = [asyncio.ensure_future(pool.send(ask(busy))) for _ in range(5)]
+    await until(lambda: len(peer.talks) == 3)
+    assert pool.stats()[1] == OriginStats(busy, open=2, idle=0, in_use=2, waiting=3)
+    peer.script = polite
+    go.set()
+    for task in running[:2]:
+        await whole(await task)
+    for task in running[2:]:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await until(lambda: all(line.in_use == 0 for line in pool.stats()))
+
+
+async def test_an_origin_without_connections_is_forgotten(pool: Pool, peer: Peer) -> None:
+    """Each reload may bring new origins; the old ones must not pile up."""
+    for number in range(5):
+        await whole(await pool.send(ask(peer.origin(idle_seconds=0.02, max_idle=number + 1))))
+    await until(lambda: pool.stats() == [])
+    assert len(peer.talks) == 5
+
+
+@pytest.mark.parametrize("option", [{"proxy": "http://127.0.0.1:1"}, {"http2": True}])
+async def test_what_the_pool_cannot_speak_is_refused(pool: Pool, peer: Peer, option: dict[str, object]) -> None:
+    """A proxy is never passed by silently."""
+    with pytest.raises(ConnectFailed, match="httpx"):
+        await pool.send(ask(peer.origin(**option)))
+    assert peer.talks == []
+
+
+async def test_happy_eyeballs(pool: Pool, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 8305: an address that does not answer delays the next one by 250 ms, not by a time-out; one that refuses,
+    not at all."""
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    refusing = socket.create_server(("127.0.0.1", 0))
+    refused = refusing.getsockname()
+    refusing.close()
+
+    async def addresses(loop: asyncio.AbstractEventLoop, origin: Origin) -> list[Address]:
+        targets = [refused, full.getsockname(), ("127.0.0.1", peer.port)]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", target) for target in targets]
+
+    monkeypatch.setattr(connecting, "_addresses", addresses)
+    assert await whole(await pool.send(ask(peer.origin(), timeouts=Timeouts(connect=4)))) == b"hi"
+    for sock in (full, *fillers):
+        sock.close()
+
+
+def addresses_of(found: list[tuple[int, str]]) -> Callable[..., object]:
+    async def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        return [(family, socket.SOCK_STREAM, 0, "", (host, 80)) for family, host in found]
+
+    return getaddrinfo
+
+
+async def test_address_families_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 8305 section 4, with the resolver's first family first."""
+    six, four = socket.AF_INET6, socket.AF_INET
+    loop = asyncio.get_running_loop()
+    found = [(six, "a"), (six, "b"), (six, "c"), (four, "d"), (four, "e")]
+    monkeypatch.setattr(loop, "getaddrinfo", addresses_of(found))
+    ordered = await connecting._addresses(loop, Origin("http", "x.test", 80))
+    assert [address[4][0] for address in ordered] == ["a", "d", "b", "e", "c"]
+    monkeypatch.setattr(loop, "getaddrinfo", addresses_of([]))
+    with pytest.raises(OSError, match="no addresses"):
+        await connecting._addresses(loop, Origin("http", "x.test", 80))
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
+async def test_interrupted_at_any_turn(pool: Pool, peer: Peer, streamed: bool) -> None:
+    """Cancel a request after each possible number of event-loop turns, with others waiting for its only slot: nothing
+    leaks, and the pool serves the next."""
+    origin = peer.origin(max_connections=1)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await asyncio.sleep(0)
+            yield b"x"
+
+    def request() -> UpstreamRequest:
+        return ask(origin, body=body() if streamed else b"{}")
+
+    async def one() -> bytes:
+        return await whole(await pool.send(request()))
+
+    finished = False
+    turns = 0
+    while not finished:
+        victim, other = asyncio.ensure_future(one()), asyncio.ensure_future(one())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        victim.cancel()
+        results = await asyncio.gather(victim, other, return_exceptions=True)
+        finished = results[0] == b"hi"
+        assert results[1] == b"hi"
+        assert [(line.in_use, line.waiting) for line in pool.stats()] == [(0, 0)]
+        turns += 1
+    assert turns > 3
