@@ -70,9 +70,17 @@ def test_wrong_type_names_the_parameter_and_no_content():
         b'{"messages":[],"model":"a","messages":[]}',
         b'{"":1,"":1}',
         b'{"a": 1, "a": 1 }',
+        b'{"a\\": 2}": 1, "a\\": 2}": 1, "a\\\\": 2}',
     ],
 )
 def test_a_name_given_twice_is_refused(body: bytes):
+    assert "given twice" in refusal(body).message
+
+
+@pytest.mark.parametrize("pad", range(12))
+def test_a_later_value_cannot_pass_for_the_earlier_one(pad: int):
+    """Skipping the length of the known value would land on a bracket inside the second one."""
+    body = b'{ "a":1,"a":{"x":{}' + b" " * pad + b"}}"
     assert "given twice" in refusal(body).message
 
 

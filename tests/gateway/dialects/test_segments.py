@@ -214,7 +214,7 @@ def test_answers():
 
 
 def test_both_values_of_a_name_given_twice_are_seen():
-    body = b'{"messages":[{"role":"user","content":"a","content":"b"},{"type":"base64","type":"text","data":"c"}]}'
+    body = b'{"messages":[{"role":"user","content":"a","content":"b"},{"type":"text","type":"base64","data":"c"}]}'
     texts = [segment.text for segment in prompt_segments(body)]
     assert {"a", "b", "c"} <= set(texts)
 

@@ -93,6 +93,7 @@ def chunked(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 @example((b"data: a\r\r\ndata: b\n\n", [b"data: a\r\r", b"\ndata: b\n\n"]))
 @example((b"data: a\n\n\n\ndata: b\n\n", [b"data: a\n\n", b"\n\n", b"data: b\n\n"]))
 @example((b"\xef\xbb\xbf\ndata: b\n\n", [b"\xef", b"\xbb", b"\xbf\n", b"data: b\n\n"]))
+@example((b"\xef\xbb\xbfdata: a\n\n", [b"", b"\xef\xbb\xbfdata: a\n\n"]))
 def test_any_chunking_gives_the_events_of_one_piece_and_loses_no_byte(case: tuple[bytes, list[bytes]]):
     stream, chunks = case
     events, leftover = read(chunks)
@@ -112,13 +113,14 @@ whole_events = st.sampled_from(
 )
 
 
-@given(st.lists(whole_events, min_size=1, max_size=9), st.booleans())
-def test_whole_events_per_chunk_take_the_short_way_and_mean_the_same(blocks: list[bytes], crlf: bool):
-    whole = b"".join(blocks)
-    whole = whole.replace(b"\n", b"\r\n") if crlf else whole
+@given(st.lists(st.tuples(whole_events, st.sampled_from([b"\n", b"\n", b"\r\n", b"\r"])), min_size=1, max_size=5))
+@example([(b"data: {}\n\n", b"\n"), (b"data: {}\n\n", b"\r\n")])
+@example([(b"data: {}\n\n", b"\r\n"), (b"event: m\ndata: 1\n\n", b"\r\n")])
+def test_whole_events_per_chunk_take_the_short_way_and_mean_the_same(blocks: list[tuple[bytes, bytes]]):
+    whole = b"".join(block.replace(b"\n", end) for block, end in blocks)
     parser = SseParser()
     parser.feed(b"data: first\n\n")
-    assert parser.feed(whole) == read([whole])[0]
+    assert parser.feed(whole) + parser.close() == read([whole])[0]
     assert not parser.pending
 
 
