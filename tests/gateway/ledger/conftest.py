@@ -56,10 +56,12 @@ class Postgres:
         self.run(self.bin / "pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
 
     def new_database(self) -> str:
+        """URL of an empty ledger: a schema of its own, which costs a hundredth of a database of its own."""
         name = f"t{uuid.uuid4().hex}"
-        with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+        url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        return f"{url}?options=-csearch_path%3D{name}"
 
 
 @pytest.fixture(scope="session")
