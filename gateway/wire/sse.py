@@ -119,7 +119,7 @@ class SseParser:
             self._has_cr = self._has_cr and bool(buffer)
         if self._broken and not events:
             raise self._too_large()
-        self._between = not buffer and not self._at_start
+        self._between = not buffer
         return events
 
     def _blank_line(self, text: int) -> tuple[int, int]:
