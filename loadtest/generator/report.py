@@ -11,12 +11,14 @@ _STYLE = """
 --c1:#2563c9;--c2:#c2410c;--c3:#15803d;--c4:#8b3fc4;--c5:#0e7490;--c6:#b91c5c}
 @media(prefers-color-scheme:dark){:root{--bg:#14171c;--fg:#e5e8ec;--dim:#97a1ad;--line:#2c323a;--warn:#f5b365;
 --c1:#7aa7f5;--c2:#f2996b;--c3:#6fcf97;--c4:#c79bf2;--c5:#67cfe0;--c6:#f58bb4}}
-body{background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif;max-width:1360px;margin:2rem auto;padding:0 1rem}
+body{background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif;max-width:1360px;margin:2rem auto;
+padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .4rem}.sub{color:var(--dim);margin:.2rem 0 1.2rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-.scroll{overflow-x:auto}th,td{padding:.35rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+.scroll{overflow-x:auto}th,td{padding:.35rem .7rem;text-align:right;border-bottom:1px solid var(--line);
+white-space:nowrap}
 th:first-child,td:first-child{text-align:left}th{color:var(--dim);font-weight:500}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:1rem}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--line);border-radius:8px;padding:.7rem}figcaption{font-weight:600}
 svg{width:100%;height:auto;display:block}svg text{fill:var(--dim);font-size:11px}.grid{stroke:var(--line)}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;color:var(--dim);font-size:.85rem}

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from loadtest.generator.messages import Done, Job, Progress, Start, enc_hook, stages_of
 from loadtest.generator.result import Result, result_of
 from loadtest.generator.scenario import LoadScenario
 from loadtest.generator.tally import Tally
-from loadtest.generator.messages import Done, Job, Progress, Start, enc_hook, stages_of
 
 _LEAD = 0.3  # seconds between "go" and the first request
 _ROOT = Path(__file__).resolve().parents[2]  # so that an uninstalled checkout works from any directory
