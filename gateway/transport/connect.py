@@ -42,9 +42,11 @@ async def connect(
         async with asyncio.timeout_at(min(limit, deadline) if min(limit, deadline) < math.inf else None):
             return await _open(loop, origin, make, contexts)
     except TimeoutError:
-        if deadline <= limit:
+        if loop.time() >= deadline:
             raise DeadlineExceeded(f"the exchange's time was over while connecting to {where}") from None
         raise ConnectTimeout(f"no connection to {where} within {timeout:g} s") from None
+    except UnicodeError:
+        raise ConnectFailed(f"cannot connect to {where}: its name is not a host name") from None
     except OSError as error:
         raise ConnectFailed(f"cannot connect to {where}: {_cause(error)}") from None
 

@@ -28,6 +28,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import DeadlineExceeded, Disconnected, HeaderTimeout, ProtocolBroken, TransportError
 from gateway.seams import Headers, Late
+from gateway.transport import tls
 from gateway.transport.limits import Limits
 from gateway.transport.staleness import Socket, never_read
 
@@ -360,7 +361,7 @@ class Connection(asyncio.Protocol):
         fields = self._fields
         if fields is not None:
             fields.append((name, value))
-        elif self._reading is not None:
+        elif self._reading is not None:  # a trailer: counted and dropped, as RFC 9110 section 6.5.1 allows
             self._excess += len(name) + len(value) + 4
             if self._excess > self._max_overhead:
                 raise _Fault("trailers are larger than allowed")
@@ -501,8 +502,8 @@ def _ends_with_connection(response: PooledResponse) -> bool:
 
 def _cut_off(response: PooledResponse, error: BaseException | None = None) -> TransportError:
     how = "closed" if error is None else "reset"
-    if isinstance(error, OSError) and error.strerror:
-        how = f"broken ({error.strerror.lower()})"
+    if isinstance(error, OSError) and (words := tls.failure(error) or error.strerror):
+        how = f"broken ({words.lower()})"
     when = "in the middle of the response body" if response.head_done else "before the response head was complete"
     return Disconnected(f"the connection was {how} {when}", sent=True)
 

@@ -9,7 +9,7 @@ grammar and then remembered.
 import re
 from operator import itemgetter
 
-from gateway.errors import ProtocolBroken
+from gateway.errors import ConnectFailed, ProtocolBroken
 from gateway.seams import Headers, Origin, UpstreamRequest
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -44,9 +44,12 @@ def host_of(origin: Origin) -> bytes:
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     if origin.port != (443 if origin.scheme == "https" else 80):
         host = f"{host}:{origin.port}"
-    value = host.encode("idna" if not host.isascii() else "ascii")
-    if not _TARGET.fullmatch(value):
-        raise ProtocolBroken("the provider's host name holds characters that a header cannot")
+    try:
+        value = host.encode("ascii" if host.isascii() else "idna")
+    except UnicodeError:
+        value = b""
+    if not origin.host or not _TARGET.fullmatch(value):
+        raise ConnectFailed("the provider's host name is not one")
     return value
 
 

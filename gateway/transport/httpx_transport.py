@@ -246,6 +246,8 @@ class _Attempt:
             async with self._scope:
                 return await transport.handle_async_request(self._message())
         except TimeoutError:
+            if not self._scope.expired():
+                raise  # the request body's own
             if self._ending is not None:
                 raise self._ending from None
             if self._loop.time() >= self._deadline:

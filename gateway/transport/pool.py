@@ -77,7 +77,7 @@ class Pool:
             if not response.head_done and may_repeat(
                 request.method, bytes_body=True, unanswered=response.unanswered, unread=response.unread
             ):
-                response = await self._again(site, request, writes, deadline)
+                response = await self._again(site, request, writes, deadline, proven=response.unread)
         else:
             response = await self._stream(connection, request, body, writes[0], deadline)
         if response.head_done:
@@ -139,13 +139,13 @@ class Pool:
         return response
 
     async def _again(
-        self, site: "Site", request: UpstreamRequest, writes: list[bytes], deadline: float
+        self, site: "Site", request: UpstreamRequest, writes: list[bytes], deadline: float, proven: bool
     ) -> PooledResponse:
-        """The one retry, on a connection that has never been used."""
+        """The one retry, on a connection that has never been used. `proven`: the first try reached nobody."""
         try:
             connection = await site.acquire(request, deadline, fresh=True)
         except TransportError as error:
-            error.sent = True
+            error.sent = not proven
             raise
         return await self._exchange(connection, request, writes, deadline)
 
@@ -319,7 +319,9 @@ async def _pump(
             connection.write(end)
         connection.request_done(response)
     except asyncio.CancelledError:
-        connection.fail(response, Disconnected("the request body was cancelled", sent=True))
+        # After an early response we are cancelled on purpose, and the response must still be read.
+        if not response.head_done:
+            connection.fail(response, Disconnected("the request body was cancelled", sent=True))
         raise
     except Exception as error:
         # The body comes from our caller, so its own errors go back to the caller as they are.

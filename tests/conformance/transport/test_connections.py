@@ -335,6 +335,12 @@ async def test_name_without_address(transport: Transport) -> None:
     assert not caught.value.sent
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".test", "no body.test"])
+async def test_name_that_is_none(transport: Transport, host: str) -> None:
+    with pytest.raises(ConnectFailed):
+        await transport.send(ask(Origin("http", host, 80)))
+
+
 async def test_a_failed_connect_frees_its_slot(transport: Transport, serve: Serve) -> None:
     peer = await serve(polite)
     await peer.stop()

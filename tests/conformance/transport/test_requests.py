@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from gateway.errors import ProtocolBroken
+from gateway.errors import Disconnected, ProtocolBroken
 from gateway.seams import Transport
 from tests.conformance.transport.hostile import Kind, Peer, Talk, ask, until, whole
 
@@ -164,6 +164,51 @@ async def test_early_response(transport: Transport, serve: Serve, kind: Kind) ->
         await transport.aclose()
 
 
+async def test_early_response_that_streams(transport: Transport, serve: Serve, kind: Kind) -> None:
+    """Stopping the request does not stop the answer: it is read to its end, however long after."""
+    more, answered = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        await answered.wait()
+        yield b"y"
+
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await talk.say(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")
+        if not kind.answers_early:
+            answered.set()
+        await more.wait()
+        await talk.say(b"world")
+        await talk.gone()
+
+    peer = await serve(script)
+    response = await transport.send(ask(peer.origin(), body=body()))
+    assert await response.chunk() == b"hello"
+    more.set()
+    assert await whole(response) == b"world"
+    if not kind.answers_early:
+        await transport.aclose()
+    await (await peer.talk()).ended.wait()
+
+
+async def test_a_bytes_body_that_is_not_taken(transport: Transport, serve: Serve, kind: Kind) -> None:
+    """The same for a large body in one piece: an answer comes while most of it is still in our buffer."""
+
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await talk.say(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig")
+        await talk.gone()
+
+    peer = await serve(script)
+    response = await transport.send(ask(peer.origin(), body=b"x" * 50_000_000))
+    assert (response.status, await whole(response)) == (413, b"big")
+    if not kind.answers_early:
+        await transport.aclose()
+    await (await peer.talk()).ended.wait()
+    assert len(peer.talks) == 1
+
+
 async def test_a_streamed_body_waits_for_the_peer(transport: Transport, serve: Serve) -> None:
     """Back-pressure: a peer that does not read stops the iterator long before 64 MiB are buffered."""
     read_on = asyncio.Event()
@@ -197,8 +242,6 @@ async def test_a_streamed_body_waits_for_the_peer(transport: Transport, serve: S
 
 async def test_the_peer_leaves_during_the_body(transport: Transport, serve: Serve) -> None:
     """The iterator is not pulled any further once nobody listens."""
-    from gateway.errors import Disconnected
-
     release = asyncio.Event()
     pulled = 0
 

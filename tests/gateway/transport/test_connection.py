@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import math
+import socket
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -261,36 +263,49 @@ def test_timers_are_exact_to_20_ms(policy: type) -> None:
 
 
 def test_a_stalled_loop_does_not_blame_the_peer() -> None:
-    """The process was busy while the bytes came in time: they are read before the time-out is judged."""
+    """The process was busy while the bytes came in time: they are read before the time-out is judged. libuv runs timers
+    before it reads sockets, so a callback that blocks between the two makes the order visible."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    speak = threading.Event()
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        peer.recv(1000)
+        peer.sendall(OK + b"content-length: 2\r\n\r\n")
+        speak.wait(5)
+        peer.sendall(b"hi")
+        peer.recv(1)
+        peer.close()
+
+    def stall(bell: socket.socket) -> None:
+        bell.recv(1)
+        speak.set()
+        time.sleep(0.15)
 
     async def stalled() -> bytes:
         loop = asyncio.get_running_loop()
-        came = loop.create_future()
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(OK + b"content-length: 2\r\n\r\n")
-            await came
-            writer.write(b"hi")
-            time.sleep(0.15)  # the whole loop stands still, past the time-out
-            await reader.read()
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        keeper = Keeper()
         _, connection = await loop.create_connection(
-            lambda: Connection(loop, keeper, Limits(), 55.0), "127.0.0.1", server.sockets[0].getsockname()[1]
+            lambda: Connection(loop, Keeper(), Limits(), 55.0), *listener.getsockname()
         )
         response = connection.begin(False, 60.0, math.inf)
         await connection.hand_over(response, [b"GET / HTTP/1.1\r\n\r\n"])
-        came.set_result(None)
+        ring, bell = socket.socketpair()
+        bell.setblocking(False)
+        loop.add_reader(bell, stall, bell)
+        ring.send(b"x")
         data = await response.chunk(loop.time() + 0.05)
+        loop.remove_reader(bell)
+        ring.close()
+        bell.close()
         connection.retire()
-        server.close()
         return data
 
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(stalled()) == b"hi"
+    thread.join(5)
+    listener.close()
 
 
 async def test_error_texts_repeat_nothing_of_the_peer() -> None:
