@@ -78,7 +78,7 @@ def _show(console: Console, rig: Rig) -> None:
 
     console.print("\n[bold]What each team spent[/]")
     books = rig.books()
-    console.file.write(rig.spend_table(console.width if console.is_terminal else None))
+    console.file.write(rig.spend_table())
     counted = f"{books.requests:,} requests, {books.tokens:,} tokens"
     console.print(f"[green]The mock provider says {counted}: the books agree.[/]")
 

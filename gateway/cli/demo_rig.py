@@ -129,26 +129,39 @@ class Rig:
 
     def books(self) -> Books:
         """What the provider counted, once the ledger says the same. Raises `DemoFailed` if it never does."""
-        seen: list[Books] = []
+        found: list[str | Books] = []
 
         def agree() -> bool:
-            served = msgspec.json.decode(self._http.get(f"{self.mock_url}/stats").content, type=_Served)
-            spend = msgspec.json.decode(self._spend("--by", "provider", "--json"), type=_Spend)
-            rows = [row for row in spend.rows if row.provider]
-            theirs = Books(served.completed, served.input_tokens + served.output_tokens)
-            ours = Books(sum(r.requests for r in rows), sum(r.input_tokens + r.output_tokens for r in rows))
-            seen[:] = [theirs, ours]
-            return theirs == ours and served.requests == served.completed
+            theirs, all_ended = self._served()
+            try:
+                ours = self._recorded()
+            except DemoFailed as failure:  # the ledger's database is made while the first requests run
+                found[:] = [theirs, str(failure)]
+                return False
+            found[:] = [theirs, ours]
+            return all_ended and theirs == ours
 
         try:
             self._until(agree, BOOKS_SECONDS, "the books do not agree")
         except DemoFailed as failure:
-            raise DemoFailed(f"{failure}: the mock provider served {seen[:1]}, the ledger has {seen[1:]}") from None
-        return seen[0]
+            raise DemoFailed(f"{failure}: provider and ledger say {found}") from None
+        return self._served()[0]
 
-    def spend_table(self, width: int | None) -> str:
-        """`tollway spend --by team,model`, as it prints it; `width` in columns."""
-        return self._spend("--by", "team,model", width=width).decode()
+    def _served(self) -> tuple[Books, bool]:
+        """What the provider counted, and whether nothing is under way."""
+        served = msgspec.json.decode(self._http.get(f"{self.mock_url}/stats").content, type=_Served)
+        books = Books(served.completed, served.input_tokens + served.output_tokens)
+        return books, served.requests == served.completed
+
+    def _recorded(self) -> Books:
+        """What the ledger has of requests that a provider served. Raises `DemoFailed` while it cannot be read."""
+        spend = msgspec.json.decode(self._spend("--by", "provider", "--json"), type=_Spend)
+        rows = [row for row in spend.rows if row.provider]
+        return Books(sum(row.requests for row in rows), sum(row.input_tokens + row.output_tokens for row in rows))
+
+    def spend_table(self) -> str:
+        """`tollway spend --by team,model`, as it prints it."""
+        return self._spend("--by", "team,model", "--since", "1h").decode()
 
     def addresses(self) -> list[tuple[str, str]]:
         """What there is to visit, name and address."""
@@ -225,12 +238,12 @@ class Rig:
             if (code := process.poll()) is not None:
                 raise DemoFailed(f"`{' '.join(map(str, process.args))}` ended with exit code {code}")  # type: ignore[arg-type]
 
-    def _spend(self, *options: str, width: int | None = None) -> bytes:
-        environment = self._environment if width is None else {**self._environment, "COLUMNS": str(width)}
+    def _spend(self, *options: str) -> bytes:
         command = [sys.executable, "-m", "gateway.cli.main", "spend", "--config", self._config, *options]
-        done = subprocess.run(command, env=environment, capture_output=True, check=False)  # noqa: S603  # as above
+        done = subprocess.run(command, env=self._environment, capture_output=True, check=False)  # noqa: S603  # as above
         if done.returncode:
-            raise DemoFailed(f"tollway spend: {done.stderr.decode(errors='replace').strip()}")
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()
+            raise DemoFailed(f"tollway spend ended with exit code {done.returncode}: {said}")
         return done.stdout
 
 

@@ -42,7 +42,7 @@ def test_once_shows_traffic_refusals_and_books_that_agree() -> None:
         assert re.search(rf"^  \w+ +{call} .* 200 ", shown, re.MULTILINE), call
     for what, status in (("a wrong key", 401), ("does not exist", 404), ("may not use", 403), ("max_body", 413)):
         assert re.search(rf"{what} +{status} ", shown), what
-    assert "gpt-4o-mini" in shown.split("does not exist")[1].split("\n")[1], "the nearest name is shown"
+    assert "gpt-4o-mini" in shown.split("does not exist", 1)[1].split("\n")[1], "the nearest name is shown"
     assert re.search(r"The mock provider says 8 requests, [\d,]+ tokens: the books agree\.", shown)
     assert "\x1b[" not in shown, "plain text when it is not a terminal"
 
