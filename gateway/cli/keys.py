@@ -112,7 +112,7 @@ def rotate(
 @contextmanager
 def _keyring(config: Path, json: bool) -> Generator[tuple[Keyring, Written]]:
     """The keyring of the configured ledger. What goes wrong ends the command: exit 2 for wrong use, else 1."""
-    from gateway.admin.keyring import MISSING_KEY_HASH, open_keyring
+    from gateway.admin.keyring import open_keyring
     from gateway.clock import SystemClock
     from gateway.errors import BadRequest, ConfigError, LedgerError, Refusal
     from gateway.settings.load import load_config
@@ -124,15 +124,13 @@ def _keyring(config: Path, json: bool) -> Generator[tuple[Keyring, Written]]:
     if written.ledger is None:
         _fail("the configuration keeps no ledger (ledger: off), and keys live in it", 2, json)
     secret = written.root.secrets.key_hash
-    if secret is None:
-        _fail(MISSING_KEY_HASH, 2, json)
+    server_secret = None if secret is None else secret.get_secret_value().encode()
     try:
-        with open_keyring(written.ledger.url, secret.get_secret_value().encode(), SystemClock()) as keyring:
+        with open_keyring(written.ledger.url, server_secret, SystemClock()) as keyring:
             yield keyring, written
-    except BadRequest as error:
-        _fail(error.message, 2, json)
     except Refusal as error:
-        _fail(error.message, 1, json)
+        wrong_use = isinstance(error, BadRequest) or error.code == "key_hash_missing"
+        _fail(error.message, 2 if wrong_use else 1, json)
     except LedgerError as error:
         _fail(str(error), 1, json)
 
@@ -169,9 +167,8 @@ def _show_new(made: NewKeyView, json: bool) -> None:
     print(f"Key {made.id} of team {made.team}{f' ({made.name})' if made.name else ''}:")
     print(f"\n    {made.secret}\n")
     print("This is the only time it is shown: it is stored as a hash. Keep it where secrets are kept.")
-    print(
-        f"Expires: {made.expires_at or 'never'}. Models: {', '.join(made.models) if made.models else 'all its team may use'}."
-    )
+    models = "all its team may use" if made.models is None else ", ".join(made.models) or "none"
+    print(f"Expires: {made.expires_at or 'never'}. Models: {models}.")
 
 
 def _print_table(keys: list[KeyView], in_file: int) -> None:
@@ -184,12 +181,9 @@ def _print_table(keys: list[KeyView], in_file: int) -> None:
         table.add_column(column, overflow="fold")
     for key in keys:
         ends = min((end for end in (key.expires_at, key.replaced_until) if end is not None), default="never")
-        change = (
-            key.revoked_at and f"revoked {key.revoked_at}" or key.rotated_from and f"replaces {key.rotated_from}" or ""
-        )
         cells = (
             key.id, key.team, key.name, f"{key.prefix}…{key.last4}", key.state,
-            "all" if key.models is None else ", ".join(key.models), key.created_at, ends, change,
+            "all" if key.models is None else ", ".join(key.models), key.created_at, ends, _last_change(key),
         )  # fmt: skip
         # Names are people's words: shown as text, never read as markup.
         table.add_row(*(Text(cell) for cell in cells))
@@ -197,3 +191,9 @@ def _print_table(keys: list[KeyView], in_file: int) -> None:
     console.print(table if keys else "No keys in the ledger.")
     if in_file:
         console.print(f"{in_file} more in the configuration file.", style="dim", highlight=False)
+
+
+def _last_change(key: KeyView) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at}"
+    return f"replaces {key.rotated_from}" if key.rotated_from is not None else ""

@@ -1,0 +1,78 @@
+"""What the World's own figures look like in a scrape."""
+
+from gateway import __version__
+from gateway.admin.gauges import LOADER_STALE, join_metrics
+from gateway.ledger.status import write_status
+from gateway.routing.table import Target
+from gateway.telemetry.metrics import Metrics
+from tests.gateway.admin.fakes import FakeWorld
+from tests.gateway.admin.test_health import fail_writes, status
+from tests.gateway.ledger.helpers import exchange
+
+
+def figures(world: FakeWorld) -> dict[str, dict[tuple[str, ...], float]]:
+    metrics = Metrics()
+    join_metrics(world, metrics)
+    page = metrics.page()
+    assert metrics.page().failures == 0
+    return {name: pulled.samples for name, pulled in page.pulled.items()}
+
+
+def test_at_rest(world: FakeWorld) -> None:
+    found = figures(world)
+    assert found["tollway_in_flight"] == {(): 0}
+    assert found["tollway_workers"] == {(): 1}
+    assert found["tollway_build_info"] == {(__version__,): 1}
+    assert found["tollway_config_info"] == {(world.configuration.snapshot.hash,): 1}
+    assert found["tollway_config_reload"] == {("success",): 0, ("failure",): 0}
+    assert found["tollway_credential_down"] == {("local",): 0, ("openai",): 0}
+    assert found["tollway_journal_healthy"] == {(): 1}
+    assert found["tollway_ledger_loader_up"] == {}
+    assert found["process_resident_memory_bytes"][()] > 1e6
+
+
+def test_busy(world: FakeWorld) -> None:
+    assert world.journal is not None
+    world.live = {"a", "b"}
+    world.draining = True
+    provider = world.configuration.snapshot.routes.exact["gpt-4o-mini"].targets[0].provider
+    world.origin = provider.origin
+    world.health.answered(Target(provider, "m"), 403, None, world.clock.monotonic())
+    x = exchange()
+    world.journal.start(x)
+    world.journal.finish(x)
+    world.configuration.reload("test")
+    found = figures(world)
+    assert found["tollway_in_flight"] == {(): 2}
+    assert found["tollway_draining"] == {(): 1}
+    url = "https://api.openai.example"
+    assert found["tollway_pool_connections"] == {(url, "idle"): 2, (url, "in_use"): 1, (url, "waiting"): 4}
+    assert found["tollway_credential_down"][("openai",)] == 1
+    assert found["tollway_journal_bytes"][()] > 100
+    assert found["tollway_journal_records"] == {(): 2}
+    assert found["tollway_config_reload"][("success",)] == 1
+
+
+def test_a_full_disk(world: FakeWorld) -> None:
+    fail_writes(world)
+    found = figures(world)
+    assert found["tollway_journal_healthy"] == {(): 0}
+    assert found["tollway_journal_failures"][()] >= 1
+
+
+def test_the_loader(world: FakeWorld) -> None:
+    assert world.journal is not None
+    write_status(world.journal.directory, status(world, lag_bytes=500, lag_seconds=2.5, rejected=1))
+    found = figures(world)
+    assert found["tollway_ledger_loader_up"] == {(): 1}
+    assert found["tollway_ledger_lag_bytes"] == {(): 500}
+    assert found["tollway_ledger_lag_seconds"] == {(): 2.5}
+    assert found["tollway_ledger_rejected_lines"] == {(): 1}
+    world.clock.advance(LOADER_STALE + 1)
+    found = figures(world)
+    assert found["tollway_ledger_loader_up"] == {(): 0}
+    assert found["tollway_ledger_lag_seconds"][()] > LOADER_STALE
+
+
+def test_without_a_ledger(make_world) -> None:
+    assert not [name for name in figures(make_world(ledger="off")) if "journal" in name or "ledger" in name]

@@ -1,0 +1,123 @@
+"""The OpenAPI document: complete, consistent, and true of what is answered."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from starlette.routing import Route
+
+from gateway.admin import openapi
+from gateway.admin.app import admin_app
+from gateway.admin.routes import ROUTES
+from tests.gateway.admin.fakes import FakeWorld
+
+DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi.document(ROUTES)))
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield path, method.upper(), operation
+
+
+def test_every_served_route_is_in_it(world: FakeWorld) -> None:
+    served = {
+        (route.path, method)
+        for route in admin_app(world).routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert served == {(path, method) for path, method, _ in operations()}
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = msgspec.json.encode(DOCUMENT).decode()
+    names = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', text))
+    assert names == set(DOCUMENT["components"]["schemas"])
+
+
+def test_operation_ids_differ() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(ids) == len(set(ids))
+
+
+def test_path_parameters_are_declared() -> None:
+    for path, _, operation in operations():
+        declared = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+        assert declared == set(re.findall(r"{(\w+)}", path))
+
+
+@pytest.mark.parametrize("endpoint", ROUTES, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_guarded_routes_say_so(endpoint) -> None:
+    operation = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]
+    guarded = endpoint.permission is not None
+    assert bool(operation["security"]) == guarded
+    assert ({"401", "403"} <= operation["responses"].keys()) == guarded
+    assert str(endpoint.status) in operation["responses"]
+
+
+def resolve(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        return DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def conforms(value: object, schema: dict[str, Any]) -> bool:
+    """As much of JSON Schema as our own schemas use."""
+    schema = resolve(schema)
+    if "anyOf" in schema:
+        return any(conforms(value, option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    match schema.get("type"):
+        case "object":
+            if not isinstance(value, dict):
+                return False
+            known = schema.get("properties", {})
+            rest = schema.get("additionalProperties", {})
+            return set(schema.get("required", [])) <= value.keys() and all(
+                conforms(item, known.get(name, rest)) for name, item in value.items()
+            )
+        case "array":
+            return isinstance(value, list) and all(conforms(item, schema["items"]) for item in value)
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int)
+        case "null":
+            return value is None
+    return True
+
+
+async def test_answers_are_as_described(admin: httpx.AsyncClient) -> None:
+    made = (await admin.post("/admin/v1/keys", json={"team": "search"})).json()
+    asked = {
+        ("GET", "/readyz"): None,
+        ("GET", "/admin/v1/config"): None,
+        ("POST", "/admin/v1/reload"): None,
+        ("GET", "/admin/v1/providers"): None,
+        ("GET", "/admin/v1/keys"): None,
+        ("GET", "/admin/v1/spend"): None,
+        ("POST", "/admin/v1/keys"): {"team": "search", "models": ["gpt-4o-mini"], "tags": {"a": "b"}},
+        ("POST", "/admin/v1/keys/{key_id}/rotate"): {"overlap": "1h"},
+        ("POST", "/admin/v1/keys/{key_id}/revoke"): None,
+    }
+    assert set(asked) == {(e.method, e.path) for e in ROUTES if e.answer is not None}
+    for (method, path), body in asked.items():
+        answer = await admin.request(method, path.replace("{key_id}", made["id"]), json=body)
+        described = DOCUMENT["paths"][path][method.lower()]["responses"][str(answer.status_code)]
+        assert answer.is_success, (path, answer.text)
+        assert conforms(answer.json(), described["content"]["application/json"]["schema"]), (path, answer.text)
+
+
+async def test_served_without_a_key(world: FakeWorld) -> None:
+    transport = httpx.ASGITransport(admin_app(world))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.get("/admin/openapi.json")
+    assert answer.json()["openapi"] == "3.1.0"
+    assert answer.json() == DOCUMENT
