@@ -139,8 +139,8 @@ def parse_usage(raw: bytes) -> tuple[Usage, str | None]:
     """For people: a usage object, or a whole answer that holds one, and the tier it names. Raises `UsageError`."""
     try:
         outer = msgspec.json.decode(raw, type=_Answer)
-        inner = outer.usage or outer.usage_metadata
-        wire = _DECODER.decode(inner if inner is not None else raw)
+        inner = next((told for told in (outer.usage, outer.usage_metadata) if bytes(told) not in (b"", b"null")), raw)
+        wire = _DECODER.decode(inner)
         usage = _usage(wire)
     except msgspec.ValidationError as error:
         raise UsageError(f"not a usage object: {error}") from None
@@ -153,8 +153,8 @@ def parse_usage(raw: bytes) -> tuple[Usage, str | None]:
 
 
 class _Answer(msgspec.Struct):
-    usage: msgspec.Raw | None = None
-    usage_metadata: msgspec.Raw | None = msgspec.field(default=None, name="usageMetadata")
+    usage: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+    usage_metadata: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw, name="usageMetadata")
     service_tier: str | None = None
 
 

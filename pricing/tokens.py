@@ -38,7 +38,7 @@ class EncodingChoice(msgspec.Struct, frozen=True):
     exact: bool
     """It is the model's own."""
     error_bound: float
-    """Largest relative error to expect on text of some length (0.4: the truth is within 40 % of the count)."""
+    """Largest error to expect on text of some length, as a share of the true count (0.4: 40 % too high or too low)."""
 
 
 class TokenCounter:
