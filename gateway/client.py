@@ -29,7 +29,9 @@ class Client:
         self._receive = receive
         self._send = send
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        raw: bytes | None = scope.get("raw_path")
+        self.path: str = raw.decode("latin-1") if raw else scope["path"]
+        """As sent, with its percent-encoding: decoding it could make one path look like another."""
         self.query: bytes = scope["query_string"]
         self.headers: Headers = scope["headers"]
         self.body_done = False

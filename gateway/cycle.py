@@ -10,6 +10,8 @@ from http import HTTPStatus
 
 from starlette.types import Message, Scope
 
+from gateway.seams import Headers
+
 HIGH_WATER = 64 * 1024
 """Bytes of a body that may wait unread before the connection's reading is paused."""
 
@@ -62,6 +64,7 @@ class Cycle:
     """State of one request on a connection. Its protocol feeds it; the application calls `receive` and `send`."""
 
     __slots__ = (
+        "_always",
         "_chunked",
         "_ended",
         "_head",
@@ -94,7 +97,10 @@ class Cycle:
         keep_alive: bool,
         expects_continue: bool,
         on_done: Callable[[], None],
+        always: Headers,
     ) -> None:
+        """`always`: headers of every answer, such as the date."""
+        self._always = always
         self.scope = scope
         self.transport = transport
         self.flow = flow
@@ -184,7 +190,7 @@ class Cycle:
         length: int | None = None
         closes = False
         lines = 2
-        for name, value in message.get("headers", ()):
+        for name, value in (*self._always, *message.get("headers", ())):
             if name in _FRAMING:
                 if name == b"content-length":
                     length = int(value)

@@ -20,7 +20,6 @@ TollwayError
 
 from typing import ClassVar, Literal
 
-
 Outcome = Literal[
     "ok",  # the client got a complete answer of the provider, status < 400
     "refused",  # the gateway itself said no: key, model, size, limits, malformed

@@ -137,6 +137,7 @@ class Trip:
             operation=operation,
             route=route,
             headers=request_headers(head.headers, readable=True, extra=[(b"x-request-id", x.request_id.encode())]),
+            path=operation.path.encode(),
             query=client.query,
             body=body,
             reading=reading,
@@ -217,7 +218,7 @@ class Trip:
         passed = [pair for pair in response_headers(response.headers) if pair[0] not in SSE_OWN]
         await client.head(200, self.own_headers([*SSE_HEADERS, *passed]))
         x.first_byte_at = spoke_at = heard_at = clock.monotonic()
-        events = answer.stream.first
+        events = list(answer.stream.first)
         x.events = sum(event.data is not None for event in events)
         broken: Refusal | None = None
         while True:
@@ -225,7 +226,7 @@ class Trip:
             if out_bytes:
                 await client.write(out_bytes)
                 spoke_at = clock.monotonic()
-            events = []
+            events.clear()
             # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
             patience = min(heard_at + timeouts.idle, spoke_at + ping)
             try:

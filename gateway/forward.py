@@ -33,6 +33,8 @@ class Outgoing(msgspec.Struct, kw_only=True):
     operation: Operation
     route: Route
     headers: Headers
+    path: bytes
+    """Below the provider's base URL."""
     query: bytes
     body: bytes
     reading: Reading
@@ -122,8 +124,8 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
     request = UpstreamRequest(
         origin=provider.origin,
         method="POST",
-        target=target_of(provider, out.operation.path.encode(), out.query),
-        headers=[*out.headers, *credentials(provider, out.operation), *provider.headers],
+        target=target_of(provider, out.path, out.query),
+        headers=out.headers + provider.auth[out.operation.wire],
         body=body,
         timeouts=provider.stream_timeouts if out.reading.stream else provider.timeouts,
         deadline=started + provider.timeouts.total,
@@ -241,15 +243,6 @@ def refusal_of(error: TransportError, provider: Provider) -> Refusal:
             return UpstreamBroken(f"The provider '{name}' sent an answer that is not valid HTTP.")
         case _:
             return UpstreamBroken(f"The provider '{name}' closed the connection before its answer was complete.")
-
-
-def credentials(provider: Provider, operation: Operation) -> Headers:
-    """How this provider is paid: Anthropic's own operations by `x-api-key`, all others by a bearer token."""
-    if provider.api_key is None:
-        return []
-    if provider.wire == "anthropic" and operation.wire == "anthropic":
-        return [(b"x-api-key", provider.api_key.encode())]
-    return [(b"authorization", b"Bearer " + provider.api_key.encode())]
 
 
 def target_of(provider: Provider, path: bytes, query: bytes) -> bytes:

@@ -51,6 +51,8 @@ class Link(asyncio.Protocol):
     """Bytes."""
     keep_alive: ClassVar[float] = 75.0
     """Seconds without a request after which a connection is closed."""
+    leaving: ClassVar[bool] = False
+    """The process drains: no connection is kept after its answer."""
 
     def __init__(
         self,
@@ -169,9 +171,10 @@ class Link(asyncio.Protocol):
             self.flow,
             is_head=method == "HEAD",
             http10=http10,
-            keep_alive=not http10 and parser.should_keep_alive(),
+            keep_alive=not http10 and not self.leaving and parser.should_keep_alive(),
             expects_continue=self._expects_continue,
             on_done=self._answered,
+            always=self.state.default_headers,
         )
         if self.cycle is None or self.cycle.response_complete:
             self.cycle = cycle

@@ -5,6 +5,7 @@ import msgspec
 from gateway.client import Client
 from gateway.errors import NotFound
 from gateway.facts import Caller, Exchange
+from gateway.operations import model_of
 from gateway.routing.table import Route
 from gateway.settings.snapshot import Snapshot
 
@@ -16,7 +17,7 @@ async def answer_models(x: Exchange, client: Client, snapshot: Snapshot, caller:
     """Answer from the snapshot alone: no provider is asked. Wildcard routes are not listed, because their written names
     cannot be called."""
     anthropic = any(name == b"anthropic-version" for name, _ in client.headers)
-    asked = client.path[len("/v1/models/") :]
+    asked = model_of(client.path)
     if asked:
         route = snapshot.routes.find(asked)
         if route is None or not caller.models.allows(asked):

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 from gateway.client import Client
 from gateway.dialects.peek import Peeked, find_model
+from gateway.dialects.tail import reported
 from gateway.errors import Disconnected, Forbidden, NotFound, TransportError, UpstreamBroken
 from gateway.facts import Attempt, Caller, Exchange
-from gateway.forward import credentials, refusal_of, target_of
+from gateway.forward import refusal_of, target_of
 from gateway.routing.table import Provider
 from gateway.seams import Late, UpstreamRequest, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
@@ -17,7 +18,6 @@ from gateway.settle import cost_of
 from gateway.wire.head import Head
 from gateway.wire.headers import request_headers, response_headers
 from gateway.world import World
-from pricing.shapes import usage_from_json
 
 PEEK = 64 * 1024
 """Bytes of the body that may be read before anything is forwarded."""
@@ -28,7 +28,7 @@ TAIL = 64 * 1024
 async def pass_through(
     world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, caller: Caller
 ) -> None:
-    """Walk the rest of the road for an operation that is not read. One target, one try: the body cannot be sent twice."""
+    """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
     assert x.operation is not None
     opening, rest = await _open_body(client, head, snapshot.server.max_upload)
     peeked = find_model(head.content_type, opening)
@@ -48,8 +48,7 @@ async def pass_through(
             readable=False,
             extra=[
                 (b"x-request-id", x.request_id.encode()),
-                *credentials(provider, x.operation),
-                *provider.headers,
+                *provider.auth[x.operation.wire],
             ],
         ),
         body=opening if client.body_done else _joined(opening, rest),
@@ -92,7 +91,7 @@ async def _open_body(client: Client, head: Head, limit: int) -> tuple[bytes, Asy
 def _choose(
     snapshot: Snapshot, caller: Caller, x: Exchange, peeked: Peeked | None, opening: bytes
 ) -> tuple[Provider, bytes]:
-    """The provider of the model in the body, else the default one; and the body naming the model as the provider does."""
+    """The provider of the model in the body, else the default one; and the body with the provider's model name."""
     routes = snapshot.routes
     if peeked is not None and (route := routes.find(peeked.model)) is not None:
         if not caller.models.allows(peeked.model):
@@ -139,9 +138,7 @@ async def _answer(
 
 def _settle(x: Exchange, snapshot: Snapshot, provider: Provider, tail: bytes) -> None:
     """An answer without usage costs what nobody here knows: no cost, rather than zero."""
-    at = tail.rfind(b'"usage"')
-    usage = usage_from_json(tail[tail.find(b":", at) + 1 :]) if at >= 0 else None
-    x.usage = usage
+    x.usage, x.service_tier = reported(tail)
     x.cost = cost_of(x, snapshot, provider.prices)
 
 
@@ -154,5 +151,4 @@ async def _joined(opening: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[b
 
 def raw_path(client: Client) -> bytes:
     """The path below /v1 as the client wrote it, percent-encoding and all."""
-    raw: bytes = client.scope.get("raw_path") or client.path.encode()
-    return raw[len(b"/v1") :]
+    return client.path[len("/v1") :].encode("latin-1")

@@ -159,8 +159,8 @@ class Dialect(Protocol):
         ...
 
     def rewrite(self, reading: Reading, body: bytes, model: str, ask_usage: bool = True) -> bytes:
-        """The body for the provider: with the upstream's `model`, and (`ask_usage`) asking for usage on a stream. Returns `body`
-        itself when nothing changes; everything else in it keeps its bytes where possible."""
+        """The body for the provider: with the upstream's `model`, and (`ask_usage`) asking for usage on a stream.
+        Returns `body` itself when nothing changes; everything else in it keeps its bytes where possible."""
         ...
 
     def usage(self, body: bytes) -> tuple[Usage | None, str | None]:

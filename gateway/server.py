@@ -9,11 +9,13 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 
+from gateway.admin.app import admin_app
 from gateway.app import App
 from gateway.clock import SystemClock
 from gateway.ledger.journal import Journal
@@ -31,9 +33,17 @@ SWEEP = 0.5
 class Server(uvicorn.Server):
     """uvicorn's server, with our signals, our drain, and our start and stop."""
 
-    def __init__(self, config: uvicorn.Config, world: World) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        world: World,
+        links: type[Link],
+        beside: Callable[[], object] | None = None,
+    ) -> None:
         super().__init__(config)
         self.world = world
+        self.links = links
+        self._beside = beside
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -51,12 +61,13 @@ class Server(uvicorn.Server):
             self.force_exit = True
         self.should_exit = True
         self.world.draining = True
+        self.links.leaving = True
 
     def reload(self) -> None:
         self.world.tasks.start(self.world.reload("SIGHUP"), "reload")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await self.world.start()
+        await self.world.start(sockets[0].getsockname()[1] if sockets else 0)
         await super().startup(sockets)
         self.world.tasks.start(self._sweep(), "sweep connections")
 
@@ -74,19 +85,26 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP)
+            if self._beside is not None:
+                self._beside()
             options = self.world.snapshot.server
             now = loop.time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, Link):
-                    connection.sweep(now, options.header_timeout, options.body_timeout)
+                link = cast(object, connection)
+                if isinstance(link, Link):
+                    link.sweep(now, options.header_timeout, options.body_timeout)
 
 
-def run_worker(configuration: Configuration, sockets: list[socket.socket]) -> None:
-    """Serve until told to leave. Blocks."""
+def run_worker(
+    configuration: Configuration, sockets: list[socket.socket], beside: Callable[[], object] | None = None
+) -> None:
+    """Serve until told to leave. Blocks. `beside` is called about twice a second (the only worker of a gateway looks
+    after its ledger loader; several have a supervisor that does)."""
     snapshot = configuration.snapshot
     setup_logs(snapshot.telemetry.log_level, snapshot.telemetry.log_format)
     world = build_world(configuration)
-    server = Server(_uvicorn_config(world, snapshot), world)
+    links = _links(snapshot)
+    server = Server(_uvicorn_config(world, snapshot, links), world, links, beside)
     for warning in snapshot.warnings:
         alert("configuration_warning", warning=warning)
     server.run(sockets)
@@ -105,19 +123,24 @@ def build_world(configuration: Configuration) -> World:
             fsync_interval=ledger.fsync_seconds,
             segment_bytes=ledger.segment_bytes,
         )
-    return World(configuration, clock, journal, Metrics() if snapshot.telemetry.metrics else None)
+    shared = Path(snapshot.server.runtime_dir) / "metrics" if snapshot.server.workers > 1 else None
+    return World(configuration, clock, journal, Metrics(shared) if snapshot.telemetry.metrics else None)
 
 
-def _uvicorn_config(world: World, snapshot: Snapshot) -> uvicorn.Config:
-    from gateway.admin.app import admin_app  # Starlette and its routes are not needed to serve a request
+def _links(snapshot: Snapshot) -> type[Link]:
+    """The protocol class of this process, with its bounds."""
 
     class BoundLink(Link):
         max_head = snapshot.server.max_headers
         keep_alive = snapshot.server.keep_alive
 
+    return BoundLink
+
+
+def _uvicorn_config(world: World, snapshot: Snapshot, links: type[Link]) -> uvicorn.Config:
     return uvicorn.Config(
         App(world, admin_app(world)),
-        http=BoundLink,
+        http=links,
         loop="uvloop",
         ws="none",
         lifespan="off",
@@ -147,6 +170,7 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 
 def worker_main() -> None:
     """Entry of a worker that a supervisor started: configuration path and bound socket come by environment."""
-    configuration = Configuration(Path(os.environ["TOLLWAY_CONFIG"]), clock=SystemClock())
+    workers = int(os.environ["TOLLWAY_WORKERS"])
+    configuration = Configuration(Path(os.environ["TOLLWAY_CONFIG"]), clock=SystemClock(), workers=workers)
     sock = socket.socket(fileno=int(os.environ["TOLLWAY_SOCKET"]))
     run_worker(configuration, [sock])

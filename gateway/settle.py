@@ -6,17 +6,29 @@ flagged `usage_estimated`: a stream that was cut still costs its prompt and what
 
 import zlib
 
+import msgspec
+
+from gateway.errors import Refusal
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.forward import Answer, Outgoing
 from gateway.seams import Dialect, Headers, StreamReader
 from gateway.settings.snapshot import Snapshot
+from gateway.wire.headers import header
 from pricing.tokens import TokenCounter
 
 FREE = frozenset({"models", "messages.count_tokens", "moderations"})
 """Operations that providers do not charge for."""
 NO_COST = Cost(nanos=0)
 FREE_OF_CHARGE = Cost(nanos=0, price_version="free")
-_DECODED_CAP = 32 * 1024 * 1024
+_MOST_DECODED = 32 * 1024 * 1024
+
+
+class _Chat(msgspec.Struct):
+    messages: list[dict[str, object]]
+    tools: list[dict[str, object]] | None = None
+
+
+_decode_chat = msgspec.json.Decoder(_Chat).decode
 
 
 def settle_answer(x: Exchange, snapshot: Snapshot, dialect: Dialect, answer: Answer) -> None:
@@ -48,6 +60,8 @@ def estimate(x: Exchange, tokens: TokenCounter, out: Outgoing, reader: StreamRea
 
 def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing) -> None:
     """The client left, or time was up, while a provider was at work: it bills the prompt."""
+    if not x.attempts:
+        return
     last = x.attempts[-1]
     x.provider, x.model = last.provider, last.model
     x.usage = Usage(input_tokens=count_prompt(tokens, out, last.model))
@@ -74,9 +88,19 @@ def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None) -> Cost:
 
 
 def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
-    """Input tokens of a request by its texts: an estimate, because tools and images are only partly documented."""
-    segments = out.dialect.prompt_segments(out.body)
-    return sum(tokens.count_or_estimate(segment.text, model) + 3 for segment in segments) + 3 if segments else 0
+    """Input tokens of a request by its texts. For a chat with a known vocabulary that is exact but for what providers
+    do not document (tool calls, images); for all else an estimate (`docs/prices.md`)."""
+    if out.operation.name == "chat.completions" and tokens.ready(model):
+        try:
+            chat = _decode_chat(out.body)
+            return tokens.count_chat(chat.messages, model, chat.tools or ())
+        except (msgspec.DecodeError, ValueError, TypeError):
+            pass  # not a chat as documented: counted by its texts below
+    try:
+        texts = [segment.text for segment in out.dialect.prompt_segments(out.body)]
+    except Refusal:  # nested deeper than texts can be collected from
+        return len(out.body) // 4
+    return tokens.count_many_or_estimate(texts, model)
 
 
 def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing) -> None:
@@ -94,13 +118,13 @@ def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing) -> None:
 
 def decoded(body: bytes, headers: Headers) -> bytes | None:
     """The body without its content-encoding; None when it has one that is not read here."""
-    encoding = next((value.lower() for name, value in headers if name == b"content-encoding"), b"identity")
-    if encoding == b"identity":
+    encoding = header(headers, b"content-encoding")
+    if encoding is None or encoding == b"identity":
         return body
-    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+    if encoding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
         return None
     try:
-        return zlib.decompressobj(wbits=47).decompress(body, _DECODED_CAP)
+        return zlib.decompressobj(wbits=47).decompress(body, _MOST_DECODED)
     except zlib.error:
         return None
 

@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from gateway.server import bind
 
@@ -20,15 +22,20 @@ YOUNG = 10.0
 
 
 class _Worker:
-    def __init__(self, config: Path, host: str, port: int) -> None:
-        self.config, self.host, self.port = config, host, port
+    def __init__(self, config: Path, host: str, port: int, workers: int) -> None:
+        self.config, self.host, self.port, self.workers = config, host, port, workers
         self.pause = RESTART_PAUSE
         self.due = 0.0
         self.start()
 
     def start(self) -> None:
         sock = bind(self.host, self.port, reuse_port=True)
-        env = {**os.environ, "TOLLWAY_CONFIG": str(self.config), "TOLLWAY_SOCKET": str(sock.fileno())}
+        env = {
+            **os.environ,
+            "TOLLWAY_CONFIG": str(self.config),
+            "TOLLWAY_SOCKET": str(sock.fileno()),
+            "TOLLWAY_WORKERS": str(self.workers),
+        }
         command = [sys.executable, "-c", "from gateway.server import worker_main; worker_main()"]
         self.process = subprocess.Popen(command, env=env, pass_fds=[sock.fileno()])  # noqa: S603 - our own interpreter
         sock.close()
@@ -49,28 +56,34 @@ class _Worker:
 class Supervisor:
     """Runs `count` workers until it is told to leave."""
 
-    def __init__(self, config: Path, host: str, port: int, count: int) -> None:
+    def __init__(self, config: Path, host: str, port: int, count: int, tick: Callable[[], object]) -> None:
+        """`tick` is called some ten times a second while the workers run."""
+        self._tick = tick
         # Held open, never listened on: keeps the port ours while workers come and go, and resolves port 0 once.
         self._holder: socket.socket = bind(host, port, reuse_port=True)
         self.port: int = self._holder.getsockname()[1]
-        self._workers = [_Worker(config, host, self.port) for _ in range(count)]
+        self._workers = [_Worker(config, host, self.port, count) for _ in range(count)]
         self._leaving = False
 
     def run(self) -> None:
         """Blocks until every worker has left."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._leave())
-        signal.signal(signal.SIGHUP, lambda *_: self._pass_on(signal.SIGHUP))
+            signal.signal(number, self._leave)
+        signal.signal(signal.SIGHUP, self._reload)
         while not (self._leaving and all(worker.process.poll() is not None for worker in self._workers)):
             time.sleep(0.1)
+            self._tick()
             if not self._leaving:
                 for worker in self._workers:
                     worker.look(time.monotonic())
         self._holder.close()
 
-    def _leave(self) -> None:
+    def _leave(self, number: int, frame: FrameType | None) -> None:
         self._leaving = True
         self._pass_on(signal.SIGTERM)
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        self._pass_on(signal.SIGHUP)
 
     def _pass_on(self, number: signal.Signals) -> None:
         for worker in self._workers:

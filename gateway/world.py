@@ -4,24 +4,34 @@ A request takes one `Snapshot` from `configuration` at accept; everything else i
 """
 
 import asyncio
+import contextlib
 import random
 import traceback
+from collections.abc import Sequence
 from typing import Literal
 
 from gateway.clock import Ids
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
 from gateway.ledger.journal import Journal
+from gateway.ledger.keystore import KeyStore
+from gateway.ledger.store import open_engine
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.seams import Clock, Transport
-from gateway.settings.reload import Configuration
+from gateway.settings.keys_watch import KeyWatch
+from gateway.settings.reload import Configuration, ReloadResult
 from gateway.settings.snapshot import Snapshot
+from gateway.settings.state import StateFile
+from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
-from gateway.telemetry.logs import alert
+from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
-from gateway.transport.pool import Pool
+from gateway.transport.pool import OriginStats, Pool
 from pricing.tokens import TokenCounter
+
+FIRST_LOOK = 3.0
+"""Seconds the start waits for the database's keys; a database that is away must not keep the gateway from serving."""
 
 StopReason = Literal["client_left", "shutdown", "body_timeout"]
 
@@ -60,6 +70,7 @@ class World:
         self.tasks = TaskGroup(_failed)
         self.live: set[Live] = set()
         self.draining = False
+        self.state_file: StateFile | None = None
         self._other: Transport | None = None
         self._warming: set[str] = set()
 
@@ -114,16 +125,75 @@ class World:
         place = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
         alert("defect", error=type(error).__name__, place=place, exchange=x.id)
 
+    async def start(self, port: int) -> None:
+        """Begin what runs beside the requests: state file, key watch, file watch, and a tick a second."""
+        self.state_file = StateFile(self.configuration, port)
+        self.configuration.subscribe(self._reloaded)
+        self._write_state()
+        ledger = self.snapshot.ledger
+        if ledger is not None:
+            keys = KeyWatch(self.configuration, await asyncio.to_thread(_key_store, ledger.url))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
+            self.tasks.start(keys.run(), "watch keys")
+        self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
+        self.tasks.start(self._tick(), "tick")
+
+    async def reload(self, reason: str) -> ReloadResult:
+        """Read the configuration again, off the event loop."""
+        return await asyncio.to_thread(self.configuration.reload, reason)
+
+    def pool_stats(self) -> Sequence[OriginStats]:
+        return self.pool.stats()
+
+    async def _tick(self) -> None:
+        """Once a second: retry a journal that could not be written."""
+        while True:
+            await asyncio.sleep(1.0)
+            if self.journal is not None:
+                was = self.journal.healthy
+                self.journal.tick()
+                if was != self.journal.healthy:
+                    alert(
+                        "journal_healthy" if self.journal.healthy else "journal_unhealthy", reason=self.journal.reason
+                    )
+
+    def _reloaded(self, result: ReloadResult) -> None:
+        """Called on the thread that reloaded."""
+        self._write_state()
+        if result.ok:
+            info("config_reloaded", reason=result.reason, hash=result.new_hash, changed=len(result.difference))
+        else:
+            alert("config_reload_failed", reason=result.reason, problems=(result.error or "").splitlines())
+
+    def _write_state(self) -> None:
+        if self.state_file is not None:
+            try:
+                self.state_file.write()
+            except OSError as error:
+                alert("state_file_not_written", reason=error.strerror or "")
+
     def stop_all(self, reason: StopReason) -> None:
         """Interrupt every exchange under way."""
         for live in list(self.live):
             live.stop(reason)
 
     async def aclose(self) -> None:
+        """End everything. Called when no exchange is under way any more."""
         await self.tasks.close()
         await self.pool.aclose()
         if self._other is not None:
             await self._other.aclose()
+        if self.journal is not None:
+            self.journal.close()
+        if self.metrics is not None:
+            self.metrics.close()
+        if self.state_file is not None:
+            self.state_file.remove()
+
+
+def _key_store(url: str) -> KeyStore:
+    return KeyStore(open_engine(url))
 
 
 def _failed(name: str, error: BaseException) -> None:

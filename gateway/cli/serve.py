@@ -27,6 +27,7 @@ def serve(
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError
     from gateway.ledger.loader_process import LoaderProcess
+    from gateway.ledger.loader_options import LoaderOptions
     from gateway.server import bind, run_worker
     from gateway.settings.reload import Configuration
 
@@ -36,29 +37,37 @@ def serve(
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     options = configuration.snapshot.server
-    host, port, workers = host or options.host, options.port if port is None else port, workers or options.workers
+    host, workers = host or options.host, workers or options.workers
     ledger = configuration.snapshot.ledger
-    loader = LoaderProcess(ledger.url, Path(ledger.journal), retention_days=ledger.retention_days) if ledger else None
+    loader = None
+    if ledger is not None:
+        loader = LoaderProcess(
+            ledger.url, Path(ledger.journal), options=LoaderOptions(retain_events=ledger.retention_days * 86400)
+        )
+    asked = options.port if port is None else port
     try:
-        listening = bind(host, port, reuse_port=workers > 1)
+        listening = bind(host, asked, reuse_port=workers > 1)
     except OSError as error:
-        print(f"tollway: cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}", file=sys.stderr)
+        print(
+            f"tollway: cannot listen on {host}:{asked}: {os.strerror(error.errno or 0)}",
+            file=sys.stderr,
+        )
         raise typer.Exit(2) from None
-    port = listening.getsockname()[1]
+    bound: int = listening.getsockname()[1]
     if loader is not None:
         loader.start()
     print(
-        f"tollway: listening on http://{host}:{port} (pid {os.getpid()}, {workers} worker{'s' * (workers > 1)})",
+        f"tollway: listening on http://{host}:{bound} (pid {os.getpid()}, {workers} worker{'s' * (workers > 1)})",
         flush=True,
     )
     try:
         if workers == 1:
-            run_worker(configuration, [listening])
+            run_worker(configuration, [listening], beside=loader.poll if loader is not None else None)
         else:
             from gateway.supervisor import Supervisor
 
             listening.close()
-            Supervisor(config, host, port, workers).run()
+            Supervisor(config, host, bound, workers, loader.poll if loader is not None else bool).run()
     finally:
         if loader is not None:
             loader.stop()

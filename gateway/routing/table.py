@@ -36,6 +36,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Provider id in the price book; None: the book finds the model by its name alone."""
     asks_usage: bool = True
     """Whether it understands `stream_options.include_usage`."""
+    auth: dict[str, Headers] = {}
+    """Credential headers by the wire of an operation: Anthropic's own operations at an Anthropic provider are paid by
+    `x-api-key`, all others by a bearer token; the extra headers follow. Derived."""
     stream_timeouts: Timeouts = Timeouts()
     """`timeouts` for a streamed request, whose head must be there by the time the first event must; derived."""
 
@@ -43,6 +46,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         limits = self.timeouts
         hurried = msgspec.structs.replace(limits, header=min(limits.header, limits.first_event))
         msgspec.structs.force_setattr(self, "stream_timeouts", hurried)
+        bearer: Headers = []
+        own: Headers = []
+        if self.api_key is not None:
+            bearer = [(b"authorization", b"Bearer " + self.api_key.encode())]
+            own = [(b"x-api-key", self.api_key.encode())] if self.wire == "anthropic" else bearer
+        auth = {"openai": [*bearer, *self.headers], "anthropic": [*own, *self.headers]}
+        msgspec.structs.force_setattr(self, "auth", auth)
 
 
 class Target(msgspec.Struct, frozen=True):

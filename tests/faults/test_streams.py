@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
+from tests.support.served import key_hash
 
 KEY = {"authorization": "Bearer sk-search"}
 ASK = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi there"}], "stream": True}
@@ -28,16 +29,13 @@ def providers(*urls: str, **timeouts: str) -> dict:
             },
             **{f"m{n}": {"targets": [{"provider": name, "model": "gpt-4o-mini"}]} for n, name in enumerate(names) if n},
         },
-        "teams": None,
     }
 
 
-def started(serve, *urls: str, **timeouts: str):
-    changes = providers(*urls, **timeouts)
-    del changes["teams"]
-    from tests.support.served import key_hash
-
-    return serve(**changes, teams={"search": {"keys": [{"id": "search-dev", "hash": key_hash("sk-search")}]}})
+def started(serve, *urls: str, server: dict | None = None, **timeouts: str):
+    teams = {"search": {"keys": [{"id": "search-dev", "hash": key_hash("sk-search")}]}}
+    changes = {"server": server} if server else {}
+    return serve(**providers(*urls, **timeouts), teams=teams, **changes)
 
 
 async def ask(gateway, **changes) -> tuple[int, bytes, httpx.Headers]:
@@ -195,9 +193,7 @@ async def test_a_client_that_leaves_closes_the_upstream_at_once_and_is_billed(se
 async def test_a_quiet_stream_gets_a_comment(serve) -> None:
     """A quiet stream gets a comment every `ping` seconds after commit."""
     async with raw_server(play(sse(delta("Hel")), WHOLE, gap=0.6)) as upstream:
-        changes = providers(upstream.url, idle="5s")
-        del changes["teams"]
-        gateway = serve(**changes, server={"host": "127.0.0.1", "ping": "200ms"})
+        gateway = started(serve, upstream.url, server={"host": "127.0.0.1", "ping": "200ms"}, idle="5s")
         _, body, _ = await ask(gateway)
     assert b": ping\n\n" in body
     assert body.endswith(b"data: [DONE]\n\n")

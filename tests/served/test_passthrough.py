@@ -1,6 +1,7 @@
 """Operations that are not read: streamed through both ways, authenticated and recorded."""
 
 import hashlib
+import http.client
 import json
 
 import httpx
@@ -65,12 +66,14 @@ def test_the_model_of_an_opaque_json_body_chooses_the_provider_and_is_checked(ga
     assert refused.status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/files/../models", "//files", "/files/%2e%2e/models"])
+@pytest.mark.parametrize("path", ["/files/../models", "//files", "/files/%2e%2e/models", "/%66iles"])
 def test_sly_paths_are_refused(gateway, path: str) -> None:
-    answer = httpx.Client(base_url=gateway.url).send(
-        httpx.Request("GET", httpx.URL(gateway.url).copy_with(raw_path=b"/v1" + path.encode()), headers=KEY)
-    )
-    assert answer.status_code == 404
+    host = gateway.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.putrequest("GET", "/v1" + path)
+    connection.putheader("authorization", KEY["authorization"])
+    connection.endheaders()
+    assert connection.getresponse().status == 404
 
 
 def test_without_a_key_nothing_passes(gateway) -> None:
