@@ -292,3 +292,21 @@ def anchors(page: Path) -> set[str]:
     """Names that headings of a page get: lower case, no punctuation, `-` for spaces."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_passwords_of_compose_are_never_committed() -> None:
+    subprocess.run(["git", "check-ignore", "--quiet", ".env"], cwd=ROOT, check=True)
+
+
+def test_missing_system_packages_are_named_when_we_cannot_install_them(tmp_path: Path) -> None:
+    somebody = tmp_path / "id"
+    somebody.write_text("#!/bin/sh\necho 1000\n", encoding="utf-8")
+    somebody.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "tools/system-packages", "a-package-that-is-not", "another-one"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "a-package-that-is-not another-one" in done.stderr
