@@ -26,7 +26,7 @@ from sqlalchemy import Engine, select
 from gateway.clock import SystemClock
 from gateway.errors import LedgerError
 from gateway.ledger.events import START_MARK, EndRecord, decode_line
-from gateway.ledger.options import URL_VARIABLE, LoaderOptions
+from gateway.ledger.options import LoaderOptions
 from gateway.ledger.posting import Posted, post, save_offset
 from gateway.ledger.recovery import recover
 from gateway.ledger.retention import forget_segment, prune_events, put_away
@@ -281,14 +281,14 @@ def loader_lock(directory: Path | str, stop: threading.Event, poll: float = 0.5)
 def main(arguments: Sequence[str] | None = None) -> int:
     """The loader process. Ends when standard input closes, or on SIGTERM, after loading what is left."""
     parser = argparse.ArgumentParser(prog="python -m gateway.ledger.loader", description="Load a journal into SQL.")
-    parser.add_argument("--url", help=f"ledger database (default: the variable {URL_VARIABLE})")
+    parser.add_argument("--url", help="ledger database (default: the first line of standard input, which no user sees)")
     parser.add_argument("--journal", required=True, type=Path, help="journal directory")
     parser.add_argument("--options", default="{}", help="LoaderOptions as JSON")
     parser.add_argument("--nice", type=int, default=10, help="lower priority by this much")
     given = parser.parse_args(arguments)
-    url = given.url or os.environ.get(URL_VARIABLE)
+    url = given.url or sys.stdin.readline().strip()
     if not url:
-        parser.error(f"--url or {URL_VARIABLE} is needed")
+        parser.error("--url, or the URL as the first line of standard input, is needed")
     try:
         options = msgspec.json.decode(given.options, type=LoaderOptions, strict=False)
     except msgspec.MsgspecError as error:

@@ -1,15 +1,14 @@
 """The loader as a child process of the gateway: started, watched, restarted with back-off, ended by its lifeline."""
 
-import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-import gateway
 from gateway.clock import SystemClock
-from gateway.ledger.options import URL_VARIABLE, LoaderOptions
+from gateway.ledger.options import LoaderOptions
 from gateway.seams import Clock
 
 _FIRST_BACK_OFF = 0.5
@@ -51,20 +50,20 @@ class LoaderProcess:
         return self._child.pid if self._child is not None else None
 
     def start(self) -> None:
-        """Start the child. The URL goes through the environment: arguments are visible to every user."""
+        """Start the child. The URL goes through its standard input: arguments are visible to every user."""
         command = [
             *(sys.executable, "-m", "gateway.ledger.loader"),
             *("--journal", str(self._directory)),
             *("--options", msgspec.json.encode(self._options).decode()),
             *("--nice", str(self._nice)),
         ]
-        house = str(Path(gateway.__file__).parent.parent)
-        path = os.environ.get("PYTHONPATH")
-        environment = os.environ | {URL_VARIABLE: self._url, "PYTHONPATH": f"{house}:{path}" if path else house}
         self._started_at = self._clock.monotonic()
-        self._child = subprocess.Popen(  # noqa: S603 (our own module)
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment
-        )
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)  # noqa: S603 (our module)
+        self._child = child
+        assert child.stdin is not None
+        with suppress(BrokenPipeError):  # It died at once: poll() finds out.
+            child.stdin.write(self._url.encode() + b"\n")
+            child.stdin.flush()
 
     def poll(self) -> bool:
         """Whether the child runs; restarts one that ended, after a back-off of 0.5 to 30 s."""

@@ -2,8 +2,6 @@
 
 import msgspec
 
-URL_VARIABLE = "TOLLWAY_LEDGER_URL"
-"""Where the loader process finds the database's URL when `--url` is not given: arguments are visible to every user."""
 _DAY = 86_400.0
 
 

@@ -13,7 +13,10 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.posting import HOUR_NS, post
+from gateway.ledger.spend import Report, report
+from gateway.ledger.store import ensure_schema, open_engine, writing
+from tests.gateway.ledger.helpers import T0, end
 
 
 class Postgres:
@@ -99,3 +102,19 @@ def engine(ledger_url: str) -> Iterator[Engine]:
     engine = open_engine(ledger_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def two_teams(sqlite_url: str) -> Report:
+    """A report of two teams: one priced; one unpriced, estimated, with a name that is a formula."""
+    ensure_schema(sqlite_url)
+    engine = open_engine(sqlite_url)
+    records = [
+        end(1, cost_nanos=5_615_000),
+        end(2, team="=cmd()", cost_nanos=None, unpriced=True, usage_estimated=True, outcome="client_left"),
+    ]
+    with writing(engine) as connection:
+        post(connection, records, T0)
+    answer = report(engine, ["team"], T0 // HOUR_NS * HOUR_NS, (T0 // HOUR_NS + 1) * HOUR_NS)
+    engine.dispose()
+    return answer

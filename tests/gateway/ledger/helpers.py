@@ -2,13 +2,19 @@
 
 import json
 import random
+import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+
+from sqlalchemy import func, select
 
 from gateway.clock import Ids
 from gateway.facts import Attempt, Caller, Cost, Exchange, Operation, Reading, Usage
 from gateway.ledger.events import VERSION, EndRecord
-from gateway.ledger.store import ensure_schema
+from gateway.ledger.segments import Segment
+from gateway.ledger.store import ensure_schema, open_engine, reading
+from gateway.ledger.tables import events, rollups
 
 T0 = 1_760_000_000_000_000_000
 """Some moment in October 2025, 53 minutes and 20 seconds past an hour."""
@@ -105,3 +111,29 @@ def ensure_schema_together(barrier: Barrier, url: str) -> None:
     """In a process of its own: make the schema at the same moment as others do."""
     barrier.wait(30)
     ensure_schema(url)
+
+
+def count(url: str) -> tuple[int, int]:
+    """Raw events, and requests in the roll-ups."""
+    engine = open_engine(url)
+    try:
+        with reading(engine) as connection:
+            raw = connection.execute(select(func.count()).select_from(events)).scalar() or 0
+            summed = connection.execute(select(func.sum(rollups.c.requests))).scalar() or 0
+            return raw, int(summed)
+    finally:
+        engine.dispose()
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+def write_segment(directory: Path, *lines: bytes, sequence: int = 1, done: bool = True) -> Path:
+    """A segment of a dead writer."""
+    path = Segment("w", sequence, done).path(directory)
+    path.write_bytes(b"".join(lines))
+    return path

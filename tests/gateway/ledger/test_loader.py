@@ -1,7 +1,7 @@
-import os
+import io
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,14 +15,13 @@ from gateway.ledger import segments as segments_module
 from gateway.ledger.events import end_line, record_line, start_line
 from gateway.ledger.journal import Journal
 from gateway.ledger.loader import Loader, loader_lock, main
-from gateway.ledger.options import URL_VARIABLE, LoaderOptions
-from gateway.ledger.posting import HOUR_NS
-from gateway.ledger.retention import prune_events
+from gateway.ledger.options import LoaderOptions
 from gateway.ledger.segments import Segment, listing
 from gateway.ledger.status import read_status
 from gateway.ledger.store import open_engine, reading
-from gateway.ledger.tables import events, rollups, segments
-from tests.gateway.ledger.helpers import T0, end, exchange
+from gateway.ledger.tables import segments
+from tests.gateway.ledger.helpers import count, end, exchange, until
+from tests.gateway.ledger.helpers import write_segment as write
 
 QUICK = LoaderOptions(poll=0.01, recover_every=0, status_every=0, back_off_most=0.05, drain=5, retain_events=None)
 
@@ -39,31 +38,6 @@ def loader(ledger_url: str, directory: Path) -> Iterator[Loader]:
     loader = Loader(ledger_url, directory, options=QUICK)
     yield loader
     loader.close()
-
-
-def count(url: str) -> tuple[int, int]:
-    """Raw events, and requests in the roll-ups."""
-    engine = open_engine(url)
-    try:
-        with reading(engine) as connection:
-            raw = connection.execute(select(func.count()).select_from(events)).scalar() or 0
-            summed = connection.execute(select(func.sum(rollups.c.requests))).scalar() or 0
-            return raw, int(summed)
-    finally:
-        engine.dispose()
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
-
-
-def write(directory: Path, *lines: bytes, sequence: int = 1, done: bool = True) -> Path:
-    path = Segment("w", sequence, done).path(directory)
-    path.write_bytes(b"".join(lines))
-    return path
 
 
 def test_it_follows_a_living_journal(loader: Loader, ledger_url: str, directory: Path):
@@ -161,16 +135,6 @@ def test_bad_lines_are_counted_and_their_segment_is_kept(ledger_url: str, direct
     loader.close()
 
 
-def test_loaded_segments_can_be_archived(sqlite_url: str, directory: Path):
-    options = LoaderOptions(care_every=0, retain_segments=0, archive_segments=True, status_every=0)
-    loader = Loader(sqlite_url, directory, options=options)
-    path = write(directory, record_line(end(1)))
-    os.utime(path, (0, 0))
-    loader.step()
-    assert [archived.name for archived in (directory / "archive").iterdir()] == [path.name]
-    loader.close()
-
-
 def test_a_line_only_the_database_refuses_does_not_stop_the_others(loader: Loader, ledger_url: str, directory: Path):
     """A status beyond 64 bits passes our reading and overflows the column."""
     write(directory, *(record_line(end(number, status=2**70 if number == 3 else 200)) for number in range(6)))
@@ -180,42 +144,12 @@ def test_a_line_only_the_database_refuses_does_not_stop_the_others(loader: Loade
     assert loader.lag_bytes() == 0
 
 
-def test_raw_events_are_pruned_and_rollups_stay(loader: Loader, ledger_url: str, directory: Path):
-    write(directory, *(record_line(end(received_ns=T0 + hours * HOUR_NS)) for hours in range(4)))
-    loader.step()
-    engine = open_engine(ledger_url)
-    assert prune_events(engine, T0 + 2 * HOUR_NS + 5, batch=1) == 2
-    assert prune_events(engine, T0, batch=1) == 0, "the horizon never moves back"
-    engine.dispose()
-    assert count(ledger_url) == (2, 4)
-    write(directory, record_line(end(received_ns=T0)), sequence=2)
-    loader.step()
-    assert count(ledger_url) == (2, 4), "an event from before the horizon may be in the roll-ups already"
-    assert loader.rejected == 1
-
-
 def test_it_recovers_dead_writers_by_itself(loader: Loader, ledger_url: str, directory: Path):
     write(directory, start_line(exchange()), done=False)
     loader.step()
     loader.step()
     assert loader.interrupted == 1
     assert count(ledger_url) == (1, 1)
-
-
-def test_the_status_file_tells_lag(sqlite_url: str, directory: Path):
-    clock = ManualClock(T0)
-    loader = Loader(sqlite_url, directory, clock=clock, options=QUICK)
-    assert read_status(directory) is None
-    write(directory, record_line(end(1)))
-    loader.step()
-    status = read_status(directory)
-    assert status is not None
-    assert (status.database, status.lag_bytes, status.lag_seconds, status.loaded) == ("ok", 0, 0.0, 1)
-    assert status.pid == os.getpid()
-    assert status.updated_ns == T0
-    loader.close()
-    (directory / "loader.json").write_text("{")
-    assert read_status(directory) is None
 
 
 def test_a_database_that_is_away_shows_in_the_status_and_comes_back(directory: Path, tmp_path: Path):
@@ -342,11 +276,11 @@ def test_postgresql_stopped_and_started_again_loses_and_doubles_nothing(postgres
 def test_the_command_line_says_what_is_wrong(
     directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     with pytest.raises(SystemExit) as caught:
         main(["--journal", str(directory)])
     assert caught.value.code == 2
-    assert URL_VARIABLE in capsys.readouterr().err
+    assert "--url, or the URL as the first line of standard input" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--journal", str(directory), "--url", "sqlite:///x", "--options", "{"])
     assert "--options" in capsys.readouterr().err

@@ -2,8 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,17 +11,9 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.loader_process import LoaderProcess
 from gateway.ledger.options import LoaderOptions
 from gateway.ledger.status import read_status
-from tests.gateway.ledger.helpers import exchange
-from tests.gateway.ledger.test_loader import count
+from tests.gateway.ledger.helpers import count, exchange, until
 
 QUICK = LoaderOptions(poll=0.02, status_every=0.02, retain_events=None)
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def loaded(directory: Path) -> int:
@@ -113,15 +103,3 @@ def test_signals(tmp_path: Path, sqlite_url: str, number: signal.Signals):
         until(lambda: read_status(tmp_path) != before)
         assert process.poll()
     process.stop()
-
-
-def test_the_gateway_need_not_import_the_database_library():
-    """It only writes the journal and watches the loader: SQLAlchemy would cost start time and memory."""
-    program = (
-        "import sys, gateway.ledger.journal, gateway.ledger.loader_process, gateway.ledger.status,"
-        " gateway.ledger.recovery; print('sqlalchemy' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[3]
-    )
-    assert done.stdout.strip() == "False"

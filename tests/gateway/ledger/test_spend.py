@@ -1,11 +1,7 @@
-import csv
-import io
-import json
 import random
 from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +11,7 @@ from sqlalchemy import Engine, delete
 from gateway.clock import ManualClock
 from gateway.errors import LedgerError
 from gateway.ledger.events import EndRecord
-from gateway.ledger.export import as_json, csv_bytes, json_bytes
+from gateway.ledger.export import as_json
 from gateway.ledger.posting import HOUR_NS, post
 from gateway.ledger.retention import prune_events
 from gateway.ledger.spend import Filters, Report, iso, report, usd
@@ -241,67 +237,3 @@ def test_an_empty_ledger_reports_zero(engine: Engine):
 def test_money_is_an_exact_decimal_string(nanos: int):
     assert Decimal(usd(nanos)).scaleb(9) == nanos
     assert "E" not in usd(nanos)
-
-
-@pytest.fixture
-def two_teams(sqlite_url: str) -> Report:
-    ensure_schema(sqlite_url)
-    engine = open_engine(sqlite_url)
-    put(
-        engine,
-        end(1, cost_nanos=5_615_000),
-        end(2, team="=cmd()", cost_nanos=None, unpriced=True, usage_estimated=True, outcome="client_left"),
-    )
-    answer = ask(engine, since=HOUR, until=HOUR + HOUR_NS)
-    engine.dispose()
-    return answer
-
-
-def test_json_has_the_contracts_shape(two_teams: Report):
-    data = json.loads(json_bytes(two_teams))
-    assert list(data) == ["since", "until", "rows", "total"]
-    assert (data["since"], data["until"]) == ("2025-10-09T08:00:00Z", "2025-10-09T09:00:00Z")
-    assert data["total"] == {
-        "requests": 2,
-        "input_tokens": 160,
-        "output_tokens": 40,
-        "cost_usd": "0.005615000",
-        "unpriced_requests": 1,
-        "estimated_requests": 1,
-    }
-    row = data["rows"][0]
-    assert list(row)[:5] == ["team", "requests", "input_tokens", "output_tokens", "cost_usd"]
-    assert row["team"] == "search"
-    assert row["cache_read_tokens"] == 0
-    assert row["outcome_ok"] == 1
-
-
-def test_csv_holds_the_same_and_no_formula(two_teams: Report):
-    rows = list(csv.DictReader(io.StringIO(csv_bytes(two_teams).decode())))
-    assert [row["team"] for row in rows] == ["search", "'=cmd()"]
-    assert [row["cost_usd"] for row in rows] == ["0.005615000", "0.000000000"]
-    assert rows[1]["outcome_client_left"] == "1"
-
-
-def test_parquet_holds_the_same_with_exact_money(two_teams: Report, tmp_path: Path):
-    import pyarrow.parquet as pq
-
-    from gateway.ledger.parquet import parquet_bytes
-
-    path = tmp_path / "spend.parquet"
-    path.write_bytes(parquet_bytes(two_teams))
-    table = pq.read_table(path)
-    assert [row["team"] for row in table.to_pylist()] == ["search", "=cmd()"]
-    assert table["cost_usd"][0].as_py() == Decimal("0.005615000")
-    assert str(table.schema.field("cost_usd").type) == "decimal128(38, 9)"
-    assert table.schema.metadata[b"since"] == b"2025-10-09T08:00:00Z"
-
-
-def test_parquet_without_its_extra_says_how_to_install_it(two_teams: Report, monkeypatch: pytest.MonkeyPatch):
-    import sys
-
-    from gateway.ledger.parquet import parquet_bytes
-
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(LedgerError, match=r"pip install 'tollway\[parquet\]'"):
-        parquet_bytes(two_teams)
