@@ -107,7 +107,7 @@ class LogHandler(logging.Handler):
                 self._thread.start()
 
     def _run(self) -> None:
-        render = make_renderer(self._format, colors=self._stream.isatty())
+        render = make_renderer(self._format, colors=not self._stream.closed and self._stream.isatty())
         while True:
             record = self._queue.get()
             try:

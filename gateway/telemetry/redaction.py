@@ -26,11 +26,14 @@ _SHAPES = re.compile(
     | (?<![A-Za-z0-9])AIza[\w-]{20,}                                      # Google
     | (?<![A-Za-z0-9])eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?                # JSON web tokens
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*-----|\Z)
-    | (?<=://)[^\s/@]*:[^\s/@]*(?=@)                                      # user and password in a URL
-    | (?:api[_-]?key|x-api-key|secret|password|passwd|token|authorization)["']?\s*[=:]\s*["']?[^\s"',;&]{4,}
+    | (?<=://)[^\s/@]{0,200}:[^\s/@]{0,200}(?=@)                                    # user and password in a URL
+    | (?:api[_-]?key|x-api-key|secret|password|passwd|token|authorization)["']?\s*[=:]\s*
+      ["']?(?:(?:bearer|basic)\s+)?[^\s"',;&]{4,}                          # name and value
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
+
+_LAST_WORD = re.compile(r"\S{1,300}\Z")
 
 
 def redact_fields(fields: Mapping[str, object]) -> dict[str, object]:
@@ -58,6 +61,9 @@ def redact(value: object, depth: int = 0) -> object:
 
 
 def redact_text(text: str) -> str:
-    """One text without secrets, cut to `MAX_TEXT` characters."""
-    found = _SHAPES.sub(REDACTED, text)
-    return found if len(found) <= MAX_TEXT else f"{found[:MAX_TEXT]}… ({len(found)} characters)"
+    """One text without secrets, cut to `MAX_TEXT` characters first: patterns are tried on a bounded text only."""
+    if len(text) <= MAX_TEXT:
+        return _SHAPES.sub(REDACTED, text)
+    # What stands at the cut may be the beginning of a secret, too short to be known as one.
+    kept = _LAST_WORD.sub("", text[:MAX_TEXT])
+    return f"{_SHAPES.sub(REDACTED, kept)}… ({len(text)} characters)"

@@ -3,7 +3,7 @@
 import copy
 import functools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.telemetry.page import CELL, Family, Page, Pulled, Timings, decode, encode, new_timings
@@ -50,6 +50,7 @@ def total(parts: list[Page]) -> Page:
     return functools.reduce(added, parts, Page())
 
 
+@settings(max_examples=40)
 @given(st.lists(pages(), max_size=4), st.randoms())
 def test_any_order_gives_the_same_sum(parts: list[Page], chance) -> None:
     shuffled = list(parts)
@@ -57,6 +58,7 @@ def test_any_order_gives_the_same_sum(parts: list[Page], chance) -> None:
     assert total(parts) == total(shuffled)
 
 
+@settings(max_examples=40)
 @given(pages(), pages())
 def test_adding_leaves_the_added_page_alone(first: Page, second: Page) -> None:
     before = copy.deepcopy(second)
@@ -67,11 +69,13 @@ def test_adding_leaves_the_added_page_alone(first: Page, second: Page) -> None:
     assert second == before
 
 
+@settings(max_examples=40)
 @given(pages())
 def test_written_and_read_again(page: Page) -> None:
     assert decode(encode(page)) == page
 
 
+@settings(max_examples=40)
 @given(pages(), st.integers(0, 400))
 def test_a_torn_page_is_no_page(page: Page, length: int) -> None:
     data = encode(page)

@@ -1,0 +1,164 @@
+"""Lines of the log: their shape, their order, what is dropped, and what must never be in them."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.telemetry import logs
+from gateway.telemetry.logs import LogHandler, alert, info, setup_logs
+
+
+class Stream(io.StringIO):
+    """A stream that can be held up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+        self.free.set()
+        self.waiting = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.waiting.set()
+        self.free.wait(10)
+        return super().write(text)
+
+
+@pytest.fixture
+def stream() -> Iterator[Stream]:
+    root = logging.getLogger()
+    names = ("tollway", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+    saved = root.level, {name: logging.getLogger(name).level for name in names}
+    yield Stream()
+    for handler in [handler for handler in root.handlers if isinstance(handler, LogHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(saved[0])
+    for name, level in saved[1].items():
+        logging.getLogger(name).setLevel(level)
+
+
+def lines(stream: Stream, handler: LogHandler) -> list[dict]:
+    handler.flush()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line(stream: Stream) -> None:
+    handler = setup_logs(stream=stream)
+    alert("provider_credential_refused", provider="openai", status=401)
+    (line,) = lines(stream, handler)
+    assert (line["event"], line["level"], line["provider"], line["status"]) == (
+        "provider_credential_refused",
+        "warning",
+        "openai",
+        401,
+    )
+    assert line["time"].endswith("Z")
+    assert "logger" not in line
+
+
+def test_levels_and_order(stream: Stream) -> None:
+    handler = setup_logs("warning", stream=stream)
+    info("unseen")
+    for number in range(100):
+        alert("seen", number=number)
+    assert [line["number"] for line in lines(stream, handler)] == list(range(100))
+
+
+def test_canaries(stream: Stream) -> None:
+    handler = setup_logs(stream=stream)
+    alert(
+        "defect",
+        api_key="canary-1",
+        detail="Bearer canary-2-secret",
+        nested={"messages": ["canary-3"]},
+        error=ValueError("canary-4"),
+    )
+    logging.getLogger("some.library").warning("url %s", "postgresql://u:canary-5@db/x")
+    try:
+        raise ValueError("canary-6 prompt text")
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    handler.flush()
+    assert "canary" not in stream.getvalue()
+    last = lines(stream, handler)[-1]
+    assert (last["event"], last["exception"], last["logger"]) == (
+        "Exception in ASGI application",
+        "ValueError",
+        "uvicorn.error",
+    )
+    assert "test_canaries" in last["at"][0]
+
+
+def test_no_field_takes_our_place(stream: Stream) -> None:
+    handler = setup_logs(stream=stream)
+    alert("real", level="fake", time="fake", pid="fake")
+    (line,) = lines(stream, handler)
+    assert line["level"] == "warning"
+    assert "fake" not in (line["time"], line["pid"])
+
+
+def test_libraries_are_heard_from_warning_on(stream: Stream) -> None:
+    handler = setup_logs("debug", stream=stream)
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("uvicorn.error").warning("odd %s", "thing")
+    assert [line["event"] for line in lines(stream, handler)] == ["odd thing"]
+
+
+def test_console(stream: Stream) -> None:
+    handler = setup_logs(format="console", stream=stream)
+    alert("draining", seconds=3)
+    handler.flush()
+    assert "draining" in stream.getvalue()
+    assert "seconds=3" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_the_last_set_up_counts(stream: Stream) -> None:
+    first = Stream()
+    setup_logs(stream=first)
+    handler = setup_logs(stream=stream)
+    alert("once")
+    assert len(lines(stream, handler)) == 1
+    assert first.getvalue() == ""
+
+
+def test_a_full_pipe_holds_up_nobody(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "QUEUE", 10)
+    stream.free.clear()
+    handler = setup_logs(stream=stream)
+    alert("first")
+    assert stream.waiting.wait(10)
+    for number in range(50):
+        alert("more", number=number)
+    assert handler.dropped >= 39
+    stream.free.set()
+    found = lines(stream, handler)
+    told = [line for line in found if line["event"] == "log_lines_dropped"]
+    assert sum(line["lines"] for line in told) == handler.dropped
+    assert len([line for line in found if line["event"] == "more"]) + handler.dropped == 50
+
+
+def test_a_closed_stream_raises_nothing(stream: Stream) -> None:
+    handler = setup_logs(stream=stream)
+    stream.close()
+    alert("to nobody")
+    handler.flush()
+    assert handler.dropped == 1
+
+
+def test_nothing_is_lost_at_the_end_of_the_process_and_nothing_heavy_imported_before() -> None:
+    code = (
+        "import sys\n"
+        "from gateway.telemetry.logs import alert, setup_logs\n"
+        "setup_logs()\n"
+        "assert 'structlog' not in sys.modules\n"
+        "[alert('last_words', number=n) for n in range(200)]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert [json.loads(line)["number"] for line in done.stderr.splitlines()] == list(range(200))
