@@ -21,7 +21,7 @@ import msgspec
 
 from loadtest.generator import LoadError, LoadScenario, Run
 from loadtest.generator.scenario import RequestMix, Stage
-from loadtest.machine import Started, cpu_seconds, free_port, pinned, start, wait_for, which_cores
+from loadtest.machine import Started, cpu_seconds, first_answer, free_port, pinned, start, wait_for, which_cores
 from loadtest.peers import KEY, Launch, Peer, all_peers
 from loadtest.units import Seconds, Size
 
@@ -148,7 +148,7 @@ class _Bench:
         notes += [f"{name} is not installed: {install}" for name, install in missing.items()]
         everyone = targets + ([baseline] if baseline is not None else [])
         for target in list(everyone):
-            if self._measure(target, 1) is None:
+            if self._probe(target) or self._measure(target, 1) is None:
                 reason = self._why.get(target.name, "nothing came")
                 notes.append(
                     f"{target.name}: left out, its trial run failed: {reason}; log: {target.started.last_words()}"
@@ -215,6 +215,15 @@ class _Bench:
             notes.append(f"{peer.name}: did not become ready; its last words: {started.last_words()}")
             return None
         return _Target(peer.name, port, launch, started, [])
+
+    def _probe(self, target: _Target) -> str:
+        """One request before anything is measured: some gateways load half of themselves on the first."""
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **target.launch.headers}
+        url = f"http://127.0.0.1:{target.port}/v1/chat/completions"
+        wrong = first_answer(url, self._body.encode(), headers, 60)
+        if wrong:
+            self._why[target.name] = wrong
+        return wrong
 
     def _measure(self, target: _Target, seconds: int) -> Measure | None:
         before = cpu_seconds(target.started.process.pid)

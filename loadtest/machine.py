@@ -81,6 +81,19 @@ def wait_for(url: str, seconds: float, started: Started | None = None) -> bool:
     return False
 
 
+def first_answer(url: str, body: bytes, headers: dict[str, str], seconds: float) -> str:
+    """Post once, with all the time a cold start may need; the empty string if the answer was 200, else what came."""
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - loopback, made by us
+    try:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+            answer.read()
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"status {error.code}: {error.read(200).decode(errors='replace')}"
+    except OSError as error:
+        return str(error)
+
+
 def which_cores() -> tuple[int | None, int | None]:
     """(core of the gateways, core of load and upstream), or Nones where cores cannot be chosen."""
     if not hasattr(os, "sched_getaffinity"):

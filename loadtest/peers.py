@@ -130,6 +130,9 @@ def _ferrogw(program: str, directory: Path, port: int, upstream: str) -> Launch:
         "OPENAI_BASE_URL": f"{upstream}/v1",
         "PORT": str(port),
         "LOG_LEVEL": "error",
+        # Its default of 20 requests a second would be all there is to measure.
+        "RATE_LIMIT_RPS": "10000000",
+        "RATE_LIMIT_BURST": "10000000",
     }
     return Launch([program, "serve"], environment)
 
