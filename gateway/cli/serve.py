@@ -26,8 +26,7 @@ def serve(
     """
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError
-    from gateway.ledger.loader_process import LoaderProcess
-    from gateway.ledger.loader_options import LoaderOptions
+    from gateway.ledger.loader_process import LoaderOptions, LoaderProcess
     from gateway.server import bind, run_worker
     from gateway.settings.reload import Configuration
 

@@ -67,7 +67,7 @@ async def test_the_books_survive_kill_9(serve, own_mock) -> None:
     gateway = Gateway(gateway.config)
     try:
         served = get_json(mock.url + "/stats/requests?since=0")
-        completed = {row["id"]: row for row in served["requests"] if row["completed"]}
+        completed = {row["id"]: row for row in served["requests"] if row["state"] == "completed"}
         assert load.answered <= completed.keys()
 
         def loaded() -> list[tuple[str, str, int, int]] | None:
