@@ -17,7 +17,6 @@ MINI = "gpt-4o-mini"
 CLAUDE = "claude-haiku-4-5"
 EMBEDDING = "text-embedding-3-small"
 REASONER = "gpt-5-mini"
-INDENT = " " * 12
 OVER_LONG = 21 * 1024 * 1024
 """Bytes: more than `server.max_body` allows."""
 
@@ -128,6 +127,11 @@ def _ask(text: str) -> list[ChatCompletionUserMessageParam]:
     return [{"role": "user", "content": text}]
 
 
+def _prompt(team: str) -> str:
+    """What stands before text that comes as it is made."""
+    return f"  {team:<10}▸ "
+
+
 def _chat_tokens(usage: CompletionUsage | None) -> tuple[int, int] | None:
     return (usage.prompt_tokens, usage.completion_tokens) if usage else None
 
@@ -152,7 +156,7 @@ def chat_stream(wires: Wires, say: Say) -> Line:
         stream_options={"include_usage": True},
     )
     used: tuple[int, int] | None = None
-    say(INDENT)
+    say(_prompt("support"))
     for chunk in raw.parse():
         used = _chat_tokens(chunk.usage) or used
         say("".join(choice.delta.content or "" for choice in chunk.choices))
@@ -228,7 +232,7 @@ def messages_stream(wires: Wires, say: Say) -> Line:
         model=CLAUDE, max_tokens=24, stream=True, messages=[{"role": "user", "content": "And in one sentence?"}]
     )
     taken = made = 0
-    say(INDENT)
+    say(_prompt("research"))
     for event in raw.parse():
         if event.type == "message_start":
             taken = event.message.usage.input_tokens + (event.message.usage.cache_read_input_tokens or 0)
