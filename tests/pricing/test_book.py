@@ -185,25 +185,22 @@ def test_nothing_written_is_an_empty_overlay() -> None:
     assert parse_overlay(None) == parse_overlay({}) == Overlay()
 
 
+_WORDS = (
+    "model",
+    "provider",
+    "from",
+    "until",
+    "like",
+    "above",
+    "tiers",
+    "percent",
+    "models",
+    "input",
+    "output",
+    "request",
+)
 _KEYS = st.sampled_from(
-    [
-        "model",
-        "provider",
-        "from",
-        "until",
-        "like",
-        "above",
-        "tiers",
-        "usd_each",
-        "usd_per_hour",
-        "percent",
-        "models",
-        "usd_per_million_tokens",
-        "input",
-        "output",
-        "input_tokens",
-        "request",
-    ]
+    [*_WORDS, "usd_each", "usd_per_hour", "usd_per_second", "usd_per_million_tokens", "input_tokens"]
 )
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.dates(),

@@ -136,3 +136,15 @@ def test_date_decides(book: PriceBook) -> None:
         1_360_000_000,
         700_000_000,
     ]
+
+
+def test_a_reseller_s_borrowed_model_has_the_standard_price_in_every_tier(book: PriceBook) -> None:
+    """As in the catalogue's own calculator: Google sells Anthropic's models, whose batch price is Anthropic's alone."""
+    lent, own = book.card("google", "claude-sonnet-4-5"), book.card("anthropic", "claude-sonnet-4-5")
+    usage = Usage(input_tokens=1000)
+    assert lent is not None
+    assert own is not None
+    assert lent.provider == "google"
+    assert own.tiers == ("batch",)
+    assert lent.tiers == ()
+    assert lent.cost(usage, tier="batch", at_ns=NOW) == lent.cost(usage, at_ns=NOW) == own.cost(usage, at_ns=NOW)
