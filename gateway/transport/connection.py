@@ -27,9 +27,10 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import DeadlineExceeded, Disconnected, HeaderTimeout, ProtocolBroken, TransportError
-from gateway.seams import Headers, Late
+from gateway.seams import Headers
 from gateway.transport import tls
 from gateway.transport.limits import Limits
+from gateway.transport.response import PooledResponse
 from gateway.transport.staleness import Socket, never_read
 
 _TIMER_SLACK = 0.0015
@@ -53,93 +54,6 @@ class Keeper(Protocol):
 
 class _Fault(Exception):
     """Raised inside parser callbacks to stop the parser with our own words."""
-
-
-class PooledResponse:
-    """Implements `gateway.seams.UpstreamResponse`. The connection writes into it; the caller reads from it."""
-
-    __slots__ = (
-        "bodyless",
-        "complete",
-        "connection",
-        "deadline",
-        "error",
-        "head_done",
-        "header_timeout",
-        "headers",
-        "parts",
-        "request_done",
-        "size",
-        "status",
-        "unanswered",
-        "unread",
-        "until",
-        "waiter",
-    )
-
-    def __init__(self, connection: "Connection", bodyless: bool, header_timeout: float, deadline: float) -> None:
-        self.status = 0
-        self.headers: Headers = []
-        self.connection = connection
-        self.bodyless = bodyless
-        """The request was HEAD: whatever the head says, no body follows (RFC 9112 section 6.3, rule 1)."""
-        self.header_timeout = header_timeout
-        self.deadline = deadline
-        self.until = math.inf
-        """When the present wait (for the head, or for a chunk) is over."""
-        self.waiter: asyncio.Future[bool] | None = None
-        """Resolved with True when `until` passed, else with False."""
-        self.head_done = False
-        self.complete = False
-        self.request_done = False
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.error: BaseException | None = None
-        self.unanswered = False
-        """It failed without a single response byte, on a connection that had served before."""
-        self.unread = False
-        """Proven: the peer never received a byte of the request."""
-
-    async def chunk(self, before: float | None = None) -> bytes:
-        """See `UpstreamResponse.chunk`. Everything that is buffered comes as one piece."""
-        if self.parts:
-            return self._take()
-        if self.complete:
-            return b""
-        if self.error is None:
-            await self._more(math.inf if before is None else before)
-            if self.parts:
-                return self._take()
-        if self.error is not None:
-            raise self.error
-        return b""
-
-    def close(self) -> None:
-        """See `UpstreamResponse.close`. Once the last byte has come, the connection has long been given back."""
-        if self.complete or self.error is not None:
-            return
-        self.parts.clear()
-        self.error = Disconnected("the response was closed before its end", sent=True)
-        self.connection.retire()
-
-    async def _more(self, before: float) -> None:
-        waiter = self.connection.wait(self, before)
-        try:
-            if await waiter:
-                raise Late
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        finally:
-            self.waiter = None
-
-    def _take(self) -> bytes:
-        parts = self.parts
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        self.size = 0
-        self.connection.drained(self)
-        return data
 
 
 class Connection(asyncio.Protocol):
@@ -241,7 +155,7 @@ class Connection(asyncio.Protocol):
             return
         response.error = error
         self.retire()
-        _wake(response, False)
+        response.wake(False)
 
     def abandon(self, error: BaseException) -> None:
         """Close the connection; an exchange on it ends with `error`."""
@@ -322,7 +236,7 @@ class Connection(asyncio.Protocol):
             response.complete = True
             self._keep = False
             self._finish(response)
-            _wake(response, False)
+            response.wake(False)
         else:
             self._note_evidence(response)
             self.fail(response, _cut_off(response))
@@ -480,15 +394,9 @@ class Connection(asyncio.Protocol):
             self.fail(response, HeaderTimeout(message, sent=True))
         else:
             response.until = math.inf
-            _wake(response, True)
+            response.wake(True)
             if response.deadline < math.inf:
                 self._arm(response.deadline)
-
-
-def _wake(response: PooledResponse, late: bool) -> None:
-    waiter = response.waiter
-    if waiter is not None and not waiter.done():
-        waiter.set_result(late)
 
 
 def _head_size(headers: Headers) -> int:

@@ -21,9 +21,10 @@ from gateway.errors import ConnectFailed, DeadlineExceeded, Disconnected, PoolTi
 from gateway.seams import Origin, UpstreamRequest
 from gateway.tasks import TaskGroup
 from gateway.transport.connect import connect
-from gateway.transport.connection import Connection, PooledResponse
+from gateway.transport.connection import Connection
 from gateway.transport.head import BodyFraming, Heads, host_of
 from gateway.transport.limits import Limits
+from gateway.transport.response import PooledResponse
 from gateway.transport.slots import Slots
 from gateway.transport.staleness import may_repeat
 from gateway.transport.tls import Contexts

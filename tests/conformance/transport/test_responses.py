@@ -240,7 +240,8 @@ CUT = {
 
 @pytest.mark.parametrize("case", CUT)
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-async def test_cut_before_the_head(transport: Transport, serve: Serve, case: str, reset: bool) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_cut_before_the_head(transport: Transport, serve: Serve, case: str, reset: bool, method: str) -> None:
     async def script(talk: Talk) -> None:
         await talk.request()
         await talk.say(CUT[case])
@@ -249,7 +250,7 @@ async def test_cut_before_the_head(transport: Transport, serve: Serve, case: str
 
     peer = await serve(script)
     with pytest.raises(Disconnected) as caught:
-        await transport.send(ask(peer.origin()))
+        await transport.send(ask(peer.origin(), method))
     assert caught.value.sent
     assert len(peer.talks) == 1, "a first use of a connection is never repeated"
 

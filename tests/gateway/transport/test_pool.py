@@ -5,14 +5,12 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from gateway.errors import ConnectFailed, Disconnected
-from gateway.seams import Origin, Timeouts, UpstreamRequest
-from gateway.transport import connect as connecting
-from gateway.transport.connect import Address
+from gateway.seams import Origin, UpstreamRequest
 from gateway.transport.limits import Limits
 from gateway.transport.pool import OriginStats, Pool
 from gateway.transport.staleness import Socket
@@ -204,48 +202,6 @@ async def test_what_the_pool_cannot_speak_is_refused(pool: Pool, peer: Peer, opt
     with pytest.raises(ConnectFailed, match="httpx"):
         await pool.send(ask(peer.origin(**option)))
     assert peer.talks == []
-
-
-async def test_happy_eyeballs(pool: Pool, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RFC 8305: an address that does not answer delays the next one by 250 ms, not by a time-out; one that refuses,
-    not at all."""
-    full = socket.create_server(("127.0.0.1", 0), backlog=0)
-    fillers = [socket.socket() for _ in range(4)]
-    for filler in fillers:
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-    refusing = socket.create_server(("127.0.0.1", 0))
-    refused = refusing.getsockname()
-    refusing.close()
-
-    async def addresses(loop: asyncio.AbstractEventLoop, origin: Origin) -> list[Address]:
-        targets = [refused, full.getsockname(), ("127.0.0.1", peer.port)]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", target) for target in targets]
-
-    monkeypatch.setattr(connecting, "_addresses", addresses)
-    assert await whole(await pool.send(ask(peer.origin(), timeouts=Timeouts(connect=4)))) == b"hi"
-    for sock in (full, *fillers):
-        sock.close()
-
-
-def addresses_of(found: list[tuple[int, str]]) -> Callable[..., object]:
-    async def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-        return [(family, socket.SOCK_STREAM, 0, "", (host, 80)) for family, host in found]
-
-    return getaddrinfo
-
-
-async def test_address_families_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """RFC 8305 section 4, with the resolver's first family first."""
-    six, four = socket.AF_INET6, socket.AF_INET
-    loop = asyncio.get_running_loop()
-    found = [(six, "a"), (six, "b"), (six, "c"), (four, "d"), (four, "e")]
-    monkeypatch.setattr(loop, "getaddrinfo", addresses_of(found))
-    ordered = await connecting._addresses(loop, Origin("http", "x.test", 80))
-    assert [address[4][0] for address in ordered] == ["a", "d", "b", "e", "c"]
-    monkeypatch.setattr(loop, "getaddrinfo", addresses_of([]))
-    with pytest.raises(OSError, match="no addresses"):
-        await connecting._addresses(loop, Origin("http", "x.test", 80))
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])

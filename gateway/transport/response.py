@@ -1,0 +1,121 @@
+"""A response as its reader sees it: head, buffered body, and how it ended.
+
+The connection writes into it while bytes come; the caller reads from it, perhaps long after the connection went on to
+serve others.
+"""
+
+import asyncio
+import math
+from typing import Protocol
+
+from gateway.errors import Disconnected
+from gateway.seams import Headers, Late
+
+
+class Flow(Protocol):
+    """What a response asks of its connection."""
+
+    def wait(self, response: "PooledResponse", before: float) -> "asyncio.Future[bool]":
+        """A future for the next body bytes, resolved with True when `before` came first."""
+        ...
+
+    def drained(self, response: "PooledResponse") -> None:
+        """The response's buffer is empty: read on, if reading had been stopped."""
+        ...
+
+    def retire(self) -> None:
+        """Close the connection at once."""
+        ...
+
+
+class PooledResponse:
+    """Implements `gateway.seams.UpstreamResponse`. The connection writes into it; the caller reads from it."""
+
+    __slots__ = (
+        "bodyless",
+        "complete",
+        "connection",
+        "deadline",
+        "error",
+        "head_done",
+        "header_timeout",
+        "headers",
+        "parts",
+        "request_done",
+        "size",
+        "status",
+        "unanswered",
+        "unread",
+        "until",
+        "waiter",
+    )
+
+    def __init__(self, connection: "Flow", bodyless: bool, header_timeout: float, deadline: float) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.connection = connection
+        self.bodyless = bodyless
+        """The request was HEAD: whatever the head says, no body follows (RFC 9112 section 6.3, rule 1)."""
+        self.header_timeout = header_timeout
+        self.deadline = deadline
+        self.until = math.inf
+        """When the present wait (for the head, or for a chunk) is over."""
+        self.waiter: asyncio.Future[bool] | None = None
+        """Resolved with True when `until` passed, else with False."""
+        self.head_done = False
+        self.complete = False
+        self.request_done = False
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.error: BaseException | None = None
+        self.unanswered = False
+        """It failed without a single response byte, on a connection that had served before."""
+        self.unread = False
+        """Proven: the peer never received a byte of the request."""
+
+    async def chunk(self, before: float | None = None) -> bytes:
+        """See `UpstreamResponse.chunk`. Everything that is buffered comes as one piece."""
+        if self.parts:
+            return self._take()
+        if self.complete:
+            return b""
+        if self.error is None:
+            await self._more(math.inf if before is None else before)
+            if self.parts:
+                return self._take()
+        if self.error is not None:
+            raise self.error
+        return b""
+
+    def close(self) -> None:
+        """See `UpstreamResponse.close`. Once the last byte has come, the connection has long been given back."""
+        if self.complete or self.error is not None:
+            return
+        self.parts.clear()
+        self.error = Disconnected("the response was closed before its end", sent=True)
+        self.connection.retire()
+
+    async def _more(self, before: float) -> None:
+        waiter = self.connection.wait(self, before)
+        try:
+            if await waiter:
+                raise Late
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            self.waiter = None
+
+    def _take(self) -> bytes:
+        parts = self.parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.size = 0
+        self.connection.drained(self)
+        return data
+
+    def wake(self, late: bool) -> None:
+        """Wake whoever waits for the head or for a chunk."""
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(late)
