@@ -89,8 +89,9 @@ def _message(detail: ErrorDetails, root: type[Section]) -> str:
     if kind == "extra_forbidden":
         return f"unknown key '{name[:80]}'; {hint(name, fields_at(root, loc[:-1]))}"
     if kind == "missing":
-        described = fields_at(root, loc[:-1]).get(name, "")
-        return f"'{name}' is missing; {described[:1].lower()}{described[1:]}".rstrip("; ")
+        described = fields_at(root, loc[:-1]).get(name, "") or "it has no default"
+        acronym = described[:2].isupper()
+        return f"'{name}' is missing; {described if acronym else described[0].lower() + described[1:]}"
     if kind == "literal_error":
         return f"this value is not known; allowed are {str(context.get('expected', '')).replace(' or ', ', ')}"
     if kind == "value_error":

@@ -79,17 +79,19 @@ class _Differ:
     def _appeared(self, old: Data, new: Data, path: DataPath) -> str:
         value = new if old is None else old
         added = old is None
-        if isinstance(value, dict | list) or self._hidden(path):
+        if isinstance(value, dict | list) or self._hidden(path, value):
             return f"{_spoken(path)}: {'added' if added else 'removed'}"
         return f"{_spoken(path)}: " + (f"(default) → {_cut(value)}" if added else f"{_cut(value)} → (default)")
 
     def _changed(self, old: Data, new: Data, path: DataPath) -> str:
-        if self._hidden(path) or isinstance(old, dict) or isinstance(new, dict):
+        if self._hidden(path, old) or self._hidden(path, new) or isinstance(old, dict) or isinstance(new, dict):
             return f"{_spoken(path)}: (changed)"
         return f"{_spoken(path)}: {_cut(old)} → {_cut(new)}"
 
-    def _hidden(self, path: DataPath) -> bool:
-        return path in self._secret or path in self._above_secret or path[-1:] in (("hash",), ("key_hash",))
+    def _hidden(self, path: DataPath, value: Data) -> bool:
+        """Whether `value` is secret or holds something that is."""
+        inside = not isinstance(value, str) and path in self._above_secret
+        return inside or path in self._secret or path[-1:] in (("hash",), ("key_hash",))
 
 
 def _by_id(items: list[Data]) -> dict[str, dict[str, Data]] | None:

@@ -64,7 +64,7 @@ class Tree:
             self._problems.append(error.problem)
             return None
         except OSError as error:
-            self._wrong(place, f"the file {path} cannot be read: {error.strerror}; allowed is a readable YAML file")
+            self._wrong(place, f"this file cannot be read: {error.strerror}; allowed is a readable YAML file")
             return None
         if isinstance(node, Mapping):
             return node

@@ -155,6 +155,8 @@ class _Loader:
                 return None, None
             where, at = found, ()
             written = self._resolver.data(found, ("prices",))
+        elif isinstance(written, list):
+            return None, None  # the schema has complained
         try:
             return parse_overlay(_with_numbers(written)), written
         except OverlayError as error:

@@ -84,7 +84,8 @@ class _Checker:
                 where = (*path, "keys", at, "models")
                 for index, model in enumerate(self._allow_list(where, _mapping(key).get("models")) or ()):
                     if allowed is not None and not any(matches(own, model) or matches(model, own) for own in allowed):
-                        self._note((*where, index), f"the team '{name}' may not use this model; {hint(model, allowed)}")
+                        shown = [own for at_, own in enumerate(allowed) if (*path, "models", at_) not in self._drawn]
+                        self._note((*where, index), f"the team '{name}' may not use this model; {hint(model, shown)}")
 
     def keys(self) -> None:
         """Ids and hashes are unique: a report or a revocation must mean one key."""

@@ -21,6 +21,7 @@ from gateway.settings.schema_base import (
     duration,
     is_text,
     percent,
+    secret,
     section,
     size,
 )
@@ -94,7 +95,7 @@ class LedgerSection(Section):
     url: Annotated[
         Secret,
         _url_of("sqlite", "postgresql", "postgresql+psycopg", example="sqlite:///PATH and postgresql://USER@HOST/DB"),
-    ] = Field(SecretStr("sqlite:///var/tollway.db"), description="Database: sqlite:///PATH or postgresql://…")
+    ] = secret("sqlite:///var/tollway.db", "Database: sqlite:///PATH or postgresql://….")
     journal: str = Field("var/journal", min_length=1, description="Directory of the append-only journal files.")
     fsync: Duration = duration("1s", "How often the journal is synced to disk; what a power failure may lose.")
     segment: Size = size("64MiB", "Size at which a journal file is closed and the next one begun.", ge=4096)
@@ -112,7 +113,7 @@ class LimitsSection(Section):
         _url_of(
             "memory", "redis", "rediss", "redis+cluster", "redis+sentinel", example="memory:// and redis://HOST:PORT"
         ),
-    ] = Field(SecretStr("memory://"), description="memory://, redis://…, rediss://… or redis+cluster://…")
+    ] = secret("memory://", "memory://, redis://…, rediss://… or redis+cluster://….")
 
 
 class TelemetrySection(Section):

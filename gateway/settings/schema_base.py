@@ -124,6 +124,11 @@ def is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def secret(written: str, description: str) -> Any:
+    """A `Secret` field whose default is no secret."""
+    return _field(description, SecretStr(written), written)
+
+
 def section(kind: type[Section], description: str) -> Any:
     """A field for a section that may be left out."""
     return Field(default_factory=lambda: kind.model_validate({}), description=description)

@@ -108,7 +108,7 @@ class ProviderSection(Section):
     )
     prices: Name | None = Field(
         None,
-        description="Provider id in the price catalogue (openai, anthropic, google, …). "
+        description="Provider id in the price catalogue (openai, anthropic, google, …), or a name that own prices use. "
         "Default: models are found by their name alone.",
     )
 

@@ -2,7 +2,7 @@
 
 Directories are watched rather than files: editors write a new file and rename it, Kubernetes swaps a symbolic link.
 An event only means "look"; what counts is whether a file is another one than was read (`Sources.changed`). Where the
-system sends no events (network file systems), a look every `POLL_MS` finds the change too.
+system sends no events (network file systems), or had none to send yet, a look every `POLL_MS` finds the change too.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ STEP_MS = 50
 """Quiet time after an event before looking: an editor is done by then."""
 DEBOUNCE_MS = 400
 """The longest that ever new events in a directory put off a look."""
-POLL_MS = 2000
+POLL_MS = 500
 
 
 async def watch_files(configuration: Configuration, reload: Callable[[str], Awaitable[object]]) -> None:
@@ -35,7 +35,6 @@ async def watch_files(configuration: Configuration, reload: Callable[[str], Awai
             rust_timeout=POLL_MS,
             yield_on_timeout=True,
             recursive=False,
-            raise_interrupt=False,
         ):
             await _look(configuration, reload)
             if await asyncio.to_thread(configuration.sources.directories) != directories:

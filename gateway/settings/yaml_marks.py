@@ -133,7 +133,7 @@ def parse(data: bytes, file: str, problems: list[Problem]) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise YamlError(Problem(place, f"this is not valid YAML: {_explained(error)}")) from None
+        raise YamlError(Problem(place, f"this is not valid YAML: {_explained(error, text, place)}")) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
@@ -142,13 +142,13 @@ def parse(data: bytes, file: str, problems: list[Problem]) -> Node:
         raise YamlError(Problem(Place(file), "this is not valid YAML")) from None
 
 
-def _explained(error: yaml.MarkedYAMLError) -> str:
+def _explained(error: yaml.MarkedYAMLError, text: str, place: Place) -> str:
     """The library's reason without the words it quotes from the file, which may be a secret's."""
-    reason = _QUOTED.sub("a word", _HIDDEN.sub("", error.problem or "it cannot be parsed"))
-    if "\\t" in (error.problem or "") or "'\t'" in (error.problem or ""):
+    lines = text.split("\n")
+    if place.line <= len(lines) and lines[place.line - 1][place.column - 1 : place.column] == "\t":
         return "a tab cannot indent or start a value; allowed are spaces"
-    context = _QUOTED.sub("a word", error.context or "")
-    return f"{reason} {context}".strip()
+    reasons = [_QUOTED.sub("a word", _HIDDEN.sub("", reason)) for reason in (error.problem, error.context) if reason]
+    return " ".join(reasons) or "it cannot be parsed"
 
 
 class _Composer:

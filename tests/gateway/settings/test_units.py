@@ -1,0 +1,136 @@
+"""Every unit reads back what it was written as, and refuses everything else without repeating it."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.settings.units import parse_duration, parse_moment, parse_money, parse_percent, parse_size
+
+PARSERS = (parse_size, parse_duration, parse_money, parse_percent, parse_moment)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", 0),
+        ("1024", 1024),
+        ("20MiB", 20 * 2**20),
+        ("20 MiB", 20 * 2**20),
+        ("1GB", 10**9),
+        ("1.5KiB", 1536),
+        ("7b", 7),
+        ("2gib", 2**31),
+    ],
+)
+def test_sizes(text: str, expected: int) -> None:
+    assert parse_size(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("250ms", 0.25),
+        ("30s", 30),
+        ("10m", 600),
+        ("1m30s", 90),
+        ("1h 5m", 3900),
+        ("90d", 7776000),
+        ("2w", 1209600),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["500 USD", "USD 500", "500USD", " 500.00 USD "])
+def test_money_is_in_nano_dollars(text: str) -> None:
+    assert parse_money(text) == 500 * 10**9
+
+
+@pytest.mark.parametrize(("text", "fraction"), [("80%", 0.8), ("0%", 0.0), ("100 %", 1.0), ("99.5%", 0.995)])
+def test_percentages(text: str, fraction: float) -> None:
+    assert parse_percent(text) == fraction
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31T12:00:00Z", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+        ("2027-01-31T12:00:00+02:00", datetime(2027, 1, 31, 10, tzinfo=UTC)),
+    ],
+)
+def test_moments(text: str, moment: datetime) -> None:
+    assert parse_moment(text) == int(moment.timestamp()) * 10**9
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (parse_size, "20 apples"),
+        (parse_size, "-1"),
+        (parse_size, "1.5"),
+        (parse_size, "1e9"),
+        (parse_duration, "30"),
+        (parse_duration, "-3s"),
+        (parse_duration, "3 years"),
+        (parse_duration, "s"),
+        (parse_money, "500"),
+        (parse_money, "500 EUR"),
+        (parse_money, "USD"),
+        (parse_money, "USD 5 USD"),
+        (parse_percent, "0.5"),
+        (parse_percent, "101%"),
+        (parse_percent, "-1%"),
+        (parse_moment, "soon"),
+        (parse_moment, "2027-13-01"),
+        (parse_moment, "2027-01-31T12:00:00"),
+    ],
+)
+def test_what_is_refused_says_what_is_allowed(parse, text: str) -> None:
+    with pytest.raises(ValueError, match="allowed is"):
+        parse(text)
+
+
+@given(st.integers(0, 10**12))
+def test_a_bare_number_is_bytes(count: int) -> None:
+    assert parse_size(str(count)) == parse_size(f"{count}B") == count
+
+
+@given(st.integers(0, 10**6), st.sampled_from([("KiB", 1024), ("MiB", 1024**2), ("GiB", 1024**3), ("kB", 1000)]))
+def test_a_size_is_its_number_times_its_unit(count: int, unit: tuple[str, int]) -> None:
+    assert parse_size(f"{count}{unit[0]}") == count * unit[1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(["ms", "s", "m", "h", "d", "w"])), min_size=1, max_size=4)
+)
+def test_a_duration_is_the_sum_of_its_parts(parts: list[tuple[int, str]]) -> None:
+    scale = {"ms": Decimal("0.001"), "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+    written = "".join(f"{count}{unit}" for count, unit in parts)
+    assert parse_duration(written) == float(sum(Decimal(count) * scale[unit] for count, unit in parts))
+
+
+@given(st.decimals(0, 10**9, places=9, allow_nan=False, allow_infinity=False))
+def test_money_is_exact(amount: Decimal) -> None:
+    """Money is integer nano-dollars, never float."""
+    assert Decimal(parse_money(f"{amount:f} USD")) == amount * 10**9
+
+
+@given(st.sampled_from(PARSERS), st.text())
+def test_a_parser_reads_or_refuses_and_never_repeats(parse, text: str) -> None:
+    """A complaint never holds the text, which may be a secret put in the wrong place."""
+    canary = f"canary{text}canary"
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+        parse(canary)
+    assert "canary" not in str(refusal.value)
+    try:
+        parse(text)
+        said = "allowed"
+    except ValueError as error:
+        said = str(error)
+    assert "allowed" in said
