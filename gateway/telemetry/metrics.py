@@ -6,6 +6,7 @@ each leaves its page where the others find it (`share.py`), so that any of them 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -156,12 +157,13 @@ class Metrics:
 
     async def keep_publishing(self, interval: float = 1.0) -> None:
         """Leave the page for the other workers every `interval` seconds, and once more when cancelled. Returns at once
-        when there are none."""
+        when there are none. A disk that cannot be written is tried again: the next scrape says so by failing."""
         if self._share is None:
             return
         try:
             while True:
-                await asyncio.to_thread(self._share.publish, self.page())
+                with contextlib.suppress(OSError):
+                    await asyncio.to_thread(self._share.publish, self.page())
                 await asyncio.sleep(interval)
         finally:
             self.close()

@@ -204,3 +204,21 @@ async def test_published_when_cancelled(tmp_path: Path) -> None:
     gathered = other.gather(Page(number=1))
     assert gathered.pulled["bytes"].samples == {(): 5.0}
     other.close(Page())
+
+
+async def test_publishing_goes_on_when_the_disk_is_back(tmp_path: Path) -> None:
+    import asyncio
+
+    directory = tmp_path / "metrics"
+    metrics = Metrics(directory)
+    away = tmp_path / "away"
+    directory.rename(away)
+    task = asyncio.get_running_loop().create_task(metrics.keep_publishing(0.001))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert not task.done()
+    away.rename(directory)
+    while not list(directory.glob("*.page")):
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
