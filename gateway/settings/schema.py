@@ -57,7 +57,8 @@ def _url_of(*schemes: str, example: str) -> AfterValidator:
 
 
 class ServerSection(Section):
-    """How the gateway listens. `host`, `port` and `workers` are read at start only; the rest follows a reload."""
+    """How the gateway listens. `host`, `port`, `workers`, `max_headers`, `keep_alive` and `runtime_dir` are read at the
+    start only; the rest follows a reload."""
 
     host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")  # noqa: S104 - a gateway serves others
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
