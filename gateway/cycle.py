@@ -20,7 +20,10 @@ _STATUS_LINES = {
     status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, "").encode()) for status in range(100, 600)
 }
 
-_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+_FRAMING = frozenset((b"content-length", b"connection"))
+_BODILESS = frozenset((204, 304))
+_CHUNKED = (b"transfer-encoding", b"chunked")
+_CLOSE = (b"connection", b"close")
 
 
 class Flow:
@@ -182,43 +185,37 @@ class Cycle:
             self._body(message.get("body", b""), message.get("more_body", False))
 
     def _begin(self, message: Message) -> None:
-        """Make the head, which leaves with the first piece of the body."""
+        """Make the head, which leaves with the first piece of the body. Applications give names in lower case and
+        leave the transfer coding to us."""
         self.response_started = True
         self.expects_continue = False
         status: int = message["status"]
-        pieces = [_STATUS_LINES[status]]
+        headers: Headers = [*self._always, *message.get("headers", ())]
         length: int | None = None
         closes = False
-        lines = 2
-        for name, value in (*self._always, *message.get("headers", ())):
+        for name, value in headers:
             if name in _FRAMING:
                 if name == b"content-length":
                     length = int(value)
-                elif name == b"transfer-encoding":
-                    continue
-                elif b"close" in value.lower():
-                    closes = True
-            pieces += (name, b": ", value, b"\r\n")
-            lines += 1
-        bodiless = self.is_head or status in (204, 304)
+                elif name == b"connection":
+                    closes = closes or b"close" in value.lower()
+        bodiless = self.is_head or status in _BODILESS
         if length is None and not bodiless:
             if self.http10:
                 self.keep_alive = False
             else:
                 self._chunked = True
-                pieces.append(b"transfer-encoding: chunked\r\n")
-                lines += 1
+                headers.append(_CHUNKED)
         self._left = 0 if bodiless or length is None else length
         if closes:
             self.keep_alive = False
         elif not self.keep_alive:
-            pieces.append(b"connection: close\r\n")
-            lines += 1
-        pieces.append(b"\r\n")
-        head = b"".join(pieces)
-        if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+            headers.append(_CLOSE)
+        head = b"\r\n".join(map(b": ".join, headers))
+        lines = len(headers) - 1
+        if lines >= 0 and (head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head):
             raise ValueError("a response header holds a line end or NUL")
-        self._head = head
+        self._head = b"%b%b\r\n\r\n" % (_STATUS_LINES[status], head)
 
     def _body(self, body: bytes, more: bool) -> None:
         if self.is_head:

@@ -174,7 +174,7 @@ class Trip:
             raise UpstreamBroken(f"The provider '{x.provider}' answered with a redirect, which is not followed.")
         x.outcome = "ok" if status < 400 else "upstream_status"
         if answer.whole and status < 400:
-            settle_answer(x, self.snapshot, out.dialect, answer)
+            settle_answer(x, self.snapshot, out.dialect, answer, self.world.clock.monotonic())
         self.settled = answer.whole
         headers = self.own_headers(response_headers(response.headers))
         if answer.whole:
@@ -202,7 +202,7 @@ class Trip:
             return self.client.abort()
         finally:
             answer.body = tail
-            settle_answer(x, self.snapshot, out.dialect, answer)
+            settle_answer(x, self.snapshot, out.dialect, answer, self.world.clock.monotonic())
             self.settled = True
         await self.client.write(b"", more=False)
 
@@ -259,7 +259,7 @@ class Trip:
         # A stream whose answer was whole has ended well, however its connection did.
         if broken is not None and reader.finished:
             broken = None
-        settle_stream(x, self.snapshot, self.world.tokens, out, answer)
+        settle_stream(x, self.snapshot, self.world.tokens, out, answer, clock.monotonic())
         self.settled = True
         last = b"".join([event.raw for event in events]) if broken is None else b""
         if broken is not None:
@@ -290,10 +290,11 @@ class Trip:
             self.answer.response.close()
         if self.settled or self.out is None:
             return
+        now = self.world.clock.monotonic()
         if self.answer is not None and self.answer.stream is not None:
-            settle_stream(self.x, self.snapshot, self.world.tokens, self.out, self.answer)
+            settle_stream(self.x, self.snapshot, self.world.tokens, self.out, self.answer, now)
         elif self.answer is None and self.x.attempts and self.x.outcome in ("client_left", "shutdown"):
-            estimate_unanswered(self.x, self.snapshot, self.world.tokens, self.out)
+            estimate_unanswered(self.x, self.snapshot, self.world.tokens, self.out, now)
 
 
 def find_route(routes: RouteTable, caller: Caller, model: str) -> Route:

@@ -139,7 +139,7 @@ async def _answer(
 def _settle(x: Exchange, snapshot: Snapshot, provider: Provider, tail: bytes) -> None:
     """An answer without usage costs what nobody here knows: no cost, rather than zero."""
     x.usage, x.service_tier = reported(tail)
-    x.cost = cost_of(x, snapshot, provider.prices)
+    x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
 
 
 async def _joined(opening: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,7 +1,8 @@
 """The settle stage: what an exchange consumed and what that costs. Synchronous, and run exactly once per exchange.
 
 The provider's `usage` is the truth. Where none came, tokens are counted from the texts themselves and the record is
-flagged `usage_estimated`: a stream that was cut still costs its prompt and what was delivered.
+flagged `usage_estimated`: a stream that was cut still costs its prompt and what was delivered. `now` is monotonic
+seconds.
 """
 
 import zlib
@@ -31,21 +32,23 @@ class _Chat(msgspec.Struct):
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 
 
-def settle_answer(x: Exchange, snapshot: Snapshot, dialect: Dialect, answer: Answer) -> None:
+def settle_answer(x: Exchange, snapshot: Snapshot, dialect: Dialect, answer: Answer, now: float) -> None:
     """Usage and cost of a complete unary answer."""
     body = decoded(answer.body, answer.response.headers)
     x.usage, x.service_tier = dialect.usage(body) if body is not None else (None, None)
-    price(x, snapshot, answer)
+    price(x, snapshot, answer, now)
 
 
-def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer) -> None:
+def settle_stream(
+    x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer, now: float
+) -> None:
     """Usage and cost of a stream, complete or cut."""
     assert answer.stream is not None
     reader = answer.stream.reader
     x.usage, x.service_tier = reader.usage, reader.service_tier
     if x.usage is None or not reader.finished:
         estimate(x, tokens, out, reader)
-    price(x, snapshot, answer)
+    price(x, snapshot, answer, now)
 
 
 def estimate(x: Exchange, tokens: TokenCounter, out: Outgoing, reader: StreamReader | None) -> None:
@@ -54,11 +57,12 @@ def estimate(x: Exchange, tokens: TokenCounter, out: Outgoing, reader: StreamRea
     told = x.usage or Usage()
     counted_in = told.input_tokens or count_prompt(tokens, out, x.model)
     counted_out = tokens.count_or_estimate(reader.text(), x.model) if reader is not None else 0
-    x.usage = _replaced(told, counted_in, max(told.output_tokens, counted_out))
+    counted_out = max(told.output_tokens, counted_out)
+    x.usage = msgspec.structs.replace(told, input_tokens=counted_in, output_tokens=counted_out)
     x.usage_estimated = True
 
 
-def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing) -> None:
+def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, now: float) -> None:
     """The client left, or time was up, while a provider was at work: it bills the prompt."""
     if not x.attempts:
         return
@@ -67,15 +71,15 @@ def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, o
     x.usage = Usage(input_tokens=count_prompt(tokens, out, last.model))
     x.usage_estimated = True
     target = next((target for target in out.route.targets if target.provider.name == last.provider), None)
-    x.cost = cost_of(x, snapshot, target.provider.prices if target else None)
+    x.cost = cost_of(x, snapshot, target.provider.prices if target else None, now)
 
 
-def price(x: Exchange, snapshot: Snapshot, answer: Answer) -> None:
+def price(x: Exchange, snapshot: Snapshot, answer: Answer, now: float) -> None:
     """Price what was used by the model and tier that served."""
-    x.cost = cost_of(x, snapshot, answer.target.provider.prices)
+    x.cost = cost_of(x, snapshot, answer.target.provider.prices, now)
 
 
-def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None) -> Cost:
+def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None, now: float) -> Cost:
     """The cost of `x.usage`. Unknown model, or nothing to price by: no cost, rather than zero."""
     if x.operation is not None and x.operation.name in FREE:
         return FREE_OF_CHARGE
@@ -84,7 +88,11 @@ def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None) -> Cost:
     card = snapshot.prices.card(provider, x.model)
     if card is None:
         return UNPRICED
-    return card.cost(x.usage, tier=x.service_tier, at_ns=x.received_ns)
+    usage = x.usage
+    if card.meters_seconds and not usage.seconds:
+        # A model priced by time (a GPU of one's own): from handing the request over until now.
+        usage = x.usage = msgspec.structs.replace(usage, seconds=round(max(0.0, now - x.forwarded_at), 6))
+    return card.cost(usage, tier=x.service_tier, at_ns=x.received_ns)
 
 
 def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
@@ -134,14 +142,3 @@ def merged_tags(caller: Caller, sent: dict[str, str] | None) -> dict[str, str] |
     if not sent:
         return caller.tags or None
     return {**caller.tags, **sent}
-
-
-def _replaced(usage: Usage, input_tokens: int, output_tokens: int) -> Usage:
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_5m_tokens=usage.cache_write_5m_tokens,
-        cache_write_1h_tokens=usage.cache_write_1h_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-    )

@@ -39,7 +39,8 @@ class ResponsesDialect:
         return replace_model(body, reading.model, model)
 
     def usage(self, body: bytes) -> tuple[Usage | None, str | None]:
-        return reported(body)
+        usage, tier = reported(body)
+        return with_searches(usage, body), tier
 
     def stream(self, reading: Reading) -> "ResponsesStream":
         return ResponsesStream()
@@ -51,7 +52,40 @@ class ResponsesDialect:
         return answer_segments(body, "output")
 
 
+class _Item(msgspec.Struct, gc=False):
+    type: str = ""
+
+
+class _Output(msgspec.Struct, gc=False):
+    output: list[_Item] = []
+
+
+_output = msgspec.json.Decoder(_Output).decode
+
+
+def with_searches(usage: Usage | None, response: bytes | msgspec.Raw) -> Usage | None:
+    """Adds the web and file searches a response's output items show: they are billed by the call, and the usage object
+    does not count them."""
+    if usage is None or b"_search_call" not in bytes(response):
+        return usage
+    try:
+        return with_items(usage, _output(response).output)
+    except (ValueError, RecursionError):
+        return usage
+
+
+def with_items(usage: Usage, items: "list[_Item]") -> Usage:
+    """As `with_searches`, from the items themselves."""
+    kinds = [item.type for item in items]
+    return msgspec.structs.replace(
+        usage,
+        web_searches=max(usage.web_searches, kinds.count("web_search_call")),
+        file_searches=max(usage.file_searches, kinds.count("file_search_call")),
+    )
+
+
 class _Response(msgspec.Struct, gc=False):
+    output: list[_Item] = []
     usage: msgspec.Raw = msgspec.Raw()
     service_tier: str | None = None
     error: msgspec.Raw = msgspec.Raw()
@@ -84,6 +118,7 @@ class ResponsesStream(Delivered):
 
     __slots__ = ()
 
+    usage: Usage | None
     service_tier: str | None
 
     def event(self, name: bytes, data: bytes) -> bool:
@@ -110,6 +145,8 @@ class ResponsesStream(Delivered):
 
     def _response(self, kind: str, response: _Response) -> None:
         self.take_usage(response.usage)
+        if self.usage is not None and response.output:
+            self.usage = with_items(self.usage, response.output)
         if response.service_tier is not None:
             self.service_tier = response.service_tier
         if kind in _LAST:

@@ -100,3 +100,16 @@ def test_usage_and_tier_of_a_unary_answer_whatever_the_tools_say():
     usage, tier = ResponsesDialect().usage(json.dumps(answer).encode())
     assert usage == Usage(input_tokens=5, output_tokens=3, reasoning_tokens=1)
     assert tier == "priority"
+
+
+def test_searches_are_counted_from_the_output_items() -> None:
+    """They are billed by the call and are not in the usage object."""
+    items = '[{"type":"web_search_call"},{"type":"file_search_call"},{"type":"web_search_call"},{"type":"message"}]'
+    usage = '{"input_tokens":3,"output_tokens":2,"total_tokens":5}'
+    response = f'{{"output":{items},"usage":{usage}}}'.encode()
+    dialect = ResponsesDialect()
+    whole, _ = dialect.usage(response)
+    reader = dialect.stream(Reading(model="m", stream=True))
+    reader.event(b"response.completed", b'{"type":"response.completed","response":' + response + b"}")
+    assert whole == reader.usage
+    assert (whole.web_searches, whole.file_searches, whole.output_tokens) == (2, 1, 2)

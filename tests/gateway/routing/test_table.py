@@ -1,4 +1,5 @@
-from gateway.routing.table import Route, RouteTable
+from gateway.routing.table import Provider, Route, RouteTable
+from gateway.seams import Origin
 
 
 def test_exact_wins_over_wildcard_and_longer_wildcards_over_shorter(target) -> None:
@@ -30,3 +31,15 @@ def test_streams_wait_for_their_head_no_longer_than_for_their_first_event(target
 def test_names_are_sorted_and_complete(target) -> None:
     table = RouteTable([Route("b", (target("p"),)), Route("a", (target("p"),))], [Route("c/*", (target("p", "*"),))])
     assert table.names() == ["a", "b", "c/*"]
+
+
+def test_credentials_follow_the_providers_dialect_and_the_operations() -> None:
+    """Anthropic's own operations are paid by x-api-key, its OpenAI-compatible ones and all else by a bearer token."""
+    made = {
+        wire: Provider(name="p", wire=wire, origin=Origin("http", "h", 1), base_path=b"", api_key="K").auth
+        for wire in ("openai", "anthropic")
+    }
+    bearer, own = [(b"authorization", b"Bearer K")], [(b"x-api-key", b"K")]
+    assert made["openai"] == {"openai": bearer, "anthropic": bearer}
+    assert made["anthropic"] == {"openai": bearer, "anthropic": own}
+    assert Provider(name="p", wire="openai", origin=Origin("http", "h", 1), base_path=b"").auth["openai"] == []
