@@ -7,6 +7,7 @@ from html import escape
 import msgspec
 
 WIDTH, HEIGHT = 640, 260
+_LEAST = 1e-6  # what is smaller is drawn as nothing: ticks of it would lose their digits
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 42
 
 
@@ -79,12 +80,12 @@ class _Scale:
 def _range(values: list[float], axis: Axis) -> tuple[float, float]:
     low, high = min(values), max(values)
     if axis.log:
-        positive = [v for v in values if v > 0] or [1.0]
+        positive = [v for v in values if v > _LEAST] or [1.0]
         low = 10 ** math.floor(math.log10(min(positive)))
         return low, max(high, low * 10)
     if not axis.ticks:
         low = min(low, 0.0)
-    return low, high if high > low else low + 1.0
+    return low, high if high - low > _LEAST else low + 1.0
 
 
 def _grid(across: _Scale, up: _Scale, x: Axis, y: Axis) -> list[str]:

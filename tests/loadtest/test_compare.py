@@ -1,16 +1,13 @@
 """The comparison: recipes, wrk's output, and a whole run against a gateway that is always installed."""
 
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 
 from loadtest import compare
 from loadtest.compare import CompareError, Settings, compare_all, parse_wrk
-from loadtest.machine import cpu_seconds, start, wait_for
-from loadtest.peers import Launch, Peer, all_peers
+from loadtest.peers import Launch, Peer
 
 _WRK = """Running 4s test
   Latency Distribution
@@ -32,27 +29,6 @@ def test_wrk_is_read() -> None:
 def test_a_run_with_errors_counts_for_nothing(line: str) -> None:
     assert parse_wrk(_WRK + line) is None
     assert parse_wrk("") is None
-
-
-@pytest.mark.parametrize("peer", all_peers(), ids=lambda peer: peer.name)
-def test_recipes_write_configurations_that_name_the_upstream_and_their_port(peer: Peer, tmp_path: Path) -> None:
-    launch = peer.launch("/bin/program", tmp_path, 4321, "http://127.0.0.1:1234")
-    written = [path.read_text() for path in tmp_path.iterdir()]
-    everything = " ".join([*launch.command, *launch.environment.values(), *launch.headers.values(), *written])
-    assert "4321" in everything
-    assert "http://127.0.0.1:1234" in everything
-    for path in tmp_path.iterdir():
-        tomllib.loads(path.read_text()) if path.suffix == ".toml" else yaml.safe_load(path.read_text())
-
-
-def test_what_is_not_installed_is_not_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    peer = Peer("some-peer", "no-such-program", "pip install it", "/", lambda *_: Launch([]))
-    assert peer.find() is None
-    program = tmp_path / "there"
-    program.touch()
-    monkeypatch.setenv("LOADTEST_SOME_PEER", str(program))
-    assert peer.find() == str(program)
 
 
 def test_unknown_names_are_refused() -> None:
@@ -81,11 +57,3 @@ def test_a_whole_run(monkeypatch: pytest.MonkeyPatch, stream: bool) -> None:
     assert made.missing == {"absent": "pip install absent"}
     assert "absent is not installed: pip install absent" in made.notes
     assert (made.load, made.upstream) == ("loadtest", "loadtest.mock")
-
-
-def test_a_process_that_dies_is_not_waited_for(tmp_path: Path) -> None:
-    with start([sys.executable, "-c", "print('no port'); raise SystemExit(3)"], tmp_path / "log", {}) as started:
-        assert not wait_for("http://127.0.0.1:1/", 30, started)
-        started.process.wait(5)
-        assert started.last_words() == "no port"
-    assert cpu_seconds(1 << 30) is None

@@ -1,7 +1,6 @@
 """The real OpenAI SDK reads everything the mock says."""
 
 import base64
-import hashlib
 import math
 import struct
 from collections.abc import AsyncIterator
@@ -197,63 +196,3 @@ async def test_models_are_not_counted(client: openai.AsyncOpenAI, mock: MockProv
     assert "mock" in [model.id async for model in client.models.list()]
     assert (await client.models.retrieve("vendor/x")).id == "vendor/x"
     assert mock.stats.totals.requests == 0
-
-
-async def test_files_audio_images(client: openai.AsyncOpenAI, mock: MockProvider) -> None:
-    made = await client.files.create(file=("a.bin", b"\x00" * 300_000), purpose="user_data")
-    assert made.bytes > 300_000
-    content = await client.files.with_raw_response.content("file-x", extra_query={"bytes": 200_000})
-    assert content.content == (bytes(range(256)) * 800)[:200_000]
-    speech = await client.audio.speech.create(model="tts", voice="alloy", input="hi")
-    assert len(speech.content) == 32 * 1024
-    image = await client.images.generate(model="img", prompt="a cat", n=2)
-    assert image.data is not None
-    assert base64.b64decode(image.data[0].b64_json or "").startswith(b"\x89PNG")
-    assert {r.operation for r in mock.requests} == {"files", "audio", "images"}
-
-
-async def test_an_upload_is_measured_not_kept(client: openai.AsyncOpenAI, mock: MockProvider) -> None:
-    body = b"z" * 100_000
-    raw = await client.post(
-        "/batches/x", content=body, cast_to=dict[str, object], options={"headers": {"content-type": "image/png"}}
-    )
-    assert raw["sha256"] == hashlib.sha256(body).hexdigest()
-    assert raw["bytes"] == len(body)
-
-
-@pytest.mark.parametrize(
-    ("scenario", "error"),
-    [
-        ("e429", openai.RateLimitError),
-        ("e500", openai.InternalServerError),
-        ("e503", openai.InternalServerError),
-        ("e401", openai.AuthenticationError),
-    ],
-)
-async def test_errors_by_model_suffix(client: openai.AsyncOpenAI, scenario: str, error: type[openai.APIError]) -> None:
-    with pytest.raises(error) as caught:
-        await client.chat.completions.create(model=f"mock-{scenario}", messages=_ask())
-    assert isinstance(caught.value, openai.APIStatusError)
-    assert caught.value.response.headers.get("retry-after") == {"e429": "2", "e503": "1"}.get(scenario)
-    assert "type" in (caught.value.body or {})
-
-
-async def test_bad_json_and_an_unknown_scenario_are_400(client: openai.AsyncOpenAI) -> None:
-    with pytest.raises(openai.BadRequestError):
-        await client.chat.completions.create(model="m", messages="no list")  # type: ignore[arg-type]
-    with pytest.raises(openai.BadRequestError, match="no scenario called"):
-        await client.chat.completions.create(model="m", messages=_ask(), extra_headers={"x-mock-scenario": "nope"})
-
-
-async def test_meters_of_a_scenario(client: openai.AsyncOpenAI) -> None:
-    answer = await client.chat.completions.create(model="mock-metered", messages=_ask())
-    usage = answer.usage
-    assert usage is not None
-    assert usage.prompt_tokens_details is not None
-    assert usage.completion_tokens_details is not None
-    assert (usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens) == (2006, 1920)
-    assert (usage.completion_tokens, usage.completion_tokens_details.reasoning_tokens) == (300, 200)
-    silent = await client.chat.completions.create(model="mock-nousage", messages=_ask())
-    assert silent.usage is None
-    echoed = await client.chat.completions.create(model="mock-echo", messages=_ask("say my name"))
-    assert echoed.choices[0].message.content == "say my name"
