@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gateway.facts import Exchange
-from gateway.telemetry.exposition import expose
 from gateway.telemetry.page import (
     CACHE_READ,
     CACHE_WRITE,
@@ -152,7 +151,10 @@ class Metrics:
         return await asyncio.to_thread(self.render, self.page(), accept)
 
     def render(self, page: Page, accept: str = "") -> tuple[bytes, str]:
-        """The exposition of `page` and every other worker's."""
+        """The exposition of `page` and every other worker's. `prometheus_client` is imported by the first scrape: it
+        takes 60 ms that no start should wait for."""
+        from gateway.telemetry.exposition import expose
+
         return expose(self._share.gather(page) if self._share is not None else page, accept)
 
     async def keep_publishing(self, interval: float = 1.0) -> None:

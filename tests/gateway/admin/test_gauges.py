@@ -1,5 +1,10 @@
 """What the World's own figures look like in a scrape."""
 
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
 from gateway import __version__
 from gateway.admin.gauges import LOADER_STALE, join_metrics
 from gateway.ledger.status import write_status
@@ -76,3 +81,15 @@ def test_the_loader(world: FakeWorld) -> None:
 
 def test_without_a_ledger(make_world) -> None:
     assert not [name for name in figures(make_world(ledger="off")) if "journal" in name or "ledger" in name]
+
+
+def test_every_metric_is_in_the_manual_and_no_other(world: FakeWorld) -> None:
+    manual = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text("utf-8")
+    metrics = Metrics()
+    join_metrics(world, metrics)
+    assert world.journal is not None
+    write_status(world.journal.directory, status(world))
+    body, _ = metrics.render(metrics.page())
+    families = list(text_string_to_metric_families(body.decode()))
+    shown = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    assert set(re.findall(r"\b(?:tollway|process)_[a-z_]+\b", manual)) == shown
