@@ -98,6 +98,8 @@ class Resolver:
             return self._wrong(
                 place, f"the environment variable {name} is not set; set it, or give a default: ${{env:{name}:-…}}"
             )
+        if not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value):
+            return self._wrong(place, f"the environment variable {name} is not text in UTF-8; allowed is text")
         return value
 
     def _file(self, name: str, default: str | None, place: Place) -> str | None:

@@ -12,7 +12,7 @@ each of its characters to a private-use plane, one for one, so that columns stay
 
 import re
 from collections.abc import Iterator
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import msgspec
 import yaml
@@ -156,7 +156,7 @@ class _Composer:
 
     def __init__(self, text: str, file: str, problems: list[Problem]) -> None:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        self._events = cast(Iterator[yaml.Event], yaml.parse(text, loader))  # pyright: ignore[reportUnknownMemberType]
+        self._events: Iterator[yaml.Event] = yaml.parse(text, loader)
         self._file = file
         self._problems = problems
         self._anchors: dict[str, Node] = {}
@@ -174,7 +174,7 @@ class _Composer:
         if depth > MAX_DEPTH:
             raise self._error(event, f"this is nested too deeply; allowed are {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
-            found = self._anchors.get(event.anchor)
+            found = self._anchors.get(event.anchor or "")
             if found is None:
                 raise self._error(event, "this alias has no anchor before it; allowed is *NAME after &NAME is complete")
             return found
@@ -251,7 +251,8 @@ class _Composer:
         return size
 
     def _place(self, event: yaml.Event) -> Place:
-        return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Place(self._file, mark.line + 1, mark.column + 1) if mark is not None else Place(self._file)
 
     def _note(self, event: yaml.Event, message: str) -> None:
         self._problems.append(Problem(self._place(event), message))

@@ -132,6 +132,12 @@ def test_any_text_resolves_or_is_refused(text: str) -> None:
         assert "allowed" in problem or "set it" in problem
 
 
+def test_bytes_that_are_no_text_are_refused() -> None:
+    """The environment may hold any bytes; Python gives those that are not UTF-8 as lone surrogates."""
+    _, problems, _ = resolve("k: ${env:B}\n", {"B": os.fsdecode(b"CANARY\xff")})
+    assert problems == ["f.yaml:1:4: the environment variable B is not text in UTF-8; allowed is text"]
+
+
 def test_the_environment_is_only_what_is_given() -> None:
     name = next(name for name in os.environ if name.isidentifier())
     _, problems, _ = resolve(f"k: ${{env:{name}}}\n")
