@@ -41,7 +41,7 @@ async def test_streams_measure_first_event_and_gaps(start_mock: Fixture) -> None
 )
 async def test_errors_by_kind(mock: MockProvider, scenario: str, stream: bool, kind: str) -> None:
     text = f"""
-timeout: {'300ms' if kind == 'timeout' else '5s'}
+timeout: {"300ms" if kind == "timeout" else "5s"}
 stages:
   - {{rate: 40, duration: 100ms, request: {{model: mock-{scenario}, stream: {str(stream).lower()}}}}}
 """
