@@ -336,7 +336,12 @@ def test_every_module_has_tests_where_one_looks_for_them(
     applies = python_of(*OURS, but=("gateway/ledger/migrations/",))
     modules = [s for s in sources if applies(s.path) and not s.path.endswith("__main__.py") and has_code(s)]
     alone = {s.path for s in modules if not mirrors(s.path).search(tests)}
-    compare(alone, exceptions.get("mirrored-tests", {}), "tests mirror the source, so that one finds them")
+    elsewhere = exceptions.get("mirrored-tests", {})
+    compare(alone, elsewhere, "tests mirror the source, so that one finds them")
+    for module, where in elsewhere.items():
+        named = re.findall(r"tests/[\w/.]+", where)
+        assert named, f"{module}: say where its tests are"
+        assert [place for place in named if not (ROOT / place).exists()] == [], module
 
 
 def test_no_module_is_dead(sources: list[Source], exceptions: dict[str, dict[str, str]]) -> None:

@@ -1,0 +1,65 @@
+"""`tollway` itself: what it lists, how it ends, and that it starts fast."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from gateway import __version__
+from gateway.cli.main import COMMANDS
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def test_version_is_the_package_s() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"tollway {__version__}\n")
+
+
+def test_help_lists_every_command() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    listed = re.findall(r"^\W*([a-z][a-z-]*)  ", done.stdout.split("Commands")[1], re.MULTILINE)
+    assert set(COMMANDS) <= set(listed)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_stands_alone(name: str) -> None:
+    done = run(name, "--help")
+    assert done.returncode == 0
+    assert "Usage: " in done.stdout
+    assert len(done.stdout.splitlines()) > 5
+
+
+def test_wrong_use_ends_with_two() -> None:
+    for arguments in ([], ["no-such-command"], ["serve", "--no-such-option"]):
+        done = run(*arguments)
+        assert done.returncode == 2, arguments
+        assert "Traceback" not in done.stderr
+
+
+def test_a_command_line_loads_no_more_than_it_needs() -> None:
+    """What is slow to import is imported by the command that needs it."""
+    script = (
+        "import sys, gateway.cli.main as m; sys.argv = ['tollway', '--version']\n"
+        "try: m.main()\n"
+        "finally: print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    slow = {
+        "sqlalchemy",
+        "alembic",
+        "uvicorn",
+        "httpx",
+        "openai",
+        "anthropic",
+        "tiktoken",
+        "genai_prices",
+        "pyarrow",
+        "starlette",
+    }
+    assert slow & set(done.stdout.split()) == set()
