@@ -31,7 +31,7 @@ def read_file(path: Path, kind: type[T], dec_hook: Callable[[type, Any], Any]) -
 def read_text(text: str, kind: type[T], dec_hook: Callable[[type, Any], Any], source: str = "<text>") -> T:
     """Read YAML `text` as `kind`; `source` names it in errors. Raises ScenarioError."""
     try:
-        root = cast(yaml.Node | None, yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
         data: Any = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
