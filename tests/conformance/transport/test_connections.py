@@ -117,7 +117,7 @@ async def test_cancelling_send_closes_the_connection(transport: Transport, serve
         await talk.gone()
 
     peer = await serve(script)
-    sending = asyncio.ensure_future(transport.send(ask(peer.origin())))
+    sending = asyncio.ensure_future(transport.send(ask(peer.origin(), timeouts=Timeouts(header=60))))
     talk = await peer.talk()
     await heard.wait()
     sending.cancel()

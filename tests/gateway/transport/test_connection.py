@@ -258,7 +258,7 @@ def test_a_stalled_loop_does_not_blame_the_peer() -> None:
     """The process was busy while the bytes came in time: they are read before the time-out is judged. libuv runs timers
     before it reads sockets, so a callback that blocks between the two makes the order visible."""
     listener = socket.create_server(("127.0.0.1", 0))
-    speak = threading.Event()
+    speak, spoken = threading.Event(), threading.Event()
     due = 0.0
 
     def serve() -> None:
@@ -267,12 +267,14 @@ def test_a_stalled_loop_does_not_blame_the_peer() -> None:
         peer.sendall(OK + b"content-length: 2\r\n\r\n")
         speak.wait(5)
         peer.sendall(b"hi")
+        spoken.set()
         peer.recv(1)
         peer.close()
 
     def stall(bell: socket.socket) -> None:
         bell.recv(1)
         speak.set()
+        spoken.wait(5)
         while time.monotonic() < due + 0.05:
             pass
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gateway.errors import ConnectFailed, Disconnected
-from gateway.seams import Origin, UpstreamRequest
+from gateway.errors import ConnectFailed, Disconnected, PoolTimeout
+from gateway.seams import Origin, Timeouts, UpstreamRequest
 from gateway.transport.limits import Limits
 from gateway.transport.pool import OriginStats, Pool
 from gateway.transport.staleness import Socket
@@ -150,6 +150,67 @@ async def test_the_retry_uses_a_new_connection(pool: Pool) -> None:
     await peer.stop()
 
 
+async def test_the_retry_uses_a_new_connection_even_from_the_line(pool: Pool) -> None:
+    """The slot went to whoever waited; what comes back has served before, so it is not used for the retry."""
+
+    async def script(talk: Talk) -> None:
+        talk.heard.append(await talk.request())
+        await talk.say(HI)
+        talk.heard.append(await talk.request())
+        if talk.number:
+            await talk.say(HI)
+
+    peer = await Peer(script).start()
+    origin = peer.origin(max_connections=1)
+    assert await whole(await pool.send(ask(origin, "GET"))) == b"hi"
+    retried, waiting = (asyncio.ensure_future(pool.send(ask(origin, "GET"))) for _ in range(2))
+    assert await whole(await waiting) == b"hi"
+    assert await whole(await retried) == b"hi"
+    assert [len(talk.heard) for talk in peer.talks] == [2, 1, 1]
+    await peer.stop()
+
+
+async def test_a_retry_that_cannot_connect_says_what_was_sent(pool: Pool) -> None:
+    """The first try may have reached the peer: the second's failure to connect must not claim that nothing was sent."""
+    servers: list[asyncio.Server] = []
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(HI)
+        await talk.request()
+        servers[0].close()
+
+    peer = await Peer(script).start()
+    assert peer.server is not None
+    servers.append(peer.server)
+    assert await whole(await pool.send(ask(peer.origin(), "GET"))) == b"hi"
+    with pytest.raises(ConnectFailed) as caught:
+        await pool.send(ask(peer.origin(), "GET"))
+    assert caught.value.sent
+    await peer.stop()
+
+
+async def test_those_who_gave_up_leave_the_line(pool: Pool, peer: Peer) -> None:
+    """A provider that hangs must not collect the waiters that timed out on it."""
+    origin = peer.origin(max_connections=1)
+    go = asyncio.Event()
+
+    async def held(talk: Talk) -> None:
+        await talk.request()
+        await go.wait()
+        await talk.say(HI)
+
+    peer.script = held
+    first = asyncio.ensure_future(pool.send(ask(origin)))
+    await peer.talk()
+    waiters = [pool.send(ask(origin, timeouts=Timeouts(queue=0.01))) for _ in range(5)]
+    results = await asyncio.gather(*waiters, return_exceptions=True)
+    assert [type(result) for result in results] == [PoolTimeout] * 5
+    assert len(pool._sites[origin]._slots._line) == 0
+    go.set()
+    await whole(await first)
+
+
 async def test_newest_idle_connection_first(pool: Pool, peer: Peer) -> None:
     responses = await asyncio.gather(*(pool.send(ask(peer.origin())) for _ in range(3)))
     for response in responses:
@@ -204,8 +265,9 @@ async def test_what_the_pool_cannot_speak_is_refused(pool: Pool, peer: Peer, opt
     assert peer.talks == []
 
 
+@pytest.mark.parametrize("place", [0, 1], ids=["served", "in line"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
-async def test_interrupted_at_any_turn(pool: Pool, peer: Peer, streamed: bool) -> None:
+async def test_interrupted_at_any_turn(pool: Pool, peer: Peer, streamed: bool, place: int) -> None:
     """Cancel a request after each possible number of event-loop turns, with others waiting for its only slot: nothing
     leaks, and the pool serves the next."""
     origin = peer.origin(max_connections=1)
@@ -224,13 +286,14 @@ async def test_interrupted_at_any_turn(pool: Pool, peer: Peer, streamed: bool) -
     finished = False
     turns = 0
     while not finished:
-        victim, other = asyncio.ensure_future(one()), asyncio.ensure_future(one())
+        tasks = [asyncio.ensure_future(one()) for _ in range(3)]
         for _ in range(turns):
             await asyncio.sleep(0)
-        victim.cancel()
-        results = await asyncio.gather(victim, other, return_exceptions=True)
-        finished = results[0] == b"hi"
-        assert results[1] == b"hi"
+        tasks[place].cancel()
+        async with asyncio.timeout(2):
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        finished = results.pop(place) == b"hi"
+        assert results == [b"hi", b"hi"]
         assert [(line.in_use, line.waiting) for line in pool.stats()] == [(0, 0)]
         turns += 1
     assert turns > 3
