@@ -138,6 +138,8 @@ class World:
             self.tasks.start(keys.run(), "watch keys")
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
         self.tasks.start(self._tick(), "tick")
+        if self.metrics is not None:
+            self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""

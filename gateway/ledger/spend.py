@@ -131,9 +131,16 @@ def report(
             _add(connection, source, groups, filters, totals)
             unpriced.update(row.model for row in connection.execute(_unpriced(source, filters)))
         loaded_until = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
-    rows = [SpendRow(dict(zip(groups, names, strict=True)), sums) for names, sums in totals.items()]
+    # Requests the gateway refused reached no provider and cost nothing: a total counts them apart, rows leave them out.
+    for sums in totals.values():
+        sums["requests"] -= sums["outcome_refused"]
+    total = {name: sum(sums[name] for sums in totals.values()) for name in SUMS}
+    rows = [
+        SpendRow(dict(zip(groups, names, strict=True)), sums)
+        for names, sums in totals.items()
+        if sums["requests"] or sums["cost_nanos"] or not groups
+    ]
     rows.sort(key=_order)
-    total = {name: sum(row.sums[name] for row in rows) for name in SUMS}
     names = sorted(unpriced)[:_MOST_NAMES]
     return Report(
         since_ns=since_ns,

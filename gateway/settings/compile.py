@@ -12,6 +12,7 @@ from gateway.ledger.keystore import StoredKey
 from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
 from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.load import Written
+from gateway.settings.references import matches
 from gateway.settings.schema import Root
 from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
@@ -200,6 +201,10 @@ def _warnings(written: Written) -> Iterable[str]:
         yield f"limits.store {unenforced}"
     if root.telemetry.otlp is not None:
         yield "telemetry.otlp is accepted, but this version sends no traces"
+    for name, model in root.models.items():
+        for fallback in model.fallbacks:
+            if not any(matches(known, fallback) for known in root.models):
+                yield f"the fallback '{fallback}' of model '{name}' is not configured: it is skipped"
     if not root.models:
         yield "no models are configured: every request for one will be refused"
     if root.teams and root.secrets.key_hash is None and not any(team.keys for team in root.teams.values()):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gateway.settings.interpolate import Data, DataPath
-from gateway.settings.nearest import hint
+from gateway.settings.nearest import hint, near
 from gateway.settings.schema_teams import PLACEHOLDERS
 
 Note = Callable[[DataPath, str], None]
@@ -71,7 +71,10 @@ class _Checker:
                 where = (*path, "fallbacks", at)
                 if fallback == name:
                     self._note(where, "a model cannot be its own fallback; allowed are other models")
-                self._model(where, fallback)
+                # One that is not there, and is nobody's misspelling, is skipped with a warning (`compile.py`): a
+                # fallback may be written down before its model is.
+                if near(_text(fallback), self._models):
+                    self._model(where, fallback)
 
     def teams(self) -> None:
         for name, team in _mapping(self._data.get("teams")).items():

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.clock import ManualClock
 from gateway.errors import ConfigError
+from gateway.settings.compile import compile_snapshot
 from gateway.settings.load import LoadError, load_config
 
 Complaints = Callable[..., list[str]]
@@ -44,10 +46,16 @@ def test_the_contracts_configuration_is_right(write: Callable[..., Path]) -> Non
     assert written.passthrough == "openai"
 
 
-def test_the_contracts_configuration_alone_names_an_unknown_model(complaints_of: Complaints) -> None:
-    assert complaints_of(CONTRACT, env=SECRETS) == [
-        "gateway.yaml:11:17: unknown model 'claude-haiku'; allowed are gpt-4o-mini, local/*"
-    ]
+def test_the_contracts_configuration_alone_is_right_too(write: Callable[..., Path], complaints_of: Complaints) -> None:
+    """Its fallback is not configured: nobody's misspelling, so it is skipped, and the warning says so."""
+    assert complaints_of(CONTRACT, env=SECRETS) == []
+    snapshot = compile_snapshot(load_config(write(CONTRACT), env=SECRETS), clock=ManualClock())
+    assert "the fallback 'claude-haiku' of model 'gpt-4o-mini' is not configured: it is skipped" in snapshot.warnings
+
+
+def test_a_misspelt_fallback_is_an_error(complaints_of: Complaints) -> None:
+    found = complaints_of(CONTRACT.replace("[claude-haiku]", "[gpt-4o-minni]"), env=SECRETS)
+    assert found == ["gateway.yaml:11:17: unknown model 'gpt-4o-minni'; did you mean 'gpt-4o-mini'?"]
 
 
 def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
@@ -182,8 +190,8 @@ server: {drain: 5, wrkers: 2}
 providers:
   openai: {dialect: opnai, base_url: https://h}
 models:
-  a: {targets: [{provider: opnai}], fallbacks: [b, a]}
-  c: {targets: []}
+  a: {targets: [{provider: opnai}], fallbacks: [zzz, a]}
+  ccc: {targets: [], fallbacks: [cccc]}
   d*e: {targets: [{provider: openai, model: "x*"}]}
 teams:
   t:
@@ -199,9 +207,9 @@ teams:
         "gateway.yaml:2:20: unknown key 'wrkers'",
         "gateway.yaml:4:21: this value is not known",
         "gateway.yaml:6:28: unknown provider 'opnai'",
-        "gateway.yaml:6:49: unknown model 'b'",
-        "gateway.yaml:6:52: a model cannot be its own fallback",
-        "gateway.yaml:7:16: this list is empty",
+        "gateway.yaml:6:54: a model cannot be its own fallback",
+        "gateway.yaml:7:18: this list is empty",
+        "gateway.yaml:7:34: unknown model 'cccc'",
         "gateway.yaml:8:3: this is not a model name",
         "gateway.yaml:8:45: a * in the target of a model without one",
         "gateway.yaml:13:14: this id is taken by teams.t.keys.0",
