@@ -19,7 +19,7 @@ RIG          ?= ../shared/rig/rig
 PORT         ?= 8080
 export PYTHON
 
-SOURCES := gateway guardrails pricing loadtest tests
+SOURCES := gateway guardrails pricing loadtest tests tools
 
 .PHONY: help install install-dev demo test check format fuzz bench loadtest lock clean
 
