@@ -1,5 +1,7 @@
 """Several workers on one port: starts them, passes signals on, and replaces one that died.
 
+A worker's standard input is a pipe that nobody writes to: it ends with the supervisor, and then the worker leaves.
+
 Workers share nothing but the listening port: each binds it itself (SO_REUSEPORT), so that the kernel spreads
 connections; where the system has no SO_REUSEPORT they inherit one socket.
 """
@@ -37,7 +39,9 @@ class _Worker:
             "TOLLWAY_WORKERS": str(self.workers),
         }
         command = [sys.executable, "-c", "from gateway.server import worker_main; worker_main()"]
-        self.process = subprocess.Popen(command, env=env, pass_fds=[sock.fileno()])  # noqa: S603 - our own interpreter
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            command, env=env, pass_fds=[sock.fileno()], stdin=subprocess.PIPE
+        )
         sock.close()
         self.born = time.monotonic()
 

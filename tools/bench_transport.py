@@ -29,7 +29,7 @@ CHUNKS = 64
 
 
 class Server(asyncio.Protocol):
-    """Answers a request when its head comes: `/json` at once, `/sse` in chunks."""
+    """Answers when a request line is in what comes: `/json` at once, `/sse` in chunks."""
 
     def __init__(self, body: int) -> None:
         fields = b"".join(b"x-upstream-%d: some value %d\r\n" % (n, n) for n in range(6))
@@ -43,10 +43,10 @@ class Server(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if data.startswith(b"POST /sse"):
+        if b"POST /sse" in data:
             self._transport.write(self._head)
             self._more(CHUNKS)
-        elif data.startswith(b"POST /json"):
+        elif b"POST /json" in data:
             self._transport.write(self._json)
 
     def _more(self, left: int) -> None:

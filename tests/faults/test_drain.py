@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 import httpx
+import psutil
 
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
 from tests.support.served import Gateway
@@ -36,7 +37,7 @@ async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
             while True:
                 try:
                     refused = await other.get(gateway.v1 + "/models", headers=KEY)
-                except httpx.ConnectError:
+                except httpx.TransportError:
                     break
                 if refused.status_code == 503:
                     break
@@ -65,3 +66,12 @@ async def test_what_is_left_after_the_drain_time_is_ended_and_settled(serve) -> 
     row = gateway.settled(1)["total"]
     assert row["estimated_requests"] == 1
     assert row["output_tokens"] > 0
+
+
+def test_workers_leave_when_their_supervisor_is_killed(serve) -> None:
+    gateway = serve("--workers", "2")
+    workers = psutil.Process(gateway.pid).children(recursive=True)
+    assert len(workers) >= 2
+    gateway.process.kill()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert alive == []
