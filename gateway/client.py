@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import BodyTooLarge
 from gateway.seams import Headers
+from gateway.wire.headers import content_length
 
 CLOSE = (b"connection", b"close")
 
@@ -22,7 +23,7 @@ class ClientLeft(Exception):
 class Client:
     """One request's connection to its client."""
 
-    __slots__ = ("_read", "_receive", "_send", "body_done", "headers", "method", "path", "query", "scope")
+    __slots__ = ("_read", "_receive", "_send", "body_done", "headers", "length", "method", "path", "query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -34,12 +35,14 @@ class Client:
         """As sent, with its percent-encoding: decoding it could make one path look like another."""
         self.query: bytes = scope["query_string"]
         self.headers: Headers = scope["headers"]
+        self.length: int | None = scope["tollway.length"] if "tollway.length" in scope else content_length(self.headers)
+        """The declared length of the body, bytes; our own server takes it out of the headers."""
         self.body_done = False
         self._read: asyncio.Event | None = None
 
-    async def read(self, limit: int, declared: int | None) -> bytes:
+    async def read(self, limit: int) -> bytes:
         """The whole body. Raises `BodyTooLarge` when it is, or says it is, over `limit` bytes."""
-        if declared is not None and declared > limit:
+        if self.length is not None and self.length > limit:
             raise _too_large(limit)
         message = await self._receive()
         if message["type"] == "http.disconnect":

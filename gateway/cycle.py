@@ -81,6 +81,7 @@ class Cycle:
         "http10",
         "is_head",
         "keep_alive",
+        "loop",
         "more_body",
         "on_done",
         "response_complete",
@@ -101,9 +102,11 @@ class Cycle:
         expects_continue: bool,
         on_done: Callable[[], None],
         always: Headers,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         """`always`: headers of every answer, such as the date."""
         self._always = always
+        self.loop = loop
         self.scope = scope
         self.transport = transport
         self.flow = flow
@@ -169,7 +172,7 @@ class Cycle:
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self.loop.create_future()
         await self._waiter
 
     async def send(self, message: Message) -> None:

@@ -10,6 +10,7 @@ an exchange has begun, exactly one settlement and one record follow, in `drive`'
 import asyncio
 import contextlib
 import difflib
+from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -36,12 +37,25 @@ from gateway.passthrough import pass_through
 from gateway.routing.table import Route, RouteTable
 from gateway.seams import Headers, Late
 from gateway.settings.snapshot import Snapshot
-from gateway.settle import NO_COST, estimate_unanswered, merged_tags, reserve, settle_answer, settle_stream
+from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_answer, settle_stream
 from gateway.wire.envelopes import error_body, error_event
 from gateway.wire.head import Head
-from gateway.wire.headers import request_headers, response_headers
+from gateway.wire.headers import response_headers
 from gateway.world import Live, World
 
+
+class Link(Protocol):
+    """What our own server's connection (`gateway/link.py`) is to an exchange."""
+
+    live: Live | None
+    task: "asyncio.Task[None] | None"
+    head: Head | None
+
+
+LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"))
+"""After one of these, or `[DONE]`, a stream has nothing more to say."""
+LINGER = 0.25
+"""Seconds such a stream's connection gets to end, so that it can be used again."""
 PING = b": ping\n\n"
 SSE_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -57,15 +71,16 @@ async def drive(world: World, scope: Scope, receive: Receive, send: Send) -> Non
     snapshot = world.snapshot
     clock = world.clock
     now_ns = clock.now_ns()
-    head = Head(client.headers)
+    link: Link | None = scope.get("tollway.link")
+    head = known_head(link, client.headers, snapshot)
     id_ = world.ids.uuid7(now_ns)
     x = Exchange(
         id=id_, request_id=head.request_id or id_, received_ns=now_ns, received_at=clock.monotonic(), cost=NO_COST
     )
-    live = Live(_current_task())
+    live = Live(_current_task() if link is None or link.task is None else link.task)
     world.live.add(live)
     trip = Trip(world, snapshot, x, client, head)
-    watcher = _watch(world, scope, client, live)
+    watcher = _watch(world, link, client, live)
     try:
         await _walk(trip)
     except asyncio.CancelledError:
@@ -75,9 +90,8 @@ async def drive(world: World, scope: Scope, receive: Receive, send: Send) -> Non
         world.live.discard(live)
         if watcher is not None:
             watcher.cancel()
-        trip.close()
         x.finished_at = clock.monotonic()
-        world.record(x)
+        trip.close()
 
 
 async def _walk(trip: "Trip") -> None:
@@ -119,7 +133,10 @@ class Trip:
             raise Overloaded("This gateway is shutting down.", headers=((b"retry-after", b"1"),))
 
         # authenticate
-        caller = x.caller = authenticate(snapshot.keys, head.key, x.received_ns)
+        caller = head.caller
+        if caller is None or (caller.expires_ns is not None and x.received_ns >= caller.expires_ns):
+            caller = head.caller = authenticate(snapshot.keys, head.key, x.received_ns)
+        x.caller = caller
         x.tags = merged_tags(caller, head.tags())
         if operation.name == "models":
             return await answer_models(x, client, snapshot, caller)
@@ -127,7 +144,7 @@ class Trip:
             return await pass_through(world, snapshot, x, client, head, caller)
 
         # read
-        body = await client.read(snapshot.server.max_body, head.content_length)
+        body = await client.read(snapshot.server.max_body)
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
         route = find_route(snapshot.routes, caller, reading.model)
@@ -136,7 +153,8 @@ class Trip:
         out = self.out = Outgoing(
             operation=operation,
             route=route,
-            headers=request_headers(head.headers, readable=True, extra=[(b"x-request-id", x.request_id.encode())]),
+            head=head,
+            request_id=x.request_id.encode(),
             path=operation.path.encode(),
             query=client.query,
             body=body,
@@ -155,8 +173,6 @@ class Trip:
                 raise Blocked("The request was blocked by this team's guardrails.")
 
         # route, forward
-        if reading.stream:
-            world.warm_tokens(route.targets[0].model)
         answer = self.answer = await forward(world, snapshot.routes, x, out)
         x.provider, x.model = answer.target.provider.name, answer.target.model
 
@@ -221,6 +237,7 @@ class Trip:
         events = list(answer.stream.first)
         x.events = sum(event.data is not None for event in events)
         broken: Refusal | None = None
+        over = any(event.data == b"[DONE]" or event.name in LAST_EVENTS for event in events)
         while True:
             out_bytes = b"".join([event.raw for event in events])
             if out_bytes:
@@ -228,11 +245,13 @@ class Trip:
                 spoke_at = clock.monotonic()
             events.clear()
             # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
-            patience = min(heard_at + timeouts.idle, spoke_at + ping)
+            patience = min(heard_at + timeouts.idle, spoke_at + ping) if not over else clock.monotonic() + LINGER
             try:
                 chunk = await response.chunk(patience)
                 batch = parser.feed(chunk) if chunk else parser.close()
             except Late:
+                if over:
+                    break
                 if clock.monotonic() < heard_at + timeouts.idle:
                     await client.write(PING)
                     spoke_at = clock.monotonic()
@@ -248,6 +267,7 @@ class Trip:
                     continue
                 heard_at = clock.monotonic()
                 x.events += 1
+                over = over or event.data == b"[DONE]" or event.name in LAST_EVENTS
                 if reader.event(event.name, event.data):
                     events.append(event)
             if not chunk:
@@ -259,8 +279,7 @@ class Trip:
         # A stream whose answer was whole has ended well, however its connection did.
         if broken is not None and reader.finished:
             broken = None
-        settle_stream(x, self.snapshot, self.world.tokens, out, answer, clock.monotonic())
-        self.settled = True
+        x.finished_at = clock.monotonic()
         last = b"".join([event.raw for event in events]) if broken is None else b""
         if broken is not None:
             x.outcome = broken.outcome
@@ -285,16 +304,32 @@ class Trip:
         return self.world.clock.monotonic() + answer.target.provider.timeouts.idle
 
     def close(self) -> None:
-        """Give back the connection and settle what was not settled on the way. Synchronous, called once."""
-        if self.answer is not None:
-            self.answer.response.close()
-        if self.settled or self.out is None:
-            return
-        now = self.world.clock.monotonic()
-        if self.answer is not None and self.answer.stream is not None:
-            settle_stream(self.x, self.snapshot, self.world.tokens, self.out, self.answer, now)
-        elif self.answer is None and self.x.attempts and self.x.outcome in ("client_left", "shutdown"):
-            estimate_unanswered(self.x, self.snapshot, self.world.tokens, self.out, now)
+        """Give back the connection; settle what was not settled on the way; record. Synchronous, called once."""
+        x, world, out, answer = self.x, self.world, self.out, self.answer
+        if answer is not None:
+            answer.response.close()
+        if self.settled or out is None:
+            return world.record(x)
+        if answer is not None and answer.stream is not None:
+            if complete(answer.stream.reader):
+                settle_stream(x, self.snapshot, world.tokens, out, answer)
+                return world.record(x)
+            return world.when_countable(x.model, self.settle_cut_stream)
+        if answer is None and x.attempts and x.outcome in ("client_left", "shutdown"):
+            return world.when_countable(x.attempts[-1].model, self.settle_unanswered)
+        return world.record(x)
+
+    def settle_cut_stream(self) -> None:
+        """The settlement of a stream that has to be counted, perhaps a moment after it ended."""
+        if self.out is not None and self.answer is not None:
+            settle_stream(self.x, self.snapshot, self.world.tokens, self.out, self.answer)
+        self.world.record(self.x)
+
+    def settle_unanswered(self) -> None:
+        """The settlement of a request that a provider was at work on when it ended."""
+        if self.out is not None:
+            estimate_unanswered(self.x, self.snapshot, self.world.tokens, self.out)
+        self.world.record(self.x)
 
 
 def find_route(routes: RouteTable, caller: Caller, model: str) -> Route:
@@ -372,9 +407,19 @@ def _broken_stream(provider: str, error: TransportError) -> Refusal:
     return UpstreamBroken(f"The provider '{provider}' sent a stream that cannot be read.")
 
 
-def _watch(world: World, scope: Scope, client: Client, live: Live) -> "asyncio.Task[None] | None":
+def known_head(link: "Link | None", headers: Headers, snapshot: Snapshot) -> Head:
+    """The head of this request: the connection's last one, if it is the same."""
+    head = None if link is None else link.head
+    if head is None or head.headers != headers:
+        head = Head(headers)
+        if link is not None:
+            link.head = head
+    head.bind(snapshot)
+    return head
+
+
+def _watch(world: World, link: "Link | None", client: Client, live: Live) -> "asyncio.Task[None] | None":
     """Have `live` stopped when the client leaves. Our own server tells us; under another one a task must listen."""
-    link = scope.get("tollway.link")
     if link is not None:
         link.live = live
         return None

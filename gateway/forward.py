@@ -17,6 +17,8 @@ from gateway.routing.retry_after import retry_after
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Clock, Dialect, Headers, Late, StreamReader, UpstreamRequest, UpstreamResponse
 from gateway.telemetry.logs import alert
+from gateway.transport.head import encode_block
+from gateway.wire.head import Head
 from gateway.wire.headers import header
 from gateway.wire.sse import SseEvent, SseParser
 from gateway.world import World
@@ -32,7 +34,8 @@ class Outgoing(msgspec.Struct, kw_only=True):
 
     operation: Operation
     route: Route
-    headers: Headers
+    head: Head
+    request_id: bytes
     path: bytes
     """Below the provider's base URL."""
     query: bytes
@@ -121,11 +124,13 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
     body = out.body
     if out.reading.model != target.model or out.reading.stream:
         body = out.dialect.rewrite(out.reading, body, target.model, provider.asks_usage)
+    headers, block = _headers(out, provider)
     request = UpstreamRequest(
         origin=provider.origin,
         method="POST",
         target=target_of(provider, out.path, out.query),
-        headers=out.headers + provider.auth[out.operation.wire],
+        headers=headers,
+        block=block,
         body=body,
         timeouts=provider.stream_timeouts if out.reading.stream else provider.timeouts,
         deadline=started + provider.timeouts.total,
@@ -148,6 +153,20 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
         raise
     finally:
         attempt.seconds = world.clock.monotonic() - started
+
+
+def _headers(out: Outgoing, provider: Provider) -> tuple[Headers, bytes | None]:
+    """The request's headers: for our own pool as an encoded block, made once per head and provider."""
+    if provider.transport != "pool":
+        return [*out.head.forward, (b"x-request-id", out.request_id), *provider.auth[out.operation.wire]], None
+    known = out.head.blocks.get(provider.name)
+    if known is not None and known[0] is provider.auth[out.operation.wire]:
+        block = known[1]
+    else:
+        auth = provider.auth[out.operation.wire]
+        block = encode_block([*out.head.forward, *auth])
+        out.head.blocks[provider.name] = (auth, block)
+    return [], b"%bx-request-id: %b\r\n" % (block, out.request_id)
 
 
 async def _open_stream(out: Outgoing, response: UpstreamResponse, deadline: float) -> OpenStream:
@@ -173,6 +192,9 @@ async def _open_stream(out: Outgoing, response: UpstreamResponse, deadline: floa
 
 async def _read_whole(response: UpstreamResponse, clock: Clock, idle: float) -> tuple[bytes, bool]:
     """The body, and whether that is all of it (it is not when it passes `BUFFER_CAP`)."""
+    arrived = response.whole()
+    if arrived is not None:
+        return arrived, True
     body = await _piece(response, clock, idle)
     if not body:
         return b"", True

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from gateway.cycle import Cycle, Flow
 from gateway.errors import BadRequest, Refusal
 from gateway.wire.envelopes import error_body
+from gateway.wire.head import Head
 from gateway.world import Live
 
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
@@ -66,6 +67,10 @@ class Link(asyncio.Protocol):
         self.state = server_state
         self.live: Live | None = None
         """The exchange under way on this connection, or the last one."""
+        self.task: asyncio.Task[None] | None = None
+        """The task that runs it."""
+        self.head: Head | None = None
+        """The last request's head, for the next one's sake."""
         self.cycle: Cycle | None = None
         self._parser = httptools.HttpRequestParser(self)
         # As uvicorn does: bytes after a request that says `connection: close` do not spoil its answer.
@@ -76,6 +81,7 @@ class Link(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
         self._head_since: float | None = None
+        self._length: bytes | None = None
         self._expects_continue = False
         self._heard_at = self._quiet_since = self.loop.time()
 
@@ -133,6 +139,7 @@ class Link(asyncio.Protocol):
         self._headers = []
         self._head_size = 0
         self._head_since = self._heard_at
+        self._length = None
         self._expects_continue = False
 
     def on_url(self, url: bytes) -> None:
@@ -144,6 +151,9 @@ class Link(asyncio.Protocol):
         self._head_size += len(name) + len(value) + 4
         if self._head_size > self.max_head:
             self._grow(0)
+        if name == b"content-length":
+            self._length = value  # llhttp lets one through, and digits only
+            return
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects_continue = True
         self._headers.append((name, value))
@@ -163,7 +173,11 @@ class Link(asyncio.Protocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = raw_path
         scope["query_string"] = query
-        scope["headers"] = self._headers
+        scope["headers"] = headers = self._headers
+        length = self._length
+        scope["tollway.length"] = None if length is None else int(length)
+        if length is not None and path[:4] != "/v1/":
+            headers.append((b"content-length", length))
         http10 = parser.get_http_version() == "1.0"
         cycle = Cycle(
             scope,
@@ -175,6 +189,7 @@ class Link(asyncio.Protocol):
             expects_continue=self._expects_continue,
             on_done=self._answered,
             always=self.state.default_headers,
+            loop=self.loop,
         )
         if self.cycle is None or self.cycle.response_complete:
             self.cycle = cycle
@@ -204,7 +219,7 @@ class Link(asyncio.Protocol):
     # -- requests in turn ------------------------------------------------------------------------------------------
 
     def _start(self, cycle: Cycle) -> None:
-        task = self.loop.create_task(self._run(cycle))
+        task = self.task = self.loop.create_task(self._run(cycle))
         self.state.tasks.add(task)
         task.add_done_callback(self.state.tasks.discard)
 

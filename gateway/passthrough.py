@@ -38,7 +38,7 @@ async def pass_through(
     x.read_at = x.forwarded_at = world.clock.monotonic()
     attempt = Attempt(provider=provider.name, model=x.model)
     x.attempts, x.provider = [attempt], provider.name
-    length = None if head.content_length is None else head.content_length + grown
+    length = None if client.length is None else client.length + grown
     request = UpstreamRequest(
         origin=provider.origin,
         method=client.method,
@@ -72,11 +72,11 @@ async def pass_through(
 
 async def _open_body(client: Client, head: Head, limit: int) -> tuple[bytes, AsyncIterator[bytes]]:
     """The first bytes of the body, and the rest as it will come."""
-    if client.method in ("GET", "HEAD") or head.content_length == 0:
-        await client.read(limit, head.content_length)
+    if client.method in ("GET", "HEAD") or client.length == 0:
+        await client.read(limit)
         return b"", client.chunks()
-    if head.content_length is not None and head.content_length > limit:
-        await client.read(limit, head.content_length)
+    if client.length is not None and client.length > limit:
+        await client.read(limit)
     rest = client.chunks(limit)
     pieces: list[bytes] = []
     size = 0

@@ -80,6 +80,9 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     target: bytes
     """Path and query, percent-encoded."""
     headers: Headers
+    block: bytes | None = None
+    """`headers` as `transport.head.encode_block` has checked and encoded them, for a caller that sends the same ones
+    again and again; only our own pool takes it, and then does not look at `headers`."""
     body: bytes | AsyncIterator[bytes] = b""
     """Bytes, or chunks as they come (sent chunked unless `content_length` is set)."""
     content_length: int | None = None
@@ -105,6 +108,10 @@ class UpstreamResponse(Protocol):
         Raises `Late` when nothing came before monotonic second `before`; `Disconnected`, `ProtocolBroken`,
         `DeadlineExceeded` when the response cannot be completed. Not reading stops the peer (back-pressure).
         """
+        ...
+
+    def whole(self) -> bytes | None:
+        """The whole body, if all of it has arrived and none of it was read; else None, and nothing is taken."""
         ...
 
     def close(self) -> None:

@@ -39,16 +39,19 @@ def settle_answer(x: Exchange, snapshot: Snapshot, dialect: Dialect, answer: Ans
     price(x, snapshot, answer, now)
 
 
-def settle_stream(
-    x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer, now: float
-) -> None:
-    """Usage and cost of a stream, complete or cut."""
+def complete(reader: StreamReader) -> bool:
+    """Whether a stream told its own usage to the end: nothing has to be counted."""
+    return reader.finished and reader.usage is not None
+
+
+def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer) -> None:
+    """Usage and cost of a stream that has ended, complete or cut."""
     assert answer.stream is not None
     reader = answer.stream.reader
     x.usage, x.service_tier = reader.usage, reader.service_tier
-    if x.usage is None or not reader.finished:
+    if not complete(reader):
         estimate(x, tokens, out, reader)
-    price(x, snapshot, answer, now)
+    price(x, snapshot, answer, x.finished_at)
 
 
 def estimate(x: Exchange, tokens: TokenCounter, out: Outgoing, reader: StreamReader | None) -> None:
@@ -62,7 +65,7 @@ def estimate(x: Exchange, tokens: TokenCounter, out: Outgoing, reader: StreamRea
     x.usage_estimated = True
 
 
-def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, now: float) -> None:
+def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing) -> None:
     """The client left, or time was up, while a provider was at work: it bills the prompt."""
     if not x.attempts:
         return
@@ -71,7 +74,7 @@ def estimate_unanswered(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, o
     x.usage = Usage(input_tokens=count_prompt(tokens, out, last.model))
     x.usage_estimated = True
     target = next((target for target in out.route.targets if target.provider.name == last.provider), None)
-    x.cost = cost_of(x, snapshot, target.provider.prices if target else None, now)
+    x.cost = cost_of(x, snapshot, target.provider.prices if target else None, x.finished_at)
 
 
 def price(x: Exchange, snapshot: Snapshot, answer: Answer, now: float) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import random
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from gateway.clock import Ids
@@ -30,6 +30,8 @@ from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats, Pool
 from pricing.tokens import TokenCounter
 
+MOST_UNCOUNTED = 256
+"""Exchanges that may wait for a vocabulary to be loaded."""
 FIRST_LOOK = 3.0
 """Seconds the start waits for the database's keys; a database that is away must not keep the gateway from serving."""
 
@@ -72,7 +74,8 @@ class World:
         self.draining = False
         self.state_file: StateFile | None = None
         self._other: Transport | None = None
-        self._warming: set[str] = set()
+        self._uncounted: list[Callable[[], None]] = []
+        self._loading = False
 
     @property
     def snapshot(self) -> Snapshot:
@@ -88,15 +91,29 @@ class World:
             self._other = HttpxTransport()
         return self._other
 
-    def warm_tokens(self, model: str) -> None:
-        """Load the vocabulary of `model` on a thread, because an answer without `usage` may have to be counted."""
-        if model in self._warming:
-            return
-        if len(self._warming) > 10_000:
-            self._warming.clear()
-        self._warming.add(model)
-        if not self.tokens.ready(model):
-            self.tasks.start(asyncio.to_thread(self.tokens.load, model), "load vocabulary")
+    def when_countable(self, model: str, settle: Callable[[], None]) -> None:
+        """Call `settle` now if the vocabulary of `model` is loaded; else load it on a thread (half a second, once in a
+        process) and settle then. What waits is bounded, and nothing is lost: at the end of the process, and beyond the
+        bound, it is settled by an estimate."""
+        if self.tokens.ready(model) or self.draining or len(self._uncounted) >= MOST_UNCOUNTED:
+            return settle()
+        self._uncounted.append(settle)
+        if not self._loading:
+            self._loading = True
+            self.tasks.start(self._load_vocabulary(model), "load vocabulary")
+
+    async def _load_vocabulary(self, model: str) -> None:
+        try:
+            await asyncio.to_thread(self.tokens.load, model)
+        finally:
+            self._loading = False
+            self.settle_uncounted()
+
+    def settle_uncounted(self) -> None:
+        """Settle everything that waits for a vocabulary."""
+        waiting, self._uncounted = self._uncounted, []
+        for settle in waiting:
+            settle()
 
     def begin(self, x: Exchange) -> None:
         """Write the start record. Raises `Overloaded` when the books are closed and the configuration says that nobody
@@ -183,6 +200,7 @@ class World:
     async def aclose(self) -> None:
         """End everything. Called when no exchange is under way any more."""
         await self.tasks.close()
+        self.settle_uncounted()
         await self.pool.aclose()
         if self._other is not None:
             await self._other.aclose()

@@ -85,16 +85,14 @@ class Heads:
         method = self._methods.get(request.method) or self._method(request.method)
         if _TARGET.fullmatch(request.target) is None:
             raise ProtocolBroken("request target is empty or holds a space or control character")
+        if request.block is not None:
+            return method, request.block
         headers = request.headers
         if not headers:
             return method, b""
         if not self._names.issuperset(map(_NAME, headers)):
             self._check_names(headers)
-        block = b"\r\n".join(map(b": ".join, headers))
-        more = len(headers) - 1
-        if block.count(b"\n") != more or block.count(b"\r") != more or b"\0" in block:
-            raise ProtocolBroken("a request header value holds CR, LF or NUL")
-        return method, block + b"\r\n"
+        return method, _joined(headers)
 
     def _method(self, method: str) -> bytes:
         encoded = method.encode("latin-1", "replace")
@@ -106,12 +104,32 @@ class Heads:
 
     def _check_names(self, headers: Headers) -> None:
         for name, _ in headers:
-            if name in _OURS:
-                raise ProtocolBroken(f"request header {name.decode('latin-1')!r} is the transport's to write")
-            if not _TOKEN.fullmatch(name) or name != name.lower():
-                raise ProtocolBroken("a request header name is not a lower-case token")
+            _check_name(name)
             if len(self._names) < _REMEMBERED:
                 self._names.add(name)
+
+
+def encode_block(headers: Headers) -> bytes:
+    """Header fields as they go onto the wire, each ended with CRLF, for `UpstreamRequest.block`. Raises as
+    `Heads.encode` does."""
+    for name, _ in headers:
+        _check_name(name)
+    return _joined(headers) if headers else b""
+
+
+def _check_name(name: bytes) -> None:
+    if name in _OURS:
+        raise ProtocolBroken(f"request header {name.decode('latin-1')!r} is the transport's to write")
+    if not _TOKEN.fullmatch(name) or name != name.lower():
+        raise ProtocolBroken("a request header name is not a lower-case token")
+
+
+def _joined(headers: Headers) -> bytes:
+    block = b"\r\n".join(map(b": ".join, headers))
+    more = len(headers) - 1
+    if block.count(b"\n") != more or block.count(b"\r") != more or b"\0" in block:
+        raise ProtocolBroken("a request header value holds CR, LF or NUL")
+    return block + b"\r\n"
 
 
 def streamed_framing(request: UpstreamRequest) -> tuple[bytes, bytes]:

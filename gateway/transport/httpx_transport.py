@@ -173,6 +173,10 @@ class HttpxResponse:
             self._opened.discard(self)
         return data
 
+    def whole(self) -> bytes | None:
+        """See `UpstreamResponse.whole`: httpx does not tell, so the body is read piece by piece."""
+        return None
+
     def close(self) -> None:
         """See `UpstreamResponse.close`. The socket is closed a turn of the event loop later."""
         if not self._complete and self._error is None:

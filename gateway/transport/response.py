@@ -87,6 +87,12 @@ class PooledResponse:
             raise self.error
         return b""
 
+    def whole(self) -> bytes | None:
+        """See `UpstreamResponse.whole`."""
+        if not self.complete or not self.parts:
+            return None
+        return self._take()
+
     def close(self) -> None:
         """See `UpstreamResponse.close`. Once the last byte has come, the connection has long been given back."""
         if self.complete or self.error is not None:

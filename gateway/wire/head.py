@@ -1,25 +1,42 @@
-"""What a request's head tells the gateway itself, looked up once."""
+"""What a request's head tells the gateway itself, looked up once.
 
+An SDK sends the same head with every request of a connection, but for the length of the body. So a connection remembers
+its last head: as long as the next one is equal, and the configuration is the same, whose key it is, what goes to the
+provider and the encoded block of it are known already.
+"""
+
+from gateway.facts import Caller
 from gateway.seams import Headers
-from gateway.wire.headers import bearer, content_length, parse_tags, request_id
+from gateway.wire.headers import bearer, parse_tags, request_headers, request_id
 
 
 class Head:
-    """The fields of one request head. What is rarely needed is only looked at when asked for."""
+    """The fields of one request head, without its `content-length`. What is rarely needed is only looked at when asked
+    for."""
 
-    __slots__ = ("content_type", "fields", "headers")
+    __slots__ = ("_forward", "_snapshot", "blocks", "caller", "content_type", "fields", "headers")
 
     def __init__(self, headers: Headers) -> None:
         self.headers = headers
         self.fields = dict(headers)
         self.content_type = self.fields.get(b"content-type", b"")
+        self._forward: Headers | None = None
+        self._snapshot: object = None
+        self.caller: Caller | None = None
+        """Whose key this is, once it was authenticated under the present configuration."""
+        self.blocks: dict[str, tuple[object, bytes]] = {}
+        """Encoded header blocks by provider name, with the provider they were made for."""
+
+    def bind(self, snapshot: object) -> None:
+        """Forget what another configuration made of this head."""
+        if self._snapshot is not snapshot:
+            self._snapshot = snapshot
+            self.caller = None
+            self.blocks = {}
 
     @property
     def key(self) -> bytes | None:
         """The virtual key sent, if any."""
-        sent = self.fields.get(b"authorization")
-        if sent is not None and sent[:7] == b"Bearer ":
-            return sent[7:].strip() or None
         return bearer(self.headers)
 
     @property
@@ -28,12 +45,11 @@ class Head:
         return request_id(self.headers) if b"x-request-id" in self.fields else None
 
     @property
-    def content_length(self) -> int | None:
-        """The declared length of the body, bytes."""
-        sent = self.fields.get(b"content-length")
-        if sent is None:
-            return None
-        return int(sent) if sent.isdigit() and len(sent) < 19 else content_length(self.headers)
+    def forward(self) -> Headers:
+        """What goes to a provider when the gateway reads request and answer; without the request id."""
+        if self._forward is None:
+            self._forward = request_headers(self.headers, readable=True)
+        return self._forward
 
     def tags(self) -> dict[str, str] | None:
         """Tags of `x-tollway-tags`. Raises `BadRequest` when they are malformed."""

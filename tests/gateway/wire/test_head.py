@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.errors import BadRequest
+from gateway.facts import Caller
 from gateway.seams import Headers
 from gateway.wire.head import Head
 
@@ -12,24 +13,17 @@ def test_what_the_client_tells():
         [
             (b"authorization", b"Bearer key "),
             (b"x-request-id", b"abc"),
-            (b"content-length", b"12"),
             (b"content-type", b"application/json"),
             (b"x-tollway-tags", b"a=b"),
         ]
     )
-    assert (head.key, head.request_id, head.content_length) == (b"key", "abc", 12)
+    assert (head.key, head.request_id) == (b"key", "abc")
     assert (head.content_type, head.tags()) == (b"application/json", {"a": "b"})
 
 
 def test_what_it_does_not_tell():
     head = Head([])
-    assert (head.key, head.request_id, head.content_length, head.content_type, head.tags()) == (
-        None,
-        None,
-        None,
-        b"",
-        None,
-    )
+    assert (head.key, head.request_id, head.content_type, head.tags()) == (None, None, b"", None)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +39,24 @@ def test_key(headers: Headers, key: bytes | None):
     assert Head(headers).key == key
 
 
-def test_bad_lengths_and_ids_are_none():
-    head = Head([(b"content-length", b"-1"), (b"x-request-id", b"\xff")])
-    assert (head.content_length, head.request_id) == (None, None)
+def test_a_bad_id_is_none():
+    assert Head([(b"x-request-id", b"\xff")]).request_id is None
+
+
+def test_another_configuration_forgets_what_was_made_under_the_last():
+    head, first, second = Head([(b"accept", b"*/*")]), object(), object()
+    head.bind(first)
+    head.caller = Caller(key_id="k", team="t")
+    head.blocks["p"] = (first, b"x")
+    head.bind(first)
+    assert (head.caller is not None, len(head.blocks)) == (True, 1)
+    head.bind(second)
+    assert (head.caller, head.blocks) == (None, {})
+
+
+def test_what_goes_to_a_provider_leaves_the_credential_and_the_id():
+    head = Head([(b"authorization", b"Bearer k"), (b"x-request-id", b"a"), (b"accept", b"*/*")])
+    assert head.forward == [(b"accept", b"*/*"), (b"accept-encoding", b"identity")]
 
 
 def test_malformed_tags_are_refused():
