@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.cycle import Cycle
 from gateway.errors import BodyTooLarge
 from gateway.seams import Headers
 from gateway.wire.headers import content_length
@@ -23,10 +24,23 @@ class ClientLeft(Exception):
 class Client:
     """One request's connection to its client."""
 
-    __slots__ = ("_read", "_receive", "_send", "body_done", "headers", "length", "method", "path", "query", "scope")
+    __slots__ = (
+        "_cycle",
+        "_read",
+        "_receive",
+        "_send",
+        "body_done",
+        "headers",
+        "length",
+        "method",
+        "path",
+        "query",
+        "scope",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
+        self._cycle: Cycle | None = scope.get("tollway.cycle")
         self._receive = receive
         self._send = send
         self.method: str = scope["method"]
@@ -39,6 +53,17 @@ class Client:
         """The declared length of the body, bytes; our own server takes it out of the headers."""
         self.body_done = False
         self._read: asyncio.Event | None = None
+
+    def take(self, limit: int) -> bytes | None:
+        """The whole body, if it is there already: the usual case, which then costs no suspension. Raises as `read`."""
+        if self.length is not None and self.length > limit:
+            raise _too_large(limit)
+        body = None if self._cycle is None else self._cycle.take()
+        if body is not None:
+            self._done()
+            if len(body) > limit:
+                raise _too_large(limit)
+        return body
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises `BodyTooLarge` when it is, or says it is, over `limit` bytes."""
@@ -98,7 +123,22 @@ class Client:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, more: bool = True) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        if not self.push(data, more):
+            await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def push(self, data: bytes, more: bool = True) -> bool:
+        """Write without suspending; False: it has to be awaited, nothing was written."""
+        return self._cycle is not None and self._cycle.push(data, more)
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer, in one write if the client's buffer is not full. `headers` holds its content-length."""
+        cycle = self._cycle
+        if cycle is not None and self.body_done and not cycle.disconnected and not cycle.flow.write_paused:
+            cycle.begin(status, headers)
+            cycle.push(body, False)
+            return
+        await self.head(status, headers)
+        await self.write(body, more=False)
 
     def abort(self) -> None:
         """Cut the connection: the only honest end of a body that was begun and cannot be finished."""

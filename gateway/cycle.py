@@ -181,19 +181,40 @@ class Cycle:
         if self.disconnected:
             return
         if not self.response_started:
-            self._begin(message)
+            self.begin(message["status"], list(message.get("headers", ())))
         elif self.response_complete:
             raise RuntimeError("the response is already complete")
         else:
             self._body(message.get("body", b""), message.get("more_body", False))
 
-    def _begin(self, message: Message) -> None:
+    # -- the same without ASGI's messages and without suspending, for the road -------------------------------------
+
+    def take(self) -> bytes | None:
+        """The whole body, if all of it has arrived and nothing was received yet; else None, and nothing is taken."""
+        if self.more_body or self._ended or self.disconnected or self.expects_continue:
+            return None
+        body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        self.body = []
+        self._size = 0
+        self._ended = True
+        self.flow.resume_reading()
+        return body
+
+    def push(self, data: bytes, more: bool) -> bool:
+        """Write a piece of the body of an answer that was begun; False: the client's buffer is full, `send` it."""
+        if self.disconnected:
+            return True
+        if self.flow.write_paused:
+            return False
+        self._body(data, more)
+        return True
+
+    def begin(self, status: int, own: Headers) -> None:
         """Make the head, which leaves with the first piece of the body. Applications give names in lower case and
         leave the transfer coding to us."""
         self.response_started = True
         self.expects_continue = False
-        status: int = message["status"]
-        headers: Headers = [*self._always, *message.get("headers", ())]
+        headers: Headers = self._always + own
         length: int | None = None
         closes = False
         for name, value in headers:

@@ -80,7 +80,11 @@ async def drive(world: World, scope: Scope, receive: Receive, send: Send) -> Non
     live = Live(_current_task() if link is None or link.task is None else link.task)
     world.live.add(live)
     trip = Trip(world, snapshot, x, client, head)
-    watcher = _watch(world, link, client, live)
+    watcher = None
+    if link is not None:
+        link.live = live  # our own server tells us when the client leaves
+    else:
+        watcher = world.tasks.start(_stop_when_left(client, live), "watch client")
     try:
         await _walk(trip)
     except asyncio.CancelledError:
@@ -144,7 +148,9 @@ class Trip:
             return await pass_through(world, snapshot, x, client, head, caller)
 
         # read
-        body = await client.read(snapshot.server.max_body)
+        body = client.take(snapshot.server.max_body)
+        if body is None:
+            body = await client.read(snapshot.server.max_body)
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
         route = find_route(snapshot.routes, caller, reading.model)
@@ -199,9 +205,9 @@ class Trip:
                 headers.append((b"x-tollway-cost-usd", _usd(x.cost.nanos)))
         x.committed = True
         x.first_byte_at = self.world.clock.monotonic()
-        await client.head(status, headers)
         if answer.whole:
-            return await client.write(answer.body, more=False)
+            return await client.answer(status, headers, answer.body)
+        await client.head(status, headers)
         await self.answer_rest(out, answer)
 
     async def answer_rest(self, out: Outgoing, answer: Answer) -> None:
@@ -241,7 +247,8 @@ class Trip:
         while True:
             out_bytes = b"".join([event.raw for event in events])
             if out_bytes:
-                await client.write(out_bytes)
+                if not client.push(out_bytes):
+                    await client.write(out_bytes)
                 spoke_at = clock.monotonic()
             events.clear()
             # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
@@ -416,14 +423,6 @@ def known_head(link: "Link | None", headers: Headers, snapshot: Snapshot) -> Hea
             link.head = head
     head.bind(snapshot)
     return head
-
-
-def _watch(world: World, link: "Link | None", client: Client, live: Live) -> "asyncio.Task[None] | None":
-    """Have `live` stopped when the client leaves. Our own server tells us; under another one a task must listen."""
-    if link is not None:
-        link.live = live
-        return None
-    return world.tasks.start(_stop_when_left(client, live), "watch client")
 
 
 async def _stop_when_left(client: Client, live: Live) -> None:

@@ -191,6 +191,7 @@ class Link(asyncio.Protocol):
             always=self.state.default_headers,
             loop=self.loop,
         )
+        scope["tollway.cycle"] = cycle
         if self.cycle is None or self.cycle.response_complete:
             self.cycle = cycle
             self._start(cycle)

@@ -41,7 +41,10 @@ def serve(
     loader = None
     if ledger is not None:
         loader = LoaderProcess(
-            ledger.url, Path(ledger.journal), options=LoaderOptions(retain_events=ledger.retention_days * 86400)
+            ledger.url,
+            Path(ledger.journal),
+            options=LoaderOptions(retain_events=ledger.retention_days * 86400),
+            nice=19,
         )
     asked = options.port if port is None else port
     try:

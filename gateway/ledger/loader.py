@@ -261,18 +261,20 @@ class Loader:
 
 @contextmanager
 def loader_lock(directory: Path | str, stop: threading.Event, poll: float = 0.5) -> Generator[bool]:
-    """Be the only loader of `directory`: waits for another one to end. False when `stop` came first."""
+    """Be the only loader of `directory`: waits for another one to end. False when `stop` came first; but one that was
+    stopped before it got here still tries once, because what its gateway wrote is waiting."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     fd = os.open(directory / "loader.lock", os.O_RDWR | os.O_CREAT, 0o640)
     try:
         held = False
-        while not held and not stop.is_set():
+        while not held:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 held = True
             except BlockingIOError:
-                stop.wait(poll)
+                if stop.wait(poll):
+                    break
         yield held
     finally:
         os.close(fd)

@@ -80,7 +80,15 @@ class PooledResponse:
         if self.complete:
             return b""
         if self.error is None:
-            await self._more(math.inf if before is None else before)
+            waiter = self.connection.wait(self, math.inf if before is None else before)
+            try:
+                if await waiter:
+                    raise Late
+            except asyncio.CancelledError:
+                self.close()
+                raise
+            finally:
+                self.waiter = None
             if self.parts:
                 return self._take()
         if self.error is not None:
@@ -100,17 +108,6 @@ class PooledResponse:
         self.parts.clear()
         self.error = Disconnected("the response was closed before its end", sent=True)
         self.connection.retire()
-
-    async def _more(self, before: float) -> None:
-        waiter = self.connection.wait(self, before)
-        try:
-            if await waiter:
-                raise Late
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        finally:
-            self.waiter = None
 
     def _take(self) -> bytes:
         parts = self.parts

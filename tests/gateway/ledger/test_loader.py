@@ -284,3 +284,12 @@ def test_the_command_line_says_what_is_wrong(
     with pytest.raises(SystemExit):
         main(["--journal", str(directory), "--url", "sqlite:///x", "--options", "{"])
     assert "--options" in capsys.readouterr().err
+
+
+def test_a_loader_stopped_before_it_began_still_has_its_turn(tmp_path: Path):
+    stop = threading.Event()
+    stop.set()
+    with loader_lock(tmp_path, stop) as held:
+        assert held
+        with loader_lock(tmp_path, stop, poll=0.01) as second:
+            assert not second
