@@ -66,29 +66,18 @@ class Flow:
 class Cycle:
     """State of one request on a connection. Its protocol feeds it; the application calls `receive` and `send`."""
 
-    __slots__ = (
-        "_always",
-        "_chunked",
-        "_ended",
-        "_head",
-        "_left",
-        "_size",
-        "_waiter",
-        "body",
-        "disconnected",
-        "expects_continue",
-        "flow",
-        "http10",
-        "is_head",
-        "keep_alive",
-        "loop",
-        "more_body",
-        "on_done",
-        "response_complete",
-        "response_started",
-        "scope",
-        "transport",
-    )
+    # Beginnings stand on the class: one is made for every request, and most of them never change.
+    _size = 0
+    more_body = True
+    disconnected = False
+    response_started = False
+    response_complete = False
+    _waiter: asyncio.Future[None] | None = None
+    _ended = False
+    """The end of the body was received; what comes next is a disconnect."""
+    _head: bytes | None = None
+    _chunked = False
+    _left = 0
 
     def __init__(
         self,
@@ -116,17 +105,6 @@ class Cycle:
         self.expects_continue = expects_continue
         self.on_done = on_done
         self.body: list[bytes] = []
-        self._size = 0
-        self.more_body = True
-        self.disconnected = False
-        self.response_started = False
-        self.response_complete = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._ended = False
-        """The end of the body was received; what comes next is a disconnect."""
-        self._head: bytes | None = None
-        self._chunked = False
-        self._left = 0
 
     # -- fed by the protocol ---------------------------------------------------------------------------------------
 

@@ -301,10 +301,12 @@ class Trip:
         x = self.x
         now = self.world.clock.monotonic()
         overhead = (now - x.received_at) - (x.headers_at - x.forwarded_at)
-        headers.append((b"x-request-id", x.request_id.encode()))
-        headers.append((b"x-tollway-model", x.model.encode("ascii", "replace")))
-        headers.append((b"x-tollway-provider", x.provider.encode("ascii", "replace")))
-        headers.append((b"x-tollway-overhead-ms", b"%.3f" % (overhead * 1e3)))
+        headers += (
+            (b"x-request-id", x.request_id.encode()),
+            (b"x-tollway-model", x.model.encode("ascii", "replace")),
+            (b"x-tollway-provider", x.provider.encode("ascii", "replace")),
+            (b"x-tollway-overhead-ms", b"%.3f" % (overhead * 1e3)),
+        )
         return headers
 
     def idle_until(self, answer: Answer) -> float:

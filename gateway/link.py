@@ -222,12 +222,14 @@ class Link(asyncio.Protocol):
     def _start(self, cycle: Cycle) -> None:
         task = self.task = self.loop.create_task(self._run(cycle))
         self.state.tasks.add(task)
-        task.add_done_callback(self.state.tasks.discard)
 
     async def _run(self, cycle: Cycle) -> None:
+        task = self.task
         try:
             await self.app(cycle.scope, cycle.receive, cycle.send)
         finally:
+            if task is not None:
+                self.state.tasks.discard(task)
             if not cycle.response_complete and not cycle.disconnected:
                 self.abort()
 

@@ -170,9 +170,9 @@ def _print_table(report: Report, out: Path | None, journal: Path | None) -> None
     from rich.table import Table
     from rich.text import Text
 
-    from gateway.ledger.spend import iso, usd
+    from gateway.ledger.spend import usd
 
-    table = Table(show_footer=True, title=f"Spend from {iso(report.since_ns)} to {iso(report.until_ns)} (UTC)")
+    table = Table(show_footer=True, title=f"Spend from {_minute(report.since_ns)} to {_minute(report.until_ns)} UTC")
     total = report.total
     for number, name in enumerate(report.by):
         table.add_column(name, footer="total" if number == 0 else "", overflow="fold")
@@ -193,6 +193,13 @@ def _print_table(report: Report, out: Path | None, journal: Path | None) -> None
             _show(Console(file=file, width=160), table, notes)
     else:
         _show(Console(width=None if sys.stdout.isatty() else 160), table, notes)
+
+
+def _minute(ns: int) -> str:
+    """A time as people read it; the JSON has it exactly."""
+    from gateway.ledger.spend import iso
+
+    return iso(ns // (60 * 10**9) * 60 * 10**9)[:-4].replace("T", " ")
 
 
 def _show(console: Console, table: Table, notes: list[tuple[str, str]]) -> None:
