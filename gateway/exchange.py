@@ -168,8 +168,9 @@ class Trip:
             dialect=dialect,
             max_event=snapshot.server.max_event,
         )
-        reserve(x, snapshot, out)
-        world.begin(x)
+        if world.journal is not None:
+            reserve(x, snapshot, out)
+            world.begin(x)
         x.read_at = world.clock.monotonic()
 
         # inspect request
@@ -195,13 +196,13 @@ class Trip:
         if 300 <= status < 400:
             raise UpstreamBroken(f"The provider '{x.provider}' answered with a redirect, which is not followed.")
         x.outcome = "ok" if status < 400 else "upstream_status"
-        if answer.whole and status < 400:
+        if answer.whole and status < 400 and (self.world.counts or self.snapshot.prices is not None):
             settle_answer(x, self.snapshot, out.dialect, answer, self.world.clock.monotonic())
         self.settled = answer.whole
         headers = self.own_headers(response_headers(response.headers))
         if answer.whole:
             headers.append((b"content-length", b"%d" % len(answer.body)))
-            if x.cost.nanos is not None:
+            if x.cost.nanos is not None and self.snapshot.prices is not None:
                 headers.append((b"x-tollway-cost-usd", _usd(x.cost.nanos)))
         x.committed = True
         x.first_byte_at = self.world.clock.monotonic()
@@ -317,7 +318,7 @@ class Trip:
         x, world, out, answer = self.x, self.world, self.out, self.answer
         if answer is not None:
             answer.response.close()
-        if self.settled or out is None:
+        if self.settled or out is None or not world.counts:
             return world.record(x)
         if answer is not None and answer.stream is not None:
             if complete(answer.stream.reader):

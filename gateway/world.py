@@ -64,6 +64,8 @@ class World:
         self.clock = clock
         self.journal = journal
         self.metrics = metrics
+        self.counts = journal is not None or metrics is not None
+        """Somebody keeps count of tokens; else only a price has use for them."""
         self.ids = Ids()
         self.chance = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.health = Health()
@@ -166,16 +168,17 @@ class World:
         return self.pool.stats()
 
     async def _tick(self) -> None:
-        """Once a second: retry a journal that could not be written."""
+        """Once a second: retry a journal that could not be written, and say when that changes."""
+        journal = self.journal
+        if journal is None:
+            return
+        known = True
         while True:
             await asyncio.sleep(1.0)
-            if self.journal is not None:
-                was = self.journal.healthy
-                self.journal.tick()
-                if was != self.journal.healthy:
-                    alert(
-                        "journal_healthy" if self.journal.healthy else "journal_unhealthy", reason=self.journal.reason
-                    )
+            if journal.healthy != known:
+                known = journal.healthy
+                alert("journal_healthy" if known else "journal_unhealthy", reason=journal.reason)
+            journal.tick()
 
     def _reloaded(self, result: ReloadResult) -> None:
         """Called on the thread that reloaded."""
