@@ -11,7 +11,7 @@ ASK = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], 
 
 
 def test_a_full_disk_refuses_new_requests_and_recovers(serve) -> None:
-    """The disk's end is played by the process's own limit of file sizes, which gives EFBIG where a disk gives ENOSPC."""
+    """The process's own limit of file sizes plays the disk: EFBIG where that gives ENOSPC."""
     gateway = serve()
 
     def ask() -> httpx.Response:
