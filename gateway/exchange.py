@@ -35,7 +35,7 @@ from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.passthrough import pass_through
 from gateway.routing.table import Route, RouteTable
-from gateway.seams import Headers, Late
+from gateway.seams import Headers, Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_answer, settle_stream
 from gateway.wire.envelopes import error_body, error_event
@@ -116,7 +116,7 @@ async def _walk(trip: "Trip") -> None:
 class Trip:
     """One walk down the road. Holds what must be closed or settled whatever happens; decisions stay in functions."""
 
-    __slots__ = ("answer", "client", "head", "out", "settled", "snapshot", "world", "x")
+    __slots__ = ("answer", "answered", "client", "head", "out", "settled", "snapshot", "world", "x")
 
     def __init__(self, world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head) -> None:
         self.world = world
@@ -127,6 +127,8 @@ class Trip:
         self.out: Outgoing | None = None
         self.answer: Answer | None = None
         self.settled = False
+        self.answered = False
+        """The client has all of its answer: what happens to it now does not matter to this exchange."""
 
     async def road(self) -> None:
         world, snapshot, x, client, head = self.world, self.snapshot, self.x, self.client, self.head
@@ -245,7 +247,7 @@ class Trip:
         x.events = sum(event.data is not None for event in events)
         broken: Refusal | None = None
         over = any(event.data == b"[DONE]" or event.name in LAST_EVENTS for event in events)
-        while True:
+        while not over:
             out_bytes = b"".join([event.raw for event in events])
             if out_bytes:
                 if not client.push(out_bytes):
@@ -253,13 +255,11 @@ class Trip:
                 spoke_at = clock.monotonic()
             events.clear()
             # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
-            patience = min(heard_at + timeouts.idle, spoke_at + ping) if not over else clock.monotonic() + LINGER
+            patience = min(heard_at + timeouts.idle, spoke_at + ping)
             try:
                 chunk = await response.chunk(patience)
                 batch = parser.feed(chunk) if chunk else parser.close()
             except Late:
-                if over:
-                    break
                 if clock.monotonic() < heard_at + timeouts.idle:
                     await client.write(PING)
                     spoke_at = clock.monotonic()
@@ -288,14 +288,23 @@ class Trip:
         if broken is not None and reader.finished:
             broken = None
         x.finished_at = clock.monotonic()
-        last = b"".join([event.raw for event in events]) if broken is None else b""
+        last = b"".join([event.raw for event in events])
         if broken is not None:
             x.outcome = broken.outcome
             x.status = broken.status
-            last = stream_error(broken, x)
+            last += stream_error(broken, x)
         else:
             x.outcome = "upstream_error" if reader.failed else "ok"
         await client.write(last, more=False)
+        self.answered = True
+        if over:
+            await self.linger(response)
+
+    async def linger(self, response: UpstreamResponse) -> None:
+        """The answer was passed on whole; give the provider a moment to end it, so that its connection is kept."""
+        with contextlib.suppress(Late, TransportError):
+            while await response.chunk(self.world.clock.monotonic() + LINGER):
+                pass
 
     def own_headers(self, headers: Headers) -> Headers:
         """Adds what every served answer carries."""
@@ -322,24 +331,24 @@ class Trip:
             return world.record(x)
         if answer is not None and answer.stream is not None:
             if complete(answer.stream.reader):
-                settle_stream(x, self.snapshot, world.tokens, out, answer)
-                return world.record(x)
-            return world.when_countable(x.model, self.settle_cut_stream)
+                return self.settle()
+            return world.when_countable(x.model, self.settle)
         if answer is None and x.attempts and x.outcome in ("client_left", "shutdown"):
-            return world.when_countable(x.attempts[-1].model, self.settle_unanswered)
+            return world.when_countable(x.attempts[-1].model, self.settle)
         return world.record(x)
 
-    def settle_cut_stream(self) -> None:
-        """The settlement of a stream that has to be counted, perhaps a moment after it ended."""
-        if self.out is not None and self.answer is not None:
-            settle_stream(self.x, self.snapshot, self.world.tokens, self.out, self.answer)
-        self.world.record(self.x)
-
-    def settle_unanswered(self) -> None:
-        """The settlement of a request that a provider was at work on when it ended."""
-        if self.out is not None:
-            estimate_unanswered(self.x, self.snapshot, self.world.tokens, self.out)
-        self.world.record(self.x)
+    def settle(self) -> None:
+        """Settle and record a stream, or a request that a provider was at work on when it ended; perhaps a moment after
+        that, when its tokens have to be counted. Whatever goes wrong, the record is written."""
+        try:
+            if self.out is not None and self.answer is not None:
+                settle_stream(self.x, self.snapshot, self.world.tokens, self.out, self.answer)
+            elif self.out is not None:
+                estimate_unanswered(self.x, self.snapshot, self.world.tokens, self.out)
+        except Exception as error:
+            self.world.defect(self.x, error)
+        finally:
+            self.world.record(self.x)
 
 
 def find_route(routes: RouteTable, caller: Caller, model: str) -> Route:
@@ -386,6 +395,8 @@ async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:
 async def _interrupted(trip: Trip, live: Live) -> None:
     """The exchange was stopped from outside: the client left, its body was late, or the drain time is over."""
     x, client = trip.x, trip.client
+    if trip.answered:
+        return
     if live.reason == "client_left":
         x.outcome, x.status = "client_left", 499
         return

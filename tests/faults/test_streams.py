@@ -197,3 +197,25 @@ async def test_a_quiet_stream_gets_a_comment(serve) -> None:
         _, body, _ = await ask(gateway)
     assert b": ping\n\n" in body
     assert body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_client_that_closes_after_the_last_event_has_had_it_all(serve) -> None:
+    """The provider's connection has not ended yet; the answer was whole all the same."""
+
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD + chunk(WHOLE))
+        await state.until_closed(reader)
+
+    async with raw_server(handler) as upstream:
+        gateway = started(serve, upstream.url, idle="5s")
+        async with httpx.AsyncClient(timeout=20) as client:
+            request = client.build_request("POST", gateway.v1 + "/chat/completions", json=ASK, headers=KEY)
+            answer = await client.send(request, stream=True)
+            assert (await answer.aread()).endswith(b"data: [DONE]\n\n")
+        await asyncio.wait_for(upstream.closed_by_peer.wait(), 5)
+    total = gateway.settled(1)["total"]
+    assert (total["input_tokens"], total["output_tokens"], total["estimated_requests"]) == (7, 2, 0)
+    rows = httpx.get(gateway.url + "/metrics").text
+    assert 'outcome="ok"' in rows
+    assert 'outcome="client_left"' not in rows
