@@ -9,7 +9,6 @@ an exchange has begun, exactly one settlement and one record follow, in `drive`'
 
 import asyncio
 import contextlib
-import difflib
 from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -21,20 +20,17 @@ from gateway.errors import (
     Blocked,
     BodyTimeout,
     Disconnected,
-    Forbidden,
-    NotFound,
     Overloaded,
     Refusal,
     TransportError,
     UpstreamBroken,
     UpstreamTimeout,
 )
-from gateway.facts import Caller, Exchange
-from gateway.forward import Answer, Outgoing, forward
+from gateway.facts import Exchange
+from gateway.forward import Answer, Outgoing, find_route, forward
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.passthrough import pass_through
-from gateway.routing.table import Route, RouteTable
 from gateway.seams import Headers, Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_answer, settle_stream
@@ -349,25 +345,6 @@ class Trip:
             self.world.defect(self.x, error)
         finally:
             self.world.record(self.x)
-
-
-def find_route(routes: RouteTable, caller: Caller, model: str) -> Route:
-    """The route of the model asked for, if this caller may use it."""
-    route = routes.find(model)
-    if route is None:
-        raise NotFound(
-            f"The model '{model[:200]}' does not exist here.{_nearest(routes, caller, model)}", param="model"
-        )
-    if not caller.models.allows(model):
-        raise Forbidden(f"This key may not use the model '{model[:200]}'.", param="model")
-    return route
-
-
-def _nearest(routes: RouteTable, caller: Caller, model: str) -> str:
-    """Names that were probably meant, among those this caller may use."""
-    allowed = [name for name in routes.names() if caller.models.allows(name)]
-    close = difflib.get_close_matches(model[:200], allowed, 3, 0.5)
-    return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
 
 
 async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:

@@ -1,17 +1,18 @@
-"""The forward stage: walk the plan until a target serves, or nothing is left to try.
+"""The route and forward stages: what a model name means, and the walk over its targets until one serves.
 
 An attempt is over only when the answer may be committed: a whole body (up to a cap), or a stream's first data event.
 Until then a time-out, a 429 or a 5xx can still move on to the next target without the client noticing.
 """
 
 import asyncio
+import difflib
 from collections.abc import Generator
 
 import msgspec
 
 from gateway import errors
-from gateway.errors import Refusal, TransportError, UpstreamBroken, UpstreamTimeout
-from gateway.facts import Attempt, Exchange, Operation, Reading
+from gateway.errors import Forbidden, NotFound, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
+from gateway.facts import Attempt, Caller, Exchange, Operation, Reading
 from gateway.routing.plan import Failed, Try, first_try, moves_on, order, tries
 from gateway.routing.retry_after import retry_after
 from gateway.routing.table import Provider, Route, RouteTable, Target
@@ -71,6 +72,25 @@ class FirstEventTimeout(TransportError):
 
 class EmptyStream(TransportError):
     """The stream ended before its first data event."""
+
+
+def find_route(routes: RouteTable, caller: Caller, model: str) -> Route:
+    """The route of the model asked for, if this caller may use it."""
+    route = routes.find(model)
+    if route is None:
+        raise NotFound(
+            f"The model '{model[:200]}' does not exist here.{_nearest(routes, caller, model)}", param="model"
+        )
+    if not caller.models.allows(model):
+        raise Forbidden(f"This key may not use the model '{model[:200]}'.", param="model")
+    return route
+
+
+def _nearest(routes: RouteTable, caller: Caller, model: str) -> str:
+    """Names that were probably meant, among those this caller may use."""
+    allowed = [name for name in routes.names() if caller.models.allows(name)]
+    close = difflib.get_close_matches(model[:200], allowed, 3, 0.5)
+    return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
 
 
 async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) -> Answer:
