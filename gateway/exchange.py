@@ -19,6 +19,7 @@ from gateway.dialects import for_operation
 from gateway.errors import (
     Blocked,
     BodyTimeout,
+    DeadlineExceeded,
     Disconnected,
     Overloaded,
     Refusal,
@@ -132,7 +133,7 @@ class Trip:
         # accept
         operation = x.operation = accept(client.method, client.path)
         if world.draining:
-            raise Overloaded("This gateway is shutting down.", headers=((b"retry-after", b"1"),))
+            raise _leaving()
 
         # authenticate
         caller = head.caller
@@ -357,16 +358,13 @@ async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:
                 return await client.write(stream_error(refusal, x), more=False)
             return client.abort()
         body = error_body(refusal, wire, x.request_id)
-        await client.head(
-            refusal.status,
-            [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", x.request_id.encode()),
-                *refusal.headers,
-            ],
-        )
-        await client.write(body, more=False)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", x.request_id.encode()),
+            *refusal.headers,
+        ]
+        await client.answer(refusal.status, headers, body)
 
 
 async def _interrupted(trip: Trip, live: Live) -> None:
@@ -378,16 +376,16 @@ async def _interrupted(trip: Trip, live: Live) -> None:
         x.outcome, x.status = "client_left", 499
         return
     late = live.reason == "body_timeout"
-    refusal = (
-        BodyTimeout("The request body did not arrive in time.")
-        if late
-        else Overloaded("This gateway is shutting down.", headers=((b"retry-after", b"1"),))
-    )
+    refusal = BodyTimeout("The request body did not arrive in time.") if late else _leaving()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
             await _refuse(x, client, refusal)
     if not late:
         x.outcome = "shutdown"
+
+
+def _leaving() -> Refusal:
+    return Overloaded("This gateway is shutting down.", headers=((b"retry-after", b"1"),))
 
 
 def stream_error(refusal: Refusal, x: Exchange) -> bytes:
@@ -400,7 +398,7 @@ def stream_error(refusal: Refusal, x: Exchange) -> bytes:
 def _broken_stream(provider: str, error: TransportError) -> Refusal:
     if isinstance(error, Disconnected):
         return UpstreamBroken(f"The provider '{provider}' closed the connection in the middle of the stream.")
-    if type(error).__name__ == "DeadlineExceeded":
+    if isinstance(error, DeadlineExceeded):
         return UpstreamTimeout(f"The provider '{provider}' did not finish the stream within its total time.")
     return UpstreamBroken(f"The provider '{provider}' sent a stream that cannot be read.")
 

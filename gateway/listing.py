@@ -29,15 +29,12 @@ async def answer_models(x: Exchange, client: Client, snapshot: Snapshot, caller:
         body = _anthropic_page(entries) if anthropic else {"object": "list", "data": entries}
     data = msgspec.json.encode(body)
     x.outcome, x.status = "ok", 200
-    await client.head(
-        200,
-        [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(data)),
-            (b"x-request-id", x.request_id.encode()),
-        ],
-    )
-    await client.write(data, more=False)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(data)),
+        (b"x-request-id", x.request_id.encode()),
+    ]
+    await client.answer(200, headers, data)
 
 
 def _entry(route: Route, anthropic: bool) -> dict[str, object]:
