@@ -84,6 +84,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     admin_keys: tuple[AdminKey, ...] = ()
     server_secret: bytes | None = None
     """Key of HMAC key hashes (`secrets.key_hash`)."""
-    guarded_teams: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     """What `tollway check` also says, such as options this version accepts but does not enforce."""
