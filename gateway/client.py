@@ -1,20 +1,21 @@
-"""The client's side of one exchange: ASGI's `receive` and `send` as a body to read and an answer to write.
+"""The client's side of one exchange: a body to read and an answer to write.
 
-Back-pressure is the server's: `send` waits while the client's write buffer is full, and nothing is read from the
-provider meanwhile; `receive` is only called when the next piece is wanted.
+`Client` is what the road knows. Under our own server it is the connection's `Cycle` itself (`gateway/cycle.py`); under
+any other ASGI server it is an `AsgiClient`. Back-pressure is the server's: writing waits while the client's buffer is
+full, and nothing is read from the provider meanwhile; the body is only read when its next piece is wanted.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from gateway.cycle import Cycle
 from gateway.errors import BodyTooLarge
 from gateway.seams import Headers
 from gateway.wire.headers import content_length
 
 CLOSE = (b"connection", b"close")
+_BODILESS_METHODS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 
 
 class ClientLeft(Exception):
@@ -24,127 +25,125 @@ class ClientLeft(Exception):
 class Client:
     """One request's connection to its client."""
 
-    __slots__ = (
-        "_cycle",
-        "_read",
-        "_receive",
-        "_send",
-        "body_done",
-        "headers",
-        "length",
-        "method",
-        "path",
-        "query",
-        "scope",
-    )
+    method: str
+    path: str
+    """As sent, with its percent-encoding: decoding it could make one path look like another."""
+    query: bytes
+    headers: Headers
+    length: int | None
+    """The declared length of the body, bytes; our own server takes it out of the headers."""
+    body_done = False
+    """The body was received to its end."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self._cycle: Cycle | None = scope.get("tollway.cycle")
-        self._receive = receive
-        self._send = send
-        self.method: str = scope["method"]
-        raw: bytes | None = scope.get("raw_path")
-        self.path: str = raw.decode("latin-1") if raw else scope["path"]
-        """As sent, with its percent-encoding: decoding it could make one path look like another."""
-        self.query: bytes = scope["query_string"]
-        self.headers: Headers = scope["headers"]
-        self.length: int | None = scope["tollway.length"] if "tollway.length" in scope else content_length(self.headers)
-        """The declared length of the body, bytes; our own server takes it out of the headers."""
-        self.body_done = False
-        self._read: asyncio.Event | None = None
+    async def receive(self) -> Message:
+        """ASGI's `receive`: the next piece of the body, or the news that the client has gone."""
+        raise NotImplementedError
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send`."""
+        raise NotImplementedError
 
     def take(self, limit: int) -> bytes | None:
         """The whole body, if it is there already: the usual case, which then costs no suspension. Raises as `read`."""
         if self.length is not None and self.length > limit:
             raise _too_large(limit)
-        body = None if self._cycle is None else self._cycle.take()
-        if body is not None:
-            self._done()
-            if len(body) > limit:
-                raise _too_large(limit)
+        body = self.taken()
+        if body is not None and len(body) > limit:
+            raise _too_large(limit)
         return body
+
+    def taken(self) -> bytes | None:
+        """The whole body, if all of it has arrived and nothing was received yet; else None, and nothing is taken."""
+        return None
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises `BodyTooLarge` when it is, or says it is, over `limit` bytes."""
         if self.length is not None and self.length > limit:
             raise _too_large(limit)
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            self._done()
-            if len(body) > limit:
-                raise _too_large(limit)
-            return body
-        pieces = [body]
-        size = len(body)
-        async for piece in self.chunks():
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            pieces.append(piece)
-        return b"".join(pieces)
+        pieces = [piece async for piece in self.chunks(limit)]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def chunks(self, limit: int | None = None) -> AsyncIterator[bytes]:
         """What is left of the body, piece by piece as it comes."""
         size = 0
         while not self.body_done:
-            message = await self._receive()
+            message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             if not message.get("more_body", False):
-                self._done()
+                self.body_ended()
             if piece := message.get("body", b""):
                 size += len(piece)
                 if limit is not None and size > limit:
                     raise _too_large(limit)
                 yield piece
 
-    def _done(self) -> None:
+    def body_ended(self) -> None:
         self.body_done = True
-        if self._read is not None:
-            self._read.set()
-
-    async def left(self) -> None:
-        """Returns when the client has gone. Only for servers that cannot tell us otherwise: while the body is read,
-        reading tells it."""
-        self._read = asyncio.Event()
-        if not self.body_done:
-            await self._read.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
 
     async def head(self, status: int, headers: Headers) -> None:
         """Begin the answer. A body that was not read to its end cannot be followed by another request."""
-        if not self.body_done and self.method not in ("GET", "HEAD", "DELETE", "OPTIONS"):
+        if not self.body_done and self.method not in _BODILESS_METHODS:
             headers = [*headers, CLOSE]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, more: bool = True) -> None:
+        """Write a piece of the answer's body; waits while the client's buffer is full."""
         if not self.push(data, more):
-            await self._send({"type": "http.response.body", "body": data, "more_body": more})
+            await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
     def push(self, data: bytes, more: bool = True) -> bool:
         """Write without suspending; False: it has to be awaited, nothing was written."""
-        return self._cycle is not None and self._cycle.push(data, more)
+        return False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer, in one write if the client's buffer is not full. `headers` holds its content-length."""
-        cycle = self._cycle
-        if cycle is not None and self.body_done and not cycle.disconnected and not cycle.flow.write_paused:
-            cycle.begin(status, headers)
-            cycle.push(body, False)
-            return
+        """A whole answer. `headers` holds its content-length."""
         await self.head(status, headers)
         await self.write(body, more=False)
 
+    def reply(self, status: int, block: bytes, body: bytes) -> bool:
+        """A whole answer in one write, without suspending. `block` is its header fields, each ended with CRLF, the
+        content-length among them. False: nothing was written; `answer` it."""
+        return False
+
     def abort(self) -> None:
         """Cut the connection: the only honest end of a body that was begun and cannot be finished."""
-        link = self.scope.get("tollway.link")
-        if link is not None:
-            link.abort()
+        raise NotImplementedError
+
+
+class AsgiClient(Client):
+    """A client behind another ASGI server than ours."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.method = scope["method"]
+        raw: bytes | None = scope.get("raw_path")
+        self.path = raw.decode("latin-1") if raw else scope["path"]
+        self.query = scope["query_string"]
+        self.headers = scope["headers"]
+        self.length = content_length(self.headers)
+        self._read = asyncio.Event()
+
+    async def receive(self) -> Message:
+        return await self._receive()
+
+    async def send(self, message: Message) -> None:
+        await self._send(message)
+
+    def body_ended(self) -> None:
+        super().body_ended()
+        self._read.set()
+
+    async def left(self) -> None:
+        """Returns when the client has gone: while the body is read, reading tells it; afterwards nothing else does."""
+        if not self.body_done:
+            await self._read.wait()
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    def abort(self) -> None:
+        """ASGI cannot cut a connection; the server does, when an answer is left without its end."""
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -1,16 +1,19 @@
-"""One request and its answer on a client's connection, as ASGI's `receive` and `send`.
+"""One request and its answer on a client's connection.
 
-Unlike uvicorn's cycle, the answer's head waits for the first piece of its body and leaves with it in one write; header
-values are checked together instead of one by one; and there is no event object: a waiting `receive` is one future.
+To the road it is the `Client` itself; to an ASGI application behind us its `receive` and `send`. Unlike uvicorn's
+cycle, the answer's head waits for the first piece of its body and leaves with it in one write; header values are
+checked together instead of one by one; and there is no event object: a waiting `receive` is one future.
 """
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
-from starlette.types import Message, Scope
+from starlette.types import Message
 
+from gateway.client import Client
 from gateway.seams import Headers
+from gateway.wire.head import Head
 
 HIGH_WATER = 64 * 1024
 """Bytes of a body that may wait unread before the connection's reading is paused."""
@@ -63,15 +66,36 @@ class Flow:
             await self._waiter
 
 
-class Cycle:
-    """State of one request on a connection. Its protocol feeds it; the application calls `receive` and `send`."""
+class Wire(Protocol):
+    """What a cycle needs of its connection."""
+
+    transport: asyncio.Transport
+    flow: Flow
+    loop: asyncio.AbstractEventLoop
+
+    def answered(self) -> None:
+        """The answer is complete."""
+
+    def always(self) -> tuple[Headers, bytes]:
+        """Header fields of every answer, such as the date: as they are, and encoded."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection without a proper end."""
+
+
+class Cycle(Client):
+    """State of one request on a connection. Its protocol feeds it; the road, or an application, reads and answers."""
 
     # Beginnings stand on the class: one is made for every request, and most of them never change.
-    _size = 0
     more_body = True
     disconnected = False
     response_started = False
     response_complete = False
+    http10 = False
+    keep_alive = True
+    expects_continue = False
+    _size = 0
     _waiter: asyncio.Future[None] | None = None
     _ended = False
     """The end of the body was received; what comes next is a disconnect."""
@@ -81,29 +105,22 @@ class Cycle:
 
     def __init__(
         self,
-        scope: Scope,
-        transport: asyncio.Transport,
-        flow: Flow,
-        *,
-        is_head: bool,
-        http10: bool,
-        keep_alive: bool,
-        expects_continue: bool,
-        on_done: Callable[[], None],
-        always: Headers,
-        loop: asyncio.AbstractEventLoop,
+        wire: Wire,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: Headers,
+        length: int | None,
+        parsed: Head | None = None,
     ) -> None:
-        """`always`: headers of every answer, such as the date."""
-        self._always = always
-        self.loop = loop
-        self.scope = scope
-        self.transport = transport
-        self.flow = flow
-        self.is_head = is_head
-        self.http10 = http10
-        self.keep_alive = keep_alive
-        self.expects_continue = expects_continue
-        self.on_done = on_done
+        """`parsed`: what the connection knows of this head already."""
+        self.wire = wire
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.length = length
+        self.parsed = parsed
         self.body: list[bytes] = []
 
     # -- fed by the protocol ---------------------------------------------------------------------------------------
@@ -112,7 +129,7 @@ class Cycle:
         self.body.append(data)
         self._size += len(data)
         if self._size > HIGH_WATER:
-            self.flow.pause_reading()
+            self.wire.flow.pause_reading()
         self._wake()
 
     def feed_end(self) -> None:
@@ -129,70 +146,97 @@ class Cycle:
                 self._waiter.set_result(None)
             self._waiter = None
 
-    # -- ASGI ------------------------------------------------------------------------------------------------------
+    # -- the body --------------------------------------------------------------------------------------------------
 
     async def receive(self) -> Message:
         if self.expects_continue:
             self.expects_continue = False
-            if not self.response_started and not self.transport.is_closing():
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.flow.resume_reading()
+            if not self.response_started and not self.wire.transport.is_closing():
+                self.wire.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.wire.flow.resume_reading()
         while not (self.body or self.disconnected or self.response_complete):
             if not self.more_body and not self._ended:
                 break
             await self._wait()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._take(), "more_body": self.more_body}
+
+    async def _wait(self) -> None:
+        self._waiter = self.wire.loop.create_future()
+        await self._waiter
+
+    def _take(self) -> bytes:
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
         self.body = []
         self._size = 0
         self._ended = not self.more_body
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        return body
 
-    async def _wait(self) -> None:
-        self._waiter = self.loop.create_future()
-        await self._waiter
+    def taken(self) -> bytes | None:
+        if self.more_body or self._ended or self.disconnected or self.expects_continue:
+            return None
+        self.body_done = True
+        self.wire.flow.resume_reading()
+        return self._take()
+
+    # -- the answer ------------------------------------------------------------------------------------------------
 
     async def send(self, message: Message) -> None:
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drained()
+        if self.wire.flow.write_paused and not self.disconnected:
+            await self.wire.flow.drained()
         if self.disconnected:
             return
         if not self.response_started:
-            self.begin(message["status"], list(message.get("headers", ())))
+            self._begin(message["status"], list(message.get("headers", ())))
         elif self.response_complete:
             raise RuntimeError("the response is already complete")
         else:
             self._body(message.get("body", b""), message.get("more_body", False))
 
-    # -- the same without ASGI's messages and without suspending, for the road -------------------------------------
-
-    def take(self) -> bytes | None:
-        """The whole body, if all of it has arrived and nothing was received yet; else None, and nothing is taken."""
-        if self.more_body or self._ended or self.disconnected or self.expects_continue:
-            return None
-        body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
-        self.body = []
-        self._size = 0
-        self._ended = True
-        self.flow.resume_reading()
-        return body
-
-    def push(self, data: bytes, more: bool) -> bool:
-        """Write a piece of the body of an answer that was begun; False: the client's buffer is full, `send` it."""
+    def push(self, data: bytes, more: bool = True) -> bool:
         if self.disconnected:
             return True
-        if self.flow.write_paused:
+        if self.wire.flow.write_paused:
             return False
         self._body(data, more)
         return True
 
-    def begin(self, status: int, own: Headers) -> None:
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        if self.body_done and not self.disconnected and not self.wire.flow.write_paused:
+            self._begin(status, headers)
+            self._body(body, False)
+        else:
+            await super().answer(status, headers, body)
+
+    def reply(self, status: int, block: bytes, body: bytes) -> bool:
+        if (
+            self.disconnected
+            or not self.body_done
+            or not self.keep_alive
+            or self.method == "HEAD"
+            or status in _BODILESS
+            or self.wire.flow.write_paused
+        ):
+            return self.disconnected
+        lines = block.count(b"\r\n")
+        if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
+            raise ValueError("a response header holds a line end or NUL")
+        wire = self.wire
+        self.response_started = self.response_complete = True
+        wire.transport.write(b"%b%b%b\r\n%b" % (_STATUS_LINES[status], wire.always()[1], block, body))
+        wire.answered()
+        return True
+
+    def abort(self) -> None:
+        self.wire.abort()
+
+    def _begin(self, status: int, own: Headers) -> None:
         """Make the head, which leaves with the first piece of the body. Applications give names in lower case and
         leave the transfer coding to us."""
         self.response_started = True
         self.expects_continue = False
-        headers: Headers = self._always + own
+        headers: Headers = self.wire.always()[0] + own
         length: int | None = None
         closes = False
         for name, value in headers:
@@ -201,7 +245,7 @@ class Cycle:
                     length = int(value)
                 elif name == b"connection":
                     closes = closes or b"close" in value.lower()
-        bodiless = self.is_head or status in _BODILESS
+        bodiless = self.method == "HEAD" or status in _BODILESS
         if length is None and not bodiless:
             if self.http10:
                 self.keep_alive = False
@@ -220,13 +264,13 @@ class Cycle:
         self._head = b"%b%b\r\n\r\n" % (_STATUS_LINES[status], head)
 
     def _body(self, body: bytes, more: bool) -> None:
-        if self.is_head:
-            body, self._left = b"", 0
         if self._chunked:
             if body:
                 body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if not more else b"%x\r\n%b\r\n" % (len(body), body)
             elif not more:
                 body = b"0\r\n\r\n"
+        elif self.method == "HEAD":
+            body, self._left = b"", 0
         elif not self.http10 or self._left:
             self._left -= len(body)
             if self._left < 0 or (not more and self._left):
@@ -235,10 +279,10 @@ class Cycle:
             body = self._head + body
             self._head = None
         if body:
-            self.transport.write(body)
+            self.wire.transport.write(body)
         if not more:
             self.response_complete = True
             self._wake()
             if not self.keep_alive:
-                self.transport.close()
-            self.on_done()
+                self.wire.transport.close()
+            self.wire.answered()

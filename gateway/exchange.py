@@ -9,9 +9,6 @@ an exchange has begun, exactly one settlement and one record follow, in `drive`'
 
 import asyncio
 import contextlib
-from typing import Protocol
-
-from starlette.types import Receive, Scope, Send
 
 from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
@@ -32,22 +29,14 @@ from gateway.forward import Answer, Outgoing, find_route, forward
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.passthrough import pass_through
+from gateway.ride import Live
 from gateway.seams import Headers, Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_answer, settle_stream
 from gateway.wire.envelopes import error_body, error_event
 from gateway.wire.head import Head
-from gateway.wire.headers import response_headers
-from gateway.world import Live, World
-
-
-class Link(Protocol):
-    """What our own server's connection (`gateway/link.py`) is to an exchange."""
-
-    live: Live | None
-    task: "asyncio.Task[None] | None"
-    head: Head | None
-
+from gateway.wire.headers import response_headers, split_fields
+from gateway.world import World
 
 LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"))
 """After one of these, or `[DONE]`, a stream has nothing more to say."""
@@ -62,35 +51,24 @@ SSE_HEADERS: Headers = [
 SSE_OWN = frozenset(name for name, _ in SSE_HEADERS)
 
 
-async def drive(world: World, scope: Scope, receive: Receive, send: Send) -> None:
+async def drive(world: World, client: Client, head: Head, live: Live) -> None:
     """Serve one request below /v1. Never raises: every end has an answer, a settlement and a record."""
-    client = Client(scope, receive, send)
     snapshot = world.snapshot
     clock = world.clock
+    head.bind(snapshot)
     now_ns = clock.now_ns()
-    link: Link | None = scope.get("tollway.link")
-    head = known_head(link, client.headers, snapshot)
     id_ = world.ids.uuid7(now_ns)
-    x = Exchange(
-        id=id_, request_id=head.request_id or id_, received_ns=now_ns, received_at=clock.monotonic(), cost=NO_COST
-    )
-    live = Live(_current_task() if link is None or link.task is None else link.task)
-    world.live.add(live)
+    x = Exchange(id_, head.request_id or id_, now_ns, clock.monotonic())
+    x.cost = NO_COST
     trip = Trip(world, snapshot, x, client, head)
-    watcher = None
-    if link is not None:
-        link.live = live  # our own server tells us when the client leaves
-    else:
-        watcher = world.tasks.start(_stop_when_left(client, live), "watch client")
+    world.live.add(live)
     try:
         await _walk(trip)
     except asyncio.CancelledError:
-        live.task.uncancel()
+        await live.recovered()
         await _interrupted(trip, live)
     finally:
         world.live.discard(live)
-        if watcher is not None:
-            watcher.cancel()
         x.finished_at = clock.monotonic()
         trip.close()
 
@@ -156,16 +134,16 @@ class Trip:
 
         # admit
         out = self.out = Outgoing(
-            operation=operation,
-            route=route,
-            head=head,
-            request_id=x.request_id.encode(),
-            path=operation.path.encode(),
-            query=client.query,
-            body=body,
-            reading=reading,
-            dialect=dialect,
-            max_event=snapshot.server.max_event,
+            operation,
+            route,
+            head,
+            x.request_id.encode(),
+            operation.path.encode(),
+            client.query,
+            body,
+            reading,
+            dialect,
+            snapshot.server.max_event,
         )
         if world.journal is not None:
             reserve(x, snapshot, out)
@@ -198,17 +176,17 @@ class Trip:
         if answer.whole and status < 400 and (self.world.counts or self.snapshot.prices is not None):
             settle_answer(x, self.snapshot, out.dialect, answer, self.world.clock.monotonic())
         self.settled = answer.whole
-        headers = self.own_headers(response_headers(response.headers))
-        if answer.whole:
-            headers.append((b"content-length", b"%d" % len(answer.body)))
-            if x.cost.nanos is not None and self.snapshot.prices is not None:
-                headers.append((b"x-tollway-cost-usd", _usd(x.cost.nanos)))
+        block = self.own_headers(answer)
         x.committed = True
         x.first_byte_at = self.world.clock.monotonic()
-        if answer.whole:
-            return await client.answer(status, headers, answer.body)
-        await client.head(status, headers)
-        await self.answer_rest(out, answer)
+        if not answer.whole:
+            await client.head(status, split_fields(block))
+            return await self.answer_rest(out, answer)
+        block = b"%bcontent-length: %d\r\n" % (block, len(answer.body))
+        if x.cost.nanos is not None and self.snapshot.prices is not None:
+            block = b"%bx-tollway-cost-usd: %b\r\n" % (block, _usd(x.cost.nanos))
+        if not client.reply(status, block, answer.body):
+            await client.answer(status, split_fields(block), answer.body)
 
     async def answer_rest(self, out: Outgoing, answer: Answer) -> None:
         """The rest of an answer that is too large to hold; its usage is found in its tail."""
@@ -237,8 +215,7 @@ class Trip:
         timeouts, ping = answer.target.provider.timeouts, self.snapshot.server.ping
         x.status = 200
         x.committed = True
-        passed = [pair for pair in response_headers(response.headers) if pair[0] not in SSE_OWN]
-        await client.head(200, self.own_headers([*SSE_HEADERS, *passed]))
+        await client.head(200, [*SSE_HEADERS, *split_fields(self.own_headers(answer, SSE_OWN))])
         x.first_byte_at = spoke_at = heard_at = clock.monotonic()
         events = list(answer.stream.first)
         x.events = sum(event.data is not None for event in events)
@@ -303,18 +280,20 @@ class Trip:
             while await response.chunk(self.world.clock.monotonic() + LINGER):
                 pass
 
-    def own_headers(self, headers: Headers) -> Headers:
-        """Adds what every served answer carries."""
+    def own_headers(self, answer: Answer, but: frozenset[bytes] = frozenset()) -> bytes:
+        """What goes on of the provider's fields (`but`: except these), and what every served answer carries; each
+        ended with CRLF."""
         x = self.x
-        now = self.world.clock.monotonic()
-        overhead = (now - x.received_at) - (x.headers_at - x.forwarded_at)
-        headers += (
-            (b"x-request-id", x.request_id.encode()),
-            (b"x-tollway-model", x.model.encode("ascii", "replace")),
-            (b"x-tollway-provider", x.provider.encode("ascii", "replace")),
-            (b"x-tollway-overhead-ms", b"%.3f" % (overhead * 1e3)),
+        passed = response_headers(answer.response.headers)
+        if but:
+            passed = [pair for pair in passed if pair[0] not in but]
+        overhead = (self.world.clock.monotonic() - x.received_at) - (x.headers_at - x.forwarded_at)
+        return b"%bx-request-id: %b\r\n%bx-tollway-overhead-ms: %.3f\r\n" % (
+            b"".join([b"%b: %b\r\n" % pair for pair in passed]),
+            x.request_id.encode(),
+            answer.target.block,
+            overhead * 1e3,
         )
-        return headers
 
     def idle_until(self, answer: Answer) -> float:
         return self.world.clock.monotonic() + answer.target.provider.timeouts.idle
@@ -401,28 +380,6 @@ def _broken_stream(provider: str, error: TransportError) -> Refusal:
     if isinstance(error, DeadlineExceeded):
         return UpstreamTimeout(f"The provider '{provider}' did not finish the stream within its total time.")
     return UpstreamBroken(f"The provider '{provider}' sent a stream that cannot be read.")
-
-
-def known_head(link: "Link | None", headers: Headers, snapshot: Snapshot) -> Head:
-    """The head of this request: the connection's last one, if it is the same."""
-    head = None if link is None else link.head
-    if head is None or head.headers != headers:
-        head = Head(headers)
-        if link is not None:
-            link.head = head
-    head.bind(snapshot)
-    return head
-
-
-async def _stop_when_left(client: Client, live: Live) -> None:
-    await client.left()
-    live.stop("client_left")
-
-
-def _current_task() -> "asyncio.Task[None]":
-    task = asyncio.current_task()
-    assert task is not None
-    return task
 
 
 def _usd(nanos: int) -> bytes:

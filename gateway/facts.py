@@ -111,7 +111,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """To the response head, or to the failure."""
 
 
-class Exchange(msgspec.Struct, kw_only=True):
+class Exchange(msgspec.Struct):
     """The notebook of one request, from accept to record. Journal line, metrics and trace are written from it.
 
     It is not how stages talk: stages take and return values. Times ending in `_at` are monotonic seconds;

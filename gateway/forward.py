@@ -18,7 +18,7 @@ from gateway.routing.retry_after import retry_after
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Clock, Dialect, Headers, Late, StreamReader, UpstreamRequest, UpstreamResponse
 from gateway.telemetry.logs import alert
-from gateway.transport.head import encode_block
+from gateway.transport.head import encode_opening
 from gateway.wire.head import Head
 from gateway.wire.headers import header
 from gateway.wire.sse import SseEvent, SseParser
@@ -26,11 +26,12 @@ from gateway.world import World
 
 BUFFER_CAP = 8 * 1024 * 1024
 """Bytes. A larger answer is passed on while it comes: no fail-over and no cost header for it."""
+_NO_HEADERS: Headers = []
 DISCARD_CAP = 256 * 1024
 """Bytes. An error answer larger than this is not kept while another target is tried."""
 
 
-class Outgoing(msgspec.Struct, kw_only=True):
+class Outgoing(msgspec.Struct):
     """What every attempt sends, but for what each target changes of it."""
 
     operation: Operation
@@ -144,16 +145,18 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
     body = out.body
     if out.reading.model != target.model or out.reading.stream:
         body = out.dialect.rewrite(out.reading, body, target.model, provider.asks_usage)
-    headers, block = _headers(out, provider)
+    target_path = target_of(provider, out.path, out.query)
+    headers, opening = _headers(out, provider, target_path)
     request = UpstreamRequest(
-        origin=provider.origin,
-        method="POST",
-        target=target_of(provider, out.path, out.query),
-        headers=headers,
-        block=block,
-        body=body,
-        timeouts=provider.stream_timeouts if out.reading.stream else provider.timeouts,
-        deadline=started + provider.timeouts.total,
+        provider.origin,
+        "POST",
+        target_path,
+        headers,
+        body,
+        None,
+        provider.stream_timeouts if out.reading.stream else provider.timeouts,
+        started + provider.timeouts.total,
+        opening,
     )
     response: UpstreamResponse | None = None
     try:
@@ -175,18 +178,17 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
         attempt.seconds = world.clock.monotonic() - started
 
 
-def _headers(out: Outgoing, provider: Provider) -> tuple[Headers, bytes | None]:
-    """The request's headers: for our own pool as an encoded block, made once per head and provider."""
+def _headers(out: Outgoing, provider: Provider, target: bytes) -> tuple[Headers, bytes | None]:
+    """The request's headers: for our own pool encoded with all that stands before them, made once per head and
+    provider."""
+    auth = provider.auth[out.operation.wire]
     if provider.transport != "pool":
-        return [*out.head.forward, (b"x-request-id", out.request_id), *provider.auth[out.operation.wire]], None
-    known = out.head.blocks.get(provider.name)
-    if known is not None and known[0] is provider.auth[out.operation.wire]:
-        block = known[1]
-    else:
-        auth = provider.auth[out.operation.wire]
-        block = encode_block([*out.head.forward, *auth])
-        out.head.blocks[provider.name] = (auth, block)
-    return [], b"%bx-request-id: %b\r\n" % (block, out.request_id)
+        return [*out.head.forward, (b"x-request-id", out.request_id), *auth], None
+    known = out.head.openings.get(provider.name)
+    if known is None or known[0] is not auth or known[1] != target:
+        known = auth, target, encode_opening(provider.origin, "POST", target, [*out.head.forward, *auth])
+        out.head.openings[provider.name] = known
+    return _NO_HEADERS, b"%bx-request-id: %b\r\n" % (known[2], out.request_id)
 
 
 async def _open_stream(out: Outgoing, response: UpstreamResponse, deadline: float) -> OpenStream:

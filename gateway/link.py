@@ -4,24 +4,29 @@ uvicorn runs the process (sockets, loop, shutdown); this is what it makes for ev
 beyond uvicorn's: an exchange is told at once when its client leaves; heads are bounded in size and in time, bodies in
 time between two pieces (one sweep a second looks at all connections; none has a timer of its own); and what is not
 HTTP gets the error envelope. Pipelined requests wait their turn.
+
+A request below /v1/ goes straight to the road, stepped by this connection's and the provider's callbacks (`ride.py`);
+everything else to the ASGI application. A head that is the last one over again is not parsed anew (`opening.py`).
 """
 
 import asyncio
 from collections import deque
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
 import httptools
-from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from gateway.app import App
 from gateway.cycle import Cycle, Flow
 from gateway.errors import BadRequest, Refusal
+from gateway.opening import Opening, learn
+from gateway.ride import Ride
+from gateway.seams import Headers
+from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
-from gateway.wire.head import Head
-from gateway.world import Live
 
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
@@ -54,6 +59,8 @@ class Link(asyncio.Protocol):
     """Seconds without a request after which a connection is closed."""
     leaving: ClassVar[bool] = False
     """The process drains: no connection is kept after its answer."""
+    encoded: ClassVar[tuple[Headers, bytes]] = ([], b"")
+    """The headers of every answer as they were last seen, and their bytes."""
 
     def __init__(
         self,
@@ -62,19 +69,22 @@ class Link(asyncio.Protocol):
         app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self.app = cast(ASGIApp, config.loaded_app)  # pyright: ignore[reportUnknownMemberType]
+        self.app = cast(App, config.loaded_app)  # pyright: ignore[reportUnknownMemberType]
         self.loop = _loop or asyncio.get_running_loop()
         self.state = server_state
-        self.live: Live | None = None
+        self.ride: Ride | None = None
         """The exchange under way on this connection, or the last one."""
-        self.task: asyncio.Task[None] | None = None
-        """The task that runs it."""
-        self.head: Head | None = None
-        """The last request's head, for the next one's sake."""
         self.cycle: Cycle | None = None
         self._parser = httptools.HttpRequestParser(self)
         # As uvicorn does: bytes after a request that says `connection: close` do not spoil its answer.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._begun = False
+        """The parser is inside a message."""
+        self._due = 0
+        """Bytes of a body still to come, of a request that the parser has not seen."""
+        self._known: Opening | None = None
+        self._fresh: Cycle | None = None
+        """Parsed from the present data, and not started yet."""
         self._waiting: deque[Cycle] = deque()
         self._refusal: Refusal | None = None
         self._url = b""
@@ -90,22 +100,12 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.flow = Flow(self.transport)
-        self._scope_base: dict[str, object] = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": "1.1",
-            "server": get_local_addr(self.transport),
-            "client": get_remote_addr(self.transport),
-            "scheme": "https" if is_ssl(self.transport) else "http",
-            "root_path": "",
-            "tollway.link": self,
-        }
         self.state.connections.add(self)  # pyright: ignore[reportArgumentType]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.state.connections.discard(self)  # pyright: ignore[reportArgumentType]
-        if self.live is not None:
-            self.live.stop("client_left")
+        if self.ride is not None:
+            self.ride.stop("client_left")
         for cycle in (self.cycle, *self._waiting):
             if cycle is not None:
                 cycle.lost()
@@ -117,14 +117,15 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The request is answered as if it had not asked; what follows it is not HTTP.
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
-        except httptools.HttpParserError:
-            self.refuse(self._refusal or BadRequest("This is not a valid HTTP/1.1 request.", code="invalid_http"))
+        if self._due:
+            data = self._rest_of_body(data)
+        elif self._known is not None and not self._begun and (self.cycle is None or self.cycle.response_complete):
+            known = self._known.match(data)
+            if known is not None and len(data) - known[1] <= known[0]:
+                return self._again(self._known, data, *known)
+        if data:
+            self._parse(data)
+        return None
 
     def pause_writing(self) -> None:
         self.flow.pause_writing()
@@ -132,9 +133,63 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.flow.resume_writing()
 
-    # -- the parser's calls ----------------------------------------------------------------------------------------
+    # -- a head that is known --------------------------------------------------------------------------------------
+
+    def _again(self, known: Opening, data: bytes, length: int, at: int) -> None:
+        """The last head once more: a request without the parser."""
+        cycle = self.cycle = Cycle(self, "POST", known.path, known.query, known.head.headers, length, known.head)
+        if self.leaving:
+            cycle.keep_alive = False
+        body = data[at:]
+        if body:
+            cycle.body.append(body)
+        self._due = length - len(body)
+        if not self._due:
+            cycle.more_body = False
+        self._start(cycle)
+
+    def _rest_of_body(self, data: bytes) -> bytes:
+        """Feed what belongs to the body that is due; returns what does not."""
+        body, rest = data[: self._due], data[self._due :]
+        self._due -= len(body)
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.feed(body)
+            if not self._due:
+                cycle.feed_end()
+        return rest
+
+    # -- the parser and its calls ----------------------------------------------------------------------------------
+
+    def _parse(self, data: bytes) -> None:
+        whole = not self._begun
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # The request is answered as if it had not asked; what follows it is not HTTP.
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self._start_fresh()
+            refusal = self._refusal or BadRequest("This is not a valid HTTP/1.1 request.", code="invalid_http")
+            return self.refuse(refusal)
+        cycle = self._fresh
+        if cycle is not None:
+            if whole and cycle.parsed is None and cycle.length is not None and cycle.method == "POST":
+                self._learn(cycle, data)
+            self._start_fresh()
+        return None
+
+    def _learn(self, cycle: Cycle, data: bytes) -> None:
+        """Remember this head, if it is the only thing in `data` beside its body."""
+        if cycle.http10 or cycle.expects_continue or not cycle.keep_alive or not cycle.path.startswith("/v1/"):
+            return
+        self._known = learn(data, cycle.path, cycle.query, cycle.headers)
+        if self._known is not None:
+            cycle.parsed = self._known.head
 
     def on_message_begin(self) -> None:
+        self._begun = True
         self._url = b""
         self._headers = []
         self._head_size = 0
@@ -165,36 +220,17 @@ class Link(asyncio.Protocol):
         if url[:1] != b"/":
             parsed = httptools.parse_url(url)
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
-        raw_path, _, query = url.partition(b"?")
-        path = raw_path.decode("latin-1")
-        method = parser.get_method().decode("ascii")
-        scope = self._scope_base.copy()
-        scope["method"] = method
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
-        scope["headers"] = headers = self._headers
-        length = self._length
-        scope["tollway.length"] = None if length is None else int(length)
-        if length is not None and path[:4] != "/v1/":
-            headers.append((b"content-length", length))
-        http10 = parser.get_http_version() == "1.0"
-        cycle = Cycle(
-            scope,
-            self.transport,
-            self.flow,
-            is_head=method == "HEAD",
-            http10=http10,
-            keep_alive=not http10 and not self.leaving and parser.should_keep_alive(),
-            expects_continue=self._expects_continue,
-            on_done=self._answered,
-            always=self.state.default_headers,
-            loop=self.loop,
-        )
-        scope["tollway.cycle"] = cycle
+        path, _, query = url.partition(b"?")
+        length = None if self._length is None else int(self._length)
+        cycle = Cycle(self, parser.get_method().decode("ascii"), path.decode("latin-1"), query, self._headers, length)
+        if parser.get_http_version() == "1.0":
+            cycle.http10 = True
+            cycle.keep_alive = False
+        elif self.leaving or not parser.should_keep_alive():
+            cycle.keep_alive = False
+        cycle.expects_continue = self._expects_continue
         if self.cycle is None or self.cycle.response_complete:
-            self.cycle = cycle
-            self._start(cycle)
+            self.cycle = self._fresh = cycle
         else:
             self._waiting.append(cycle)
             self.flow.pause_reading()
@@ -205,6 +241,7 @@ class Link(asyncio.Protocol):
             cycle.feed(body)
 
     def on_message_complete(self) -> None:
+        self._begun = False
         cycle = self._waiting[-1] if self._waiting else self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.feed_end()
@@ -219,30 +256,85 @@ class Link(asyncio.Protocol):
 
     # -- requests in turn ------------------------------------------------------------------------------------------
 
+    def _start_fresh(self) -> None:
+        cycle, self._fresh = self._fresh, None
+        if cycle is not None:
+            self._start(cycle)
+
     def _start(self, cycle: Cycle) -> None:
-        task = self.task = self.loop.create_task(self._run(cycle))
+        """Begin the exchange; it runs up to where it has to wait before this returns."""
+        path = cycle.path
+        if path.startswith("/v1/") or ("%" in path and unquote(path).startswith("/v1/")):
+            ride = self.ride = Ride(self.loop, self, cycle)
+            ride.begin(self.app.road(cycle, cycle.parsed, ride))
+        else:
+            self.adopted(self.loop.create_task(self._serve(cycle)))
+
+    def adopted(self, task: "asyncio.Task[None]") -> None:
+        """The server waits for this task when it leaves."""
         self.state.tasks.add(task)
+        task.add_done_callback(self.state.tasks.discard)
 
-    async def _run(self, cycle: Cycle) -> None:
-        task = self.task
+    async def _serve(self, cycle: Cycle) -> None:
+        """Run the ASGI application behind the road."""
         try:
-            await self.app(cycle.scope, cycle.receive, cycle.send)
+            await self.app.behind(self._scope(cycle), cycle.receive, cycle.send)
         finally:
-            if task is not None:
-                self.state.tasks.discard(task)
-            if not cycle.response_complete and not cycle.disconnected:
-                self.abort()
+            self.ended(cycle, None)
 
-    def _answered(self) -> None:
+    def ended(self, subject: Cycle, error: BaseException | None) -> None:
+        """Nobody works at this request any more; an answer that was not finished is cut off."""
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            alert("defect", error=type(error).__name__)
+        if not subject.response_complete and not subject.disconnected:
+            self.abort()
+
+    def _scope(self, cycle: Cycle) -> dict[str, Any]:
+        path = cycle.path
+        headers = cycle.headers
+        if cycle.length is not None:
+            headers = [*headers, (b"content-length", b"%d" % cycle.length)]
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": "1.0" if cycle.http10 else "1.1",
+            "server": get_local_addr(self.transport),
+            "client": get_remote_addr(self.transport),
+            "scheme": "https" if is_ssl(self.transport) else "http",
+            "root_path": "",
+            "method": cycle.method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": path.encode("latin-1"),
+            "query_string": cycle.query,
+            "headers": headers,
+        }
+
+    # -- what a cycle asks of its connection -----------------------------------------------------------------------
+
+    def always(self) -> tuple[Headers, bytes]:
+        headers = self.state.default_headers
+        encoded = Link.encoded
+        if encoded[0] is not headers:
+            block = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+            encoded = Link.encoded = (headers, block)
+        return encoded
+
+    def answered(self) -> None:
         self.state.total_requests += 1
         self._quiet_since = self._heard_at
-        if self.transport.is_closing():
+        cycle = self.cycle
+        if cycle is not None and not cycle.keep_alive:
             return
         if self._waiting:
+            # Not at once: a request may be answered before this returns, and a hundred may be waiting.
+            self.loop.call_soon(self._next)
+        elif self.flow.read_paused:
+            self.flow.resume_reading()
+
+    def _next(self) -> None:
+        if self._waiting and not self.transport.is_closing():
             self.cycle = self._waiting.popleft()
             self._start(self.cycle)
-        else:
-            self.flow.resume_reading()
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
@@ -266,8 +358,8 @@ class Link(asyncio.Protocol):
             if cycle.response_started:
                 return self.abort()
             cycle.lost()
-            if self.live is not None:
-                self.live.stop("client_left")
+            if self.ride is not None:
+                self.ride.stop("client_left")
         body = error_body(refusal, "openai", "")
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
@@ -296,8 +388,8 @@ class Link(asyncio.Protocol):
         elif cycle.response_complete:
             if now - self._quiet_since > self.keep_alive:
                 self.transport.close()
-        elif self.live is not None and self._awaits_body(cycle) and now - self._heard_at > body_timeout:
-            self.live.stop("body_timeout")
+        elif self.ride is not None and self._awaits_body(cycle) and now - self._heard_at > body_timeout:
+            self.ride.stop("body_timeout")
 
     def _awaits_body(self, cycle: Cycle) -> bool:
         return cycle.more_body and not cycle.response_started and not self.flow.read_paused

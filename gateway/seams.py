@@ -40,7 +40,7 @@ class Tls(msgspec.Struct, frozen=True):
     """SNI and verified name, when it is not the host."""
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Where to connect; the key of a connection pool."""
 
     scheme: str
@@ -71,7 +71,7 @@ class Timeouts(msgspec.Struct, frozen=True):
     total: float = 600.0
 
 
-class UpstreamRequest(msgspec.Struct, kw_only=True):
+class UpstreamRequest(msgspec.Struct):
     """One request to a provider, ready for the wire but for `host`, framing and connection headers, which the
     transport writes itself."""
 
@@ -80,9 +80,6 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     target: bytes
     """Path and query, percent-encoded."""
     headers: Headers
-    block: bytes | None = None
-    """`headers` as `transport.head.encode_block` has checked and encoded them, for a caller that sends the same ones
-    again and again; only our own pool takes it, and then does not look at `headers`."""
     body: bytes | AsyncIterator[bytes] = b""
     """Bytes, or chunks as they come (sent chunked unless `content_length` is set)."""
     content_length: int | None = None
@@ -90,6 +87,9 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     timeouts: Timeouts = Timeouts()
     deadline: float | None = None
     """Monotonic second at which the whole exchange is over (`DeadlineExceeded`)."""
+    opening: bytes | None = None
+    """Request line, host and headers as `transport.head.encode_opening` has checked and encoded them, for a caller that
+    sends the same ones again and again; only our own pool takes it, and leaves `target` and `headers` alone then."""
 
 
 class Late(Exception):

@@ -8,7 +8,6 @@ import contextlib
 import random
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from gateway.clock import Ids
 from gateway.errors import Overloaded, TransportError
@@ -16,6 +15,7 @@ from gateway.facts import Exchange
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
+from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.seams import Clock, Transport
@@ -34,24 +34,6 @@ MOST_UNCOUNTED = 256
 """Exchanges that may wait for a vocabulary to be loaded."""
 FIRST_LOOK = 3.0
 """Seconds the start waits for the database's keys; a database that is away must not keep the gateway from serving."""
-
-StopReason = Literal["client_left", "shutdown", "body_timeout"]
-
-
-class Live:
-    """One exchange under way, as those who may stop it see it."""
-
-    __slots__ = ("reason", "task")
-
-    def __init__(self, task: "asyncio.Task[None]") -> None:
-        self.task = task
-        self.reason: StopReason | None = None
-
-    def stop(self, reason: StopReason) -> None:
-        """Interrupt it at its next suspension point. Only the first reason counts."""
-        if self.reason is None:
-            self.reason = reason
-            self.task.cancel()
 
 
 class World:

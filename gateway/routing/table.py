@@ -61,6 +61,13 @@ class Target(msgspec.Struct, frozen=True):
     provider: Provider
     model: str
     weight: int = 1
+    block: bytes = b""
+    """The fields of an answer that name who served, each ended with CRLF. Derived."""
+
+    def __post_init__(self) -> None:
+        names = self.model.encode("ascii", "replace"), self.provider.name.encode("ascii", "replace")
+        block = b"x-tollway-model: %b\r\nx-tollway-provider: %b\r\n" % names
+        msgspec.structs.force_setattr(self, "block", block)
 
 
 class Route(msgspec.Struct, frozen=True):

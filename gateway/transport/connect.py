@@ -16,6 +16,7 @@ from itertools import chain, zip_longest
 from typing import TypeVar
 
 from gateway.errors import ConnectFailed, ConnectTimeout, DeadlineExceeded
+from gateway.ride import in_task
 from gateway.seams import Origin
 from gateway.transport import tls
 
@@ -35,6 +36,7 @@ async def connect(
     `timeout` in seconds, for names, TCP and TLS together; `deadline` in monotonic seconds. Raises `ConnectFailed`,
     `ConnectTimeout`, `DeadlineExceeded`.
     """
+    await in_task()
     loop = asyncio.get_running_loop()
     limit = loop.time() + timeout
     where = f"{origin.host}:{origin.port}"

@@ -2,9 +2,11 @@
 
 Strategy
 --------
-- **One wake-up per small exchange.** A request is one write; the task that sent it waits on one future, which
-  `data_received` resolves after the whole read was parsed. When head and body came in the same segment, `chunk()`
-  finds everything buffered and never waits.
+- **One wake-up per small exchange.** A request is one write; who sent it waits on one `Signal`, which `data_received`
+  fires after the whole read was parsed, as the last thing it does: the exchange runs on from there. When head and body
+  came in the same segment, `chunk()` finds everything buffered and never waits. Everywhere else a signal is only set,
+  and the exchange runs on the loop's next turn.
+- **The plainest answers skip the parser** (`whole.py`): a 200 with its length, whole in one read.
 - **The connection is given back when the last body byte was parsed**, not when the caller has read it: a slow client
   does not hold a provider connection. So the response owns its buffer, and the connection owns only what is still
   being parsed.
@@ -27,11 +29,13 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import DeadlineExceeded, Disconnected, HeaderTimeout, ProtocolBroken, TransportError
+from gateway.ride import Signal
 from gateway.seams import Headers
 from gateway.transport import tls
 from gateway.transport.limits import Limits
 from gateway.transport.response import PooledResponse
 from gateway.transport.staleness import Socket, never_read
+from gateway.transport.whole import WholeReader
 
 _TIMER_SLACK = 0.0015
 """Seconds by which a loop's timer may fire early (uvloop counts in whole milliseconds)."""
@@ -60,7 +64,15 @@ class Connection(asyncio.Protocol):
     """A kept or serving connection. The pool calls `begin`, `hand_over` or `write`; responses call `wait`, `drained`,
     `retire`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, keeper: Keeper, limits: Limits, idle_seconds: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        keeper: Keeper,
+        limits: Limits,
+        idle_seconds: float,
+        whole: WholeReader | None = None,
+    ) -> None:
+        self._whole = whole or WholeReader(limits.max_head, limits.max_headers)
         self._loop = loop
         self._keeper = keeper
         self._limits = limits
@@ -116,9 +128,10 @@ class Connection(asyncio.Protocol):
             self._arm(deadline)
         return response
 
-    def hand_over(self, response: PooledResponse, writes: list[bytes]) -> "asyncio.Future[bool]":
-        """Write a whole request; the future resolves when the head (or the end) has come."""
-        waiter = response.waiter = self._loop.create_future()
+    def hand_over(self, response: PooledResponse, writes: list[bytes]) -> Signal[bool]:
+        """Write a whole request; the signal comes with the head (or the end)."""
+        waiter: Signal[bool] = Signal()
+        response.waiter = waiter
         transport = self._transport
         if transport is not None:
             for data in writes:
@@ -176,9 +189,10 @@ class Connection(asyncio.Protocol):
 
     # --- for responses ------------------------------------------------------------------------------------------
 
-    def wait(self, response: PooledResponse, before: float) -> "asyncio.Future[bool]":
-        """A future for the next body bytes, resolved with True when `before` came first."""
-        waiter = response.waiter = self._loop.create_future()
+    def wait(self, response: PooledResponse, before: float) -> Signal[bool]:
+        """The signal that the next body bytes are here; True when `before` came first."""
+        waiter: Signal[bool] = Signal()
+        response.waiter = waiter
         response.until = before
         if before < self._timer_at:
             self._arm(before)
@@ -203,6 +217,11 @@ class Connection(asyncio.Protocol):
             return
         in_head = not response.head_done
         if in_head:
+            if not self._fed and not response.bodyless:
+                body = self._whole.read(data, response.headers)
+                if body is not None:
+                    return self._arrived(response, body)
+                response.headers.clear()
             self._fed += len(data)
         before = response.size
         try:
@@ -225,8 +244,21 @@ class Connection(asyncio.Protocol):
             self._read_paused = True
             self._transport.pause_reading()
         waiter = response.waiter
-        if waiter is not None and (in_head or response.parts or response.complete) and not waiter.done():
-            waiter.set_result(False)
+        if waiter is not None and (in_head or response.parts or response.complete):
+            waiter.fire(False)
+
+    def _arrived(self, response: PooledResponse, body: bytes) -> None:
+        """A whole answer came in one piece."""
+        self._fed = 1
+        response.status = 200
+        response.head_done = response.complete = True
+        if body:
+            response.parts.append(body)
+            response.size = len(body)
+        self._keep = True
+        self._finish(response)
+        if response.waiter is not None:
+            response.waiter.fire(False)
 
     def eof_received(self) -> bool:
         response = self._reading
@@ -394,9 +426,9 @@ class Connection(asyncio.Protocol):
             self.fail(response, HeaderTimeout(message, sent=True))
         else:
             response.until = math.inf
-            response.wake(True)
             if response.deadline < math.inf:
                 self._arm(response.deadline)
+            response.wake(True)
 
 
 def _head_size(headers: Headers) -> int:

@@ -65,9 +65,14 @@ class Heads:
 
         Raises `ProtocolBroken(sent=False)`, naming the field but never its value.
         """
+        body = request.body
+        if request.opening is not None and isinstance(body, bytes) and body:
+            size = len(body)
+            if size > JOIN_BELOW:
+                return [b"%bcontent-length: %d\r\n\r\n" % (request.opening, size), body]
+            return [b"%bcontent-length: %d\r\n\r\n%b" % (request.opening, size, body)]
         method, block = self.check(request)
         target = request.target
-        body = request.body
         if isinstance(body, bytes):
             if not body and method not in _BODY_METHODS:
                 return [b"%b %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (method, target, host, block)]
@@ -85,8 +90,6 @@ class Heads:
         method = self._methods.get(request.method) or self._method(request.method)
         if _TARGET.fullmatch(request.target) is None:
             raise ProtocolBroken("request target is empty or holds a space or control character")
-        if request.block is not None:
-            return method, request.block
         headers = request.headers
         if not headers:
             return method, b""
@@ -109,12 +112,16 @@ class Heads:
                 self._names.add(name)
 
 
-def encode_block(headers: Headers) -> bytes:
-    """Header fields as they go onto the wire, each ended with CRLF, for `UpstreamRequest.block`. Raises as
-    `Heads.encode` does."""
+def encode_opening(origin: Origin, method: str, target: bytes, headers: Headers) -> bytes:
+    """Request line, `host` and header fields as they go onto the wire, each ended with CRLF, for
+    `UpstreamRequest.opening`. Raises as `Heads.encode` does, and as `host_of`."""
     for name, _ in headers:
         _check_name(name)
-    return _joined(headers) if headers else b""
+    encoded = method.encode("latin-1", "replace")
+    if _TOKEN.fullmatch(encoded) is None or _TARGET.fullmatch(target) is None:
+        raise ProtocolBroken("request method or target holds a space or control character, or is empty")
+    block = _joined(headers) if headers else b""
+    return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b" % (encoded, target, host_of(origin), block)
 
 
 def _check_name(name: bytes) -> None:

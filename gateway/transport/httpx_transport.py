@@ -30,6 +30,7 @@ from gateway.errors import (
     ProtocolBroken,
     TransportError,
 )
+from gateway.ride import in_task
 from gateway.seams import Headers, Late, Origin, UpstreamRequest
 from gateway.tasks import TaskGroup
 from gateway.transport import tls
@@ -57,6 +58,7 @@ class HttpxTransport:
         """See `Transport.send`. A streamed request body is sent to its end before the response is read."""
         if self._closed:
             raise ConnectFailed("the transport is closed")
+        await in_task()
         deadline = math.inf if request.deadline is None else request.deadline
         if deadline <= asyncio.get_running_loop().time():
             raise DeadlineExceeded("the exchange's time was over before the request was sent")

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from gateway.errors import ConnectFailed, DeadlineExceeded, Disconnected, PoolTimeout, TransportError
+from gateway.ride import Signal
 from gateway.seams import Origin, UpstreamRequest
 from gateway.tasks import TaskGroup
 from gateway.transport.connect import connect
@@ -28,6 +29,7 @@ from gateway.transport.response import PooledResponse
 from gateway.transport.slots import Slots
 from gateway.transport.staleness import may_repeat
 from gateway.transport.tls import Contexts
+from gateway.transport.whole import WholeReader
 
 
 class OriginStats(msgspec.Struct, frozen=True):
@@ -123,7 +125,8 @@ class Pool:
     ) -> PooledResponse:
         """A request with a streamed body: a task pumps it while this one waits for the head."""
         response = connection.begin(request.method == "HEAD", request.timeouts.header, deadline)
-        waiter = response.waiter = asyncio.get_running_loop().create_future()
+        waiter: Signal[bool] = Signal()
+        response.waiter = waiter
         connection.write(head)
         pump = self._tasks.start(
             _pump(connection, response, body, BodyFraming(request.content_length)), "upstream request body"
@@ -188,6 +191,7 @@ class Site:
         self._leave = leave
         self._slots: Slots[Connection] = Slots(origin.max_connections, origin.max_idle)
         self._connections: set[Connection] = set()
+        self._whole = WholeReader(limits.max_head, limits.max_headers)
         self._shut = False
         self._empty: asyncio.Future[None] | None = None
 
@@ -253,7 +257,7 @@ class Site:
         return connection
 
     def _make(self) -> Connection:
-        return Connection(self.loop, self, self._limits, self.origin.idle_seconds)
+        return Connection(self.loop, self, self._limits, self.origin.idle_seconds, self._whole)
 
     def stats(self) -> OriginStats:
         slots = self._slots

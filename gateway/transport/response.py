@@ -6,17 +6,19 @@ serve others.
 
 import asyncio
 import math
+from collections.abc import Awaitable
 from typing import Protocol
 
 from gateway.errors import Disconnected
+from gateway.ride import Signal
 from gateway.seams import Headers, Late
 
 
 class Flow(Protocol):
     """What a response asks of its connection."""
 
-    def wait(self, response: "PooledResponse", before: float) -> "asyncio.Future[bool]":
-        """A future for the next body bytes, resolved with True when `before` came first."""
+    def wait(self, response: "PooledResponse", before: float) -> Awaitable[bool]:
+        """To be awaited for the next body bytes; True when `before` came first."""
         ...
 
     def drained(self, response: "PooledResponse") -> None:
@@ -31,47 +33,30 @@ class Flow(Protocol):
 class PooledResponse:
     """Implements `gateway.seams.UpstreamResponse`. The connection writes into it; the caller reads from it."""
 
-    __slots__ = (
-        "bodyless",
-        "complete",
-        "connection",
-        "deadline",
-        "error",
-        "head_done",
-        "header_timeout",
-        "headers",
-        "parts",
-        "request_done",
-        "size",
-        "status",
-        "unanswered",
-        "unread",
-        "until",
-        "waiter",
-    )
+    # Beginnings stand on the class: one is made for every request, and most of them never change.
+    status = 0
+    until = math.inf
+    """When the present wait (for the head, or for a chunk) is over."""
+    waiter: Signal[bool] | None = None
+    """Set to True when `until` passed, else to False."""
+    head_done = False
+    complete = False
+    request_done = False
+    size = 0
+    error: BaseException | None = None
+    unanswered = False
+    """It failed without a single response byte, on a connection that had served before."""
+    unread = False
+    """Proven: the peer never received a byte of the request."""
 
     def __init__(self, connection: "Flow", bodyless: bool, header_timeout: float, deadline: float) -> None:
-        self.status = 0
         self.headers: Headers = []
         self.connection = connection
         self.bodyless = bodyless
         """The request was HEAD: whatever the head says, no body follows (RFC 9112 section 6.3, rule 1)."""
         self.header_timeout = header_timeout
         self.deadline = deadline
-        self.until = math.inf
-        """When the present wait (for the head, or for a chunk) is over."""
-        self.waiter: asyncio.Future[bool] | None = None
-        """Resolved with True when `until` passed, else with False."""
-        self.head_done = False
-        self.complete = False
-        self.request_done = False
         self.parts: list[bytes] = []
-        self.size = 0
-        self.error: BaseException | None = None
-        self.unanswered = False
-        """It failed without a single response byte, on a connection that had served before."""
-        self.unread = False
-        """Proven: the peer never received a byte of the request."""
 
     async def chunk(self, before: float | None = None) -> bytes:
         """See `UpstreamResponse.chunk`. Everything that is buffered comes as one piece."""

@@ -14,7 +14,7 @@ class Head:
     """The fields of one request head, without its `content-length`. What is rarely needed is only looked at when asked
     for."""
 
-    __slots__ = ("_forward", "_snapshot", "blocks", "caller", "content_type", "fields", "headers")
+    __slots__ = ("_forward", "_snapshot", "caller", "content_type", "fields", "headers", "openings")
 
     def __init__(self, headers: Headers) -> None:
         self.headers = headers
@@ -24,15 +24,15 @@ class Head:
         self._snapshot: object = None
         self.caller: Caller | None = None
         """Whose key this is, once it was authenticated under the present configuration."""
-        self.blocks: dict[str, tuple[object, bytes]] = {}
-        """Encoded header blocks by provider name, with the provider they were made for."""
+        self.openings: dict[str, tuple[object, bytes, bytes]] = {}
+        """Encoded request line and fields by provider name, with the credential and the target they were made for."""
 
     def bind(self, snapshot: object) -> None:
         """Forget what another configuration made of this head."""
         if self._snapshot is not snapshot:
             self._snapshot = snapshot
             self.caller = None
-            self.blocks = {}
+            self.openings = {}
 
     @property
     def key(self) -> bytes | None:

@@ -111,6 +111,11 @@ def response_headers(headers: Headers) -> Headers:
     return [pair for pair in out if pair[0] not in nominated] if nominated else out
 
 
+def split_fields(block: bytes) -> Headers:
+    """Fields that were joined to lines, each ended with CRLF."""
+    return [(name, value) for name, _, value in [line.partition(b": ") for line in block.split(b"\r\n")[:-1]]]
+
+
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The first field of that (lower-case) name."""
     for field, value in headers:

@@ -1,0 +1,69 @@
+"""The usual small answer, read in one go: a whole 200 with `content-length`, all of it in one piece from the socket.
+
+Strategy: this is not another parser but a narrow gate in front of llhttp. It takes an answer only if every line of its
+head is of the plainest kind and the body is exactly as long as one `content-length` says; for anything else it returns
+None, and llhttp decides as if nothing had happened. Most header lines of a provider are the same in every answer, so a
+line that was checked once is remembered with its meaning.
+"""
+
+import re
+
+from gateway.seams import Headers
+
+MOST_HEAD = 8192
+MOST_FIELDS = 64
+_REMEMBERED = 1024
+"""Lines; when so many are known all are forgotten, so that those of today are kept."""
+_STATUS_LINES = frozenset((b"HTTP/1.1 200 OK", b"HTTP/1.1 200 "))
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+"""RFC 9110 section 5.5: a token, a colon, and a value of visible characters, blanks and obs-text."""
+_DIGITS = re.compile(rb"[0-9]{1,15}")
+_FRAMING = frozenset((b"transfer-encoding", b"upgrade", b"trailer", b"proxy-connection", b"keep-alive", b"te"))
+
+
+class WholeReader:
+    """Reads such answers. One for all connections of an origin."""
+
+    __slots__ = ("_known", "_max_fields", "_max_head")
+
+    def __init__(self, max_head: int = MOST_HEAD, max_fields: int = MOST_FIELDS) -> None:
+        """`max_head`: bytes of status line and fields; a larger head is llhttp's, and so is one of more fields."""
+        self._max_head = min(max_head, MOST_HEAD)
+        self._max_fields = min(max_fields, MOST_FIELDS)
+        self._known: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def read(self, data: bytes, headers: Headers) -> bytes | None:
+        """The body of the answer that `data` is, with its fields appended to `headers`; None (and then `headers` may
+        hold some): it is not of this kind."""
+        end = data.find(b"\r\n\r\n", 0, self._max_head)
+        if end < 0:
+            return None
+        lines = data[:end].split(b"\r\n")
+        if lines[0] not in _STATUS_LINES or len(lines) > self._max_fields + 1:
+            return None
+        del lines[0]
+        known = self._known
+        length = -1
+        for line in lines:
+            field = known.get(line)
+            if field is None:
+                found = _FIELD.fullmatch(line)
+                if found is None:
+                    return None
+                name, value = found.groups()
+                field = name.lower(), value.rstrip()
+                name, value = field
+                if name == b"content-length":
+                    if length >= 0 or _DIGITS.fullmatch(value) is None:
+                        return None
+                    length = int(value)
+                elif name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
+                    return None
+                else:
+                    if len(known) >= _REMEMBERED:
+                        known.clear()
+                    known[line] = field
+            headers.append(field)
+        if len(data) - end - 4 != length:
+            return None
+        return data[end + 4 :]
