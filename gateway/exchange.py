@@ -3,7 +3,7 @@
     accept → authenticate → read → admit → inspect request → route → forward → inspect response → settle → record
 
 `drive` is the frame every request passes, whatever becomes of it: it opens the notebook, walks the road, turns
-refusals and interruptions into answers, and closes the books. `_road` is the walk itself. The books never await: once
+refusals and interruptions into answers, and closes the books. `Trip.road` is the walk itself. The books never await: once
 an exchange has begun, exactly one settlement and one record follow, in `drive`'s `finally`.
 """
 
@@ -63,7 +63,16 @@ async def drive(world: World, client: Client, head: Head, live: Live) -> None:
     trip = Trip(world, snapshot, x, client, head)
     world.live.add(live)
     try:
-        await _walk(trip)
+        try:
+            await trip.road()
+        except Refusal as refusal:
+            await _refuse(x, client, refusal)
+        except ClientLeft:
+            x.outcome, x.status = "client_left", 499
+        except Exception as error:
+            world.defect(x, error)
+            await _refuse(x, client, Refusal("The gateway failed to handle this request.", code="internal_error"))
+            x.outcome = "error"
     except asyncio.CancelledError:
         await live.recovered()
         await _interrupted(trip, live)
@@ -71,21 +80,6 @@ async def drive(world: World, client: Client, head: Head, live: Live) -> None:
         world.live.discard(live)
         x.finished_at = clock.monotonic()
         trip.close()
-
-
-async def _walk(trip: "Trip") -> None:
-    """The road, and an answer for whatever stopped it."""
-    x, client = trip.x, trip.client
-    try:
-        await trip.road()
-    except Refusal as refusal:
-        await _refuse(x, client, refusal)
-    except ClientLeft:
-        x.outcome, x.status = "client_left", 499
-    except Exception as error:
-        trip.world.defect(x, error)
-        await _refuse(x, client, Refusal("The gateway failed to handle this request.", code="internal_error"))
-        x.outcome = "error"
 
 
 class Trip:
@@ -182,9 +176,11 @@ class Trip:
         if not answer.whole:
             await client.head(status, split_fields(block))
             return await self.answer_rest(out, answer)
-        block = b"%bcontent-length: %d\r\n" % (block, len(answer.body))
-        if x.cost.nanos is not None and self.snapshot.prices is not None:
-            block = b"%bx-tollway-cost-usd: %b\r\n" % (block, _usd(x.cost.nanos))
+        nanos = x.cost.nanos
+        if nanos is None or self.snapshot.prices is None:
+            block = b"%bcontent-length: %d\r\n" % (block, len(answer.body))
+        else:
+            block = b"%bcontent-length: %d\r\nx-tollway-cost-usd: %b\r\n" % (block, len(answer.body), _usd(nanos))
         if not client.reply(status, block, answer.body):
             await client.answer(status, split_fields(block), answer.body)
 

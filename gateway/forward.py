@@ -56,7 +56,7 @@ class OpenStream(msgspec.Struct):
     """Events read so far, the first data event among them."""
 
 
-class Answer(msgspec.Struct, kw_only=True):
+class Answer(msgspec.Struct):
     """What a provider answered, ready to be committed."""
 
     target: Target
@@ -160,16 +160,27 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
     )
     response: UpstreamResponse | None = None
     try:
-        response = await world.transport(provider).send(request)
+        asked = world.pool.ask(request) if provider.transport == "pool" else None
+        if asked is None:
+            response = await world.transport(provider).send(request)
+        else:
+            pooled, head_came = asked
+            response = pooled
+            await head_came
+            if not pooled.head_done:
+                response = await world.pool.failed(request, pooled)
         x.headers_at = world.clock.monotonic()
         attempt.status = response.status
         if out.reading.stream and response.status < 300 and is_event_stream(response.headers):
             if header(response.headers, b"content-encoding") not in (None, b"identity"):
                 raise errors.ProtocolBroken("a compressed event stream, though identity was asked for", sent=True)
             stream = await _open_stream(out, response, started + provider.timeouts.first_event)
-            return Answer(target=target, response=response, stream=stream)
+            return Answer(target, response, stream=stream)
+        arrived = response.whole()
+        if arrived is not None:
+            return Answer(target, response, arrived, True)
         body, whole = await _read_whole(response, world.clock, provider.timeouts.idle)
-        return Answer(target=target, response=response, body=body, whole=whole)
+        return Answer(target, response, body, whole)
     except BaseException:
         if response is not None:
             response.close()
@@ -214,9 +225,6 @@ async def _open_stream(out: Outgoing, response: UpstreamResponse, deadline: floa
 
 async def _read_whole(response: UpstreamResponse, clock: Clock, idle: float) -> tuple[bytes, bool]:
     """The body, and whether that is all of it (it is not when it passes `BUFFER_CAP`)."""
-    arrived = response.whole()
-    if arrived is not None:
-        return arrived, True
     body = await _piece(response, clock, idle)
     if not body:
         return b"", True

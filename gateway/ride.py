@@ -12,7 +12,7 @@ A ride is interrupted by throwing `CancelledError` into it where it waits, as a 
 import asyncio
 import types
 from collections.abc import Coroutine, Generator
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class _Adopt:
 
 async def in_task() -> None:
     """Returns within a task: for what needs one, such as `asyncio.timeout`."""
-    if asyncio.current_task() is None:
+    if Ride.stepping:
         await _Adopt()
 
 
@@ -83,7 +83,7 @@ class Signal(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self._is_set:
-            if asyncio.current_task() is None:
+            if Ride.stepping:
                 yield self
             else:
                 self._future = asyncio.get_running_loop().create_future()
@@ -144,6 +144,9 @@ class Owner(Protocol):
 class Ride(Live):
     """Steps one coroutine to its end."""
 
+    stepping: ClassVar[bool] = False
+    """What runs just now is a ride's coroutine and no task's. (`asyncio.current_task` would tell, in a microsecond.)"""
+
     __slots__ = ("_coro", "_loop", "_owner", "_parked", "_running", "_started", "_subject", "_task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, subject: object = None) -> None:
@@ -188,16 +191,17 @@ class Ride(Live):
             self._step(asyncio.CancelledError())
 
     def _step(self, error: BaseException | None = None) -> None:
-        self._running = True
+        within = Ride.stepping
+        Ride.stepping = self._running = True
         try:
             waited = self._coro.send(None) if error is None else self._coro.throw(error)
         except StopIteration:
-            self._running = False
             return self._owner.ended(self._subject, None)
         except BaseException as raised:
-            self._running = False
             return self._owner.ended(self._subject, raised)
-        self._running = False
+        finally:
+            self._running = False
+            Ride.stepping = within
         if type(waited) is Signal:
             self._parked = waited
             waited.park(self)

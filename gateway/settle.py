@@ -123,8 +123,7 @@ def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing) -> None:
         return
     card = snapshot.prices.card(target.provider.prices, target.model)
     if card is not None:
-        expected = Usage(input_tokens=x.input_estimate, output_tokens=x.output_estimate)
-        x.reserved_nanos = card.cost(expected, at_ns=x.received_ns).nanos
+        x.reserved_nanos = card.plain_nanos(x.input_estimate, x.output_estimate, at_ns=x.received_ns)
 
 
 def decoded(body: bytes, headers: Headers) -> bytes | None:

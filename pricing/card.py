@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from pricing.parts import consistent
-from pricing.rates import DAY_NS, MeterLine, PricedSheet, Sheet, compile_sheet, lines, nanos, rate_lines
+from pricing.rates import DAY_NS, MeterLine, PricedSheet, Sheet, compile_sheet, lines, nanos, plain_nanos, rate_lines
 from pricing.usage import UNPRICED, Cost, Usage
 
 STANDARD_TIERS = ("default", "standard", "auto", "scale", "on_demand")
@@ -84,6 +84,12 @@ class RateCard:
         if sheet is None:
             return UNPRICED
         return Cost(nanos=nanos(sheet, consistent(usage)), price_version=sheet.version)
+
+    def plain_nanos(self, input_tokens: int, output_tokens: int, *, at_ns: int) -> int | None:
+        """What one request of so many tokens, none of them special, costs in the standard tier, nano-dollars; None when
+        no price is in force. For estimates made before anything was used."""
+        sheet = self._sheet(None, at_ns)
+        return None if sheet is None else plain_nanos(sheet, input_tokens, output_tokens)
 
     def meters(self, usage: Usage, tier: str | None, at_ns: int) -> list[MeterLine]:
         """The same bill line by line. The lines' amounts add up to the total before it is rounded to nano-dollars."""

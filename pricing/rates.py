@@ -149,6 +149,8 @@ class Band(msgspec.Struct, frozen=True):
     """USD per unit of each meter's own part."""
     priced: dict[Meter, Fraction]
     """The same, of the meters with a price of their own."""
+    plain: tuple[int, int, int]
+    """Numerators of plain input and output tokens and of one request: the whole of most estimates."""
 
 
 class PricedSheet(msgspec.Struct, frozen=True):
@@ -184,13 +186,23 @@ def nanos(priced: PricedSheet, usage: Usage) -> int:
     if usage.seconds and band.second:
         exact = Fraction(total, denominator) + _billed_seconds(priced, usage) * band.second
         return round(exact)
-    if denominator == 1:
-        return total
+    return total if denominator == 1 else _rounded(total, denominator)
+
+
+def _rounded(total: int, denominator: int) -> int:
+    """Half to even."""
     quotient, rest = divmod(total, denominator)
     twice = rest + rest
     if twice > denominator or (twice == denominator and quotient & 1):
         quotient += 1
     return quotient
+
+
+def plain_nanos(priced: PricedSheet, input_tokens: int, output_tokens: int) -> int:
+    """What one request of so many tokens, none of them special, costs: as `nanos`, without a `Usage`."""
+    band = priced.band(input_tokens)
+    inputs, outputs, request = band.plain
+    return _rounded(input_tokens * inputs + output_tokens * outputs + request, band.denominator)
 
 
 def lines(priced: PricedSheet, usage: Usage) -> list[MeterLine]:
@@ -270,7 +282,9 @@ def _band(sheet: Sheet, input_tokens: int) -> Band:
         (attrgetter(_FIELDS[meter]), step.numerator * (denominator // step.denominator))
         for meter, step in steps.items()
     )
-    return Band(terms, denominator, leaves.get("second", Fraction(0)) * _NANOS, leaves, priced)
+    numerators = {meter: step.numerator * (denominator // step.denominator) for meter, step in steps.items()}
+    plain = numerators.get("input", 0), numerators.get("output", 0), numerators.get("request", 0)
+    return Band(terms, denominator, leaves.get("second", Fraction(0)) * _NANOS, leaves, priced, plain)
 
 
 def _leaf_rates(prices: dict[Meter, Fraction]) -> dict[Meter, Fraction]:

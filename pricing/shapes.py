@@ -150,12 +150,38 @@ _plain = msgspec.json.Decoder(_Plain).decode
 _PLAIN_START = b'{"prompt_tokens":'
 
 
+class _PlainTail(msgspec.Struct, gc=False):
+    """What is left of an answer from its usage on, which is of the usual case."""
+
+    usage: _Plain
+    service_tier: str | None = None
+
+
+_plain_tail = msgspec.json.Decoder(_PlainTail).decode
+PLAIN_TAIL = b'"usage":{"prompt_tokens":'
+"""How such a tail begins."""
+
+
+def usage_of_tail(members: bytes) -> tuple[Usage, str | None] | None:
+    """Usage and the tier beside it of an object that begins with its `usage` member, if it is of the usual shape, in one
+    go; None: look closer. Never raises."""
+    try:
+        tail = _plain_tail(members)
+    except (ValueError, RecursionError):
+        return None
+    usage = _of_plain(tail.usage)
+    return None if usage is None else (usage, tail.service_tier)
+
+
 def _plain_usage(raw: bytes) -> Usage | None:
     """A usage object of the usual shape, read in half the time; None: look closer."""
     try:
-        told = _plain(raw)
+        return _of_plain(_plain(raw))
     except ValueError:
         return None
+
+
+def _of_plain(told: _Plain) -> Usage | None:
     inputs, outputs = told.prompt_tokens, told.completion_tokens
     cached, reasoning = told.prompt_tokens_details.cached_tokens, told.completion_tokens_details.reasoning_tokens
     if told.total_tokens != inputs + outputs or cached > inputs or reasoning > outputs:

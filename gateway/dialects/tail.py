@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pricing.shapes import usage_and_tier
+from pricing.shapes import PLAIN_TAIL, usage_and_tier, usage_of_tail
 from pricing.usage import Usage
 
 
@@ -31,16 +31,26 @@ def reported(body: bytes) -> tuple[Usage | None, str | None]:
     Never raises. Works on the last part of a body too, if the usage object and what follows it are whole.
     """
     at = body.rfind(_USAGE)
+    if body.startswith(PLAIN_TAIL, at) and (plain := usage_of_tail(b"{" + body[at:])) is not None:
+        if plain[1] is None and _TIER in body[:at]:
+            return plain[0], _earlier_tier(body, at)
+        return plain
     top = _object_from(body, at) if at >= 0 else None
     if top is None:
         return None, None
     usage, inner_tier = read_usage(top.usage)
     tier = top.service_tier
     if tier is None and inner_tier is None:
-        before = body.rfind(_TIER, 0, at)
-        earlier = _object_from(body, before) if before >= 0 else None
-        tier = earlier.service_tier if earlier is not None else None
+        tier = _earlier_tier(body, at)
     return usage, tier if isinstance(tier, str) else inner_tier
+
+
+def _earlier_tier(body: bytes, at: int) -> str | None:
+    """The answer's tier, where it stands before its usage (at offset `at`)."""
+    before = body.rfind(_TIER, 0, at)
+    earlier = _object_from(body, before) if before >= 0 else None
+    tier = earlier.service_tier if earlier is not None else None
+    return tier if isinstance(tier, str) else None
 
 
 def read_usage(raw: msgspec.Raw) -> tuple[Usage | None, str | None]:

@@ -286,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", help="ledger database (default: the first line of standard input, which no user sees)")
     parser.add_argument("--journal", required=True, type=Path, help="journal directory")
     parser.add_argument("--options", default="{}", help="LoaderOptions as JSON")
-    parser.add_argument("--nice", type=int, default=10, help="lower priority by this much")
+    parser.add_argument("--nice", type=int, default=19, help="lower priority by this much")
     given = parser.parse_args(arguments)
     url = given.url or sys.stdin.readline().strip()
     if not url:

@@ -27,7 +27,7 @@ class LoaderProcess:
         *,
         options: LoaderOptions | None = None,
         retention_days: float | None = None,
-        nice: int = 10,
+        nice: int = 19,
         clock: Clock | None = None,
     ) -> None:
         """`retention_days` stands for `options.retain_events`, in the configuration's unit."""

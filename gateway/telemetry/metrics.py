@@ -89,23 +89,20 @@ class Metrics:
         if nanos is not None and 0 < nanos < MAX_NANOS:
             cell[NANOS] += nanos
         if attempts:
+            upstream = 0.0
+            counts = self._page.attempts
             for attempt in attempts:
-                self._count_attempt(attempt.provider, attempt.status)
-            self._observe(x, name, sum([attempt.seconds for attempt in attempts]))
-
-    def _count_attempt(self, provider: str, status: int) -> None:
-        kind = "429" if status == 429 else _STATUS_CLASSES[status // 100] if status < 600 else "5xx"
-        key = (provider, kind)
-        counts = self._page.attempts
-        counts[key] = counts.get(key, 0) + 1
-
-    def _observe(self, x: Exchange, operation: str, upstream: float) -> None:
-        reading = x.reading
-        key = (operation, "stream" if reading is not None and reading.stream else "unary")
-        timings = self._page.timings.get(key)
-        if timings is None:
-            timings = self._page.timings[key] = new_timings()
-        _observe(timings, x, upstream)
+                status = attempt.status
+                kind = "429" if status == 429 else _STATUS_CLASSES[status // 100] if status < 600 else "5xx"
+                tried = (attempt.provider, kind)
+                counts[tried] = counts.get(tried, 0) + 1
+                upstream += attempt.seconds
+            reading = x.reading
+            mode = (name, "stream" if reading is not None and reading.stream else "unary")
+            timings = self._page.timings.get(mode)
+            if timings is None:
+                timings = self._page.timings[mode] = new_timings()
+            _observe(timings, x, upstream)
 
     def _new_cell(self, key: tuple[str, str, str, str, str]) -> list[int]:
         """A cell for new labels: its own; beyond the bound, one for the team; far beyond, one for all."""
@@ -181,17 +178,21 @@ def _add_usage(cell: list[int], x: Exchange) -> None:
     usage = x.usage
     if usage is None:
         return
-    if 0 < usage.input_tokens < MAX_TOKENS:
-        cell[INPUT] += usage.input_tokens
-    if 0 < usage.output_tokens < MAX_TOKENS:
-        cell[OUTPUT] += usage.output_tokens
-    if 0 < usage.cache_read_tokens < MAX_TOKENS:
-        cell[CACHE_READ] += usage.cache_read_tokens
-    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
-    if 0 < written < MAX_TOKENS:
-        cell[CACHE_WRITE] += written
-    if 0 < usage.reasoning_tokens < MAX_TOKENS:
-        cell[REASONING] += usage.reasoning_tokens
+    tokens = usage.input_tokens
+    if 0 < tokens < MAX_TOKENS:
+        cell[INPUT] += tokens
+    tokens = usage.output_tokens
+    if 0 < tokens < MAX_TOKENS:
+        cell[OUTPUT] += tokens
+    tokens = usage.cache_read_tokens
+    if 0 < tokens < MAX_TOKENS:
+        cell[CACHE_READ] += tokens
+    tokens = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+    if 0 < tokens < MAX_TOKENS:
+        cell[CACHE_WRITE] += tokens
+    tokens = usage.reasoning_tokens
+    if 0 < tokens < MAX_TOKENS:
+        cell[REASONING] += tokens
     if x.usage_estimated:
         cell[ESTIMATED] += 1
     if x.cost.nanos is None:
@@ -206,11 +207,13 @@ def _generated(x: Exchange) -> bool:
 
 def _observe(timings: Timings, x: Exchange, upstream: float) -> None:
     received = x.received_at
-    timings.request.observe(REQUEST_BOUNDS, max(0.0, x.finished_at - received))
+    seconds = x.finished_at - received
+    timings.request.observe(REQUEST_BOUNDS, seconds if seconds > 0.0 else 0.0)
     if x.first_byte_at:
         waited = x.first_byte_at - received
-        timings.first_byte.observe(FIRST_BYTE_BOUNDS, max(0.0, waited))
-        timings.overhead.observe(OVERHEAD_BOUNDS, max(0.0, waited - upstream))
+        timings.first_byte.observe(FIRST_BYTE_BOUNDS, waited if waited > 0.0 else 0.0)
+        ours = waited - upstream
+        timings.overhead.observe(OVERHEAD_BOUNDS, ours if ours > 0.0 else 0.0)
 
 
 def _clean(name: str) -> str:

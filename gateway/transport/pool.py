@@ -77,15 +77,44 @@ class Pool:
         body = request.body
         if isinstance(body, bytes):
             response = await self._exchange(connection, request, writes, deadline)
-            if not response.head_done and may_repeat(
-                request.method, bytes_body=True, unanswered=response.unanswered, unread=response.unread
-            ):
-                response = await self._again(site, request, writes, deadline, proven=response.unread)
+            if not response.head_done:
+                return await self.failed(request, response)
         else:
             response = await self._stream(connection, request, body, writes[0], deadline)
         if response.head_done:
             return response
         raise response.error or Disconnected("the connection was closed", sent=True)
+
+    def ask(self, request: UpstreamRequest) -> "tuple[PooledResponse, Signal[bool]] | None":
+        """Send a request that is bytes at once, on a connection that is idle; None: there is none, `send` it.
+
+        Await the signal, and close the response if that is interrupted. Then the response's head is there, or it
+        `failed`. It is `send` without a coroutine, for the usual case. Raises as `send` does.
+        """
+        site = self._sites.get(request.origin)
+        if site is None:
+            return None
+        writes = self._heads.encode(request, site.host)
+        now = site.loop.time()
+        deadline = math.inf if request.deadline is None else request.deadline
+        connection = site.take(now) if deadline > now else None
+        if connection is None:
+            return None
+        response = connection.begin(request.method == "HEAD", request.timeouts.header, deadline)
+        return response, connection.hand_over(response, writes)
+
+    async def failed(self, request: UpstreamRequest, response: PooledResponse) -> PooledResponse:
+        """What becomes of a request whose connection ended before the head of its response: repeated once, on another
+        connection, if that is safe; else its error is raised."""
+        if not may_repeat(request.method, bytes_body=True, unanswered=response.unanswered, unread=response.unread):
+            raise response.error or Disconnected("the connection was closed", sent=True)
+        site = self._sites.get(request.origin) or self._settle(request.origin)
+        writes = self._heads.encode(request, site.host)
+        deadline = math.inf if request.deadline is None else request.deadline
+        again = await self._again(site, request, writes, deadline, proven=response.unread)
+        if again.head_done:
+            return again
+        raise again.error or Disconnected("the connection was closed", sent=True)
 
     async def aclose(self) -> None:
         """Close every connection and wait until their sockets are closed. Requests under way end in `Disconnected`."""

@@ -1,0 +1,130 @@
+"""What one unary request costs in Python alone: the road of a configuration, with sockets that are not there.
+
+    .venv/bin/python tools/bench_road.py [--config loadtest/rig.yaml] [--rounds 20000] [--profile]
+
+Prints microseconds per request: the client's bytes go in, the provider's answer is handed back at once, the answer's
+bytes are dropped. No kernel, no event loop's turn, nothing beside it: what is left is what this code can save.
+`--profile` prints where the time goes by function (with cProfile's own weight on every call).
+"""
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import uvloop
+
+from gateway.app import App
+from gateway.clock import SystemClock
+from gateway.link import Link
+from gateway.server import build_world
+from gateway.settings.reload import Configuration
+from gateway.transport.connection import Connection
+from gateway.transport.pool import Site
+
+FILLER = "Please summarise the following customer conversation and list the action items. " * 10
+BODY = (
+    '{"model":"bench-json","messages":[{"role":"system","content":"You are a helpful assistant."},'
+    '{"role":"user","content":"' + FILLER + '"}],"temperature":0.2,"max_tokens":256}'
+).encode()
+REQUEST = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer sk-bench\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+)
+TEXT = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore. "
+COMPLETION = (
+    '{"id":"chatcmpl-abc123","object":"chat.completion","created":1717171717,"model":"bench-json","choices":[{"index":0,'
+    '"message":{"role":"assistant","content":"' + TEXT * 4 + '"},"logprobs":null,"finish_reason":"stop"}],"usage":'
+    '{"prompt_tokens":120,"completion_tokens":96,"total_tokens":216,"prompt_tokens_details":{"cached_tokens":0},'
+    '"completion_tokens_details":{"reasoning_tokens":0}},"system_fingerprint":"fp_44709d6fcb"}'
+).encode()
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Fri, 27 Nov 2026 14:00:00 GMT\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nConnection: keep-alive\r\n\r\n%b" % (len(COMPLETION), COMPLETION)
+)
+
+
+class Nowhere:
+    """A transport whose bytes go nowhere."""
+
+    def __init__(self) -> None:
+        self.last = b""
+
+    def write(self, data: bytes) -> None:
+        self.last = data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return default
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+async def measure(config: Path, rounds: int, profile: bool) -> None:
+    shutil.rmtree("var/bench-road", ignore_errors=True)
+    configuration = Configuration(config, clock=SystemClock(), workers=1)
+    world = build_world(configuration)
+    upstream: list[Connection] = []
+
+    async def opened(site: Site, request: object, deadline: float) -> Connection:
+        connection = site._make()
+        connection.connection_made(Nowhere())
+        site._connections.add(connection)
+        upstream.append(connection)
+        return connection
+
+    Site._open = opened
+    state = SimpleNamespace(connections=set(), tasks=set(), total_requests=0, default_headers=[(b"date", b"today")])
+    link = Link(SimpleNamespace(loaded_app=App(world, None)), state, {}, asyncio.get_running_loop())
+    client = Nowhere()
+    link.connection_made(client)
+    for _ in range(3):
+        link.data_received(REQUEST)
+        await asyncio.sleep(0.01)
+        upstream[0].data_received(ANSWER)
+        await asyncio.sleep(0.01)
+    assert client.last.startswith(b"HTTP/1.1 200"), client.last[:300]
+
+    def some(count: int) -> None:
+        ask: Callable[[bytes], None] = link.data_received
+        tell: Callable[[bytes], None] = upstream[0].data_received
+        for _ in range(count):
+            ask(REQUEST)
+            tell(ANSWER)
+
+    some(rounds // 10)
+    if profile:
+        profiler = cProfile.Profile()
+        profiler.runcall(some, rounds)
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(55)
+        return
+    times: list[float] = []
+    for _ in range(9):
+        begun = time.perf_counter()
+        some(rounds // 9)
+        times.append((time.perf_counter() - begun) / (rounds // 9) * 1e6)
+    print(f"{config}: {statistics.median(times):.1f} us a request (least {min(times):.1f})")
+    if world.journal is not None:
+        world.journal.close()
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--config", type=Path, default=Path("loadtest/rig.yaml"))
+parser.add_argument("--rounds", type=int, default=20_000)
+parser.add_argument("--profile", action="store_true")
+given = parser.parse_args()
+uvloop.run(measure(given.config, given.rounds, given.profile))
