@@ -106,6 +106,11 @@ class Client:
         content-length among them. False: nothing was written; `answer` it."""
         return False
 
+    def open(self, status: int, block: bytes) -> bool:
+        """Begin an answer of unknown length without suspending, with header fields as for `reply`. False: nothing was
+        begun; use `head`."""
+        return False
+
     def abort(self) -> None:
         """Cut the connection: the only honest end of a body that was begun and cannot be finished."""
         raise NotImplementedError

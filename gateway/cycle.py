@@ -219,13 +219,20 @@ class Cycle(Client):
             or self.wire.flow.write_paused
         ):
             return self.disconnected
-        lines = block.count(b"\r\n")
-        if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
-            raise ValueError("a response header holds a line end or NUL")
+        _check(block)
         wire = self.wire
         self.response_started = self.response_complete = True
         wire.transport.write(b"%b%b%b\r\n%b" % (_STATUS_LINES[status], wire.always()[1], block, body))
         wire.answered()
+        return True
+
+    def open(self, status: int, block: bytes) -> bool:
+        if self.disconnected or not (self.body_done and self.keep_alive) or self.method == "HEAD":
+            return False
+        _check(block)
+        self.response_started = self._chunked = True
+        always = self.wire.always()[1]
+        self._head = b"%b%b%btransfer-encoding: chunked\r\n\r\n" % (_STATUS_LINES[status], always, block)
         return True
 
     def abort(self) -> None:
@@ -286,3 +293,10 @@ class Cycle(Client):
             if not self.keep_alive:
                 self.wire.transport.close()
             self.wire.answered()
+
+
+def _check(block: bytes) -> None:
+    """Header fields that came with their line ends must hold no other line end."""
+    lines = block.count(b"\r\n")
+    if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
+        raise ValueError("a response header holds a line end or NUL")

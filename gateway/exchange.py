@@ -3,8 +3,8 @@
     accept → authenticate → read → admit → inspect request → route → forward → inspect response → settle → record
 
 `drive` is the frame every request passes, whatever becomes of it: it opens the notebook, walks the road, turns
-refusals and interruptions into answers, and closes the books. `Trip.road` is the walk itself. The books never await: once
-an exchange has begun, exactly one settlement and one record follow, in `drive`'s `finally`.
+refusals and interruptions into answers, and closes the books. `Trip.road` is the walk itself. The books never await:
+once an exchange has begun, exactly one settlement and one record follow, in `drive`'s `finally`.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.passthrough import pass_through
 from gateway.ride import Live
-from gateway.seams import Headers, Late, UpstreamResponse
+from gateway.seams import Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_answer, settle_stream
 from gateway.wire.envelopes import error_body, error_event
@@ -43,12 +43,8 @@ LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.inco
 LINGER = 0.25
 """Seconds such a stream's connection gets to end, so that it can be used again."""
 PING = b": ping\n\n"
-SSE_HEADERS: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
-SSE_OWN = frozenset(name for name, _ in SSE_HEADERS)
+SSE_BLOCK = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+SSE_OWN = frozenset((b"content-type", b"cache-control", b"x-accel-buffering"))
 
 
 async def drive(world: World, client: Client, head: Head, live: Live) -> None:
@@ -211,14 +207,16 @@ class Trip:
         timeouts, ping = answer.target.provider.timeouts, self.snapshot.server.ping
         x.status = 200
         x.committed = True
-        await client.head(200, [*SSE_HEADERS, *split_fields(self.own_headers(answer, SSE_OWN))])
+        block = SSE_BLOCK + self.own_headers(answer, SSE_OWN)
+        if not client.open(200, block):
+            await client.head(200, split_fields(block))
         x.first_byte_at = spoke_at = heard_at = clock.monotonic()
         events = list(answer.stream.first)
         x.events = sum(event.data is not None for event in events)
         broken: Refusal | None = None
         over = any(event.data == b"[DONE]" or event.name in LAST_EVENTS for event in events)
         while not over:
-            out_bytes = b"".join([event.raw for event in events])
+            out_bytes = events[0].raw if len(events) == 1 else b"".join([event.raw for event in events])
             if out_bytes:
                 if not client.push(out_bytes):
                     await client.write(out_bytes)
@@ -267,7 +265,7 @@ class Trip:
             x.outcome = "upstream_error" if reader.failed else "ok"
         await client.write(last, more=False)
         self.answered = True
-        if over:
+        if over and not response.complete:
             await self.linger(response)
 
     async def linger(self, response: UpstreamResponse) -> None:

@@ -101,6 +101,8 @@ class UpstreamResponse(Protocol):
 
     status: int
     headers: Headers
+    complete: bool
+    """The body has come to its end, whether it was read or not."""
 
     async def chunk(self, before: float | None = None) -> bytes:
         """The next body bytes as they come off the wire (content-encoding untouched), b"" when the body is complete.

@@ -1,6 +1,6 @@
 """What one unary request costs in Python alone: the road of a configuration, with sockets that are not there.
 
-    .venv/bin/python tools/bench_road.py [--config loadtest/rig.yaml] [--rounds 20000] [--profile]
+    .venv/bin/python tools/bench_road.py [--config loadtest/rig.yaml] [--rounds 20000] [--events 100] [--profile]
 
 Prints microseconds per request: the client's bytes go in, the provider's answer is handed back at once, the answer's
 bytes are dropped. No kernel, no event loop's turn, nothing beside it: what is left is what this code can save.
@@ -13,6 +13,7 @@ import cProfile
 import pstats
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,32 @@ ANSWER = (
 )
 
 
+EVENT_HEAD = b'data: {"id":"chatcmpl-abc","object":"chat.completion.chunk","created":1717171717,"model":"bench-sse"'
+EVENT = EVENT_HEAD + (
+    b',"system_fingerprint":"fp_x","choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,'
+    b'"finish_reason":null}]}\n\n'
+)
+USAGE = EVENT_HEAD + b',"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":100,"total_tokens":112}}\n\n'
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+STREAM_BODY = (
+    b'{"model": "bench-sse", "stream": true, "stream_options": {"include_usage": true}, '
+    b'"messages": [{"role": "user", "content": "Tell me a story about a gateway."}]}'
+)
+STREAM_REQUEST = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer sk-bench\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(STREAM_BODY), STREAM_BODY)
+)
+STREAM_BEGINS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(
+    EVENT
+)
+STREAM_ENDS = chunk(USAGE) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+
+
 class Nowhere:
     """A transport whose bytes go nowhere."""
 
@@ -74,7 +101,7 @@ class Nowhere:
     def abort(self) -> None: ...
 
 
-async def measure(config: Path, rounds: int, profile: bool) -> None:
+async def measure(config: Path, rounds: int, profile: bool, events: int) -> None:
     shutil.rmtree("var/bench-road", ignore_errors=True)
     configuration = Configuration(config, clock=SystemClock(), workers=1)
     world = build_world(configuration)
@@ -92,19 +119,24 @@ async def measure(config: Path, rounds: int, profile: bool) -> None:
     link = Link(SimpleNamespace(loaded_app=App(world, None)), state, {}, asyncio.get_running_loop())
     client = Nowhere()
     link.connection_made(client)
+    request = STREAM_REQUEST if events else REQUEST
+    answer = [STREAM_BEGINS, *[chunk(EVENT)] * (events - 1), STREAM_ENDS] if events else [ANSWER]
     for _ in range(3):
-        link.data_received(REQUEST)
+        link.data_received(request)
         await asyncio.sleep(0.01)
-        upstream[0].data_received(ANSWER)
+        for piece in answer:
+            upstream[0].data_received(piece)
+            await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
-    assert client.last.startswith(b"HTTP/1.1 200"), client.last[:300]
+    assert client.last.startswith(b"HTTP/1.1 200") or client.last.endswith(b"0\r\n\r\n"), client.last[:300]
 
     def some(count: int) -> None:
         ask: Callable[[bytes], None] = link.data_received
         tell: Callable[[bytes], None] = upstream[0].data_received
         for _ in range(count):
-            ask(REQUEST)
-            tell(ANSWER)
+            ask(request)
+            for piece in answer:
+                tell(piece)
 
     some(rounds // 10)
     if profile:
@@ -117,7 +149,7 @@ async def measure(config: Path, rounds: int, profile: bool) -> None:
         begun = time.perf_counter()
         some(rounds // 9)
         times.append((time.perf_counter() - begun) / (rounds // 9) * 1e6)
-    print(f"{config}: {statistics.median(times):.1f} us a request (least {min(times):.1f})")
+    sys.stdout.write(f"{config}: {statistics.median(times):.1f} us a request (least {min(times):.1f})\n")
     if world.journal is not None:
         world.journal.close()
 
@@ -126,5 +158,6 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--config", type=Path, default=Path("loadtest/rig.yaml"))
 parser.add_argument("--rounds", type=int, default=20_000)
 parser.add_argument("--profile", action="store_true")
+parser.add_argument("--events", type=int, default=0, help="a stream of so many events instead of a unary answer")
 given = parser.parse_args()
-uvloop.run(measure(given.config, given.rounds, given.profile))
+uvloop.run(measure(given.config, given.rounds, given.profile, given.events))

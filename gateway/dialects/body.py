@@ -48,7 +48,7 @@ def decode_request(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         raise _wrong_type(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error, body) from None
-    if _compact_size(members) != len(body) and _walk(body, members) is None:
+    if _compact_size(members) != len(body) and not _is_spaced(body, members) and _walk(body, members) is None:
         raise _twice()
     return fields
 
@@ -126,6 +126,16 @@ def _compact_size(members: Members) -> int:
     """Bytes of an object with these members, unescaped ASCII names and no blanks. A body that is longer has blanks,
     escapes or a name twice; none is shorter, since a name has at least one byte for each of its characters."""
     return sum(map(len, members)) + sum(map(len, members.values())) + 4 * len(members) + (1 if members else 2)
+
+
+def _is_spaced(body: bytes, members: Members) -> bool:
+    """Whether the body is exactly these members, with a blank after each colon and comma of theirs (as `json.dumps` of
+    Python writes)."""
+    names = "".join(members)
+    if '"' in names or "\\" in names:
+        return False
+    written = b", ".join([b'"%b": %b' % (name.encode(), raw) for name, raw in members.items()])
+    return len(written) + 2 == len(body) and body == b"{%b}" % written
 
 
 def _compact_spans(members: Members) -> dict[str, Span]:

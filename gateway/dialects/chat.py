@@ -189,6 +189,9 @@ class ChatStream(Delivered):
         self._done: set[int] = set()
 
     def event(self, name: bytes, data: bytes) -> bool:
+        if data == b"[DONE]":
+            self.finished = True
+            return True
         try:
             chunk = _chunk(data)
         except (ValueError, RecursionError):

@@ -22,9 +22,10 @@ class StartRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag
 
     v: int
     id: str
-    request_id: str
     received_ns: int
     """Wall clock, nanoseconds since the epoch, UTC."""
+    request_id: str = ""
+    """The client's; empty: it is `id`."""
     team: str = ""
     key: str = ""
     tags: dict[str, str] = {}
@@ -69,10 +70,11 @@ class EndRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_f
 
     v: int
     id: str
-    request_id: str
     received_ns: int
     finished_ns: int
     outcome: str
+    request_id: str = ""
+    """The client's; empty: it is `id`."""
     status: int = 0
     first_byte_ns: int = 0
     """0: no byte of the answer was sent."""
@@ -122,8 +124,8 @@ def start_line(x: Exchange) -> bytes:
         StartRecord(
             VERSION,
             x.id,
-            x.request_id,
             x.received_ns,
+            "" if x.request_id == x.id else x.request_id,
             caller.team if caller is not None else "",
             caller.key_id if caller is not None else "",
             tags,
@@ -159,10 +161,10 @@ def end_record(x: Exchange) -> EndRecord:
     return EndRecord(
         VERSION,
         x.id,
-        x.request_id,
         received_ns,
         received_ns + int((x.finished_at - received_at) * 1e9) if x.finished_at else received_ns,
         x.outcome,
+        "" if x.request_id == x.id else x.request_id,
         x.status,
         received_ns + int((x.first_byte_at - received_at) * 1e9) if x.first_byte_at else 0,
         caller.team if caller is not None else "",

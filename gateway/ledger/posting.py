@@ -85,7 +85,7 @@ def event_row(record: EndRecord) -> Row:
     usage = record.usage or _NO_USAGE
     row: Row = {
         "id": _text(record.id)[:64],
-        "request_id": _text(record.request_id),
+        "request_id": _text(record.request_id or record.id),
         "received_ns": record.received_ns,
         "first_byte_ns": record.first_byte_ns or None,
         "finished_ns": record.finished_ns,

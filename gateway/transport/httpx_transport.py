@@ -147,7 +147,7 @@ class HttpxResponse:
         self._deadline = deadline
         self._read: asyncio.Task[bytes | TransportError] | None = None
         """The read under way; it outlives a `Late`."""
-        self._complete = False
+        self.complete = False
         self._error: TransportError | None = None
         self._opened = opened
         opened.add(self)
@@ -156,7 +156,7 @@ class HttpxResponse:
         """See `UpstreamResponse.chunk`."""
         if self._error is not None:
             raise self._error
-        if self._complete:
+        if self.complete:
             return b""
         read = self._read
         if read is None:
@@ -171,7 +171,7 @@ class HttpxResponse:
             self._opened.discard(self)
             raise self._error
         if not data:
-            self._complete = True
+            self.complete = True
             self._opened.discard(self)
         return data
 
@@ -181,7 +181,7 @@ class HttpxResponse:
 
     def close(self) -> None:
         """See `UpstreamResponse.close`. The socket is closed a turn of the event loop later."""
-        if not self._complete and self._error is None:
+        if not self.complete and self._error is None:
             self.give_up(Disconnected("the response was closed before its end", sent=True))
 
     async def _wait(self, read: "asyncio.Task[bytes | TransportError]", before: float) -> None:

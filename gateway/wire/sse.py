@@ -54,8 +54,8 @@ class SseParser:
         """Offset in the buffer before which no blank line begins."""
         self._has_cr = False
         self._at_start = True
-        self._between = False
-        """Past the first event, and no byte of the next one is here."""
+        self._between = True
+        """No byte of the next event is here, and a byte order mark is out of the question or at least not there."""
         self._broken = False
 
     @property
@@ -70,7 +70,13 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes, in order."""
+        if self._at_start:
+            if not data:
+                return []
+            if data[:1] == _BOM[:1]:
+                self._between = False
         if self._between and len(data) <= self._max:
+            self._at_start = False
             if data[-2:] == b"\n\n":
                 if b"\r" not in data:
                     if data[:6] == b"data: " and data.find(b"\n") == len(data) - 2:

@@ -47,11 +47,11 @@ def test_another_configuration_forgets_what_was_made_under_the_last():
     head, first, second = Head([(b"accept", b"*/*")]), object(), object()
     head.bind(first)
     head.caller = Caller(key_id="k", team="t")
-    head.blocks["p"] = (first, b"x")
+    head.openings["p"] = (first, b"/", b"x")
     head.bind(first)
-    assert (head.caller is not None, len(head.blocks)) == (True, 1)
+    assert (head.caller is not None, len(head.openings)) == (True, 1)
     head.bind(second)
-    assert (head.caller, head.blocks) == (None, {})
+    assert (head.caller, head.openings) == (None, {})
 
 
 def test_what_goes_to_a_provider_leaves_the_credential_and_the_id():
