@@ -115,8 +115,8 @@ class World:
 
     def record(self, x: Exchange) -> None:
         """Close the books on one exchange. Whoever is not known has no page in them, but is counted."""
-        if self.journal is not None and x.caller is not None:
-            self.journal.finish(x)
+        if self.journal is not None and x.caller is not None and self.journal.finish_soon(x):
+            asyncio.get_running_loop().call_soon(self.journal.flush)
         if self.metrics is not None:
             self.metrics.record(x)
 

@@ -1,7 +1,9 @@
 """The journal: every exchange's start and end, appended to a segment file with one `os.write` each, at once.
 
 What it promises. A record that `start` or `finish` took is in the kernel's hands when they return, so a killed process
-loses nothing; `fsync` follows on an interval in a background thread, so a lost machine loses that interval at most.
+loses nothing. One that `finish_soon` took is when `flush` or the next `start` returns, which is in the same turn of the
+event loop: under load several ends and a start are one write. `fsync` follows on an interval in a background thread, so
+a lost machine loses that interval at most.
 No call awaits or raises. When a write fails (disk full, I/O error) the journal is unhealthy: `start` answers False, so
 that new requests are refused, while ends of running exchanges wait in a bounded queue; half a line is cut off again,
 so no torn line stands in the middle of a segment. Every later call and `tick()` tries anew, and the first success
@@ -32,6 +34,8 @@ from gateway.seams import Clock
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FLUSH_BYTES = 256 * 1024
+_MOST_TOGETHER = 64
+"""Ends that may wait for the end of the event loop's turn."""
 _PROBE = b" " * 16_384
 
 
@@ -121,11 +125,28 @@ class Journal:
         except Exception:
             self.failures += 1
             return False
-        if not self._put(line):
+        if not (self._flush_some(line) if self._queue else self._put(line)):
             return False
         self._running[x.id] = line
         x.started = True
         return True
+
+    def finish_soon(self, x: Exchange) -> bool:
+        """Take the end of `x`; True: call `flush` before this turn of the event loop is over."""
+        if not (self.healthy and x.started and x.id in self._running) or len(self._queue) >= _MOST_TOGETHER:
+            self.finish(x)
+            return False
+        try:
+            self._queue.append((x.id, end_line(x)))
+        except Exception:
+            self.failures += 1
+            return False
+        return len(self._queue) == 1
+
+    def flush(self) -> None:
+        """Write the ends that wait."""
+        while self._queue and self.healthy and self._flush_some():
+            pass
 
     def finish(self, x: Exchange) -> None:
         """Write the end of `x`, or queue it while unhealthy. A second end of a started exchange is ignored."""
@@ -138,6 +159,7 @@ class Journal:
             # Its start stays in the books without an end: recovery will book what was reserved.
             self.failures += 1
             return
+        self.flush()
         if (self.healthy or self._resume()) and self._put(line):
             if started:
                 del self._running[x.id]
@@ -286,15 +308,20 @@ class Journal:
             self._fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         return self._mend() and written == len(_PROBE)
 
-    def _flush_some(self) -> bool:
-        """Write the head of the queue in one write. Whole lines of a short write count; the torn rest is cut off."""
-        taken: list[tuple[str, bytes]] = []
+    def _flush_some(self, behind: bytes | None = None) -> bool:
+        """Write the head of the queue, and a line behind it, in one write. Whole lines of a short write count; the torn
+        rest is cut off."""
+        if self._size >= self._limit and self.healthy:
+            self._rotate()
+        taken: list[tuple[str | None, bytes]] = []
         length = 0
         for item in self._queue:
             taken.append(item)
             length += len(item[1])
-            if length >= _FLUSH_BYTES:
+            if length >= _FLUSH_BYTES and behind is None:
                 break
+        if behind is not None:
+            taken.append((None, behind))
         try:
             written = self._write(self._fd, b"".join(line for _, line in taken))
         except OSError as error:
@@ -310,8 +337,9 @@ class Journal:
             self._size += len(line)
             self.bytes += len(line)
             self.records += 1
-            self._queue.popleft()
-            self._running.pop(exchange_id, None)
+            if exchange_id is not None:
+                self._queue.popleft()
+                self._running.pop(exchange_id, None)
         return True
 
     # -- segments --------------------------------------------------------------------------------------------------
