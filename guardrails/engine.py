@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from guardrails.actions import Hasher
-from guardrails.detector import Hit, Match
+from guardrails.detector import Match
 from guardrails.interface import ALLOWED, Direction, Segment, Verdict
 from guardrails.jsontext import JsonText
 from guardrails.judging import STEP, WINDOW, Judge
@@ -95,7 +95,8 @@ class PolicyEngine:
         demoted: Collection[str] = (),
         given: Given = _NOTHING,
     ) -> Verdict:
-        """See `guardrails/interface.py`. With action `pseudonymize` and no vault, and in answers, values are masked."""
+        """See `guardrails/interface.py`. With action `pseudonymize` and no vault, and in answers, values are masked.
+        Segments behind one that blocks are not looked at."""
         plan = self._plans.plan(direction, operation)
         restoring = vault if vault and direction == "response" else None
         if plan is None and restoring is None:
@@ -104,18 +105,18 @@ class PolicyEngine:
         rewrites: list[Segment] = []
         try:
             for index, segment in enumerate(segments):
+                if tally is not None and tally.blocked:
+                    break
                 text = segment.text
                 program = plan.program(segment.role) if plan is not None else None
                 if program is not None:
                     document = segment.path.endswith(self._json_paths)
-                    hits: Mapping[int, Sequence[Hit]] | None = None
-                    if program.quick and not document and not program.external and len(text) <= program.shortest:
-                        hits = self._seen(program, text)
-                    if hits is None or hits:
+                    seen = program.seen(text) if program.quick and not document else None
+                    if seen is None or seen:
                         if tally is None:
                             tally = Tally(direction, self._hasher, self._timer, key, vault, demoted)
                             self._excuse(plan, tally, given)
-                        text = self._judged(program, tally, segment, hits, document, index, given)
+                        text = self._judged(program, tally, segment, seen, document, given, index)
                 if restoring is not None:
                     text = restoring.restore(text, self._is_document(segment))
                 if text != segment.text:
@@ -137,25 +138,17 @@ class PolicyEngine:
         tally = Tally("response", self._hasher, self._timer, key, None, demoted)
         return PolicyStream(plan, tally, vault or None, self._step, self._window)
 
-    def _seen(self, program: Program, text: str) -> Mapping[int, Sequence[Hit]] | None:
-        """What the gate sees; None when it cannot look, which is then found out again where it is answered for."""
-        try:
-            seen = program.gate.scan(text.encode()) if program.gate is not None else ()
-        except Exception:
-            return None
-        return self._scanner.by_detector(seen) if seen else {}
-
     def _judged(
         self,
         program: Program,
         tally: Tally,
         segment: Segment,
-        hits: Mapping[int, Sequence[Hit]] | None,
+        seen: Sequence[tuple[int, int]] | None,
         document: bool,
-        index: int,
         given: Given,
+        index: int,
     ) -> str:
-        """The segment's text as it may pass on."""
+        """The segment's text as it may pass on. `seen`: by the gate, if it was asked; `index`: the segment's."""
         path, text = segment.path, segment.text
         judge = Judge(program, tally, path, segment.role) if program.classifiers else None
         document = document and self._is_document(segment)
@@ -165,7 +158,7 @@ class PolicyEngine:
             for match in given.matches[name][index] if name in given.matches else ():
                 machine.bring(rules, match, text)
         if not document:
-            return machine.whole(text, hits)
+            return machine.whole(text, self._scanner.by_detector(seen) if seen else None)
         if machine.demands():
             tally.blocked = True
             return ""

@@ -69,8 +69,8 @@ class Program:
     """What runs on texts of one role. All of it is worked out when policies are loaded."""
 
     __slots__ = (
-        "before", "both_ends", "cap", "classifiers", "detectors", "external", "gate", "limits", "quick", "reach",
-        "rules_of", "scanner", "shortest",
+        "before", "both_ends", "cap", "classifiers", "detectors", "external", "gate", "gated", "limits", "quick",
+        "reach", "rules_of", "scanner", "shortest",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
@@ -103,8 +103,24 @@ class Program:
         """Characters of a text behind which no match counts for any rule, but for those of"""
         self.both_ends = not endless and any(c.both_ends for c in local)
         """rules that also look at as many at its end."""
-        self.quick = not self.classifiers and all(scanner.detectors[number].expressions for number in used)
-        """A text in which the gate sees nothing holds no finding."""
+        self.gated = all(scanner.detectors[number].expressions for number in used)
+        """Where the gate sees nothing no detector finds anything,"""
+        self.quick = self.gated and not self.classifiers and not self.external
+        """and nothing else looks."""
+
+    def seen(self, text: str) -> Sequence[tuple[int, int]] | None:
+        """What the gate sees in a text of ordinary length; None: that alone does not say what is found."""
+        if not self.gated or len(text) > self.shortest:
+            return None
+        try:
+            return self.gate.scan(text.encode()) if self.gate is not None else ()
+        except Exception:
+            return None  # the machine finds that out again, and answers for it
+
+    def clean(self, text: str) -> bool:
+        """Whether it is certain that no detector finds anything in a whole text."""
+        seen = self.seen(text)
+        return seen is not None and not seen
 
 
 class Plan:

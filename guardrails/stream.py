@@ -5,6 +5,8 @@ of the whole text as a body's segment, for every way of cutting it. Where someth
 before it. Matches never reach over channels. Pseudonyms are restored last, in what was judged and rewritten already.
 """
 
+import math
+
 from guardrails.interface import Verdict
 from guardrails.jsontext import JsonText
 from guardrails.judging import Judge
@@ -30,6 +32,18 @@ class Opener:
         if judge is not None and judge.total:
             judge.add("\n")
         return Text(self._program, self._tally, self._path, origin, rewritable=not name, quoted=quoted, judge=judge)
+
+    def clean(self, text: str) -> bool:
+        """Whether a glance shows that nothing is found in a whole string."""
+        judge = self._judge
+        if judge is not None and not math.isinf(judge.room):
+            return False
+        if not self._program.clean(text):
+            return False
+        if judge is not None:
+            judge.add("\n")
+            judge.add(text)
+        return True
 
 
 class _Unjudged:

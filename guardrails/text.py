@@ -200,7 +200,7 @@ class Text:
                     if scanner.detectors[number].expressions:
                         self._failed(number, error)
                 return
-        if hits is None and program.quick:
+        if hits is None and program.gated:
             return
         whole = self._base + len(self._buf) if self._tally.direction == "request" else math.inf
         for number in program.detectors:
