@@ -12,16 +12,19 @@ import json
 import re
 from typing import Protocol
 
-_SPECIAL = re.compile(r'["\\]')
+_BODY = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+\\?', re.DOTALL)
+"""A string's characters up to its closing quote; what a backslash escapes is none."""
 _ESCAPE = re.compile(
-    r"\\(?:u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})|u(?P<unit>[0-9a-fA-F]{4})|(?P<one>[\"\\/bfnrt]))"
+    r"\\(?:u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|u(?P<unit>[0-9a-fA-F]{4})|[\"\\/bfnrt])"
 )
 _OPEN_ESCAPE = re.compile(
     r"\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?)?)?\Z"
 )
 """The beginning of an escape, or of a pair whose second half may follow."""
 _decode = json.JSONDecoder(strict=False).raw_decode
-_SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ONE = {r"\b": "\b", r"\f": "\f", r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\/": "/", r"\"": '"', "\\\\": "\\"}
+_LONGEST_ESCAPE = 12
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r"[-+.\w]*")
 _LITERAL = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -116,48 +119,42 @@ class JsonText:
 
     def _inside(self, string: Judged, text: str, at: int, out: list[str], final: bool) -> int:
         """Take a string's characters up to its end or the end of what is there."""
+        stop = _matched_end(_BODY, text, at)
+        closed = stop < len(text) and text[stop] == '"'
+        end = stop
+        if not closed:
+            end = len(text) if final else _open_escape(text, at)
+            self._carry = text[end:]
         decoded: list[str] = []
         spelled: list[tuple[int, str]] = []
         size = 0
-        closed = False
-        while at < len(text):
-            found = _SPECIAL.search(text, at)
-            stop = found.start() if found is not None else len(text)
-            if at < stop:
-                decoded.append(text[at:stop])
-                size += stop - at
-                at = stop
-            if found is None:
-                break
-            if text[at] == '"':
-                closed = True
-                at += 1
-                break
-            if not final and _OPEN_ESCAPE.match(text, at):
-                self._carry = text[at:]
-                at = len(text)
-                break
-            char, raw = _escape(text, at)
-            decoded.append(char)
-            if raw != char:
-                spelled.append((size, raw))
+        for found in _ESCAPE.finditer(text, at, end):
+            start, after = found.span()
+            raw = text[start:after]
+            size += start - at
+            spelled.append((size, raw))
+            decoded += (text[at:start], _ONE.get(raw) or _unit(found))
             size += 1
-            at += len(raw)
+            at = after
+        decoded.append(text[at:end])
         out.append(string.feed("".join(decoded), spelled, closed))
-        if closed:
-            self._string = None
-            if not self._stop.blocked:
-                out.append('"')
-        return at
+        if not closed:
+            return len(text)
+        self._string = None
+        if not self._stop.blocked:
+            out.append('"')
+        return stop + 1
 
     def _outside(self, text: str, at: int, out: list[str], final: bool, start: int) -> int:
         """Take what stands between strings."""
-        space = _SPACE.match(text, at)
-        begin = space.end() if space is not None else at
-        if begin > at:
-            out.append(text[at:begin])
-            return begin
         char = text[at]
+        if char in " \t\r\n":
+            begin = _matched_end(_SPACE, text, at)
+            out.append(text[at:begin])
+            if begin == len(text):
+                return begin
+            at = begin
+            char = text[at]
         expect = self._expect
         if not self._stack and expect == _VALUE and char not in "{[":
             return self._broken(text, at, out, start)
@@ -208,10 +205,8 @@ class JsonText:
     def _number(self, text: str, at: int, out: list[str], final: bool, start: int) -> int:
         """Take a number or literal once what follows it is seen: digits and spaces that are no JSON must not have lost
         their first group when that comes out."""
-        token = _TOKEN.match(text, at)
-        end = token.end() if token is not None else at
-        space = _SPACE.match(text, end)
-        after = space.end() if space is not None else end
+        end = _matched_end(_TOKEN, text, at)
+        after = _matched_end(_SPACE, text, end)
         if after - at > _LONGEST_TOKEN:
             return self._broken(text, at, out, start)
         if after == len(text) and not final:
@@ -235,17 +230,31 @@ class JsonText:
         return len(text)
 
 
-def _escape(text: str, at: int) -> tuple[str, str]:
-    """The character an escape stands for, and how it is written. A backslash that escapes nothing is itself."""
-    found = _ESCAPE.match(text, at)
-    if found is None:
-        return "\\", "\\"
-    raw = found.group()
-    one = found["one"]
-    if one is not None:
-        return _SHORT.get(one, one), raw
-    if found["unit"] is not None:
+def _matched_end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
+
+
+def _open_escape(text: str, begin: int) -> int:
+    """Where the escape begins that the end of the text cuts; the text's length when it cuts none."""
+    found = _OPEN_ESCAPE.search(text, max(begin, len(text) - _LONGEST_ESCAPE))
+    while found is not None and not _is_escape(text, begin, found.start()):
+        found = _OPEN_ESCAPE.search(text, found.start() + 1)
+    return len(text) if found is None else found.start()
+
+
+def _is_escape(text: str, begin: int, at: int) -> bool:
+    """Whether the backslash at `at` begins an escape of the string's part that begins at `begin`: an odd number of
+    them stands there."""
+    before = at
+    while before > begin and text[before - 1] == "\\":
+        before -= 1
+    return (at - before) % 2 == 0
+
+
+def _unit(found: re.Match[str]) -> str:
+    """The character that one or two UTF-16 units stand for; a surrogate alone is judged as U+FFFD."""
+    if found["high"] is None:
         code = int(found["unit"], 16)
-        return ("\ufffd" if 0xD800 <= code <= 0xDFFF else chr(code)), raw
-    high, low = int(found["high"], 16), int(found["low"], 16)
-    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)), raw
+        return "\ufffd" if 0xD800 <= code <= 0xDFFF else chr(code)
+    return chr(0x10000 + ((int(found["high"], 16) - 0xD800) << 10) + int(found["low"], 16) - 0xDC00)

@@ -15,8 +15,9 @@ WINDOW = 2_000
 class Judge:
     """The classifiers of a program at work on one text. `step` 0: the text is judged once, whole, when it is complete.
 
-    Where a stream is judged depends on its text alone: at every multiple of `step`, over the last `window` characters,
-    and at the end. What a verdict of `block` finds passed on by then has passed; nothing follows.
+    Where a stream is judged, and how, depends on its text alone: at every multiple of `step`, over the last `window`
+    characters, and at the end. When it blocks, what stands before that step has passed but for what was held back; how
+    much that was may differ between two ways of cutting the text.
     """
 
     __slots__ = (

@@ -84,7 +84,7 @@ class Text:
         while text and not self._tally.blocked:
             piece = text if judge.room >= len(text) else text[: int(judge.room)]
             text = text[len(piece) :]
-            out.append(self._take(piece, False, judge.room <= len(piece)))
+            out.append(self._take(piece, False))
             judge.add(piece)
         if final:
             out.append(self._take("", True))
@@ -93,9 +93,7 @@ class Text:
     def finish(self) -> str:
         """The text is complete: the rest of it."""
         if self._judge is not None:
-            certain = self._take("", False, True)
             self._judge.finish()
-            return certain + self._take("", True)
         return self._take("", True)
 
     def whole(self, text: str, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
@@ -108,7 +106,7 @@ class Text:
         if self._judge is not None:
             self._judge.add(text)
             self._judge.finish()
-        return self._take(text, True, False, hits)
+        return self._take(text, True, hits)
 
     def bring(self, rules: Sequence[CompiledRule], match: Match, source: str) -> None:
         """A match somebody else found in this text, `source`, before any of it is fed."""
@@ -125,9 +123,7 @@ class Text:
             self._spelling = Spelling()
         self._spelling.add(at, raw)
 
-    def _take(
-        self, text: str, final: bool, eager: bool = False, hits: Mapping[int, Sequence[Hit]] | None = None
-    ) -> str:
+    def _take(self, text: str, final: bool, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
         if self._tally.blocked:
             return ""
         buf = self._buf = self._buf + text if self._buf else text
@@ -138,7 +134,7 @@ class Text:
             certain = end
         else:
             held = end - self._done
-            if held > _PATIENT and end - self._tried < held >> 4 and not eager:
+            if held > _PATIENT and end - self._tried < held >> 4:
                 return ""
             self._tried = end
             certain = self._settled(end)

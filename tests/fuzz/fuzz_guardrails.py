@@ -110,7 +110,10 @@ def difference(chance: random.Random) -> str:
     path = "c.arguments" if document else "c"
     out, blocked, most, findings = run(engine, cut(chance, text), document)
     again = run(engine, cut(chance, text), document)
-    if (out, blocked) != again[:2]:
+    other = again[0]
+    if judged and blocked and not (len(out) - len(other) > 1600 or len(other) - len(out) > 1600):
+        other = out if out.startswith(other) or other.startswith(out) else other
+    if (out, blocked) != (other, again[1]):
         return f"{policy} {text!r}: cut otherwise {again[:2]!r}, not {(out, blocked)!r}"
     if not judged:
         verdict = engine.inspect([Segment(path, "assistant", text)], "response")

@@ -139,6 +139,18 @@ def test_an_escape_is_never_cut_and_nothing_else_waits() -> None:
     assert echo.fed == len("a" + 'xéy😀z"w' + "n")
 
 
+@given(
+    st.lists(st.sampled_from(["\\", "\\\\", "u", "d83d", "ude00", "d", "8", '\\"', "n", "a@b.co", " "]), max_size=14)
+)
+def test_backslashes_are_counted_from_the_beginning_of_the_string(parts: list[str]) -> None:
+    """Cut after every character, a string of nothing but escapes and what looks like them comes out as the whole."""
+    text = '["' + "".join(parts)
+    stream = ENGINE.stream()
+    assert stream is not None
+    out = "".join(stream.feed("c", char, json=True) for char in text) + stream.flush("c")
+    assert out == judged(text)[0]
+
+
 def test_a_number_made_to_be_waited_for_is_let_go() -> None:
     echo = Echo()
     machine = JsonText(echo, echo)
