@@ -5,6 +5,8 @@ text has UTF-8 bytes. What is passed on must be written as it came.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
 
 
 class Spelling:
@@ -19,12 +21,12 @@ class Spelling:
         """Source characters more than decoded ones, up to and with this entry."""
         self._before = 0
 
-    def add(self, at: int, raw: str) -> None:
-        """The character at `at`, behind all that were added, is written `raw`."""
+    def add(self, begin: int, spelled: Sequence[tuple[int, str]]) -> None:
+        """Characters at these offsets from `begin`, all behind those that were added, are written so."""
         extra = self._extra[-1] if self._extra else self._before
-        self._at.append(at)
-        self._raw.append(raw)
-        self._extra.append(extra + len(raw) - 1)
+        self._at += [begin + at for at, _ in spelled]
+        self._raw += [raw for _, raw in spelled]
+        self._extra += accumulate([extra + len(spelled[0][1]) - 1, *[len(raw) - 1 for _, raw in spelled[1:]]])
 
     def source(self, text: str, base: int, start: int, end: int) -> str:
         """Characters `start..end` as they came. `text` begins at `base`."""

@@ -75,8 +75,8 @@ class Text:
         begin = self._base + len(self._buf)
         if not text.isascii():
             text, spelled = _sound(text, spelled)
-        for at, raw in spelled:
-            self._spell(begin + at, raw)
+        if spelled:
+            self._spell(begin, spelled)
         judge = self._judge
         if judge is None:
             return self._take(text, final)
@@ -101,8 +101,8 @@ class Text:
         text has UTF-8 bytes."""
         if hits is None and not text.isascii():
             text, spelled = _sound(text, ())
-            for at, raw in spelled:
-                self._spell(at, raw)
+            if spelled:
+                self._spell(0, spelled)
         if self._judge is not None:
             self._judge.add(text)
             self._judge.finish()
@@ -118,10 +118,10 @@ class Text:
         """Whether a match that is known is yet to be acted on."""
         return bool(self._pending)
 
-    def _spell(self, at: int, raw: str) -> None:
+    def _spell(self, begin: int, spelled: Sequence[tuple[int, str]]) -> None:
         if self._spelling is None:
             self._spelling = Spelling()
-        self._spelling.add(at, raw)
+        self._spelling.add(begin, spelled)
 
     def _take(self, text: str, final: bool, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
         if self._tally.blocked:

@@ -21,9 +21,16 @@ def test_every_stretch_comes_out_as_it_was_written(
     spelling = Spelling()
     for at, (_, raw) in enumerate(chars):
         if raw:
-            spelling.add(at, raw)
+            spelling.add(at, [(0, raw)])
     start, end = sorted((min(one, len(text)), min(other, len(text))))
     base = min(forgotten, start)
     spelling.forget(base)
     assert spelling.source(text[base:], base, start, end) == "".join(raws[start:end])
     assert spelling.offset(start) == len("".join(raws[:start]))
+
+
+def test_many_at_once_are_as_one_by_one() -> None:
+    spelling = Spelling()
+    spelling.add(10, [(0, "\\n"), (3, "\\u0061"), (4, "b")])
+    spelling.add(20, [(1, "\\t")])
+    assert [spelling.offset(at) for at in (10, 11, 13, 14, 15, 21, 22)] == [10, 12, 14, 20, 21, 27, 29]
