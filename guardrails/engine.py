@@ -3,13 +3,10 @@
 Nothing found costs one pass of the gate for each text, and the verdict is the one shared `ALLOWED`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-
-import msgspec
+from collections.abc import Callable, Collection, Sequence
 
 from guardrails.actions import Hasher
-from guardrails.detector import Match
-from guardrails.interface import ALLOWED, Direction, Segment, Verdict
+from guardrails.interface import ALLOWED, NOTHING_GIVEN, Direction, Given, Segment, Verdict
 from guardrails.jsontext import JsonText
 from guardrails.judging import STEP, WINDOW, Judge
 from guardrails.policy import Policy, PolicyError, problems
@@ -22,18 +19,6 @@ from guardrails.vault import Vault
 
 JSON_PATHS = (".arguments", ".input")
 """Ends of the paths whose texts are JSON documents when they begin like one: tool-call arguments."""
-
-
-class Given(msgspec.Struct, frozen=True):
-    """What detectors outside said about the segments, asked by the caller beforehand."""
-
-    matches: Mapping[str, Sequence[Sequence[Match]]] = {}
-    """By the name of the source: the matches in each segment, in the order of the segments."""
-    failures: Mapping[str, str] = {}
-    """By the name of the source: the class of the error that kept it from answering."""
-
-
-_NOTHING = Given()
 
 
 class PolicyEngine:
@@ -93,7 +78,7 @@ class PolicyEngine:
         key: str = "",
         vault: Vault | None = None,
         demoted: Collection[str] = (),
-        given: Given = _NOTHING,
+        given: Given = NOTHING_GIVEN,
     ) -> Verdict:
         """See `guardrails/interface.py`. With action `pseudonymize` and no vault, and in answers, values are masked.
         Segments behind one that blocks are not looked at."""

@@ -3,11 +3,12 @@
 The gateway knows guardrails by this module alone. What finds things is behind `guardrails/detector.py`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
+from guardrails.detector import Match
 from guardrails.vault import Vault
 
 Direction = Literal["request", "response"]
@@ -96,6 +97,18 @@ class Verdict(msgspec.Struct, frozen=True):
 ALLOWED = Verdict()
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What detectors outside said about the segments, asked by the caller beforehand."""
+
+    matches: Mapping[str, Sequence[Sequence[Match]]] = {}
+    """By the name of the source: the matches in each segment, in the order of the segments."""
+    failures: Mapping[str, str] = {}
+    """By the name of the source: the class of the error that kept it from answering."""
+
+
+NOTHING_GIVEN = Given()
+
+
 class Engine(Protocol):
     """A compiled set of policies, for one team."""
 
@@ -108,12 +121,13 @@ class Engine(Protocol):
         key: str = "",
         vault: Vault | None = None,
         demoted: Collection[str] = (),
+        given: Given = NOTHING_GIVEN,
     ) -> Verdict:
         """Judge the segments of one body. Linear in the size of the text; never blocks, never raises on input.
 
         `key`: what a rollout in percent is stable by, such as the key's or the conversation's id. `vault`: pseudonyms
         of this exchange, made in the request and restored in the answer. `demoted`: ids of rules that are to be in
-        shadow now.
+        shadow now. `given`: what detectors outside found.
         """
         ...
 
@@ -168,6 +182,7 @@ class NoOpEngine:
         key: str = "",
         vault: Vault | None = None,
         demoted: Collection[str] = (),
+        given: Given = NOTHING_GIVEN,
     ) -> Verdict:
         return ALLOWED
 

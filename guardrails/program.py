@@ -69,8 +69,8 @@ class Program:
     """What runs on texts of one role. All of it is worked out when policies are loaded."""
 
     __slots__ = (
-        "before", "both_ends", "cap", "classifiers", "detectors", "external", "gate", "gated", "limits", "quick",
-        "reach", "rules_of", "scanner", "shortest",
+        "before", "both_ends", "cap", "classifiers", "detectors", "external", "gate", "gated", "leads", "limits",
+        "quick", "reach", "rules_of", "scanner", "shortest",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
@@ -92,6 +92,11 @@ class Program:
         reaches = [scanner.detectors[number].reach for number in used]
         self.before = max((reach.before for reach in reaches), default=0)
         """Left context that must be kept, in characters."""
+        self.leads = {
+            number: reach.before if reach.lead is None else reach.lead
+            for number, reach in zip(used, reaches, strict=True)
+        }
+        """How far before a match of each detector its hit may end."""
         self.reach = {number: reach.length + reach.after for number, reach in zip(used, reaches, strict=True)}
         """How far each detector can need to look behind the start of a match."""
         local = [compiled for compiled in rules if compiled.rule.detector not in self.external]

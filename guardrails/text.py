@@ -203,7 +203,7 @@ class Text:
             detector = scanner.detectors[number]
             own = hits.get(number, ()) if hits is not None else ()
             if own and low > base:
-                own = _behind(own, window, low - base - detector.reach.before)
+                own = _behind(own, window, low - base - program.leads[number])
             if (not own and detector.expressions) or number in self._dead:
                 continue
             timer = self._tally.timer
@@ -336,7 +336,7 @@ def _sound(text: str, spelled: Sequence[tuple[int, str]]) -> tuple[str, Sequence
 
 
 def _behind(hits: Sequence[Hit], window: str, at: int) -> list[Hit]:
-    """Hits that end behind a character: what ends before the left context of new matches is no part of them."""
+    """Hits that end behind a character: what ends before it announces no new match."""
     if at <= 0:
         return list(hits)
     offset = at if window.isascii() else len(window[:at].encode())

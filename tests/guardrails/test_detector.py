@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from guardrails.detector import Detector
 from tests.support.detectors import Card, Overlapping, ReGate, Words, fence, mail
-from tests.support.promises import check_locality, check_shape, check_stability, finder
+from tests.support.promises import check_lead, check_locality, check_shape, check_stability, finder
 
 DETECTORS: list[Detector] = [
     mail(), Card(), Words("names", "NAME", "kestrel", "kestrel house", "house"), Overlapping("xs", "x"), fence(),
@@ -29,4 +29,5 @@ def test_the_promises_are_kept(detector: Detector, text: str, edges: tuple[int, 
     begin, end = sorted(min(edge, len(text)) for edge in edges)
     check_shape(detector, find, text)
     check_locality(detector, find, text, begin, end)
+    check_lead(detector, ReGate, text)
     check_stability(detector, find, text, min(cut, len(text)))

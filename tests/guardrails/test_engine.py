@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.detector import Match
-from guardrails.engine import Given, PolicyEngine
-from guardrails.interface import ALLOWED, Engine, Finding, Segment, Verdict
+from guardrails.engine import PolicyEngine
+from guardrails.interface import ALLOWED, Engine, Finding, Given, Segment, Verdict
 from guardrails.policy import AllowList, Policy, PolicyError, Rule
 from guardrails.scanner import Scanner
 from guardrails.vault import LENGTH, Vault

@@ -27,7 +27,7 @@ class Pattern:
     def __init__(self, name: str, type: str, pattern: str, gate: str, growing: str, length: int, score: float = 1.0):
         self.name = name
         self.expressions = (Expression(gate),)
-        self.reach = Reach(length, 1, 1)
+        self.reach = Reach(length, 1, 1, 0)
         self.type = type
         self.score = score
         self.pattern = re.compile(pattern)
@@ -87,7 +87,7 @@ class Words:
         self.type = type
         self.words = tuple(sorted(words, key=len, reverse=True))
         self.expressions = tuple(Expression(re.escape(word), caseless=True) for word in words)
-        self.reach = Reach(max(map(len, words)), 1, 1)
+        self.reach = Reach(max(map(len, words)), 1, 1, 0)
         self.pattern = re.compile(rf"(?<![^\W_])(?=({'|'.join(map(re.escape, self.words))})(?![^\W_]))", re.I | re.A)
         self.confirmed = 0
 

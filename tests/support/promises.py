@@ -38,6 +38,18 @@ def check_stability(detector: Detector, find: Callable[[str], list[Match]], text
     assert {m for m in find(begun) if m.start < settled} == {m for m in find(text) if m.start < settled}
 
 
+def check_lead(detector: Detector, gate: Callable[[Sequence[Expression]], Gate], text: str) -> None:
+    """`reach.lead`: a match is found with those hits alone that end behind its start less the lead."""
+    scanner = Scanner([detector], gate=gate)
+    if scanner.gate is None:
+        return
+    hits = scanner.by_detector(scanner.gate.scan(text.encode())).get(0, [])
+    lead = detector.reach.before if detector.reach.lead is None else detector.reach.lead
+    for match in detector.confirm(text, hits):
+        begin = len(text[: max(0, match.start - lead)].encode())
+        assert match in detector.confirm(text, [hit for hit in hits if hit.end > begin])
+
+
 def check_shape(detector: Detector, find: Callable[[str], list[Match]], text: str) -> None:
     """Matches are sorted, lie in the text, are no longer than the reach, and have a score."""
     found = find(text)
