@@ -114,10 +114,6 @@ class Text:
             self._consider(rules, match, 0, source, len(source))
             self._pending.sort(key=by_start)
 
-    def demands(self) -> bool:
-        """Whether a match that is known is yet to be acted on."""
-        return bool(self._pending)
-
     def _spell(self, begin: int, spelled: Sequence[tuple[int, str]]) -> None:
         if self._spelling is None:
             self._spelling = Spelling()

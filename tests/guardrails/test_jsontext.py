@@ -151,6 +151,14 @@ def test_backslashes_are_counted_from_the_beginning_of_the_string(parts: list[st
     assert out == judged(text)[0]
 
 
+def test_an_escaped_backslash_is_not_half_a_surrogate_pair() -> None:
+    text = r'["12\\ud83d\\ude00a@b.co "]'
+    stream = ENGINE.stream()
+    assert stream is not None
+    out = "".join(stream.feed("c", char, json=True) for char in text) + stream.flush("c")
+    assert out == judged(text)[0] == r'["12\\ud83d\\<EMAIL_ADDRESS> "]'
+
+
 def test_a_number_made_to_be_waited_for_is_let_go() -> None:
     echo = Echo()
     machine = JsonText(echo, echo)

@@ -153,6 +153,17 @@ def test_a_vault_alone_is_reason_enough_and_holds_less_than_a_placeholder() -> N
     assert stream.verdict.action == "allow"
 
 
+def test_values_are_escaped_only_where_arguments_are_a_document() -> None:
+    engine, vault = PolicyEngine([Policy("p", rules(["mask"] * 6))], SCANNER, key=KEY), Vault(bytes(16))
+    token = vault.placeholder('Jo "K"') or ""
+    for text, restored in ((f"echo {token} ", 'echo Jo "K" '), (f'["{token}"]', '["Jo \\"K\\""]')):
+        stream = engine.stream(vault=vault)
+        assert stream is not None
+        assert stream.feed("c", text, json=True) + stream.flush("c") == restored
+        whole = engine.inspect([Segment("c.input", "assistant", text)], "response", vault=vault)
+        assert whole.rewrites[0].text == restored
+
+
 def test_a_block_ends_all_channels() -> None:
     stream = PolicyEngine([Policy("p", rules([None, None, "block", None, None, None]))], SCANNER, key=KEY).stream()
     assert stream is not None

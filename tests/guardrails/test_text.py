@@ -182,3 +182,62 @@ def test_text_made_to_sit_in_the_hold_back_is_let_go_and_costs_little(bait: str)
     out.append(text.finish())
     assert "".join(out) == machine(*(mask(d.name) for d in detectors), detectors=detectors)[0].whole(given)
     assert gate.scanned < 400 * len(given)
+
+
+@pytest.mark.parametrize("where", ["confirm", "settled"])
+def test_a_detector_that_broke_is_not_asked_about_this_text_again(where: str) -> None:
+    failing = Failing(mail(), "bait@", where)
+    text, _, _ = machine(mask("mail", on_failure="open"), detectors=[failing])
+    given = ["bait@b.co ", "c@d.co ", "bait@b.co "]
+    assert "".join(map(text.feed, given)) + text.finish() == "".join(given)
+    assert failing.broke == 1
+
+
+def test_a_detector_that_never_settles_is_overruled_by_its_reach() -> None:
+    class Stubborn(Words):
+        def settled(self, text: str) -> int:
+            return 0
+
+    stubborn = Stubborn("names", "NAME", "kestrel")
+    text, _, _ = machine(mask("names"), detectors=[stubborn])
+    out = ""
+    for char in "a kestrel flies over the house" * 10:
+        out += text.feed(char)
+        assert text.held() <= 2 * (stubborn.reach.length + stubborn.reach.after)
+    assert out.startswith("a <NAME> flies")
+
+
+def test_a_long_wait_is_looked_at_ever_more_rarely() -> None:
+    """ "Looked at again only after it grew by a sixteenth of what is held"."""
+
+    class Counting(Words):
+        asked = 0
+
+        def settled(self, text: str) -> int:
+            self.asked += 1
+            return 0
+
+    long = Counting("names", "NAME", "k" * 4_000)
+    text, _, _ = machine(mask("names"), detectors=[long])
+    for _ in range(4_000):
+        text.feed("k")
+    assert text.held() == 4_000
+    assert long.asked < 256 + 16 * 4
+
+
+def test_what_is_long_past_is_no_reason_to_look_again() -> None:
+    asked = mail()
+    text, _, _ = machine(mask("mail"), detectors=[asked])
+    text.feed("a@b.co, ")
+    for _ in range(5):
+        text.feed("and so on ")
+    assert asked.confirmed == 1
+
+
+def test_each_rule_meets_its_own_limit_once() -> None:
+    rules = (mask("mail", max_scan=10, beyond="allow"), mask("card", max_scan=20, beyond="allow"))
+    for pieces in (["z" * 30], ["z"] * 30, ["z" * 15, "z" * 15]):
+        text, tally, _ = machine(*rules, detectors=[mail(), Card()])
+        for piece in pieces:
+            text.feed(piece)
+        assert [(f.policy_rule, f.start) for f in tally.verdict().findings] == [("mail", 10), ("card", 20)]

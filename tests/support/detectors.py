@@ -143,14 +143,17 @@ class Failing:
         self.reach = inner.reach
         self.bait = bait
         self.where = where
+        self.broke = 0
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
         if self.where == "confirm" and self.bait in text:
+            self.broke += 1
             raise RuntimeError(text)
         return self.inner.confirm(text, hits)
 
     def settled(self, text: str) -> int:
         if self.where == "settled" and self.bait in text:
+            self.broke += 1
             raise RuntimeError(text)
         return self.inner.settled(text)
 
