@@ -19,6 +19,7 @@ from guardrails.actions import label, replacement
 from guardrails.detector import Hit, Match
 from guardrails.interface import Action
 from guardrails.judging import Judge
+from guardrails.policy import SEVERITY
 from guardrails.program import CompiledRule, Program
 from guardrails.resolve import Candidate, by_start, runs
 from guardrails.spelling import Spelling
@@ -238,7 +239,7 @@ class Text:
         tally = self._tally
         tally.found(compiled, match, self._path, self._origin + first, self._origin + last, value, action)
         if (blocks or rewrites) and tally.mode(compiled) == "enforce":
-            severity = 7 if blocks else compiled.severity
+            severity = SEVERITY["block"] if blocks else compiled.severity
             self._pending.append(
                 Candidate(start, end, match.score, match.type, action, severity, compiled.place, blocks)
             )
