@@ -3,9 +3,13 @@
 The gateway knows guardrails by this module alone. What finds things is behind `guardrails/detector.py`.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
+
+from guardrails.detector import Match
+from guardrails.vault import Vault
 
 Direction = Literal["request", "response"]
 Action = Literal["allow", "flag", "mask", "redact", "hash", "pseudonymize", "block", "reroute"]
@@ -31,7 +35,39 @@ class Finding(msgspec.Struct, frozen=True):
     end: int
     score: float
     rule: str
+    """Id of the detector's rule that matched, such as `pii.email`."""
     evidence: str = ""
+    policy_rule: str = ""
+    """Id of the policy's rule that asked for it."""
+    digest: str = ""
+    """Keyed hash of the case-folded value, 16 hex digits: what an allow-list names instead of the text."""
+
+
+class RuleResult(msgspec.Struct, frozen=True):
+    """What one rule of a policy concluded about one body or stream."""
+
+    rule: str
+    policy: str
+    mode: Mode
+    """In force for this exchange: a rule outside its rollout, or demoted, is in shadow."""
+    action: Action
+    """What was demanded: the rule's action, or `block` where the text cannot be rewritten or inspected."""
+    types: tuple[str, ...]
+    """Sorted."""
+    count: int
+    """Findings, also those beyond the cap on `Verdict.findings`."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A detector that failed while it was asked. Carries no text, not even the error's message."""
+
+    detector: str
+    error: str
+    """Class of the error."""
+    rules: tuple[str, ...]
+    """Rules that went without an answer."""
+    closed: bool
+    """One of them is enforced and closed: the text did not pass."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -43,21 +79,63 @@ class Verdict(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     policy: str = ""
     rewrites: tuple[Segment, ...] = ()
-    """Segments whose text must be replaced before the body goes on (same paths, new text)."""
+    """Segments whose text must be replaced before the body goes on (same paths, new text). Not empty with action
+    `allow` where pseudonyms were restored."""
+    results: tuple[RuleResult, ...] = ()
+    """Rules that found something, in the order of the policies."""
+    failures: tuple[Failure, ...] = ()
+    dropped: int = 0
+    """Findings beyond the cap that are counted in `results` and not listed."""
+    reroute: str = ""
+    """Model that an enforced `reroute` names."""
+    message: str = ""
+    """Canned answer of the rule that decided `enforced`."""
+    spent: tuple[tuple[str, int], ...] = ()
+    """Nanoseconds each detector took to confirm or judge, when the engine was given a timer."""
 
 
 ALLOWED = Verdict()
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What detectors outside said about the segments, asked by the caller beforehand."""
+
+    matches: Mapping[str, Sequence[Sequence[Match]]] = {}
+    """By the name of the source: the matches in each segment, in the order of the segments."""
+    failures: Mapping[str, str] = {}
+    """By the name of the source: the class of the error that kept it from answering."""
+
+
+NOTHING_GIVEN = Given()
+
+
 class Engine(Protocol):
     """A compiled set of policies, for one team."""
 
-    def inspect(self, segments: list[Segment], direction: Direction, operation: str = "") -> Verdict:
-        """Judge the segments of one body. Linear in the size of the text; never blocks, never raises on input."""
+    def inspect(
+        self,
+        segments: list[Segment],
+        direction: Direction,
+        operation: str = "",
+        *,
+        key: str = "",
+        vault: Vault | None = None,
+        demoted: Collection[str] = (),
+        given: Given = NOTHING_GIVEN,
+    ) -> Verdict:
+        """Judge the segments of one body. Linear in the size of the text; never blocks, never raises on input.
+
+        `key`: what a rollout in percent is stable by, such as the key's or the conversation's id. `vault`: pseudonyms
+        of this exchange, made in the request and restored in the answer. `demoted`: ids of rules that are to be in
+        shadow now. `given`: what detectors outside found.
+        """
         ...
 
-    def stream(self, operation: str = "") -> "StreamInspector | None":
-        """An inspector for one streamed answer; None: no policy looks at answers of this operation."""
+    def stream(
+        self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
+    ) -> "StreamInspector | None":
+        """An inspector for one streamed answer; None: nobody looks at answers of this operation, and nothing is to be
+        restored in it."""
         ...
 
 
@@ -66,10 +144,16 @@ class StreamInspector(Protocol):
     arguments of one tool call. Whatever way a text is cut, the concatenation of what `feed` and `flush` return for its
     channel is what `Engine.inspect` would make of the whole."""
 
-    verdict: Verdict
-    """What was concluded so far."""
-    blocked: bool
-    """A finding demands the end of the stream. What was returned so far was safe; nothing more is ever returned."""
+    @property
+    def verdict(self) -> Verdict:
+        """What was concluded so far."""
+        ...
+
+    @property
+    def blocked(self) -> bool:
+        """A finding demands the end of the stream. What was returned so far was safe; nothing more is ever
+        returned."""
+        ...
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         """Take more of a channel's text; returns what may be passed on now (perhaps nothing). `json`: the text is a
@@ -89,8 +173,20 @@ class StreamInspector(Protocol):
 class NoOpEngine:
     """Finds nothing. What tests of the callers use."""
 
-    def inspect(self, segments: list[Segment], direction: Direction, operation: str = "") -> Verdict:
+    def inspect(
+        self,
+        segments: list[Segment],
+        direction: Direction,
+        operation: str = "",
+        *,
+        key: str = "",
+        vault: Vault | None = None,
+        demoted: Collection[str] = (),
+        given: Given = NOTHING_GIVEN,
+    ) -> Verdict:
         return ALLOWED
 
-    def stream(self, operation: str = "") -> StreamInspector | None:
+    def stream(
+        self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
+    ) -> StreamInspector | None:
         return None

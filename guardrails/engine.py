@@ -1,0 +1,166 @@
+"""The engine: compiled policies of one team, asked about the texts of a body or about a stream.
+
+Nothing found costs one pass of the gate for each text, and the verdict is the one shared `ALLOWED`.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+
+from guardrails.actions import Hasher
+from guardrails.interface import ALLOWED, NOTHING_GIVEN, Direction, Given, Segment, Verdict
+from guardrails.jsontext import JsonText
+from guardrails.judging import STEP, WINDOW, Judge
+from guardrails.policy import Policy, PolicyError, problems
+from guardrails.program import Plan, Plans, Program
+from guardrails.scanner import Scanner
+from guardrails.stream import Opener, PolicyStream
+from guardrails.tally import Tally
+from guardrails.text import Text
+from guardrails.vault import Vault
+
+JSON_PATHS = (".arguments", ".input")
+"""Ends of the paths whose texts are JSON documents when they begin like one: tool-call arguments."""
+
+
+class PolicyEngine:
+    """Policies for one team. Immutable; may be shared by everything that runs in one thread.
+
+    `key`: secret of the installation for hashes of values. `timer`: a clock in nanoseconds, to have `Verdict.spent`.
+    `step`, `window`: characters after which classifiers are asked again about a stream, and how much they are shown.
+    Raises `PolicyError` with everything that is wrong with the policies.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        scanner: Scanner,
+        *,
+        key: bytes,
+        team: str = "",
+        timer: Callable[[], int] | None = None,
+        json_paths: Sequence[str] = JSON_PATHS,
+        step: int = STEP,
+        window: int = WINDOW,
+    ) -> None:
+        wrong = problems(
+            policies,
+            [detector.name for detector in scanner.detectors],
+            [classifier.name for classifier in scanner.classifiers],
+            scanner.external,
+        )
+        if step < 1 or window < step:
+            wrong.append("classifiers on streams need a window at least as long as their step")
+        if wrong:
+            raise PolicyError(wrong)
+        self._plans = Plans(policies, scanner, team)
+        self._scanner = scanner
+        self._hasher = Hasher(key)
+        self._timer = timer
+        self._json_paths = tuple(json_paths)
+        self._step = step
+        self._window = window
+
+    def program(self, direction: Direction, operation: str, role: str) -> Program | None:
+        """What runs on a text; None: nothing."""
+        plan = self._plans.plan(direction, operation)
+        return plan.program(role) if plan is not None else None
+
+    @property
+    def hasher(self) -> Hasher:
+        """Makes the digests of findings and of allow-lists."""
+        return self._hasher
+
+    def inspect(
+        self,
+        segments: list[Segment],
+        direction: Direction,
+        operation: str = "",
+        *,
+        key: str = "",
+        vault: Vault | None = None,
+        demoted: Collection[str] = (),
+        given: Given = NOTHING_GIVEN,
+    ) -> Verdict:
+        """See `guardrails/interface.py`. With action `pseudonymize` and no vault, and in answers, values are masked.
+        Segments behind one that blocks are not looked at."""
+        plan = self._plans.plan(direction, operation)
+        restoring = vault if vault and direction == "response" else None
+        if plan is None and restoring is None:
+            return ALLOWED
+        tally: Tally | None = None
+        rewrites: list[Segment] = []
+        try:
+            for index, segment in enumerate(segments):
+                if tally is not None and tally.blocked:
+                    break
+                text = segment.text
+                program = plan.program(segment.role) if plan is not None else None
+                if program is not None:
+                    document = segment.path.endswith(self._json_paths)
+                    seen = program.seen(text) if program.quick and not document else None
+                    if seen is None or seen:
+                        if tally is None:
+                            tally = Tally(direction, self._hasher, self._timer, key, vault, demoted)
+                            self._excuse(plan, tally, given)
+                        text = self._judged(program, tally, segment, seen, document, given, index)
+                if restoring is not None:
+                    text = restoring.restore(text, self._is_document(segment))
+                if text != segment.text:
+                    rewrites.append(Segment(segment.path, segment.role, text))
+        except Exception as error:
+            return self._broken(plan, tally or Tally(direction, self._hasher), error)
+        if tally is None:
+            return Verdict(rewrites=tuple(rewrites)) if rewrites else ALLOWED
+        verdict = tally.verdict(tuple(rewrites))
+        return verdict if verdict != ALLOWED else ALLOWED
+
+    def stream(
+        self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
+    ) -> PolicyStream | None:
+        """See `guardrails/interface.py`. Rules of external sources are no part of it: the caller asks those itself."""
+        plan = self._plans.plan("response", operation)
+        if plan is None and not vault:
+            return None
+        tally = Tally("response", self._hasher, self._timer, key, None, demoted)
+        return PolicyStream(plan, tally, vault or None, self._step, self._window)
+
+    def _judged(
+        self,
+        program: Program,
+        tally: Tally,
+        segment: Segment,
+        seen: Sequence[tuple[int, int]] | None,
+        document: bool,
+        given: Given,
+        index: int,
+    ) -> str:
+        """The segment's text as it may pass on. `seen`: by the gate, if it was asked; `index`: the segment's."""
+        path, text = segment.path, segment.text
+        judge = Judge(program, tally, path, segment.role) if program.classifiers else None
+        document = document and self._is_document(segment)
+        rewritable = not document and not path.endswith("{}")
+        machine = Text(program, tally, path, rewritable=rewritable, judge=None if document else judge)
+        for name, rules in program.external.items():
+            for match in given.matches[name][index] if name in given.matches else ():
+                machine.bring(rules, match, text)
+        if not document:
+            return machine.whole(text, self._scanner.by_detector(seen) if seen else None)
+        growing = JsonText(Opener(program, tally, path, judge), tally)
+        out = growing.feed(text) + growing.finish()
+        if judge is not None:
+            judge.finish()
+        return out
+
+    def _is_document(self, segment: Segment) -> bool:
+        return segment.path.endswith(self._json_paths) and segment.text.lstrip(" \t\r\n")[:1] in ("{", "[")
+
+    def _excuse(self, plan: Plan | None, tally: Tally, given: Given) -> None:
+        """Outside detectors that did not answer fail their rules."""
+        for name, error in given.failures.items():
+            rules = [compiled for compiled in plan.rules if compiled.rule.detector == name] if plan is not None else []
+            if rules:
+                tally.failed(name, error, rules)
+
+    def _broken(self, plan: Plan | None, tally: Tally, error: Exception) -> Verdict:
+        """The engine itself failed: every rule goes without an answer."""
+        tally.failed("engine", type(error).__name__, plan.rules if plan is not None else ())
+        return tally.verdict()

@@ -1,0 +1,57 @@
+"""All detectors of a configuration behind one gate, made once and shared by the engines of all teams."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from guardrails.detector import Classifier, Detector, Expression, Hit
+
+
+class Gate(Protocol):
+    """One pass over the bytes of a text for many expressions (`guardrails/matching/gate.py`)."""
+
+    def scan(self, data: bytes, /) -> Sequence[tuple[int, int]]:
+        """Index of an expression and end offset of its occurrence, in bytes. A superset of what the exact expressions
+        would find in a text that is valid UTF-8."""
+        ...
+
+
+GateFactory = Callable[[Sequence[Expression]], Gate]
+
+
+class Scanner:
+    """Detectors, classifiers, and the names of external sources whose matches the caller brings along.
+
+    `gate` is called once, with the expressions of all detectors in order; without any it is not called.
+    Raises `ValueError` when two of them have one name.
+    """
+
+    def __init__(
+        self,
+        detectors: Sequence[Detector] = (),
+        classifiers: Sequence[Classifier] = (),
+        external: Sequence[str] = (),
+        *,
+        gate: GateFactory,
+    ) -> None:
+        self.detectors = tuple(detectors)
+        self.classifiers = tuple(classifiers)
+        self.external = frozenset(external)
+        names = [*(d.name for d in detectors), *(c.name for c in classifiers), *external]
+        if len(set(names)) != len(names):
+            raise ValueError("two detectors have the same name")
+        self._owners: list[tuple[int, int]] = []
+        """For each expression of the gate: its detector, and its index there."""
+        expressions: list[Expression] = []
+        for number, detector in enumerate(self.detectors):
+            for local, expression in enumerate(detector.expressions):
+                self._owners.append((number, local))
+                expressions.append(expression)
+        self.gate = gate(expressions) if expressions else None
+
+    def by_detector(self, found: Sequence[tuple[int, int]]) -> dict[int, list[Hit]]:
+        """What the gate saw, by the detector whose expression it was."""
+        hits: dict[int, list[Hit]] = {}
+        for expression, end in found:
+            number, local = self._owners[expression]
+            hits.setdefault(number, []).append(Hit(local, end))
+        return hits

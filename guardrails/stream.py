@@ -1,0 +1,162 @@
+"""Inspects one streamed answer: channels that grow, each a machine of its own, under one verdict (sans-I/O).
+
+Text in, text out; no socket, no clock. What comes out of a channel is, put together, what `PolicyEngine.inspect` makes
+of the whole text as a body's segment, for every way of cutting it. Where something blocks, what came out is what stands
+before it. Matches never reach over channels. Pseudonyms are restored last, in what was judged and rewritten already.
+"""
+
+import math
+
+from guardrails.interface import Verdict
+from guardrails.jsontext import JsonText
+from guardrails.judging import Judge
+from guardrails.program import Plan, Program
+from guardrails.tally import Tally
+from guardrails.text import Text
+from guardrails.vault import Restorer, Vault
+
+
+class Opener:
+    """Makes the texts of one JSON document: `guardrails/jsontext.py`'s `Opens`."""
+
+    __slots__ = ("_judge", "_path", "_program", "_tally")
+
+    def __init__(self, program: Program, tally: Tally, path: str, judge: Judge | None) -> None:
+        self._program = program
+        self._tally = tally
+        self._path = path
+        self._judge = judge
+
+    def __call__(self, origin: int, *, name: bool = False, quoted: bool = False) -> Text:
+        judge = self._judge
+        if judge is not None and judge.total:
+            judge.add("\n")
+        return Text(self._program, self._tally, self._path, origin, rewritable=not name, quoted=quoted, judge=judge)
+
+    def clean(self, text: str) -> bool:
+        """Whether a glance shows that nothing is found in a whole string."""
+        judge = self._judge
+        if judge is not None and not math.isinf(judge.room):
+            return False
+        if not self._program.clean(text):
+            return False
+        if judge is not None:
+            judge.add("\n")
+            judge.add(text)
+        return True
+
+
+class _Unjudged:
+    """A channel whose role no rule looks at."""
+
+    document = False
+
+    def feed(self, text: str) -> str:
+        return text
+
+    def finish(self) -> str:
+        return ""
+
+    def held(self) -> int:
+        return 0
+
+
+class _Channel:
+    """One text of the answer, and what is restored in it."""
+
+    __slots__ = ("_judge", "_machine", "_restorer")
+
+    def __init__(self, machine: Text | JsonText | _Unjudged, judge: Judge | None, restorer: Restorer | None) -> None:
+        self._machine = machine
+        self._judge = judge
+        self._restorer = restorer
+
+    def feed(self, text: str) -> str:
+        certain = self._machine.feed(text)
+        return certain if self._restorer is None else self._restored(certain)
+
+    def finish(self) -> str:
+        certain = self._machine.finish()
+        if self._judge is not None:
+            self._judge.finish()
+        if self._restorer is None:
+            return certain
+        return self._restored(certain) + self._restorer.flush()
+
+    def held(self) -> int:
+        return self._machine.held() + (self._restorer.held() if self._restorer is not None else 0)
+
+    def _restored(self, certain: str) -> str:
+        restorer = self._restorer
+        if restorer is None:
+            return certain
+        if isinstance(self._machine, JsonText):
+            restorer.json = self._machine.document
+        return restorer.feed(certain)
+
+
+class PolicyStream:
+    """What `PolicyEngine.stream` makes. A channel that is fed after it was flushed begins a new text."""
+
+    __slots__ = ("_channels", "_flushed", "_plan", "_step", "_tally", "_vault", "_window")
+
+    def __init__(self, plan: Plan | None, tally: Tally, vault: Vault | None, step: int, window: int) -> None:
+        self._plan = plan
+        self._tally = tally
+        self._vault = vault
+        self._step = step
+        self._window = window
+        self._channels: dict[str, _Channel] = {}
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was concluded so far; its findings' paths are the channels' names."""
+        return self._tally.verdict()
+
+    @property
+    def blocked(self) -> bool:
+        """Nothing more is returned."""
+        return self._tally.blocked
+
+    def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
+        """Take more of a channel's text. `role` and `json` are those of its first piece."""
+        if self._tally.blocked:
+            return ""
+        try:
+            current = self._channels.get(channel)
+            if current is None:
+                current = self._channels[channel] = self._opened(channel, role, json)
+            return current.feed(text)
+        except Exception as error:
+            return self._broken(error)
+
+    def flush(self, channel: str) -> str:
+        """The rest of a channel's text."""
+        current = self._channels.pop(channel, None)
+        if current is None or self._tally.blocked:
+            return ""
+        try:
+            return current.finish()
+        except Exception as error:
+            return self._broken(error)
+
+    def held(self) -> int:
+        """Characters held back now, all channels together."""
+        return sum(channel.held() for channel in self._channels.values())
+
+    def _opened(self, path: str, role: str, json: bool) -> _Channel:
+        restorer = Restorer(self._vault, json) if self._vault is not None else None
+        program = self._plan.program(role) if self._plan is not None else None
+        if program is None:
+            return _Channel(_Unjudged(), None, restorer)
+        tally = self._tally
+        judge = Judge(program, tally, path, role, self._step, self._window) if program.classifiers else None
+        if json:
+            return _Channel(JsonText(Opener(program, tally, path, judge), tally), judge, restorer)
+        return _Channel(Text(program, tally, path, judge=judge), None, restorer)
+
+    def _broken(self, error: Exception) -> str:
+        """The machine itself failed, and what it held is not known to be safe: the stream ends here, open or closed."""
+        self._tally.failed("engine", type(error).__name__, self._plan.rules if self._plan is not None else ())
+        self._tally.blocked = True
+        return ""

@@ -1,0 +1,340 @@
+"""The machine that judges and rewrites one text, whole or in pieces: its parts come out as soon as they are certain.
+
+Three marks move over the text, each at most as far as the next. Up to `done` it has been passed on. Up to `known` it is
+certain which matches start there: `Detector.settled` says so, and the reach of a detector bounds how far back that can
+be. Behind `known` is what was fed last. A character is passed on when it is known which match it belongs to, and a
+match when all of it is known; `guardrails/resolve.py` makes that a question of the matches that cover a character.
+So what comes out is a function of the text and never of how it was cut, and a whole text is the same machine fed once.
+
+Held back is at most twice the longest reach. Kept is that and the left context. A text that makes a detector wait
+without end is looked at again only after it grew by a sixteenth of what is held, so that the work stays linear.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from guardrails.actions import label, replacement
+from guardrails.detector import Hit, Match
+from guardrails.interface import Action
+from guardrails.judging import Judge
+from guardrails.policy import SEVERITY
+from guardrails.program import CompiledRule, Program
+from guardrails.resolve import Candidate, by_start, runs
+from guardrails.spelling import Spelling
+from guardrails.tally import Tally
+
+_PATIENT = 256
+"""Characters held back from which on the machine waits for more before it looks again."""
+_SLACK = 64
+"""Characters that may be kept longer than needed, so that the window is not copied on every feed."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Text:
+    """One text. `path`: of its segment; `origin`: where it begins in that segment; `rewritable`: whether its source can
+    take other text, else what would rewrite it blocks it; `quoted`: what is written stands inside a JSON string."""
+
+    __slots__ = (
+        "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_origin", "_path", "_pending", "_program",
+        "_quoted", "_rewritable", "_spelling", "_tally", "_tried",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        program: Program,
+        tally: Tally,
+        path: str,
+        origin: int = 0,
+        *,
+        rewritable: bool = True,
+        quoted: bool = False,
+        judge: Judge | None = None,
+    ) -> None:
+        self._program = program
+        self._tally = tally
+        self._path = path
+        self._origin = origin
+        self._rewritable = rewritable
+        self._quoted = quoted
+        self._judge = judge
+        self._buf = ""
+        self._base = self._done = self._known = self._tried = 0
+        self._limit = program.shortest
+        self._pending: list[Candidate] = []
+        self._spelling: Spelling | None = None
+        self._dead: set[int] = set()
+
+    def held(self) -> int:
+        """Characters taken and not passed on."""
+        return self._base + len(self._buf) - self._done
+
+    def feed(self, text: str, spelled: Sequence[tuple[int, str]] = (), final: bool = False) -> str:
+        """Take more of the text; returns what is certain by now. `spelled`: characters of it, by index, that the source
+        writes otherwise. `final`: this was the last of it. Nothing is returned once the inspection is blocked."""
+        begin = self._base + len(self._buf)
+        if not text.isascii():
+            text, spelled = _sound(text, spelled)
+        if spelled:
+            self._spell(begin, spelled)
+        judge = self._judge
+        if judge is None:
+            return self._take(text, final)
+        out: list[str] = []
+        while text and not self._tally.blocked:
+            piece = text if judge.room >= len(text) else text[: int(judge.room)]
+            text = text[len(piece) :]
+            out.append(self._take(piece, False))
+            judge.add(piece)
+        if final:
+            out.append(self._take("", True))
+        return "".join(out)
+
+    def finish(self) -> str:
+        """The text is complete: the rest of it."""
+        if self._judge is not None:
+            self._judge.finish()
+        return self._take("", True)
+
+    def whole(self, text: str, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
+        """The same for a text that is all there. `hits`: what the gate saw in it, if it was asked already; then the
+        text has UTF-8 bytes."""
+        if hits is None and not text.isascii():
+            text, spelled = _sound(text, ())
+            if spelled:
+                self._spell(0, spelled)
+        if self._judge is not None:
+            self._judge.add(text)
+            self._judge.finish()
+        return self._take(text, True, hits)
+
+    def bring(self, rules: Sequence[CompiledRule], match: Match, source: str) -> None:
+        """A match somebody else found in this text, `source`, before any of it is fed."""
+        if 0 <= match.start < match.end <= len(source):
+            self._consider(rules, match, 0, source, len(source))
+            self._pending.sort(key=by_start)
+
+    def _spell(self, begin: int, spelled: Sequence[tuple[int, str]]) -> None:
+        if self._spelling is None:
+            self._spelling = Spelling()
+        self._spelling.add(begin, spelled)
+
+    def _take(self, text: str, final: bool, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
+        if self._tally.blocked:
+            return ""
+        buf = self._buf = self._buf + text if self._buf else text
+        end = self._base + len(buf)
+        if end > self._limit:
+            self._beyond(end)
+        if final:
+            certain = end
+        else:
+            held = end - self._done
+            if held > _PATIENT and end - self._tried < held >> 4:
+                return ""
+            self._tried = end
+            certain = self._settled(end)
+            if certain <= self._known:
+                return ""
+        self._look(certain, hits)
+        self._known = certain
+        return "" if self._tally.blocked else self._release(certain)
+
+    def _settled(self, end: int) -> int:
+        """Up to where it is certain which matches start. By locality no detector can need more than its reach, whatever
+        it says itself."""
+        program = self._program
+        if self._known >= program.cap:
+            return end
+        buf = self._buf
+        size = low = len(buf)
+        detectors = program.scanner.detectors
+        for number in program.detectors:
+            if number in self._dead:
+                continue
+            try:
+                at = max(detectors[number].settled(buf), size - program.reach[number])
+            except Exception as error:
+                self._failed(number, error)
+                continue
+            if at < low:
+                low = at
+        return end - size + max(low, 0)
+
+    def _look(self, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
+        """Find the matches that start before `high` and were not known."""
+        program = self._program
+        cap = program.cap
+        base = self._base
+        if high <= cap:
+            self._find(self._buf, base, self._known, high, hits)
+            return
+        farthest = max(program.reach.values(), default=0)
+        low = int(cap)
+        if self._known < low:
+            self._find(self._buf[: low - base + farthest], base, self._known, low, None)
+        if program.both_ends:
+            low = max(low, high - low)
+            window = max(low - program.before, 0)
+            self._find(self._buf[window:], window, low, high, None)
+
+    def _find(self, window: str, base: int, low: int, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
+        """Find the matches that start in `low..high`, looking at `window` alone, which begins at `base`."""
+        program = self._program
+        scanner = program.scanner
+        gate = program.gate
+        if hits is None and gate is not None:
+            try:
+                seen = gate.scan(window.encode())
+                hits = scanner.by_detector(seen) if seen else None
+            except Exception as error:
+                for number in program.detectors:
+                    if scanner.detectors[number].expressions:
+                        self._failed(number, error)
+                return
+        if hits is None and program.gated:
+            return
+        whole = self._base + len(self._buf) if self._tally.direction == "request" else math.inf
+        for number in program.detectors:
+            detector = scanner.detectors[number]
+            own = hits.get(number, ()) if hits is not None else ()
+            if own and low > base:
+                own = _behind(own, window, low - base - program.leads[number])
+            if (not own and detector.expressions) or number in self._dead:
+                continue
+            timer = self._tally.timer
+            since = timer() if timer is not None else 0
+            try:
+                for match in detector.confirm(window, own):
+                    if low <= base + match.start < high:
+                        if not match.start < match.end <= len(window):
+                            raise IndexError
+                        self._consider(program.rules_of[number], match, base, window, whole)
+            except Exception as error:
+                self._failed(number, error)
+            self._tally.took(detector.name, since)
+        if len(self._pending) > 1:
+            self._pending.sort(key=by_start)
+
+    def _consider(self, rules: Sequence[CompiledRule], match: Match, base: int, window: str, whole: float) -> None:
+        """Ask every rule of a detector about its match."""
+        for compiled in rules:
+            if compiled.wants(match) and compiled.reaches(base + match.start, whole):
+                value = window[match.start : match.end]
+                if not compiled.allows(value, self._tally.hasher):
+                    self._note(compiled, match, base + match.start, base + match.end, value)
+
+    def _note(
+        self, compiled: CompiledRule, match: Match, start: int, end: int, value: str, action: Action | None = None
+    ) -> None:
+        """Count a finding, and remember it if it is to be acted on."""
+        rewrites = action is None and compiled.rewrites
+        action = action or compiled.rule.action
+        blocks = action == "block" or (rewrites and not self._rewritable)
+        if blocks:
+            action = "block"
+        spelling = self._spelling
+        first, last = (start, end) if spelling is None else (spelling.offset(start), spelling.offset(end))
+        tally = self._tally
+        tally.found(compiled, match, self._path, self._origin + first, self._origin + last, value, action)
+        if (blocks or rewrites) and tally.mode(compiled) == "enforce":
+            severity = SEVERITY["block"] if blocks else compiled.severity
+            self._pending.append(
+                Candidate(start, end, match.score, match.type, action, severity, compiled.place, blocks)
+            )
+
+    def _beyond(self, end: int) -> None:
+        """The text is longer than some rules look: what they want then stands where their limit is."""
+        passed = self._limit
+        self._limit = math.inf
+        for compiled in self._program.limits:
+            limit = compiled.rule.max_scan
+            if limit >= end:
+                self._limit = min(self._limit, limit)
+            elif limit >= passed:
+                match = Match("SCAN_LIMIT", limit, limit + 1, 1.0, "scan_limit", "limit")
+                action: Action = "block" if compiled.rule.beyond == "block" else "allow"
+                self._note(compiled, match, limit, limit + 1, "", action)
+        self._pending.sort(key=by_start)
+
+    def _failed(self, number: int, error: Exception) -> None:
+        """A detector broke: it is not asked about this text again."""
+        if number not in self._dead:
+            self._dead.add(number)
+            detector = self._program.scanner.detectors[number]
+            self._tally.failed(detector.name, type(error).__name__, self._program.rules_of[number])
+
+    def _release(self, certain: int) -> str:
+        """What can be passed on now that every match that starts before `certain` is known."""
+        done = self._done
+        if not self._pending:
+            self._done = certain
+            out = self._source(done, certain)
+        else:
+            parts: list[str] = []
+            for run in runs(self._pending, done, certain):
+                owner = run.owner
+                if done < run.start:
+                    parts.append(self._source(done, run.start))
+                    done = run.start
+                if owner.end > certain:
+                    break
+                if owner.blocks:
+                    self._tally.blocked = True
+                    break
+                parts.append(self._written(owner, run.end - run.start == owner.end - owner.start))
+                done = run.end
+            else:
+                parts.append(self._source(done, certain))
+                done = certain
+            self._done = done
+            self._pending = [candidate for candidate in self._pending if candidate.end > done]
+            out = "".join(parts)
+        self._trim()
+        return out
+
+    def _written(self, owner: Candidate, whole: bool) -> str:
+        """What stands in the place of a run of `owner`."""
+        if owner.written:
+            return ""
+        owner.written = True
+        if not whole:
+            return self._quote(label(owner.type))
+        value = self._buf[owner.start - self._base : owner.end - self._base]
+        tally = self._tally
+        return self._quote(replacement(owner.action, owner.type, value, tally.hasher, tally.vault))
+
+    def _quote(self, text: str) -> str:
+        return json.dumps(text)[1:-1] if self._quoted else text
+
+    def _source(self, start: int, end: int) -> str:
+        base = self._base
+        if self._spelling is not None:
+            return self._spelling.source(self._buf, base, start, end)
+        return self._buf[start - base : end - base]
+
+    def _trim(self) -> None:
+        """Forget what is neither held back nor left context of what comes."""
+        keep = min(self._done, self._known - self._program.before)
+        if keep - self._base > _SLACK:
+            self._buf = self._buf[keep - self._base :]
+            self._base = keep
+            if self._spelling is not None:
+                self._spelling.forget(keep)
+
+
+def _sound(text: str, spelled: Sequence[tuple[int, str]]) -> tuple[str, Sequence[tuple[int, str]]]:
+    """`text` with its lone surrogates judged as U+FFFD, and spelled as they are."""
+    lone = [(found.start(), found.group()) for found in _SURROGATE.finditer(text)]
+    if not lone:
+        return text, spelled
+    return _SURROGATE.sub("\ufffd", text), sorted([*spelled, *lone])
+
+
+def _behind(hits: Sequence[Hit], window: str, at: int) -> list[Hit]:
+    """Hits that end behind a character: what ends before it announces no new match."""
+    if at <= 0:
+        return list(hits)
+    offset = at if window.isascii() else len(window[:at].encode())
+    return [hit for hit in hits if hit.end > offset]

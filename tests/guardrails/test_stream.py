@@ -1,0 +1,216 @@
+"""The promise of the stream: for every text and every way of cutting it, what comes out is what the whole gives."""
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails.engine import PolicyEngine
+from guardrails.interface import Action, Segment
+from guardrails.policy import Policy, Rule
+from guardrails.scanner import Scanner
+from guardrails.text import Text
+from guardrails.vault import LENGTH, Vault
+from tests.support.detectors import Card, Failing, Overlapping, ReGate, Words, fence, mail
+from tests.support.oracle import KEY, rewritten
+
+DETECTORS = [
+    mail(), Card(), Words("names", "NAME", "kestrel", "kestrel house"), Overlapping("xs", "x"),
+    Overlapping("ys", "y", 0.6), fence(),
+]  # fmt: skip
+SCANNER = Scanner(DETECTORS, gate=ReGate)
+PIECES = st.sampled_from([
+    "ann@site.co", "a@b.co.uk", "a@b.", "@", "4111 1111 1111 1111", "4111111111111112", "4111", "12", "Kestrel ",
+    "kestrel house", "kestrel hous", "x5", "x9", "y3", "y0", "x3y5x9abcd", " ", ".", ",", '"', "\\", "é", "😀",
+    "\ud83d", "\ude00", "word ", "<<", ">>", "e" * 40, "e" * 300, "\n", "{", "]",
+])  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=16).map("".join)
+CUTS = st.lists(st.integers(0, 400), max_size=20)
+ACTIONS = st.lists(st.sampled_from(["flag", "mask", "mask", "redact", "hash", "block", None]), min_size=6, max_size=6)
+
+
+def rules(actions: list[Action | None]) -> tuple[Rule, ...]:
+    named = zip(DETECTORS, actions, strict=True)
+    return tuple(Rule(id=d.name, detector=d.name, action=action) for d, action in named if action is not None)
+
+
+def pieces(text: str, cuts: list[int]) -> list[str]:
+    edges = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    return [text[begin:end] for begin, end in itertools.pairwise(edges)]
+
+
+def streamed(engine: PolicyEngine, parts: list[str], document: bool = False) -> tuple[str, bool]:
+    stream = engine.stream()
+    if stream is None:
+        return "".join(parts), False
+    out = [stream.feed("c", part, json=document) for part in parts]
+    out.append(stream.flush("c"))
+    assert stream.flush("c") == "", "idempotent"
+    assert stream.held() == 0
+    return "".join(out), stream.blocked
+
+
+@given(TEXTS, CUTS, ACTIONS)
+def test_pieces_come_out_as_the_whole_does(text: str, cuts: list[int], actions: list[Action | None]) -> None:
+    """ "Whatever way a text is cut, the concatenation of what `feed` and `flush` return is what `Engine.inspect` would
+    make of the whole", and both are what the plain rules say; what blocks lets out what stands before it."""
+    engine = PolicyEngine([Policy("p", rules(actions))], SCANNER, key=KEY)
+    out, blocked = streamed(engine, pieces(text, cuts))
+    verdict = engine.inspect([Segment("c", "assistant", text)], "response")
+    assert (verdict.enforced == "block") == blocked
+    assert blocked or out == (verdict.rewrites[0].text if verdict.rewrites else text)
+    assert (out, blocked) == rewritten(text, rules(actions), DETECTORS)
+
+
+@given(st.lists(TEXTS, max_size=3), CUTS, ACTIONS, st.booleans())
+def test_arguments_come_out_as_the_whole_does(
+    texts: list[str], cuts: list[int], actions: list[Action | None], ascii_only: bool
+) -> None:
+    """The same for JSON with escapes cut anywhere; what comes out of a document is a document."""
+    engine = PolicyEngine([Policy("p", rules(actions))], SCANNER, key=KEY)
+    text = json.dumps({"a": texts, "n": 4111111111111111}, ensure_ascii=ascii_only)
+    out, blocked = streamed(engine, pieces(text, cuts), True)
+    verdict = engine.inspect([Segment("c.arguments", "assistant", text)], "response")
+    assert (verdict.enforced == "block") == blocked
+    if not blocked:
+        assert out == (verdict.rewrites[0].text if verdict.rewrites else text)
+        assert json.loads(out)["a"] == [rewritten(t, rules(actions), DETECTORS)[0] for t in json.loads(text)["a"]]
+
+
+@given(TEXTS, CUTS)
+def test_broken_documents_come_out_as_the_whole_does(text: str, cuts: list[int]) -> None:
+    """Also where the text is no JSON: "the rest is plain text", from a place that is a question of the text."""
+    engine = PolicyEngine([Policy("p", rules(["mask"] * 6))], SCANNER, key=KEY)
+    for document in ("[" + text, '{"a": ' + text, '["' + text):
+        verdict = engine.inspect([Segment("c.arguments", "assistant", document)], "response")
+        out, blocked = streamed(engine, pieces(document, cuts), True)
+        assert blocked == (verdict.enforced == "block")
+        assert blocked or out == (verdict.rewrites[0].text if verdict.rewrites else document)
+
+
+@given(TEXTS, CUTS)
+def test_the_verdict_is_the_same(text: str, cuts: list[int]) -> None:
+    """Findings, with their places in the text, do not depend on how it was cut."""
+    engine = PolicyEngine([Policy("p", rules(["mask", "hash", "flag", "flag", "redact", "mask"]))], SCANNER, key=KEY)
+    stream = engine.stream()
+    assert stream is not None
+    for part in pieces(text, cuts):
+        stream.feed("c", part)
+    stream.flush("c")
+    whole = engine.inspect([Segment("c", "assistant", text)], "response")
+    assert sorted(map(repr, stream.verdict.findings)) == sorted(map(repr, whole.findings))
+    assert stream.verdict.results == whole.results
+    assert stream.verdict.enforced == whole.enforced
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), PIECES), max_size=20))
+def test_channels_do_not_know_each_other(events: list[tuple[str, str]]) -> None:
+    """ "Channels are independent texts"."""
+    engine = PolicyEngine([Policy("p", rules(["mask"] * 6))], SCANNER, key=KEY)
+    stream = engine.stream()
+    assert stream is not None
+    out = {"a": "", "b": "", "c": ""}
+    for channel, text in events:
+        out[channel] += stream.feed(channel, text)
+    for channel in out:
+        out[channel] += stream.flush(channel)
+        text = "".join(t for c, t in events if c == channel)
+        assert out[channel] == streamed(engine, [text])[0]
+
+
+@given(TEXTS, CUTS, st.booleans())
+def test_pseudonyms_are_restored_after_redaction(text: str, cuts: list[int], document: bool) -> None:
+    """ "Output redaction happens before restore": a restored value is not judged again, what the model wrote is."""
+    vault = Vault(bytes(16))
+    tokens = [vault.placeholder(value) or "" for value in ("ann@site.co", 'Jo "K"')]
+    answer = f"{tokens[0].lower()} b@b.co {text} **{tokens[1]}**"
+    if document:
+        answer = json.dumps({"a": answer})
+    engine = PolicyEngine([Policy("p", rules(["mask", None, None, None, None, None]))], SCANNER, key=KEY)
+    stream = engine.stream(vault=vault)
+    assert stream is not None
+    out = "".join(stream.feed("c", part, json=document) for part in pieces(answer, cuts)) + stream.flush("c")
+    path = "c.arguments" if document else "c"
+    whole = engine.inspect([Segment(path, "assistant", answer)], "response", vault=vault).rewrites[0].text
+    assert out == whole
+    said = json.loads(out)["a"] if document else out
+    assert said.startswith("ann@site.co <EMAIL_ADDRESS> ")
+    assert said.endswith('**Jo "K"**')
+
+
+def test_a_vault_alone_is_reason_enough_and_holds_less_than_a_placeholder() -> None:
+    engine = PolicyEngine([], SCANNER, key=KEY)
+    vault = Vault(bytes(16))
+    assert engine.stream(vault=vault) is None
+    token = vault.placeholder("Ann") or ""
+    stream = engine.stream(vault=vault)
+    assert stream is not None
+    assert stream.feed("c", f"Dear {token[:-1]}") == "Dear "
+    assert stream.held() == LENGTH - 1
+    assert stream.feed("c", token[-1]) == "Ann"
+    assert stream.verdict.action == "allow"
+
+
+def test_values_are_escaped_only_where_arguments_are_a_document() -> None:
+    engine, vault = PolicyEngine([Policy("p", rules(["mask"] * 6))], SCANNER, key=KEY), Vault(bytes(16))
+    token = vault.placeholder('Jo "K"') or ""
+    for text, restored in ((f"echo {token} ", 'echo Jo "K" '), (f'["{token}"]', '["Jo \\"K\\""]')):
+        stream = engine.stream(vault=vault)
+        assert stream is not None
+        assert stream.feed("c", text, json=True) + stream.flush("c") == restored
+        whole = engine.inspect([Segment("c.input", "assistant", text)], "response", vault=vault)
+        assert whole.rewrites[0].text == restored
+
+
+def test_a_block_ends_all_channels() -> None:
+    stream = PolicyEngine([Policy("p", rules([None, None, "block", None, None, None]))], SCANNER, key=KEY).stream()
+    assert stream is not None
+    assert stream.feed("a", "waiting kes") == "waiting "
+    assert stream.feed("b", "fine. kestrel. ") == "fine. "
+    assert stream.blocked
+    assert stream.verdict.enforced == "block"
+    assert stream.feed("a", "x") == stream.flush("a") == stream.flush("b") == stream.feed("new", "x") == ""
+
+
+def test_roles_that_no_rule_looks_at_pass() -> None:
+    rule = Rule(id="m", detector="mail", action="mask", roles=frozenset(("assistant",)))
+    stream = PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream()
+    assert stream is not None
+    assert stream.feed("r", "a@b.co", role="reasoning") == "a@b.co"
+    assert stream.feed("c", "a@b.co") == ""
+    assert stream.flush("c") == "<EMAIL_ADDRESS>"
+
+
+@given(TEXTS, CUTS, st.sampled_from(["confirm", "settled"]))
+def test_a_failure_never_lets_raw_text_through_when_closed(text: str, cuts: list[int], where: str) -> None:
+    """ "An internal failure of the guardrail never lets raw text through under `closed`": what came out before is the
+    beginning of what would have come out without it."""
+    text += "a@b.co bait c@d.co"
+    good = PolicyEngine([Policy("p", (Rule(id="m", detector="mail", action="mask"),))], SCANNER, key=KEY)
+    scanner = Scanner([Failing(mail(), "bait", where)], gate=ReGate)
+    engine = PolicyEngine([Policy("p", (Rule(id="m", detector="mail", action="mask"),))], scanner, key=KEY)
+    out, blocked = streamed(engine, pieces(text, cuts))
+    if where == "settled":
+        assert blocked or out == streamed(good, [text])[0]
+    assert streamed(good, [text])[0].startswith(out)
+
+
+def test_a_machine_that_breaks_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise TypeError
+
+    opened = Rule(id="m", detector="mail", action="mask", on_failure="open")
+    stream = PolicyEngine([Policy("p", (opened,))], SCANNER, key=KEY).stream()
+    assert stream is not None
+    assert stream.feed("c", "a@b.") == ""
+    monkeypatch.setattr(Text, "feed", broken)
+    assert stream.feed("c", "co ") + stream.flush("c") == ""
+    assert stream.blocked
+    assert stream.verdict.failures[0].detector == "engine"
+
+
+def test_no_policy_for_answers_no_stream() -> None:
+    rule = Rule(id="m", detector="mail", on=frozenset(("request",)))
+    assert PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream("chat") is None
