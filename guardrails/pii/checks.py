@@ -1,0 +1,102 @@
+"""Which check an entity's matches must pass. The rules are the issuers'; where Presidio is laxer, so are we."""
+
+import re
+from ipaddress import ip_interface
+
+from guardrails.pii.candidates import Check
+from guardrails.pii.checksums import base58check, bech32, luhn, weighted
+
+PLAIN = str.maketrans("", "", "- ")
+SSN_SAMPLES = frozenset({"123456789", "987654320", "078051120"})
+"""Published as examples, never issued."""
+
+
+def card(text: str) -> bool:
+    return luhn(text.translate(PLAIN))
+
+
+def issued_card(text: str) -> bool:
+    """Luhn, and a length that cards of its prefix have (ISO/IEC 7812, the schemes' published ranges)."""
+    digits = "".join(str(int(digit)) for digit in text if digit.isdecimal())
+    size = len(digits)
+    known = any(low <= int(digits[: len(str(low))]) <= high and size in sizes for low, high, sizes in ISSUERS)
+    return known and len(set(digits)) > 1 and luhn(digits)
+
+
+def crypto(text: str) -> bool:
+    return bech32(text) if text.startswith("bc1") else base58check(text)
+
+
+def ip(text: str) -> bool | None:
+    """An address with an optional prefix length or zone: nothing to say but when it is none."""
+    try:
+        ip_interface(text)
+    except ValueError:
+        return False
+    return None
+
+
+def mac(text: str) -> bool | None:
+    return False if set(re.sub("[-:.]", "", text).upper()) in ({"F"}, {"0"}) else None
+
+
+def dea(text: str) -> bool:
+    """A DEA number: (d1 + d3 + d5) + 2 (d2 + d4 + d6) ends in d7."""
+    digits = [int(digit) for digit in text[2:]]
+    return (2 * sum(digits[-2::-2]) + sum(digits[-3::-2]) - digits[-1]) % 10 == 0
+
+
+def nhs(text: str) -> bool:
+    """NHS number: weights 10 to 2 and the check digit add up to a multiple of 11."""
+    return weighted(text.translate(PLAIN), range(10, 0, -1)) % 11 == 0
+
+
+def ssn(text: str) -> bool | None:
+    """Areas 000 and 666, group 00 and serial 0000 are never issued; separators do not mix."""
+    digits = "".join(filter(str.isdigit, text))
+    wrong = (
+        len({character for character in text if character in ".- "}) > 1
+        or len(set(digits)) == 1
+        or digits[3:5] == "00"
+        or digits[5:] == "0000"
+        or digits[:3] in {"000", "666"}
+        or digits in SSN_SAMPLES
+    )
+    return False if wrong else None
+
+
+ISSUERS: tuple[tuple[int, int, range | frozenset[int]], ...] = (
+    (4, 4, frozenset({13, 16, 19})),  # Visa
+    (51, 55, frozenset({16})),  # Mastercard
+    (2221, 2720, frozenset({16})),  # Mastercard
+    (34, 34, frozenset({15})),  # American Express
+    (37, 37, frozenset({15})),
+    (6011, 6011, range(16, 20)),  # Discover
+    (644, 659, range(16, 20)),
+    (300, 305, range(14, 20)),  # Diners Club
+    (3095, 3095, range(14, 20)),
+    (36, 36, range(14, 20)),
+    (38, 39, range(14, 20)),
+    (3528, 3589, range(16, 20)),  # JCB
+    (1800, 1800, frozenset({15})),
+    (2131, 2131, frozenset({15})),
+    (50, 50, range(12, 20)),  # Maestro and its like
+    (56, 69, range(12, 20)),
+    (62, 62, range(16, 20)),  # UnionPay
+    (2200, 2204, range(16, 20)),  # Mir
+)
+"""First and last prefix of a range, and how many digits its cards have."""
+
+CHECKS: dict[str, Check] = {
+    "CREDIT_CARD": card,
+    "CRYPTO": crypto,
+    "pii.credit_card.dotted": issued_card,
+    "pii.credit_card.grouped": issued_card,
+    "pii.credit_card.plain": issued_card,
+    "IP_ADDRESS": ip,
+    "MAC_ADDRESS": mac,
+    "MEDICAL_LICENSE": dea,
+    "UK_NHS": nhs,
+    "US_SSN": ssn,
+}
+"""By entity, or by rule where a rule has its own; an entity without one has no check digit."""
