@@ -48,12 +48,18 @@ def trunk(found: Any) -> dict[str, str]:
     }
 
 
+def sizes(region: str) -> set[int]:
+    described = lib.PhoneMetadata.metadata_for_region(region)
+    kinds = [getattr(described, kind) for kind in ("general_desc", *TYPES)]
+    return {size for kind in kinds if kind for size in kind.possible_length or () if size > 0}
+
+
 def needs_prefix(found: Any) -> list[list[Any]]:
     """By format, in order: leading digits, whole number, and whether it is never written without the trunk prefix."""
     formats: list[list[Any]] = []
     for one in found.number_format:
         rule = one.national_prefix_formatting_rule or ""
-        required = bool(rule) and not one.national_prefix_optional_when_formatting and not re.fullmatch(r"\(?\$1\)?", rule)
+        required = bool(rule) and not one.national_prefix_optional_when_formatting and not re.fullmatch(r"\(?[$\\]1\)?", rule)
         lead = one.leading_digits_pattern[-1] if one.leading_digits_pattern else ""
         formats.append([lead, one.pattern, required])
     return formats
@@ -76,6 +82,7 @@ def main() -> None:
         written["regions"][region] = {
             "code": found.country_code,
             "abroad": found.international_prefix,
+            "lengths": sorted({size for one in lib.COUNTRY_CODE_TO_REGION_CODE[found.country_code] for size in sizes(one)}),
             "formats": needs_prefix(found),
             **trunk(found),
         }

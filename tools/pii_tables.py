@@ -213,6 +213,7 @@ def rules_of(recognizer: Any, country: str) -> list[dict[str, Any]]:
             "behind": behind,
             "score": pattern.score,
             "length": longest(tree),
+            "shortest": max(tree.getwidth()[0], 1),
             "gate": own_gate or gate(tree),
             "after": max(1, ahead(tree)),
             "prefix": prefix(tree) if spaced else "",
@@ -224,7 +225,7 @@ def own_rule(name: str, entity: str, title: str, regex: str) -> dict[str, Any]:
     tree = parser.parse(regex, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     return {
         "id": name, "entity": entity, "name": title, "regex": regex, "score": 0.3, "length": longest(tree),
-        "gate": gate(tree), "prefix": prefix(tree) if " " in regex else "",
+        "shortest": tree.getwidth()[0], "gate": gate(tree), "prefix": prefix(tree) if " " in regex else "",
     }  # fmt: skip
 
 

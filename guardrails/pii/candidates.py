@@ -8,8 +8,6 @@ from guardrails.detector import Expression
 from guardrails.pii.rules import Row
 
 FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
-BEFORE = 2
-"""Characters of look-behind the regexes use, at most."""
 BEHIND = 64
 """Characters before a match in which its `behind` must be found."""
 STAND_INS = re.compile("[\u0130\u0131\u017f\u212a]")
@@ -37,7 +35,8 @@ class Recognizer(Protocol):
     entity: str
     expressions: tuple[Expression, ...]
     back: int
-    """A match starts at most this many characters before the end of the hit that announces it, and not behind it."""
+    shortest: int
+    """A match starts at most `back` and at least `shortest` characters before the end of the hit that announces it."""
     length: int
     """Characters of the longest match."""
     after: int
@@ -56,26 +55,22 @@ class Pattern:
         self.expressions = (Expression(pattern=row.gate, caseless=True),)
         self.length = row.length
         self.back = row.length + 1
-        self.after = max(row.after, BEFORE)
+        self.shortest = row.shortest
+        self.after = max(row.after, 2)
         self.rule = row.id
         self.score = row.score
         self.check = check
-        # A look-ahead consumes nothing, so that finditer stops at every start, not behind the last match. Its group
-        # comes first, so that references to groups count one more.
-        regex = re.sub(r"\\([1-9])", lambda found: f"\\{int(found[1]) + 1}", row.regex)
-        self.finditer = re.compile(f"(?=({regex}))", FLAGS).finditer
+        self.match = re.compile(row.regex, FLAGS).match
         self.behind = re.compile(rf"(?:{row.behind})\Z", FLAGS) if row.behind else None
 
     def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
-        base = max(low - BEFORE, 0)
-        for found in self.finditer(text[base : high + self.length + self.after]):
-            start = base + found.start()
-            if start < low:
+        # At each start by itself: finditer would resume behind its last match, and so depend on where it began.
+        for start in range(low, min(high, len(text))):
+            found = self.match(text, start)
+            if found is None:
                 continue
-            if start >= high:
-                return
             score, evidence = self.score, "pattern"
-            matched: str = found[1]
+            matched: str = found[0]
             if self.check is not None and (right := self.check(matched)) is not None:
                 if not right:
                     continue
@@ -84,4 +79,4 @@ class Pattern:
                 continue
             if self.behind is not None and not self.behind.search(text[max(start - BEHIND, 0) : start]):
                 continue
-            yield Candidate(start, start + len(matched), score, self.rule, evidence)
+            yield Candidate(start, found.end(), score, self.rule, evidence)

@@ -1,7 +1,7 @@
 """Words before a match that make it more likely. Only backward, so that a stream need not wait for what follows."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 REACH = 96
 """Characters before a match in which its context is read."""
@@ -21,17 +21,21 @@ class Context:
         self.words = {parts[0] for parts in split if len(parts) == 1}
         self.phrases = [parts for parts in split if len(parts) > 1]
 
-    def before(self, text: str, start: int) -> bool:
-        """Whether one of them is among the last words before `start`."""
-        near = WORD.findall(text[max(start - REACH, 0) : start].lower())[-WORDS:]
+    def among(self, near: Sequence[str]) -> bool:
+        """Whether one of them is among these words, small letters all."""
         for word in near:
-            if word in self.words or (word.endswith("s") and word[:-1] in self.words):
+            if word in self.words or (word[-1] == "s" and word[:-1] in self.words):
                 return True
         for phrase in self.phrases:
             size = len(phrase)
             if any(tuple(near[at : at + size]) == phrase for at in range(len(near) - size + 1)):
                 return True
         return False
+
+
+def words_before(text: str, start: int) -> list[str]:
+    """The last words before `start`, in small letters; of words longer than can be seen, what can be seen."""
+    return WORD.findall(text[max(start - REACH, 0) : start].lower())[-WORDS:]
 
 
 def raised(score: float) -> float:

@@ -16,13 +16,13 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from guardrails.detector import Expression, Hit, Match, Reach
 from guardrails.pii import context as contexts
 from guardrails.pii.candidates import BEHIND, Pattern, Recognizer
 from guardrails.pii.checks import CHECKS
-from guardrails.pii.context import Context, raised
+from guardrails.pii.context import Context, raised, words_before
 from guardrails.pii.iban import Iban
 from guardrails.pii.mail import Mail
 from guardrails.pii.phone import Phone
@@ -30,7 +30,7 @@ from guardrails.pii.rules import DEFAULT, Row, described, read
 from guardrails.pii.suffixes import Suffixes
 from guardrails.pii.tail import Tail
 from guardrails.pii.url import Url
-from guardrails.pii.windows import characters, foreign_digits, regions
+from guardrails.pii.windows import characters, foreign_digits, merged, regions
 
 NEAR = 128
 """A match within another of its type and at least its score is dropped, if that one starts at most so far before it."""
@@ -86,42 +86,61 @@ class PiiDetector:
         if "URL" in wanted:
             found.append(Url(suffixes.top, extra))
         if "PHONE_NUMBER" in wanted:
-            found.append(Phone(self._context["PHONE_NUMBER"], extra))
+            found.append(Phone(extra))
         return found
 
     def _published(self) -> list[Expression]:
         """The recognizers' expressions, each with the recognizers it calls for; the last is for all of them."""
-        self._called: list[tuple[int, ...]] = []
+        self._called: list[int] = []
         published: list[Expression] = []
         for index, one in enumerate(self._recognizers):
             published += one.expressions
-            self._called += [(index,)] * len(one.expressions)
+            self._called += [index] * len(one.expressions)
         published.append(Expression(pattern=foreign_digits()))
-        self._called.append(tuple(range(len(self._recognizers))))
+        self._called.append(-1)
         return published
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
         """See `Detector.confirm`."""
         if not hits:
             return []
+        matches: list[Match] = []
+        near: dict[int, list[str]] = {}
+        for one, low, high in self._stretches(text, hits):
+            context = self._context[one.entity]
+            for start, end, score, rule, evidence in one.scan(text, low, high):
+                if rule in self._without:
+                    continue
+                if score < 1.0:
+                    words = near.get(start)
+                    if words is None:
+                        words = near[start] = words_before(text, start)
+                    if context.among(words):
+                        score, evidence = raised(score), "context"
+                matches.append(Match(one.entity, start, end, score, rule, evidence))
+        return _outermost(matches)
+
+    def _stretches(self, text: str, hits: Sequence[Hit]) -> Iterator[tuple[Recognizer, int, int]]:
+        """What must be looked at, and by whom."""
         ordered = sorted(hits, key=_end)
         ends: dict[int, list[int]] = {}
-        places = characters(text, [hit.end for hit in ordered])
-        for hit, place in zip(ordered, places, strict=True):
-            for index in self._called[hit.expression]:
-                ends.setdefault(index, []).append(place)
-        matches: list[Match] = []
-        for index, at in ends.items():
+        foreign: list[int] = []
+        for hit, place in zip(ordered, characters(text, [hit.end for hit in ordered]), strict=True):
+            index = self._called[hit.expression]
+            if index < 0:
+                foreign.append(place)
+            elif index in ends:
+                ends[index].append(place)
+            else:
+                ends[index] = [place]
+        for index in range(len(self._recognizers)) if foreign else ends:
             one = self._recognizers[index]
-            for low, high in regions(at, one.back):
-                for found in one.scan(text, low, high):
-                    if found.rule in self._without:
-                        continue
-                    score, evidence = found.score, found.evidence
-                    if score < 1.0 and self._context[one.entity].before(text, found.start):
-                        score, evidence = raised(score), "context"
-                    matches.append(Match(one.entity, found.start, found.end, score, found.rule, evidence))
-        return _outermost(matches)
+            stretches = regions(ends.get(index, ()), one.back, one.shortest)
+            if foreign:
+                # A digit outside ASCII may stand anywhere in a match, so that every start up to it is looked at.
+                stretches = merged(stretches, regions(foreign, one.back, 0))
+            for low, high in stretches:
+                yield one, low, high
 
     def settled(self, text: str) -> int:
         """See `Detector.settled`."""

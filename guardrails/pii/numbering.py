@@ -10,6 +10,10 @@ from importlib.resources import files
 import msgspec
 
 
+LONGEST_BARE = 15
+"""Digits of the longest number that is dialled without a trunk zero, German ones with their calling code apart."""
+
+
 class _Plan(msgspec.Struct, frozen=True):
     valid: str
     prefix: str
@@ -21,6 +25,7 @@ class _Region(msgspec.Struct, frozen=True):
     abroad: str
     prefix: str
     transform: str
+    lengths: frozenset[int]
     formats: tuple[tuple[str, str, bool], ...]
 
 
@@ -56,6 +61,14 @@ class _Home(_Trunk):
     def __init__(self, valid: re.Pattern[str], region: _Region) -> None:
         super().__init__(valid, region.prefix, region.transform)
         self.code = str(region.code)
+        self.lengths = region.lengths
+        """Digits of its national numbers."""
+        self.leading = frozenset(
+            digit
+            for digit in "0123456789"
+            if self.prefix and any(self.prefix.match(digit + rest) for rest in ("8002012345678", "0150123456789"))
+        )
+        """Digits a trunk prefix may begin with."""
         self.abroad = re.compile(region.abroad)
         self.formats = [(re.compile(lead), re.compile(whole), needed) for lead, whole, needed in region.formats]
 
@@ -89,15 +102,19 @@ class Numbering:
 
     def national(self, digits: str) -> bool:
         """Whether somebody in one of the regions can dial these digits."""
+        if len(digits) > LONGEST_BARE and not digits.startswith(("0", "49")):
+            return False
         return any(self._from(home, digits) for home in self.homes)
 
     def _from(self, home: _Home, digits: str) -> bool:
-        abroad = home.abroad.match(digits)
-        if abroad and digits[abroad.end() : abroad.end() + 1] != "0" and self.international(digits[abroad.end() :]):
+        if digits[0] == "0":
+            abroad = home.abroad.match(digits)
+            if abroad and digits[abroad.end() : abroad.end() + 1] != "0" and self.international(digits[abroad.end() :]):
+                return True
+        if len(digits) in home.lengths and home.valid.fullmatch(digits) and not home.needs_prefix(digits):
             return True
-        if home.valid.fullmatch(digits) and not home.needs_prefix(digits):
-            return True
-        bare = home.bare(digits)
-        if bare != digits and home.valid.fullmatch(bare):
-            return True
+        if digits[0] in home.leading:
+            bare = home.bare(digits)
+            if bare != digits and home.valid.fullmatch(bare):
+                return True
         return digits.startswith(home.code) and home.holds(digits[len(home.code) :])

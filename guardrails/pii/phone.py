@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from guardrails.detector import Expression
 from guardrails.pii.candidates import Candidate
-from guardrails.pii.context import Context
+from guardrails.pii.context import Context, words_before
 from guardrails.pii.numbering import Numbering
 
 SPAN = 48
@@ -26,42 +26,83 @@ PLANNED_FEWEST = 4
 """Digits of the shortest number that some plan knows. Four to six digits are rarely meant as one, so that `extra` leaves
 them out."""
 GAP = r"[-x ./()\[\]~]"
+LINKS = "-xX ./()[]~"
+LINKED = frozenset(LINKS)
+OPENING = frozenset("+(")
+KINDS = {"/": "", " ": " ", ".": ".", "(": "("}
+"""A separator before a number, other than the first of its chain, and where the number then ends: at the next such, or at
+the end of the chain. libphonenumber's inner matches."""
 GROUP = re.compile(r"\d+")
-FIRST = re.compile(r"(?<!\d)\d")
 LEADING = re.compile(r"(?:\(?\+\(?|\()\Z")
-CHAINED = re.compile(rf"\d{GAP}{{0,4}}[+(]{{0,2}}\Z")
-LINK = re.compile(rf"{GAP}{{1,4}}")
+CHAINED = re.compile(rf"\d{GAP}{{0,4}}\Z")
+EXTENDING = re.compile(r" ?[xX~] ?\Z")
 EXTENDED = re.compile(r"(?:(?: ?[,;]?| - ?) ?(?:x|ext(?:ensio)?n?|extension)[.:]? ?|#)(\d{1,7})(?!\w)", re.IGNORECASE)
 DATE = re.compile(r"(?:[0-3]?\d/[01]?\d|[01]?\d/[0-3]?\d)/(?:[12]\d)?\d{2}")
-BALANCED = re.compile(r"[(\[]?(?:[^()\[\]]+[)\]])?[^()\[\]]+(?:[(\[][^()\[\]]+[)\]]){0,3}[^()\[\]]*")
+TIME = re.compile(r"[12]\d{3}[-/]?[01]\d[-/]?[0-3]\d +[0-2]\d\Z")
+MINUTES = re.compile(r":[0-5]\d")
+SPOKEN = ("call", "cell", "cellphone", "dial", "fax", "mobile", "phone", "sms", "tel", "telefon", "telephone", "whatsapp")
+"""Words that make a number without any separator a telephone number. "Number" alone says too little."""
+SOCIAL = (3, 2, 4)
+"""Groups of an American social security number."""
+UNLIKELY = frozenset({SOCIAL, (4, 2, 2), (2, 2, 4)})
+"""And of dates."""
 REFUSED_BESIDE = re.compile(r"[A-Za-z\u00aa\u00ba\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff%$\u00a2-\u00a5\u20a0-\u20c0]")
 """Latin letters, per cent and currency signs: what stands beside them is an amount or a part number."""
 
 
 class Chain(NamedTuple):
-    """Groups of digits and what is between them, from one group on. Offsets from the first digit."""
+    """Groups of digits and what is between them, from one group on, as far as a number can reach."""
 
-    groups: list[tuple[int, int]]
-    text: str
+    at: int
+    """Where the first digit stands in the text."""
+    groups: list[str]
+    links: list[str]
+    """What stands before each group but the first."""
     ended: bool
     """False: it goes on beyond what is looked at."""
 
+    def end(self, count: int) -> int:
+        """Where the group before `count` ends in the text."""
+        return self.at + sum(map(len, self.groups[:count])) + sum(map(len, self.links[: count - 1]))
 
-def chain_at(text: str, at: int) -> Chain:
-    """The chain whose first digit is at `at`, by the text up to `at + SPAN` alone."""
-    window = text[at : at + SPAN]
-    groups: list[tuple[int, int]] = []
-    place = 0
-    while found := GROUP.match(window, place):
-        groups.append(found.span())
-        link = LINK.match(window, found.end())
-        if link is None:
+
+def chain_at(window: str, spans: list[tuple[int, int]], index: int, base: int, fewest: int) -> Chain | None:
+    """The chain from one group of digits on, by `SPAN` characters alone; None if it has fewer digits than that."""
+    begin, end = spans[index]
+    groups, links = [window[begin:end]], list[str]()
+    digits = end - begin
+    ended = True
+    for low, high in spans[index + 1 :]:
+        link = window[end:low]
+        if len(link) > 4 or link.strip(LINKS):
             break
-        place = link.end()
-    cut = len(window) == SPAN and bool(groups) and (groups[-1][1] >= SPAN - 5)
-    if cut:
-        groups.pop()
-    return Chain(groups, window, not cut)
+        if high - begin > SPAN or digits > MOST_DIGITS:
+            ended = False
+            break
+        groups.append(window[low:high])
+        links.append(link)
+        digits += high - low
+        end = high
+    if digits < fewest or len(groups[0]) > MOST_DIGITS:
+        return None
+    return Chain(base + begin, groups, links, ended)
+
+
+def balanced(whole: str) -> bool:
+    """Whether brackets come in pairs, without nesting; the first may be open, or closed only."""
+    if "(" not in whole and ")" not in whole and "[" not in whole and "]" not in whole:
+        return True
+    opened = False
+    for place, character in enumerate(whole):
+        if character in "([":
+            if opened and place:
+                return False
+            opened = place > 0 or ")" in whole or "]" in whole
+        elif character in ")]":
+            if not opened:
+                return False
+            opened = False
+    return not opened
 
 
 class Shape(NamedTuple):
@@ -74,14 +115,20 @@ class Shape(NamedTuple):
     """Only where no further group follows or goes before."""
 
 
+AMERICAN = Shape("pii.phone_number.grouped", 0.6, " .-", alone=False)
+INTERNATIONAL = Shape("pii.phone_number.international", 0.6, "", alone=False)
+BRACKETED = Shape("pii.phone_number.bracketed", 0.6, "", alone=False)
+TRUNK = Shape("pii.phone_number.trunk", 0.5, "", alone=True)
+PLAIN = Shape("pii.phone_number.context", 0.3, "", alone=True)
+
+
 def _shapes() -> dict[tuple[int, ...], Shape]:
-    """By digits of each group."""
-    american = Shape("pii.phone_number.grouped", 0.6, " .-", alone=False)
+    """By digits of each group: how people write numbers that need no trunk zero."""
     local = Shape("pii.phone_number.local", 0.4, " .-", alone=True)
     short = Shape("pii.phone_number.local", 0.4, " -", alone=True)
-    table = dict.fromkeys([(3, 3, 4), (1, 3, 3, 4)], american)
-    table |= dict.fromkeys([(2, 4, 4), (4, 3, 3), (3, 4, 4), (2, 2, 2, 2, 2), (4, 3, 4), (3, 2, 2, 2)], local)
-    table |= dict.fromkeys([(3, 4), (4, 4), (2, 3, 3), (2, 6), (2, 2, 2, 2), (2, 3, 2, 2), (3, 2, 3)], short)
+    table = dict.fromkeys([(3, 3, 4), (1, 3, 3, 4)], AMERICAN)
+    table |= dict.fromkeys([(2, 4, 4), (4, 3, 3), (3, 4, 4), (2, 2, 2, 2, 2), (4, 3, 4), (3, 3, 3)], local)
+    table |= dict.fromkeys([(3, 4), (4, 4), (2, 3, 3), (2, 6), (2, 2, 2, 2), (2, 3, 2, 2), (3, 2, 3), (3, 2, 2, 2)], short)
     return table
 
 
@@ -92,10 +139,11 @@ class Phone:
     back = SPAN + LEAD + 6
     length = LEAD + SPAN + EXTENSION
     after = 3
+    shortest = 1
 
-    def __init__(self, context: Context, extra: bool) -> None:
+    def __init__(self, extra: bool) -> None:
         self.numbering = Numbering()
-        self.context = context
+        self.spoken = Context(SPOKEN)
         self.extra = extra
         self.fewest = FEWEST_DIGITS if extra else PLANNED_FEWEST
         chained = rf"[0-9](?:{GAP}{{0,4}}[+(]{{0,2}}[0-9]){{{self.fewest - 1},{MOST_DIGITS}}}"
@@ -104,57 +152,116 @@ class Phone:
 
     def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
         base = max(low - 1, 0)
-        for found in FIRST.finditer(text, base, high + LEAD):
-            at = found.start()
-            if at and text[at - 1].isdecimal():
+        window = text[base : high + LEAD + SPAN + 1]
+        spans = [found.span() for found in GROUP.finditer(window)]
+        for index, (begin, _) in enumerate(spans):
+            at = base + begin
+            if at >= high + LEAD:
+                return
+            if self.hopeless(window, spans, index):
                 continue
-            lead = LEADING.search(text[max(at - LEAD, 0) : at])
-            start = at - len(lead[0]) if lead else at
-            if not low <= start < high:
+            chain = chain_at(window, spans, index, base, self.fewest)
+            if chain is None:
                 continue
-            chain = chain_at(text, at)
-            if chain.groups:
-                yield from self.judged(text, at, start, chain)
+            start = at
+            if text[at - 1 : at] in OPENING:
+                lead = LEADING.search(text[max(at - LEAD, 0) : at])
+                start = at - len(lead[0]) if lead else at
+            # In the middle of digits that begin before the region, `at` is before it too.
+            if low <= start < high:
+                yield from self.judged(text, start, chain)
 
-    def judged(self, text: str, at: int, start: int, chain: Chain) -> Iterator[Candidate]:
-        sign = text[start:at]
-        if (end := self.planned(text, at, sign, start, chain)) is not None:
-            yield self.extended(text, start, end, 0.4, "pii.phone_number.1")
-        if self.extra and (found := self.written(text, at, sign, start, chain)) is not None:
+    def hopeless(self, window: str, spans: list[tuple[int, int]], index: int) -> bool:
+        """Whether it is seen at once that no number begins with this group: behind a letter, or within digits that
+        are separated as on cards and in addresses of machines. Says no more than `judged` would."""
+        begin, end = spans[index]
+        before = window[begin - 1] if begin else ""
+        if before.isascii() and before.isalpha() and before not in "xX":
+            return True
+        if not index or end - begin >= self.fewest or begin - spans[index - 1][1] != 1:
+            return False
+        following = spans[index + 1] if index + 1 < len(spans) else (end, end)
+        if (end - begin in {1, 3} and following[1] - following[0] == 3) or window.startswith("00", begin):
+            return False
+        return before == "-" or (before in {" ", "."} and window[end : end + 1] == before)
+
+    def judged(self, text: str, start: int, chain: Chain) -> Iterator[Candidate]:
+        found = self.written(text, start, chain) if self.extra else None
+        if found is not None:
             yield found
+            if found.start == start and found.end >= chain.end(len(chain.groups)):
+                return  # no plan says more
+        if (end := self.planned(text, start, chain)) is not None:
+            yield self.extended(text, start, end, 0.4, "pii.phone_number.1")
 
     # The plans
 
-    def planned(self, text: str, at: int, sign: str, start: int, chain: Chain) -> int | None:
+    def planned(self, text: str, start: int, chain: Chain) -> int | None:
         """Where the longest valid number ends that begins here."""
-        before = text[start - 1 : start]
-        if before and not sign and REFUSED_BESIDE.match(before):
+        sign = text[start : chain.at]
+        if start and not sign and REFUSED_BESIDE.match(text[start - 1]):
             return None
-        for count in self.ends(text, start, chain):
-            end = at + chain.groups[count - 1][1]
-            digits = "".join(chain.text[low:high] for low, high in chain.groups[:count])
-            if not self.fewest <= len(digits) <= MOST_DIGITS or not self.valid(digits, "+" in sign):
+        for count, last in self.ends(text, start, chain):
+            digits = "".join(chain.groups[:count])
+            if not self.fewest <= len(digits) <= MOST_DIGITS:
                 continue
-            whole = text[start:end]
+            if self.extra and self.doubtful(text, start, digits, chain, count):
+                continue
+            if not self.valid(digits, "+" in sign):
+                continue
+            end = chain.end(last)
             after = text[end : end + 1]
-            beside = bool(after and REFUSED_BESIDE.match(after)) and not EXTENDED.match(text, end)
-            if not beside and BALANCED.fullmatch(whole) and not DATE.search(whole) and "x" not in whole:
-                return end
+            if after and REFUSED_BESIDE.match(after) and not EXTENDED.match(text, end):
+                continue
+            whole = text[start : chain.end(count)]
+            if not balanced(whole) or DATE.search(whole) or "x" in whole:
+                continue
+            if TIME.search(whole) and MINUTES.match(text, end):
+                continue
+            return end
         return None
 
-    def ends(self, text: str, start: int, chain: Chain) -> Iterator[int]:
-        """How many groups a number that begins here may have, most first: all; or up to the next separator of the kind
-        before it, or of any kind for the first of a chain."""
-        first = not CHAINED.search(text[max(start - 7, 0) : start])
-        kinds = "/ .(" if first else {"/": "", " ": " ", ".": ".", "(": "("}.get(text[start - 1 : start], "-")
-        if text[start : start + 1] == "(":
-            kinds += "("
-        if chain.ended and kinds != "-":
-            yield len(chain.groups)
-        for count in range(len(chain.groups) - 1, 0, -1):
-            link = chain.text[chain.groups[count - 1][1] : chain.groups[count][0]]
-            if any(kind in link for kind in kinds):
-                yield count
+    def doubtful(self, text: str, start: int, digits: str, chain: Chain, count: int) -> bool:
+        """Some plan knows the digits, but so written they are more often something else: an address of a machine, a
+        social security number, digits without any sign that they are a telephone number."""
+        if text[start] in "+(":
+            return False
+        if count == 1:
+            dialled = digits[0] == "0" and 10 <= len(digits) <= 15
+            american = len(digits) == 10 and digits[0] in "23456789"
+            return not (dialled or american or self.spoken.among(words_before(text, start)))
+        sizes = tuple(map(len, chain.groups[:count]))
+        machine = count == 4 and set(chain.links[:3]) == {"."} and max(sizes) <= 3
+        return machine or sizes in UNLIKELY
+
+    def ends(self, text: str, start: int, chain: Chain) -> Iterator[tuple[int, int]]:
+        """How many groups a number that begins here may have, without and with its extension, most first: all; or up
+        to the next separator of the kind before it, or of any kind for the first of a chain."""
+        before = text[start - 1 : start] if start else ""
+        first = before not in LINKED or "+" in text[start : start + 2] or not CHAINED.search(text[max(start - 5, 0) : start])
+        size = len(chain.groups)
+        kind = "" if first else KINDS.get(before, "-")
+        if kind == "-":
+            return
+        stops = {self.stop(chain, one) for one in ("/ .(" if first else kind)}
+        if first or not kind or None in stops:
+            stops = stops | {size if chain.ended else None}
+        if "(" in text[start : start + 2]:
+            stops.add(self.stop(chain, "("))
+        for count in range(size, 0, -1):
+            link = chain.links[count - 1] if count < size else ""
+            if ("x" in link or "X" in link or "~" in link) and EXTENDING.match(link) and len(chain.groups[count]) <= 9:
+                yield count, count + 1
+            if count in stops:
+                yield count, count
+
+    @staticmethod
+    def stop(chain: Chain, kind: str) -> int | None:
+        """How many groups there are before the first separator of a kind; None without one."""
+        for count, link in enumerate(chain.links, start=1):
+            if kind in link:
+                return count
+        return None
 
     def valid(self, digits: str, plus: bool) -> bool:
         if not digits.isascii():
@@ -163,76 +270,82 @@ class Phone:
 
     # The ways of writing
 
-    def written(self, text: str, at: int, sign: str, start: int, chain: Chain) -> Candidate | None:
+    def written(self, text: str, start: int, chain: Chain) -> Candidate | None:
         """The number that begins here by its grouping."""
-        before = text[max(start - 2, 0) : start]
-        if before and (before[-1].isalnum() or before[-1] in "_$%+" or REFUSED_BESIDE.match(before[-1])):
+        if start and (text[start - 1].isalnum() or text[start - 1] in "_+" or REFUSED_BESIDE.match(text[start - 1])):
             return None
-        follows = len(before) == 2 and before[0].isdecimal() and before[1] in " .,-/"
-        for count in range(min(len(chain.groups), 7), 0, -1):
-            end = at + chain.groups[count - 1][1]
+        follows = start > 1 and text[start - 1] in " .,-/" and text[start - 2].isdecimal()
+        sign = text[start : chain.at]
+        sizes = tuple(map(len, chain.groups[:7]))
+        total = sum(sizes)
+        for count in range(len(sizes), 0, -1):
+            digits, total = total, total - sizes[count - 1]
+            if digits < FEWEST_DIGITS:
+                return None
+            shape = self.shape(chain, sizes[:count], sign) if digits <= 16 else None
+            if shape is None or (shape.alone and follows):
+                continue
+            end = chain.end(count)
             tail = text[end : end + 2]
             if tail and (tail[0].isalnum() or tail[0] in "_%") and not EXTENDED.match(text, end):
                 continue
-            goes_on = len(tail) == 2 and tail[1].isdecimal() and tail[0] in " .,-/:"
-            links = [chain.text[chain.groups[i][1] : chain.groups[i + 1][0]] for i in range(count - 1)]
-            sizes = tuple(high - low for low, high in chain.groups[:count])
-            digits = "".join(chain.text[low:high] for low, high in chain.groups[:count])
-            shape = self.shape(digits, sizes, links, sign)
-            if shape is None or (shape.alone and (follows or goes_on)):
+            if shape.alone and len(tail) == 2 and tail[1].isdecimal() and tail[0] in " .,-/:":
                 continue
-            if shape.rule == "pii.phone_number.context" and not self.context.before(text, start):
+            if TIME.search(text[chain.at : end]) and MINUTES.match(text, end):
                 continue
-            begin = start if "+" in sign or ("(" in sign and ")" in "".join(links[:2])) else at
+            if shape.rule == "pii.phone_number.context" and not self.spoken.among(words_before(text, start)):
+                continue
+            closed = "(" in sign and ")" in "".join(chain.links[: min(count - 1, 2)])
+            begin = start if "+" in sign or closed else chain.at
             return self.extended(text, begin, end, shape.score, shape.rule)
         return None
 
-    def shape(self, digits: str, sizes: tuple[int, ...], links: list[str], sign: str) -> Shape | None:
-        if not FEWEST_DIGITS <= len(digits) <= 16 or len(set(digits)) == 1:
-            return None
-        bracket = "(" in sign and "+" not in sign
-        if bracket and links and links[0] not in (")", ") ", ")-"):
-            return None
-        if "+" in sign or (digits.startswith("00") and len(sizes) > 1):
-            code = digits if "+" in sign else digits[2:]
-            known = any(code[:size] in self.numbering.codes for size in (1, 2, 3))
-            tidy = all(len(link) <= 3 for link in links) and len(code) >= 8 and len(code) <= 15
-            return Shape("pii.phone_number.international", 0.6, "", alone=False) if known and tidy else None
+    def shape(self, chain: Chain, sizes: tuple[int, ...], sign: str) -> Shape | None:
+        """How the first groups of a chain are written, None if nobody writes a number like that."""
+        first = chain.groups[0]
+        if "+" in sign or (len(sizes) > 1 and first.startswith("00")):
+            return self.foreign(chain, sizes, "+" in sign)
         if len(sizes) == 1:
-            return Shape("pii.phone_number.context", 0.3, "", alone=True) if len(digits) <= 13 else None
-        plain = links[1:] if bracket else links
-        if any(len(link) != 1 for link in plain) or len(set(plain)) > 1:
-            return self.mixed(digits, sizes, links)
-        separator = plain[0] if plain else " "
-        if bracket:
-            tidy = separator in " .-" and len(digits) >= 8 and 2 <= sizes[0] <= 5 and min(sizes) >= 2
-            return Shape("pii.phone_number.bracketed", 0.6, "", alone=False) if tidy else None
+            return PLAIN if sizes[0] <= 13 and len(set(first)) > 1 else None
+        links = chain.links[: len(sizes) - 1]
+        if "(" in sign:
+            return self.bracketed(links, sizes)
+        if len(set(links)) > 1 or len(links[0]) != 1:
+            return self.mixed(first, sizes, links)
         shape = self.shapes.get(sizes)
-        if shape is not None and separator in shape.separators:
-            return shape
-        return self.trunk(digits, sizes, separator)
+        if shape is None or links[0] not in shape.separators:
+            return self.trunk(first, sizes, links[0])
+        return shape if len(set("".join(chain.groups))) > 1 else None
+
+    def foreign(self, chain: Chain, sizes: tuple[int, ...], plus: bool) -> Shape | None:
+        """With a calling code behind `+` or `00`."""
+        digits = "".join(chain.groups[: len(sizes)])
+        code = digits if plus else digits[2:]
+        known = any(code[:size] in self.numbering.codes for size in (1, 2, 3))
+        tidy = 8 <= len(code) <= 15 and all(len(link) <= 3 for link in chain.links[: len(sizes) - 1])
+        return INTERNATIONAL if known and tidy else None
+
+    def bracketed(self, links: list[str], sizes: tuple[int, ...]) -> Shape | None:
+        """With the area code in brackets."""
+        if links[0] not in {")", ") ", ")-"} or not (2 <= sizes[0] <= 5 and min(sizes) >= 2 and sum(sizes) >= 8):
+            return None
+        return BRACKETED if set(links[1:]) in (set(), {" "}, {"."}, {"-"}) else self.mixed("", sizes, links)
 
     @staticmethod
-    def trunk(digits: str, sizes: tuple[int, ...], separator: str) -> Shape | None:
-        """A trunk zero, as most of the world dials it within a country."""
-        tidy = (
-            digits[0] == "0"
-            and digits[1] != "0"
-            and 9 <= len(digits) <= 11
-            and 2 <= sizes[0] <= 5
-            and min(sizes) >= 2
-            and sizes != (3, 2, 4)
-            and separator in " .-/"
-        )
-        return Shape("pii.phone_number.trunk", 0.5, "", alone=True) if tidy else None
+    def trunk(first: str, sizes: tuple[int, ...], separator: str) -> Shape | None:
+        """With a trunk zero, as most of the world dials within a country."""
+        if first[0] != "0" or first[1:2] == "0" or separator not in " .-/" or sizes == SOCIAL:
+            return None
+        tidy = 9 <= sum(sizes) <= 11 and 2 <= sizes[0] <= 5 and min(sizes) >= 2
+        return TRUNK if tidy else None
 
     @staticmethod
-    def mixed(digits: str, sizes: tuple[int, ...], links: list[str]) -> Shape | None:
+    def mixed(first: str, sizes: tuple[int, ...], links: list[str]) -> Shape | None:
         """An American number with a bracket behind its country code, or with separators that differ."""
         if sizes[-3:] != (3, 3, 4) or any(len(link) > 2 for link in links):
             return None
-        known = len(sizes) == 3 or (len(sizes) == 4 and digits[: sizes[0]] in ("1", "001"))
-        return Shape("pii.phone_number.grouped", 0.6, "", alone=False) if known else None
+        known = len(sizes) == 3 or (len(sizes) == 4 and first in {"1", "001"})
+        return AMERICAN if known else None
 
     def extended(self, text: str, start: int, end: int, score: float, rule: str) -> Candidate:
         """With the extension behind the number, if there is one."""

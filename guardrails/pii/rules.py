@@ -25,6 +25,8 @@ class Row(msgspec.Struct, frozen=True):
     score: float
     length: int
     """Characters of its longest match."""
+    shortest: int
+    """Characters of its shortest match."""
     gate: str
     """A superset in the common subset of Hyperscan, RE2 and `re`, on bytes of UTF-8, caseless."""
     prefix: str = ""

@@ -27,24 +27,34 @@ class Tail:
 
     def __init__(self, prefixes: Iterable[str], phone: bool, iban: bool, url: bool, longest: int) -> None:
         begun = [prefix for prefix in prefixes if prefix]
-        self.plain = not begun
-        begun += [PHONE] * phone + [IBAN] * iban
+        # Each prefix matches nothing too, so that it is the length that tells.
+        letters = any(found[0] for prefix in begun if (found := re.match(prefix, "A", re.IGNORECASE)))
+        begun += [PHONE] * phone
+        starts = [r"(?<!\d)\d|[+(]"] if begun else []
+        if iban:
+            begun.append(IBAN)
+            starts.append(r"(?<![A-Za-z0-9])[A-Za-z]{2}(?=[0-9])")
+        if letters:
+            starts.append(r"(?<!\w)\w")
         self.begun = re.compile(rf"(?:{'|'.join(begun)})\Z", re.IGNORECASE) if begun else None
+        self.starts = re.compile("|".join(starts))
         self.groups = max(GROUPS, longest) + 2
         self.url = url
-        self.digit = re.compile(r"\d")
 
     def settled(self, text: str) -> int:
         """Every match that starts before this offset is as it will be, whatever follows."""
         size = len(text)
-        run = RUN.match(text[: -WORD - 1 : -1]) if size else None
+        run = RUN.match(text[: -WORD - 1 : -1])
         place = size - run.end() if run else size
         if place and text[place - 1] == '"':
             place -= 1  # a URL in quotes begins with them
         if self.url:
             place = min(place, self.path(text, size))
-        if self.begun is not None and (found := self.begun.search(text, max(size - self.groups, 0))):
-            place = min(place, found.start())
+        if self.begun is not None:
+            # What begins behind `place` is held already.
+            for start in self.starts.finditer(text, max(size - self.groups, 0), place):
+                if self.begun.match(text, start.start()):
+                    return start.start()
         return place
 
     @staticmethod

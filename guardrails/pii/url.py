@@ -34,6 +34,7 @@ class Url:
     back = 1 + 8 + HOST + 3 + 1
     length = 1 + 8 + HOST + 1 + LONGEST_TLD + PATH + 1
     after = 1
+    shortest = 4
 
     def __init__(self, top: frozenset[str], extra: bool) -> None:
         raw = files("guardrails.pii").joinpath("data").joinpath("tlds.json").read_bytes()
@@ -46,8 +47,8 @@ class Url:
         # A match begins up to nine characters before its host: quote and scheme.
         for run in RUN.finditer(text[base : high + 9 + SEEN + 1]):
             at = base + run.start()
-            if at < low:
-                continue
+            if at < low or (self.extra and text[at - 1 : at] == "@"):
+                continue  # behind an @ stands the host of an e-mail address
             if at >= high + 9:
                 return
             for found in self.around(text, at, at + min(len(run[0]), SEEN)):

@@ -27,21 +27,33 @@ def characters(text: str, ends: Sequence[int]) -> list[int]:
     return found
 
 
-def regions(ends: Iterable[int], back: int) -> list[tuple[int, int]]:
-    """Stretches `[low, high)` that hold every start from `back` characters before an end up to it. They do not overlap,
-    so that together they are no longer than the text, and no longer than the hits are many."""
+def regions(ends: Iterable[int], back: int, shortest: int) -> list[tuple[int, int]]:
+    """Stretches `[low, high)` that hold every start from `back` to `shortest` characters before an end. They do not
+    overlap, so that together they are no longer than the text, and no longer than the hits are many."""
     found: list[tuple[int, int]] = []
-    low = high = -1
+    low, high = 0, -1
     for end in ends:
+        if end - shortest < high:
+            continue
         begin = max(end - back, 0)
-        if begin > high or high < 0:
-            if high >= 0:
+        if begin > high:
+            if high > 0:
                 found.append((low, high))
-            low, high = begin, end + 1
-        elif end >= high:
-            high = end + 1
-    if high >= 0:
+            low = begin
+        high = end - shortest + 1
+    if high > 0:
         found.append((low, high))
+    return found
+
+
+def merged(some: list[tuple[int, int]], more: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Two lists of stretches as one, none overlapping."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(some + more):
+        if found and low <= found[-1][1]:
+            found[-1] = found[-1][0], max(high, found[-1][1])
+        else:
+            found.append((low, high))
     return found
 
 
