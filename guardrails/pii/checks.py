@@ -6,7 +6,7 @@ from ipaddress import ip_interface
 from guardrails.pii.candidates import Check
 from guardrails.pii.checksums import base58check, bech32, luhn, weighted
 
-PLAIN = str.maketrans("", "", "- ")
+PLAIN = str.maketrans("", "", "- .")
 SSN_SAMPLES = frozenset({"123456789", "987654320", "078051120"})
 """Published as examples, never issued."""
 
@@ -17,9 +17,9 @@ def card(text: str) -> bool:
 
 def issued_card(text: str) -> bool:
     """Luhn, and a length that cards of its prefix have (ISO/IEC 7812, the schemes' published ranges)."""
-    digits = "".join(str(int(digit)) for digit in text if digit.isdecimal())
-    size = len(digits)
-    known = any(low <= int(digits[: len(str(low))]) <= high and size in sizes for low, high, sizes in ISSUERS)
+    digits = text.translate(PLAIN)
+    prefix, size = int(digits[:4]), len(digits)
+    known = any(low <= prefix <= high and size in sizes for low, high, sizes in ISSUERS)
     return known and len(set(digits)) > 1 and luhn(digits)
 
 
@@ -29,6 +29,10 @@ def crypto(text: str) -> bool:
 
 def ip(text: str) -> bool | None:
     """An address with an optional prefix length or zone: nothing to say but when it is none."""
+    if ":" not in text:
+        address, _, bits = text.partition("/")
+        zeros = any(octet[0] == "0" and len(octet) > 1 for octet in address.split("."))
+        return False if zeros or not bits.isascii() else None  # the regex has seen to the rest
     try:
         ip_interface(text)
     except ValueError:
@@ -66,26 +70,23 @@ def ssn(text: str) -> bool | None:
 
 
 ISSUERS: tuple[tuple[int, int, range | frozenset[int]], ...] = (
-    (4, 4, frozenset({13, 16, 19})),  # Visa
-    (51, 55, frozenset({16})),  # Mastercard
+    (4000, 4999, frozenset({13, 16, 19})),  # Visa
+    (5100, 5599, frozenset({16})),  # Mastercard
+    (5600, 6999, range(12, 20)),  # Maestro, Discover, UnionPay and their like
+    (3400, 3499, frozenset({15})),  # American Express
+    (3700, 3799, frozenset({15})),
     (2221, 2720, frozenset({16})),  # Mastercard
-    (34, 34, frozenset({15})),  # American Express
-    (37, 37, frozenset({15})),
-    (6011, 6011, range(16, 20)),  # Discover
-    (644, 659, range(16, 20)),
-    (300, 305, range(14, 20)),  # Diners Club
-    (3095, 3095, range(14, 20)),
-    (36, 36, range(14, 20)),
-    (38, 39, range(14, 20)),
     (3528, 3589, range(16, 20)),  # JCB
-    (1800, 1800, frozenset({15})),
-    (2131, 2131, frozenset({15})),
-    (50, 50, range(12, 20)),  # Maestro and its like
-    (56, 69, range(12, 20)),
-    (62, 62, range(16, 20)),  # UnionPay
+    (3600, 3699, range(14, 20)),  # Diners Club
+    (3800, 3999, range(14, 20)),
+    (3000, 3059, range(14, 20)),
+    (3095, 3095, range(14, 20)),
+    (5000, 5099, range(12, 20)),  # Maestro
     (2200, 2204, range(16, 20)),  # Mir
+    (1800, 1800, frozenset({15})),  # JCB
+    (2131, 2131, frozenset({15})),
 )
-"""First and last prefix of a range, and how many digits its cards have."""
+"""First and last four digits of a range, and how many digits its cards have."""
 
 CHECKS: dict[str, Check] = {
     "CREDIT_CARD": card,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from hashlib import sha256
 
-LUHN_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+LUHN_DOUBLED = str.maketrans("0123456789", "0246813579")
 """A digit doubled, and its two digits added."""
 BASE58 = {letter: value for value, letter in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 BECH32 = {letter: value for value, letter in enumerate("qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
@@ -14,8 +14,9 @@ BECH32_FINALS = (1, 0x2BC830A3)
 
 def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1 annex B: from the right every second digit is doubled, and the digit sum is a multiple of ten."""
-    values = [int(digit) for digit in digits]
-    return (sum(values[-1::-2]) + sum(LUHN_DOUBLED[value] for value in values[-2::-2])) % 10 == 0
+    if not digits.isascii():
+        digits = "".join(str(int(digit)) for digit in digits)
+    return sum(map(int, digits[-1::-2] + digits[-2::-2].translate(LUHN_DOUBLED))) % 10 == 0
 
 
 def mod97(iban: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-REACH = 96
+REACH = 64
 """Characters before a match in which its context is read."""
 WORDS = 5
 """Words before a match that count, as in Presidio."""
@@ -21,11 +21,10 @@ class Context:
         self.words = {parts[0] for parts in split if len(parts) == 1}
         self.phrases = [parts for parts in split if len(parts) > 1]
 
-    def among(self, near: Sequence[str]) -> bool:
-        """Whether one of them is among these words, small letters all."""
-        for word in near:
-            if word in self.words or (word[-1] == "s" and word[:-1] in self.words):
-                return True
+    def among(self, near: Sequence[str], forms: frozenset[str]) -> bool:
+        """Whether one of them is among these words; `forms`: the words and, of plurals, the singular."""
+        if not self.words.isdisjoint(forms):
+            return True
         for phrase in self.phrases:
             size = len(phrase)
             if any(tuple(near[at : at + size]) == phrase for at in range(len(near) - size + 1)):
@@ -33,9 +32,11 @@ class Context:
         return False
 
 
-def words_before(text: str, start: int) -> list[str]:
-    """The last words before `start`, in small letters; of words longer than can be seen, what can be seen."""
-    return WORD.findall(text[max(start - REACH, 0) : start].lower())[-WORDS:]
+def words_before(text: str, start: int) -> tuple[list[str], frozenset[str]]:
+    """The last words before `start`, in small letters, and their forms; of words longer than can be seen, what can be
+    seen."""
+    words: list[str] = WORD.findall(text[max(start - REACH, 0) : start].lower())[-WORDS:]
+    return words, frozenset(words).union([word[:-1] for word in words if word[-1] == "s"])
 
 
 def raised(score: float) -> float:

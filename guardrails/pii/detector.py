@@ -15,7 +15,6 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 | context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 
 from guardrails.detector import Expression, Hit, Match, Reach
@@ -104,8 +103,8 @@ class PiiDetector:
         """See `Detector.confirm`."""
         if not hits:
             return []
-        matches: list[Match] = []
-        near: dict[int, list[str]] = {}
+        seen: list[tuple[int, int, str, float, str, str]] = []
+        near: dict[int, tuple[list[str], frozenset[str]]] = {}
         for one, low, high in self._stretches(text, hits):
             context = self._context[one.entity]
             for start, end, score, rule, evidence in one.scan(text, low, high):
@@ -115,10 +114,10 @@ class PiiDetector:
                     words = near.get(start)
                     if words is None:
                         words = near[start] = words_before(text, start)
-                    if context.among(words):
+                    if context.among(*words):
                         score, evidence = raised(score), "context"
-                matches.append(Match(one.entity, start, end, score, rule, evidence))
-        return _outermost(matches)
+                seen.append((start, -end, one.entity, -score, rule, evidence))
+        return _outermost(seen)
 
     def _stretches(self, text: str, hits: Sequence[Hit]) -> Iterator[tuple[Recognizer, int, int]]:
         """What must be looked at, and by whom."""
@@ -151,20 +150,22 @@ def _end(hit: Hit) -> int:
     return hit.end
 
 
-def _order(match: Match) -> tuple[int, int, str, float, str]:
-    return match.start, -match.end, match.type, -match.score, match.rule
-
-
-def _outermost(matches: list[Match]) -> list[Match]:
-    """By start, without those within another of their type; see `PiiDetector`."""
-    matches.sort(key=_order)
+def _outermost(seen: list[tuple[int, int, str, float, str, str]]) -> list[Match]:
+    """Of start, end, entity, score, rule and evidence (end and score negative, so that they sort): the matches by start,
+    without those within another of their entity; see `PiiDetector`."""
+    seen.sort()
     kept: list[Match] = []
-    recent: dict[str, deque[Match]] = {}
-    for match in matches:
-        others = recent.setdefault(match.type, deque())
-        while others and others[0].start < match.start - NEAR:
-            others.popleft()
-        if not any(other.end >= match.end and other.score >= match.score for other in others):
-            kept.append(match)
-        others.append(match)
+    recent: dict[str, list[tuple[int, int, float]]] = {}
+    for start, minus_end, entity, minus_score, rule, evidence in seen:
+        others = recent.get(entity)
+        if others is None:
+            others = recent[entity] = []
+        elif others[0][0] < start - NEAR:
+            others[:] = [other for other in others if other[0] >= start - NEAR]
+        for _, other_end, other_score in others:
+            if other_end <= minus_end and other_score <= minus_score:
+                break
+        else:
+            kept.append(Match(entity, start, -minus_end, -minus_score, rule, evidence))
+        others.append((start, minus_end, minus_score))
     return kept

@@ -25,14 +25,16 @@ FEWEST_DIGITS = 7
 PLANNED_FEWEST = 4
 """Digits of the shortest number that some plan knows. Four to six digits are rarely meant as one, so that `extra` leaves
 them out."""
-GAP = r"[-x ./()\[\]~]"
-LINKS = "-xX ./()[]~"
-LINKED = frozenset(LINKS)
+GAP = r"[-xX ./()\[\]~]"
+LINKED = frozenset("-xX ./()[]~")
 OPENING = frozenset("+(")
 KINDS = {"/": "", " ": " ", ".": ".", "(": "("}
 """A separator before a number, other than the first of its chain, and where the number then ends: at the next such, or at
 the end of the chain. libphonenumber's inner matches."""
+BETWEEN = frozenset("-. ")
 GROUP = re.compile(r"\d+")
+LINK = re.compile(r"\D+")
+CHAIN = re.compile(rf"\d+(?:{GAP}{{1,4}}\d+)*")
 LEADING = re.compile(r"(?:\(?\+\(?|\()\Z")
 CHAINED = re.compile(rf"\d{GAP}{{0,4}}\Z")
 EXTENDING = re.compile(r" ?[xX~] ?\Z")
@@ -66,26 +68,15 @@ class Chain(NamedTuple):
         return self.at + sum(map(len, self.groups[:count])) + sum(map(len, self.links[: count - 1]))
 
 
-def chain_at(window: str, spans: list[tuple[int, int]], index: int, base: int, fewest: int) -> Chain | None:
-    """The chain from one group of digits on, by `SPAN` characters alone; None if it has fewer digits than that."""
-    begin, end = spans[index]
-    groups, links = [window[begin:end]], list[str]()
-    digits = end - begin
-    ended = True
-    for low, high in spans[index + 1 :]:
-        link = window[end:low]
-        if len(link) > 4 or link.strip(LINKS):
-            break
-        if high - begin > SPAN or digits > MOST_DIGITS:
-            ended = False
-            break
-        groups.append(window[low:high])
-        links.append(link)
-        digits += high - low
-        end = high
-    if digits < fewest or len(groups[0]) > MOST_DIGITS:
-        return None
-    return Chain(base + begin, groups, links, ended)
+def chain_at(text: str, at: int) -> Chain:
+    """The chain whose first digit is at `at`, by `SPAN` characters alone."""
+    found = CHAIN.match(text, at, at + SPAN + 1)
+    segment = found[0] if found else ""
+    groups, links = GROUP.findall(segment), LINK.findall(segment)
+    ended = len(segment) <= SPAN
+    if not ended:
+        groups.pop()
+    return Chain(at, groups, links, ended)
 
 
 def balanced(whole: str) -> bool:
@@ -147,43 +138,42 @@ class Phone:
         self.extra = extra
         self.fewest = FEWEST_DIGITS if extra else PLANNED_FEWEST
         chained = rf"[0-9](?:{GAP}{{0,4}}[+(]{{0,2}}[0-9]){{{self.fewest - 1},{MOST_DIGITS}}}"
+        self.starts = re.compile(rf"\d(?<!\d\d)(?<![A-Za-z]\d)(?=(?:{GAP}{{0,4}}\d){{{self.fewest - 1}}})")
+        """First digits of groups, not behind a letter, that enough digits follow."""
         self.expressions = (Expression(pattern=rf"(?:^|[^0-9]){chained}(?:[^0-9]|$)"),)
         self.shapes = _shapes()
 
     def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
-        base = max(low - 1, 0)
-        window = text[base : high + LEAD + SPAN + 1]
-        spans = [found.span() for found in GROUP.finditer(window)]
-        for index, (begin, _) in enumerate(spans):
-            at = base + begin
+        # The digits that `starts` looks ahead for stand within this window, as the chain does.
+        window = text if high + LEAD + SPAN >= len(text) else text[: high + LEAD + SPAN + 1]
+        for found in self.starts.finditer(window, low):
+            at = found.start()
             if at >= high + LEAD:
                 return
-            if self.hopeless(window, spans, index):
-                continue
-            chain = chain_at(window, spans, index, base, self.fewest)
-            if chain is None:
-                continue
             start = at
-            if text[at - 1 : at] in OPENING:
+            if at and text[at - 1] in OPENING:
                 lead = LEADING.search(text[max(at - LEAD, 0) : at])
                 start = at - len(lead[0]) if lead else at
             # In the middle of digits that begin before the region, `at` is before it too.
             if low <= start < high:
-                yield from self.judged(text, start, chain)
+                chain = chain_at(text, at)
+                if chain.groups and not self.hopeless(text, chain):
+                    yield from self.judged(text, start, chain)
 
-    def hopeless(self, window: str, spans: list[tuple[int, int]], index: int) -> bool:
-        """Whether it is seen at once that no number begins with this group: behind a letter, or within digits that
-        are separated as on cards and in addresses of machines. Says no more than `judged` would."""
-        begin, end = spans[index]
-        before = window[begin - 1] if begin else ""
-        if before.isascii() and before.isalpha() and before not in "xX":
-            return True
-        if not index or end - begin >= self.fewest or begin - spans[index - 1][1] != 1:
+    def hopeless(self, text: str, chain: Chain) -> bool:
+        """Whether it is seen at once that no number begins here: within digits that are separated as on cards and in
+        addresses of machines. Says no more than `judged` would, but sooner."""
+        at = chain.at
+        before = text[at - 1] if at > 1 else ""
+        if before not in BETWEEN or not text[at - 2].isdecimal():
             return False
-        following = spans[index + 1] if index + 1 < len(spans) else (end, end)
-        if (end - begin in {1, 3} and following[1] - following[0] == 3) or window.startswith("00", begin):
+        first = chain.groups[0]
+        size = len(first)
+        if size >= self.fewest or first.startswith("00"):
             return False
-        return before == "-" or (before in {" ", "."} and window[end : end + 1] == before)
+        if size in {1, 3} and len(chain.groups) > 1 and len(chain.groups[1]) == 3:
+            return False
+        return before == "-" or (len(chain.groups) > 1 and chain.links[0][0] == before)
 
     def judged(self, text: str, start: int, chain: Chain) -> Iterator[Candidate]:
         found = self.written(text, start, chain) if self.extra else None
@@ -222,17 +212,20 @@ class Phone:
         return None
 
     def doubtful(self, text: str, start: int, digits: str, chain: Chain, count: int) -> bool:
-        """Some plan knows the digits, but so written they are more often something else: an address of a machine, a
-        social security number, digits without any sign that they are a telephone number."""
+        """Some plan may know the digits, but so written they are more often something else: an account, an address of a
+        machine, a social security number, digits without any sign that they are a telephone number. (Of seven digits
+        in groups the grouping decides.)"""
         if text[start] in "+(":
             return False
+        if len(digits) > 12 and digits[0] != "0":
+            return True
         if count == 1:
             dialled = digits[0] == "0" and 10 <= len(digits) <= 15
             american = len(digits) == 10 and digits[0] in "23456789"
-            return not (dialled or american or self.spoken.among(words_before(text, start)))
+            return not (dialled or american or self.spoken.among(*words_before(text, start)))
         sizes = tuple(map(len, chain.groups[:count]))
         machine = count == 4 and set(chain.links[:3]) == {"."} and max(sizes) <= 3
-        return machine or sizes in UNLIKELY
+        return machine or sizes in UNLIKELY or len(digits) == FEWEST_DIGITS
 
     def ends(self, text: str, start: int, chain: Chain) -> Iterator[tuple[int, int]]:
         """How many groups a number that begins here may have, without and with its extension, most first: all; or up
@@ -293,7 +286,7 @@ class Phone:
                 continue
             if TIME.search(text[chain.at : end]) and MINUTES.match(text, end):
                 continue
-            if shape.rule == "pii.phone_number.context" and not self.spoken.among(words_before(text, start)):
+            if shape.rule == "pii.phone_number.context" and not self.spoken.among(*words_before(text, start)):
                 continue
             closed = "(" in sign and ")" in "".join(chain.links[: min(count - 1, 2)])
             begin = start if "+" in sign or closed else chain.at

@@ -16,8 +16,8 @@ PATH = 1024
 LONGEST_TLD = 24
 SEEN = HOST + 1 + LONGEST_TLD + 1
 """Characters of a run that are looked at."""
-RUN = re.compile(r"(?<![A-Za-z0-9.\-])[A-Za-z0-9\-]{0,300}\.[A-Za-z0-9.\-]{1,300}")
-"""Letters, digits, dots and hyphens with a dot, from their first on."""
+RUN = re.compile(rf"[A-Za-z0-9.\-]{{0,{SEEN}}}")
+"""Letters, digits, dots and hyphens, as far as they are looked at."""
 SCHEME = re.compile(r"https?://\Z", re.IGNORECASE)
 REST = re.compile(rf"/[^\s()<>\"']{{0,{PATH - 1}}}")
 QUOTES = "\"'"
@@ -43,17 +43,25 @@ class Url:
         self.extra = extra
 
     def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
-        base = max(low - 1, 0)
-        # A match begins up to nine characters before its host: quote and scheme.
-        for run in RUN.finditer(text[base : high + 9 + SEEN + 1]):
-            at = base + run.start()
-            if at < low or (self.extra and text[at - 1 : at] == "@"):
-                continue  # behind an @ stands the host of an e-mail address
-            if at >= high + 9:
-                return
-            for found in self.around(text, at, at + min(len(run[0]), SEEN)):
-                if low <= found.start < high:
-                    yield found
+        # A match begins up to nine characters before its host: quote and scheme. A run is found by its first dot.
+        dot = text.find(".", low)
+        while 0 <= dot < high + 9 + HOST + 2:
+            ahead = RUN.match(text, dot)
+            stop = ahead.end() if ahead else dot + 1
+            if not self.extra or not self.whole.isdisjoint(text[dot + 1 : stop].lower().split(".")):
+                at = self.beginning(text, dot)
+                if low <= at < high + 9 and not (self.extra and text[at - 1 : at] == "@"):
+                    for found in self.around(text, at, min(stop, at + SEEN)):
+                        if low <= found.start < high:
+                            yield found
+            dot = text.find(".", stop)
+
+    @staticmethod
+    def beginning(text: str, dot: int) -> int:
+        """Where the run of this dot begins; -1 if that is further back than a host can be long."""
+        back = RUN.match(text[max(dot - SEEN, 0) : dot][::-1])
+        size = back.end() if back else 0
+        return -1 if size == SEEN else dot - size
 
     def around(self, text: str, at: int, stop: int) -> Iterator[Candidate]:
         """The URLs whose host begins at `at`, in a run that ends at `stop`: plain, with scheme, in quotes."""
@@ -62,7 +70,10 @@ class Url:
         start = at - len(scheme[0]) if scheme else at
         if end:
             rest = REST.match(text, end) if whole or not self.extra else None
-            yield Candidate(start, rest.end() if rest else end, 0.6 if scheme else 0.5, self.rule(scheme), "pattern")
+            if rest:
+                # A sentence's punctuation is not the address's.
+                end += len(rest[0].rstrip(".,;:!?")) if self.extra else len(rest[0])
+            yield Candidate(start, end, 0.6 if scheme else 0.5, self.rule(scheme), "pattern")
         dot = text.rfind(".", at, stop)
         if start == 0 or text[start - 1] not in QUOTES or dot - at > HOST or dot == at:
             return
