@@ -1,8 +1,8 @@
 """Time of the PII detector and of Presidio's analyzer on the same texts: `python tools/bench_pii.py`.
 
-Needs `hyperscan`, and for the comparison `presidio-analyzer` with spaCy's blank pipeline (no model, no network). Texts of
-2 KB are made up here: ordinary prose, and prose with a find in almost every sentence. Medians of CPU time, so that a busy
-machine does not count.
+Needs `hyperscan`, and for the comparison `presidio-analyzer` with spaCy's blank pipeline (no model, no network). Texts
+of 2 KB are made up here: ordinary prose, a mail with a find in every sentence, and hardly anything but finds. Medians
+of CPU time, so that a busy machine does not count.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from guardrails.detector import Hit
 from guardrails.pii import DEFAULT, PiiDetector
 
 CLEAN = (
-    "The committee met in the old library and talked about the roof for most of the morning. Nobody had read the report, "
-    "but everybody had an opinion about it, and the chair let them speak. In the end they agreed to ask two builders "
-    "for an offer, to think about the garden in spring, and to meet again when the days are longer. "
+    "The committee met in the old library and talked about the roof for most of the morning. Nobody had read the "
+    "report, but everybody had an opinion about it, and the chair let them speak. In the end they agreed to ask two "
+    "builders for an offer, to think about the garden in spring, and to meet again when the days are longer. "
 )
 DENSE = (
     "Write to anna.lind{n}@example.org or call +1 (212) 555-01{n}. Her card 4111 1111 1111 1111 is billed to "
@@ -34,7 +34,15 @@ DENSE = (
 )
 
 
+MAIL = (
+    "Dear Anna, thank you for your order of last week. We have sent the parcel to the old address and ask you to call "
+    "020 7946 09{n} if it does not come. The invoice goes to anna{n}@example.org, as you said when we met in the shop. "
+)
+
+
 def text(kind: str, size: int) -> str:
+    if kind == "mail":
+        return "".join(MAIL.format(n=10 + n) for n in range(80))[:size]
     pieces = [CLEAN] * (size // len(CLEAN) + 1) if kind == "clean" else [DENSE.format(n=10 + n) for n in range(80)]
     return "".join(pieces)[:size]
 
@@ -93,8 +101,9 @@ def main() -> None:
         database.scan(given.encode("utf-8", "surrogatepass"), match_event_handler=on_match)
 
     theirs = None if options.alone else presidio()
-    print(f"{'text':8}{'hits':>6}{'found':>7}{'gate us':>10}{'confirm us':>12}{'both us':>10}{'settled us':>12}{'presidio us':>13}{'times':>8}")
-    for kind in ("clean", "dense"):
+    heads = ("gate us", "confirm us", "both us", "settled us", "presidio us")
+    print(f"{'text':8}{'hits':>6}{'found':>7}" + "".join(f"{head:>12}" for head in heads) + f"{'times':>7}")  # noqa: T201
+    for kind in ("clean", "mail", "dense"):
         given = text(kind, options.size)
         gate_us = median(lambda given=given: gate(given), options.seconds)
         seen = list(hits)
@@ -102,11 +111,11 @@ def main() -> None:
         confirm_us = median(lambda given=given, seen=seen: detector.confirm(given, seen), options.seconds)
         settled_us = median(lambda given=given: detector.settled(given), options.seconds / 4)
         both = gate_us + confirm_us
-        row = f"{kind:8}{len(seen):6}{found:7}{gate_us:10.1f}{confirm_us:12.1f}{both:10.1f}{settled_us:12.2f}"
+        row = f"{kind:8}{len(seen):6}{found:7}{gate_us:12.1f}{confirm_us:12.1f}{both:12.1f}{settled_us:12.2f}"
         if theirs is not None:
             their_us = median(lambda given=given: theirs(given), options.seconds * 2)
-            row += f"{their_us:13.0f}{their_us / both:8.0f}"
-        print(row)
+            row += f"{their_us:12.0f}{their_us / both:7.0f}"
+        print(row)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -86,13 +86,13 @@ def main() -> None:
             if kind == options.wrong and not (all(wanted) and all(right)):
                 missed = [text[slice(*span)] for span, hit in zip(spans[kind], wanted, strict=True) if not hit]
                 false = [text[slice(*span)] for span, hit in zip(found[kind], right, strict=True) if not hit]
-                print(json.dumps({"missed": missed, "false": false, "text": text[:160]}))
-    print(f"{'entity':22}{'spans':>7}{'recall':>8}{'matches':>9}{'precision':>11}")
+                print(json.dumps({"missed": missed, "false": false, "text": text[:160]}))  # noqa: T201
+    print(f"{'entity':22}{'spans':>7}{'recall':>8}{'matches':>9}{'precision':>11}")  # noqa: T201
     for kind, (spans_, hit, matches, right_) in sorted(counts.items()):
-        if spans_ and matches or kind in detector.entities:
+        if (spans_ and matches) or kind in detector.entities:
             recall = f"{hit / spans_:.3f}" if spans_ else "-"
             precision = f"{right_ / matches:.3f}" if matches else "-"
-            print(f"{kind:22}{spans_:7}{recall:>8}{matches:9}{precision:>11}")
+            print(f"{kind:22}{spans_:7}{recall:>8}{matches:9}{precision:>11}")  # noqa: T201
 
 
 if __name__ == "__main__":

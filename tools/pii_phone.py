@@ -59,7 +59,9 @@ def needs_prefix(found: Any) -> list[list[Any]]:
     formats: list[list[Any]] = []
     for one in found.number_format:
         rule = one.national_prefix_formatting_rule or ""
-        required = bool(rule) and not one.national_prefix_optional_when_formatting and not re.fullmatch(r"\(?[$\\]1\)?", rule)
+        required = (
+            bool(rule) and not one.national_prefix_optional_when_formatting and not re.fullmatch(r"\(?[$\\]1\)?", rule)
+        )
         lead = one.leading_digits_pattern[-1] if one.leading_digits_pattern else ""
         formats.append([lead, one.pattern, required])
     return formats
@@ -82,12 +84,14 @@ def main() -> None:
         written["regions"][region] = {
             "code": found.country_code,
             "abroad": found.international_prefix,
-            "lengths": sorted({size for one in lib.COUNTRY_CODE_TO_REGION_CODE[found.country_code] for size in sizes(one)}),
+            "lengths": sorted(
+                {size for one in lib.COUNTRY_CODE_TO_REGION_CODE[found.country_code] for size in sizes(one)}
+            ),
             "formats": needs_prefix(found),
             **trunk(found),
         }
     TARGET.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
-    print(f"{len(codes)} calling codes, {len(REGIONS)} regions")
+    print(f"{len(codes)} calling codes, {len(REGIONS)} regions")  # noqa: T201
 
 
 if __name__ == "__main__":

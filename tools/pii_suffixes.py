@@ -1,4 +1,4 @@
-"""Rebuild `guardrails/pii/data/suffixes.txt` from the snapshot in an installed tldextract: `python tools/pii_suffixes.py`.
+"""Rebuild `guardrails/pii/data/suffixes.txt` from an installed tldextract's snapshot: `python tools/pii_suffixes.py`.
 
 tldextract (needed by this script only) carries the Public Suffix List as it was at its release; we keep the ICANN
 section, which is all that an e-mail address or a host name is checked against.
@@ -22,7 +22,7 @@ def main() -> None:
         f"// From the snapshot in tldextract {version('tldextract')}, by tools/pii_suffixes.py.",
     ]
     TARGET.write_text("\n".join([*head, *rules]) + "\n", "utf-8")
-    print(f"{len(rules)} rules")
+    print(f"{len(rules)} rules")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def literal(code: int) -> str:
 
 
 class Emitter:
-    """Writes a parsed regex again. `wide`: for bytes of UTF-8, a superset; else for characters, without look-arounds."""
+    """Writes a parsed regex again. `wide`: for bytes of UTF-8, a superset; else for characters; no look-arounds."""
 
     def __init__(self, tree: Any, wide: bool) -> None:
         self.groups: dict[int, str] = {}
@@ -269,7 +269,7 @@ def main() -> None:
     write("iban", {country: account(regex) for country, regex in sorted(shapes.items())})
     tlds = re.findall(r"\(\?:([a-z]+)\)", package.UrlRecognizer.BASE_URL_REGEX)
     write("tlds", list(dict.fromkeys(tlds)))
-    print(f"{len(rules)} rules of {len(context)} entities")
+    print(f"{len(rules)} rules of {len(context)} entities")  # noqa: T201
 
 
 if __name__ == "__main__":

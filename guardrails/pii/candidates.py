@@ -11,8 +11,8 @@ FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
 BEHIND = 64
 """Characters before a match in which its `behind` must be found."""
 STAND_INS = re.compile("[\u0130\u0131\u017f\u212a]")
-"""Characters that IGNORECASE takes for i, s and k. The gate sees bytes and would miss them, so a match that holds one is
-none."""
+"""Characters that IGNORECASE takes for i, s and k. The gate sees bytes and would miss them: a match that holds one
+is none."""
 
 Check = Callable[[str], bool | None]
 """What a checksum says of a matched text: right, wrong, or nothing."""

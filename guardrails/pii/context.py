@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-REACH = 64
+REACH = 48
 """Characters before a match in which its context is read."""
 WORDS = 5
 """Words before a match that count, as in Presidio."""

@@ -4,7 +4,7 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 
 | what | Presidio | here | why |
 |---|---|---|---|
-| overlapping candidates of one rule | the first of a scan, then behind it | each start by itself | a stream is cut anywhere |
+| overlapping candidates of a rule | the first of a scan, then behind it | each start | streams are cut anywhere |
 | letters with IGNORECASE | also K (Kelvin), ſ, ı, İ | ASCII | the gate reads bytes |
 | word characters | also combining marks, joiners | letters, digits, `_` | `re` |
 | e-mail local part, host, URL path | no limit | 64, 253, 1,024 characters | a stream cannot wait for ever |
@@ -151,8 +151,8 @@ def _end(hit: Hit) -> int:
 
 
 def _outermost(seen: list[tuple[int, int, str, float, str, str]]) -> list[Match]:
-    """Of start, end, entity, score, rule and evidence (end and score negative, so that they sort): the matches by start,
-    without those within another of their entity; see `PiiDetector`."""
+    """Of start, end, entity, score, rule and evidence (end and score negative, so that they sort): the matches by
+    start, without those within another of their entity; see `PiiDetector`."""
     seen.sort()
     kept: list[Match] = []
     recent: dict[str, list[tuple[int, int, float]]] = {}

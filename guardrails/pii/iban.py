@@ -31,8 +31,8 @@ def countries() -> Mapping[str, tuple[int, re.Pattern[str]]]:
 
 
 class Iban:
-    """IBAN_CODE as Presidio finds it; with small letters its score is 0.5. `extra` adds an IBAN that is followed by more
-    letters or digits: of these as many are taken as the country's IBANs have."""
+    """IBAN_CODE as Presidio finds it; with small letters its score is 0.5. `extra` adds an IBAN that is followed by
+    more letters or digits: of these as many are taken as the country's IBANs have."""
 
     entity = "IBAN_CODE"
     expressions = (Expression(pattern=r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){8}", caseless=True),)

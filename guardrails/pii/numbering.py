@@ -9,7 +9,6 @@ from importlib.resources import files
 
 import msgspec
 
-
 LONGEST_BARE = 15
 """Digits of the longest number that is dialled without a trunk zero, German ones with their calling code apart."""
 

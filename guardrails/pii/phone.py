@@ -2,7 +2,7 @@
 
 Presidio runs libphonenumber's text matcher once for each of eight regions. Here a number is looked for at every group
 of digits, with the same separators and the same validity (`numbering.py`); rule `pii.phone_number.1`. What people
-write without any plan knowing it, because it is foreign, old or invented, is recognized by its grouping: the other rules.
+write without any plan knowing it, because it is foreign, old or invented, is recognized by its grouping: other rules.
 """
 
 import re
@@ -23,14 +23,14 @@ MOST_DIGITS = 17
 """ITU-T E.164 allows 15; an international prefix may stand before them."""
 FEWEST_DIGITS = 7
 PLANNED_FEWEST = 4
-"""Digits of the shortest number that some plan knows. Four to six digits are rarely meant as one, so that `extra` leaves
-them out."""
+"""Digits of the shortest number that some plan knows. Four to six digits are rarely meant as one: `extra` leaves them
+out."""
 GAP = r"[-xX ./()\[\]~]"
 LINKED = frozenset("-xX ./()[]~")
 OPENING = frozenset("+(")
 KINDS = {"/": "", " ": " ", ".": ".", "(": "("}
-"""A separator before a number, other than the first of its chain, and where the number then ends: at the next such, or at
-the end of the chain. libphonenumber's inner matches."""
+"""A separator before a number, other than the first of its chain, and where the number then ends: at the next such, or
+at the end of the chain. libphonenumber's inner matches."""
 BETWEEN = frozenset("-. ")
 GROUP = re.compile(r"\d+")
 LINK = re.compile(r"\D+")
@@ -42,7 +42,20 @@ EXTENDED = re.compile(r"(?:(?: ?[,;]?| - ?) ?(?:x|ext(?:ensio)?n?|extension)[.:]
 DATE = re.compile(r"(?:[0-3]?\d/[01]?\d|[01]?\d/[0-3]?\d)/(?:[12]\d)?\d{2}")
 TIME = re.compile(r"[12]\d{3}[-/]?[01]\d[-/]?[0-3]\d +[0-2]\d\Z")
 MINUTES = re.compile(r":[0-5]\d")
-SPOKEN = ("call", "cell", "cellphone", "dial", "fax", "mobile", "phone", "sms", "tel", "telefon", "telephone", "whatsapp")
+SPOKEN = (
+    "call",
+    "cell",
+    "cellphone",
+    "dial",
+    "fax",
+    "mobile",
+    "phone",
+    "sms",
+    "tel",
+    "telefon",
+    "telephone",
+    "whatsapp",
+)
 """Words that make a number without any separator a telephone number. "Number" alone says too little."""
 SOCIAL = (3, 2, 4)
 """Groups of an American social security number."""
@@ -119,7 +132,9 @@ def _shapes() -> dict[tuple[int, ...], Shape]:
     short = Shape("pii.phone_number.local", 0.4, " -", alone=True)
     table = dict.fromkeys([(3, 3, 4), (1, 3, 3, 4)], AMERICAN)
     table |= dict.fromkeys([(2, 4, 4), (4, 3, 3), (3, 4, 4), (2, 2, 2, 2, 2), (4, 3, 4), (3, 3, 3)], local)
-    table |= dict.fromkeys([(3, 4), (4, 4), (2, 3, 3), (2, 6), (2, 2, 2, 2), (2, 3, 2, 2), (3, 2, 3), (3, 2, 2, 2)], short)
+    table |= dict.fromkeys(
+        [(3, 4), (4, 4), (2, 3, 3), (2, 6), (2, 2, 2, 2), (2, 3, 2, 2), (3, 2, 3), (3, 2, 2, 2)], short
+    )
     return table
 
 
@@ -144,9 +159,7 @@ class Phone:
         self.shapes = _shapes()
 
     def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
-        # The digits that `starts` looks ahead for stand within this window, as the chain does.
-        window = text if high + LEAD + SPAN >= len(text) else text[: high + LEAD + SPAN + 1]
-        for found in self.starts.finditer(window, low):
+        for found in self.starts.finditer(text, low, high + LEAD + SPAN):
             at = found.start()
             if at >= high + LEAD:
                 return
@@ -231,7 +244,11 @@ class Phone:
         """How many groups a number that begins here may have, without and with its extension, most first: all; or up
         to the next separator of the kind before it, or of any kind for the first of a chain."""
         before = text[start - 1 : start] if start else ""
-        first = before not in LINKED or "+" in text[start : start + 2] or not CHAINED.search(text[max(start - 5, 0) : start])
+        first = (
+            before not in LINKED
+            or "+" in text[start : start + 2]
+            or not CHAINED.search(text[max(start - 5, 0) : start])
+        )
         size = len(chain.groups)
         kind = "" if first else KINDS.get(before, "-")
         if kind == "-":

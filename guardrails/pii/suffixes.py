@@ -14,7 +14,7 @@ class Suffixes:
         text = files("guardrails.pii").joinpath("data").joinpath("suffixes.txt").read_text("utf-8")
         rules = [line for line in text.split("\n") if line and not line.startswith("//")]
         self.rules = frozenset(rules)
-        self.top = frozenset(rule for rule in rules if "." not in rule)
+        self.top = frozenset(rule.rpartition(".")[2] for rule in rules)
         """Top-level domains, IDN ones as Unicode and as `xn--`."""
         self.top |= {f"xn--{rule.encode('punycode').decode('ascii')}" for rule in self.top if not rule.isascii()}
 

@@ -106,7 +106,7 @@ class Url:
         labels_end = min(stop, at + HOST + 1 + LONGEST_TLD)
         while labels_end > at:
             dot = text.rfind(".", at + 1, labels_end)
-            if dot < 0 or dot - at > HOST + 1:
+            if dot < 0 or dot - at > HOST:
                 return 0, False
             label = text[dot + 1 : labels_end].rstrip("-").lower()
             if label in self.whole:

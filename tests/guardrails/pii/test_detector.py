@@ -110,7 +110,9 @@ def test_unknown_entities_are_named_all() -> None:
 
 def test_only_what_was_asked_for_is_found() -> None:
     scan = scanner(PiiDetector(frozenset({"EMAIL_ADDRESS"})))
-    assert {match.type for match in scan("a@b.org, 10.0.0.1, www.example.com, 4111 1111 1111 1111")} == {"EMAIL_ADDRESS"}
+    assert {match.type for match in scan("a@b.org, 10.0.0.1, www.example.com, 4111 1111 1111 1111")} == {
+        "EMAIL_ADDRESS"
+    }
 
 
 def test_a_rule_can_be_left_out(scan: Scan) -> None:
@@ -151,7 +153,7 @@ def test_hits_that_announce_nothing_do_no_harm(detector: PiiDetector) -> None:
         assert isinstance(everywhere(detector, text), list)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_gate_spares_no_match(detector: PiiDetector, scan: Scan, seed: int) -> None:
     """*A superset, where false alarms cost time and misses are defects*: on texts inside and outside ASCII, what is
     found behind the gate is what is found when every place is looked at."""
@@ -164,8 +166,8 @@ def test_the_gate_spares_no_match(detector: PiiDetector, scan: Scan, seed: int) 
 def test_the_gate_spares_no_match_of_the_other_countries(everything: PiiDetector) -> None:
     chance = random.Random(7)
     scan = scanner(everything)
-    for _ in range(4):
-        text = grown(chance, 5)
+    for _ in range(2):
+        text = grown(chance, 3)
         assert scan(text) == everywhere(everything, text)
 
 

@@ -41,7 +41,7 @@ def stable(kind: str, text: str, cut: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=texts, share=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_stability(kind: str, text: str, share: float) -> None:
     """*With `p = settled(text)`: for every continuation `u`, the matches of `text + u` that start before `p` are the
     matches of `text` that start before `p`.*"""
@@ -51,7 +51,7 @@ def test_stability(kind: str, text: str, share: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_stability_at_every_cut_of_broken_data(kind: str) -> None:
     chance = random.Random(11)
-    for _ in range(6):
+    for _ in range(3):
         text = grown(chance, 5)
         for cut in range(len(text) + 1):
             stable(kind, text, cut)
@@ -129,7 +129,9 @@ def test_what_is_held_back(text: str, held: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("bait", ["a", "a@", "1", "1 ", "a.", "http://a.com/" + "x", "4111 ", "GB82 WEST ", "(", "中", "x/", "é."])
+@pytest.mark.parametrize(
+    "bait", ["a", "a@", "1", "1 ", "a.", "http://a.com/" + "x", "4111 ", "GB82 WEST ", "(", "中", "x/", "é."]
+)
 def test_nothing_is_held_for_ever(kind: str, bait: str) -> None:
     """*Never further from the end than `reach.length + reach.after`.*"""
     reach = KINDS[kind].reach
@@ -148,14 +150,17 @@ class Counted(str):
         return part
 
 
-@pytest.mark.parametrize("bait", ["1", "12 ", "a@", "a@a.com ", "4111 1111 1111 1111 ", "1-", "GB82 WEST 1234 ", "a.com/", "a.", "::", "1bc1"])
+@pytest.mark.parametrize(
+    "bait",
+    ["1", "12 ", "a@", "a@a.com ", "4111 1111 1111 1111 ", "1-", "GB82 WEST 1234 ", "a.com/", "a.", "::", "1bc1"],
+)
 def test_work_grows_with_the_text_alone(bait: str) -> None:
     """*Linear in the text*: ten times the text costs ten times the characters looked at, not more."""
     detector = KINDS["ours"]
     spent: list[int] = []
-    for size in (2_000, 20_000):
+    for size in (600, 6_000):
         text = Counted((bait * size)[:size])
-        hits = [Hit(number, end) for end in range(0, size, 3) for number in range(len(detector.expressions) - 1)]
+        hits = [Hit(number, end) for end in range(0, size, 5) for number in range(len(detector.expressions) - 1)]
         Counted.taken = 0
         detector.confirm(text, hits)
         detector.settled(text)
