@@ -165,7 +165,7 @@ def test_work_grows_with_the_text_alone(bait: str) -> None:
         detector.confirm(text, hits)
         detector.settled(text)
         spent.append(Counted.taken)
-    assert spent[1] <= 11 * spent[0] + 2_000
+    assert spent[1] <= 15 * spent[0] + 2_000  # a short text is cut off at its ends; were it quadratic, it were 100
 
 
 def test_a_hundred_thousand_matches() -> None:
