@@ -93,15 +93,18 @@ def chain_at(text: str, at: int) -> Chain:
 
 
 def balanced(whole: str) -> bool:
-    """Whether brackets come in pairs, without nesting; the first may be open, or closed only."""
+    """Whether brackets come in pairs, without nesting. Of the first pair one may be missing, as in libphonenumber."""
     if "(" not in whole and ")" not in whole and "[" not in whole and "]" not in whole:
         return True
-    opened = False
-    for place, character in enumerate(whole):
+    return _paired(whole, False) or _paired(whole, True) or (whole[0] in "([" and _paired(whole[1:], False))
+
+
+def _paired(text: str, opened: bool) -> bool:
+    for character in text:
         if character in "([":
-            if opened and place:
+            if opened:
                 return False
-            opened = place > 0 or ")" in whole or "]" in whole
+            opened = True
         elif character in ")]":
             if not opened:
                 return False
@@ -251,13 +254,15 @@ class Phone:
         )
         size = len(chain.groups)
         kind = "" if first else KINDS.get(before, "-")
+        if text[start] == "(" and not first:
+            kind = "("
         if kind == "-":
             return
         stops = {self.stop(chain, one) for one in ("/ .(" if first else kind)}
         if first or not kind or None in stops:
             stops = stops | {size if chain.ended else None}
         if "(" in text[start : start + 2]:
-            stops.add(self.stop(chain, "("))
+            stops |= {self.stop(chain, "(")}
         for count in range(size, 0, -1):
             link = chain.links[count - 1] if count < size else ""
             if ("x" in link or "X" in link or "~" in link) and EXTENDING.match(link) and len(chain.groups[count]) <= 9:

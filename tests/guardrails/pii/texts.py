@@ -73,3 +73,16 @@ def everywhere(detector: PiiDetector, text: str) -> list[Match]:
     """What the detector finds when no gate spares it any place."""
     ends = range(len(text.encode("utf-8", "surrogatepass")) + 64)
     return detector.confirm(text, [Hit(number, end) for end in ends for number in range(len(detector.expressions))])
+
+
+def missed(theirs: list[tuple[str, int, int, float]], ours: list[Match]) -> list[tuple[str, int, int, float]]:
+    """What Presidio found and we did not. Its scan resumes behind its last match, so that what we find at each start
+    may contain it; of telephone numbers half must be covered (its spans depend on where its scan began)."""
+    lost: list[tuple[str, int, int, float]] = []
+    for kind, start, end, score in theirs:
+        same = [match for match in ours if match.type == kind]
+        inside = any(match.start <= start and match.end >= end for match in same)
+        halves = sum(max(0, min(end, match.end) - max(start, match.start)) for match in same)
+        if not inside and not (kind == "PHONE_NUMBER" and 2 * halves >= end - start):
+            lost.append((kind, start, end, score))
+    return lost
