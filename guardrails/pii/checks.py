@@ -4,6 +4,7 @@ import re
 from ipaddress import ip_interface
 
 from guardrails.pii.candidates import Check
+from guardrails.pii.checks_countries import COUNTRIES
 from guardrails.pii.checksums import base58check, bech32, luhn, weighted
 
 PLAIN = str.maketrans("", "", "- .")
@@ -57,9 +58,9 @@ def nhs(text: str) -> bool:
 
 def ssn(text: str) -> bool | None:
     """Areas 000 and 666, group 00 and serial 0000 are never issued; separators do not mix."""
-    digits = "".join(filter(str.isdigit, text))
+    digits = text.translate(PLAIN)
     wrong = (
-        len({character for character in text if character in ".- "}) > 1
+        len(text) - len(digits) > max(text.count("-"), text.count(" "), text.count("."))
         or len(set(digits)) == 1
         or digits[3:5] == "00"
         or digits[5:] == "0000"
@@ -99,5 +100,6 @@ CHECKS: dict[str, Check] = {
     "MEDICAL_LICENSE": dea,
     "UK_NHS": nhs,
     "US_SSN": ssn,
+    **COUNTRIES,
 }
 """By entity, or by rule where a rule has its own; an entity without one has no check digit."""

@@ -5,6 +5,7 @@ from hashlib import sha256
 
 LUHN_DOUBLED = str.maketrans("0123456789", "0246813579")
 """A digit doubled, and its two digits added."""
+VERHOEFF_STEP = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 BASE58 = {letter: value for value, letter in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 BECH32 = {letter: value for value, letter in enumerate("qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
 BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
@@ -25,6 +26,25 @@ def mod97(iban: str) -> bool:
     if not (turned.isascii() and turned.isalnum()):
         return False
     return int("".join(str(int(letter, 36)) for letter in turned)) % 97 == 1
+
+
+def verhoeff(digits: str) -> bool:
+    """J. Verhoeff, *Error Detecting Decimal Codes* (1969): products in the dihedral group of ten elements, each digit
+    permuted by its place from the right, end at zero."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit)
+        for _ in range(place % 8):
+            value = VERHOEFF_STEP[value]
+        total = _dihedral(total, value)
+    return total == 0
+
+
+def _dihedral(left: int, right: int) -> int:
+    """The product of two elements: 0 to 4 turn, 5 to 9 turn and reflect."""
+    if left < 5:
+        return (left + right) % 5 + (5 if right > 4 else 0)
+    return (left - right) % 5 + (0 if right > 4 else 5)
 
 
 def weighted(digits: str, weights: Sequence[int]) -> int:

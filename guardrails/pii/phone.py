@@ -177,9 +177,11 @@ class Phone:
                     yield from self.judged(text, start, chain)
 
     def hopeless(self, text: str, chain: Chain) -> bool:
-        """Whether it is seen at once that no number begins here: within digits that are separated as on cards and in
-        addresses of machines. Says no more than `judged` would, but sooner."""
+        """Whether it is seen at once that no number begins here: digits that are separated as on cards and in
+        addresses of machines. But for the cards it says no more than `judged` would, and sooner."""
         at = chain.at
+        if self.extra and len(chain.groups) > 2 and all(len(group) == 4 for group in chain.groups[:3]):
+            return True  # a card, or an account
         before = text[at - 1] if at > 1 else ""
         if before not in BETWEEN or not text[at - 2].isdecimal():
             return False

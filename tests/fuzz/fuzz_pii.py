@@ -2,8 +2,8 @@
 
 Texts are grown from real and broken personal data. Each run checks the promises of `guardrails/detector.py`: stability
 at random cuts, locality under another left context, and that the gate spares no match. With `--presidio` (needs
-`presidio-analyzer` 2.2.366 installed; no model, no network) each text also goes through Presidio's analyzer, and what it
-finds must be found: by a match that holds it, and of telephone numbers 97 % by matches that cover half.
+`presidio-analyzer` 2.2.366 installed; no model, no network) each text also goes through Presidio's analyzer, and what
+it finds must be found: by a match that holds it, and of telephone numbers 97 % by matches that cover half.
 `--write FILE` writes Presidio's answers for the frozen differential test instead. Exit 1 on the first difference.
 """
 
@@ -23,8 +23,8 @@ from guardrails.pii import DEFAULT, PiiDetector
 from tests.guardrails.pii.texts import everywhere, grown, missed, scanner
 
 PHONES = 0.03
-"""Share of Presidio's telephone numbers that may be missing in such texts: junk that libphonenumber's matcher reads into a
-chain because of where its scan stands."""
+"""Share of Presidio's telephone numbers that may be missing in such texts: junk that libphonenumber's matcher reads
+into a chain because of where its scan stands."""
 Spans = list[tuple[str, int, int, float]]
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.pii.checksums import base58check, bech32, luhn, mod97, weighted
+from guardrails.pii.checksums import base58check, bech32, luhn, mod97, verhoeff, weighted
 
 digits = st.text("0123456789", min_size=1, max_size=24)
 
@@ -20,6 +20,17 @@ def test_luhn_sees_every_single_wrong_digit(body: str, place: int, step: int) ->
     place %= len(right)
     wrong = right[:place] + str((int(right[place]) + step) % 10) + right[place + 1 :]
     assert not luhn(wrong)
+
+
+@given(digits)
+def test_exactly_one_last_digit_fits_verhoeff(body: str) -> None:
+    assert sum(verhoeff(body + last) for last in "0123456789") == 1
+
+
+def test_verhoeff_of_the_books_example() -> None:
+    assert verhoeff("2363")
+    assert not verhoeff("2364")
+    assert not verhoeff("2633")
 
 
 def test_luhn_reads_digits_of_any_script() -> None:

@@ -1,4 +1,4 @@
-"""What Presidio finds is found: against its analyzer's answers, frozen (`tests/fuzz/fuzz_pii.py --write` makes them)."""
+"""What Presidio finds is found: against its analyzer's answers, frozen by `tests/fuzz/fuzz_pii.py --write`."""
 
 import json
 from pathlib import Path

@@ -78,7 +78,17 @@ def test_presidios_rule_alone(planned: Phone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "right"), [("1 (2) 3", True), ("(1) 2", True), ("(1 (2) 3", True), ("(1 ((2) 3", False), ("1", True), ("1 2) 3)", False), ("1) 2", True), ("(1 2", True)]
+    ("text", "right"),
+    [
+        ("1 (2) 3", True),
+        ("(1) 2", True),
+        ("(1 (2) 3", True),
+        ("(1 ((2) 3", False),
+        ("1", True),
+        ("1 2) 3)", False),
+        ("1) 2", True),
+        ("(1 2", True),
+    ],
 )
 def test_brackets_come_in_pairs(text: str, right: bool) -> None:
     assert balanced(text) is right
