@@ -21,7 +21,7 @@ class Context:
         self.words = {parts[0] for parts in split if len(parts) == 1}
         self.phrases = [parts for parts in split if len(parts) > 1]
 
-    def among(self, near: Sequence[str], forms: frozenset[str]) -> bool:
+    def among(self, near: Sequence[str], forms: set[str]) -> bool:
         """Whether one of them is among these words; `forms`: the words and, of plurals, the singular."""
         if not self.words.isdisjoint(forms):
             return True
@@ -32,11 +32,12 @@ class Context:
         return False
 
 
-def words_before(text: str, start: int) -> tuple[list[str], frozenset[str]]:
+def words_before(text: str, start: int) -> tuple[list[str], set[str]]:
     """The last words before `start`, in small letters, and their forms; of words longer than can be seen, what can be
     seen."""
     words: list[str] = WORD.findall(text[max(start - REACH, 0) : start].lower())[-WORDS:]
-    return words, frozenset(words).union([word[:-1] for word in words if word[-1] == "s"])
+    forms = {*words, *[word[:-1] for word in words if word[-1] == "s"]}
+    return words, forms
 
 
 def raised(score: float) -> float:

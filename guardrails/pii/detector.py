@@ -104,7 +104,7 @@ class PiiDetector:
         if not hits:
             return []
         seen: list[tuple[int, int, str, float, str, str]] = []
-        near: dict[int, tuple[list[str], frozenset[str]]] = {}
+        near: dict[int, tuple[list[str], set[str]]] = {}
         for one, low, high in self._stretches(text, hits):
             context = self._context[one.entity]
             for start, end, score, rule, evidence in one.scan(text, low, high):
