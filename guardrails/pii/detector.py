@@ -1,0 +1,171 @@
+"""The detector of personal data: what the gate hit is confirmed around the hit, and nowhere else.
+
+Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=False`:
+
+| what | Presidio | here | why |
+|---|---|---|---|
+| overlapping candidates of a rule | the first of a scan, then behind it | each start | streams are cut anywhere |
+| letters with IGNORECASE | also K (Kelvin), ſ, ı, İ | ASCII | the gate reads bytes |
+| word characters | also combining marks, joiners | letters, digits, `_` | `re` |
+| e-mail local part, host, URL path | no limit | 64, 253, 1,024 characters | a stream cannot wait for ever |
+| CRYPTO within a longer run of letters and digits | by chance | no | every place of such a run would begin one |
+| IN_PAN by look-ahead over the line | score 0.01 | no | depends on text of any distance |
+| look-behinds of the US_..._NUMBER entities | any distance | 64 characters | as above |
+| PHONE_NUMBER separators | also dashes and brackets outside ASCII | ASCII | libphonenumber's list |
+| context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
+"""
+
+from collections.abc import Iterator, Sequence
+
+from guardrails.detector import Expression, Hit, Match, Reach
+from guardrails.pii import context as contexts
+from guardrails.pii.candidates import BEHIND, Pattern, Recognizer
+from guardrails.pii.checks import CHECKS
+from guardrails.pii.context import Context, raised, words_before
+from guardrails.pii.iban import Iban
+from guardrails.pii.mail import Mail
+from guardrails.pii.phone import Phone
+from guardrails.pii.rules import DEFAULT, Row, described, read
+from guardrails.pii.suffixes import Suffixes
+from guardrails.pii.tail import Tail
+from guardrails.pii.url import Url
+from guardrails.pii.windows import characters, foreign_digits, merged, regions
+
+NEAR = 128
+"""A match within another of its type and at least its score is dropped, if that one starts at most so far before it."""
+
+
+class PiiDetector:
+    """Finds personal data.
+
+    `entities`: names from `described()`; None for `DEFAULT`. Unknown names raise ValueError with all of them.
+    `extra`: with the rules that go beyond Presidio's. `without`: ids of rules to leave out.
+
+    A match within another of the same type that starts at most `NEAR` characters before it and has at least its score
+    is not reported; of equal spans the higher score, then the earlier rule. Parts of matches may overlap otherwise, and
+    matches of different types always may.
+    """
+
+    name = "pii"
+
+    def __init__(
+        self, entities: frozenset[str] | None = None, *, extra: bool = True, without: frozenset[str] = frozenset()
+    ) -> None:
+        wanted = frozenset(DEFAULT) if entities is None else entities
+        if unknown := sorted(wanted - described().keys()):
+            raise ValueError(f"unknown entities: {', '.join(unknown)}")
+        self.entities = wanted
+        table = read("presidio")
+        self._context = {name: Context(table.context.get(name, ())) for name in wanted}
+        own = read("own").rules if extra else ()
+        rows = [row for row in (*table.rules, *own) if row.entity in wanted and row.id not in without]
+        self._without = without
+        self._recognizers = self._built(rows, wanted, extra)
+        self.expressions: Sequence[Expression] = self._published()
+        self.reach = Reach(
+            length=max((one.length for one in self._recognizers), default=1),
+            before=NEAR + max(contexts.REACH, BEHIND),
+            after=max((one.after for one in self._recognizers), default=1),
+        )
+        self._tail = Tail(
+            [row.prefix for row in rows],
+            phone="PHONE_NUMBER" in wanted,
+            iban="IBAN_CODE" in wanted,
+            url="URL" in wanted,
+            longest=max((row.length for row in rows if row.prefix), default=0),
+        )
+
+    def _built(self, rows: list[Row], wanted: frozenset[str], extra: bool) -> list[Recognizer]:
+        found: list[Recognizer] = [Pattern(row, CHECKS.get(row.id) or CHECKS.get(row.entity)) for row in rows]
+        suffixes = Suffixes()
+        if "EMAIL_ADDRESS" in wanted:
+            found.append(Mail(suffixes, extra))
+        if "IBAN_CODE" in wanted:
+            found.append(Iban(extra))
+        if "URL" in wanted:
+            found.append(Url(suffixes.top, extra))
+        if "PHONE_NUMBER" in wanted:
+            found.append(Phone(extra))
+        return found
+
+    def _published(self) -> list[Expression]:
+        """The recognizers' expressions, each with the recognizers it calls for; the last is for all of them."""
+        self._called: list[int] = []
+        published: list[Expression] = []
+        for index, one in enumerate(self._recognizers):
+            published += one.expressions
+            self._called += [index] * len(one.expressions)
+        published.append(Expression(pattern=foreign_digits()))
+        self._called.append(-1)
+        return published
+
+    def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
+        """See `Detector.confirm`."""
+        if not hits:
+            return []
+        seen: list[tuple[int, int, str, float, str, str]] = []
+        near: dict[int, tuple[list[str], set[str]]] = {}
+        for one, low, high in self._stretches(text, hits):
+            context = self._context[one.entity]
+            for start, end, score, rule, evidence in one.scan(text, low, high):
+                if rule in self._without:
+                    continue
+                if score < 1.0:
+                    words = near.get(start)
+                    if words is None:
+                        words = near[start] = words_before(text, start)
+                    if context.among(*words):
+                        score, evidence = raised(score), "context"
+                seen.append((start, -end, one.entity, -score, rule, evidence))
+        return _outermost(seen)
+
+    def _stretches(self, text: str, hits: Sequence[Hit]) -> Iterator[tuple[Recognizer, int, int]]:
+        """What must be looked at, and by whom."""
+        ordered = sorted(hits, key=_end)
+        ends: dict[int, list[int]] = {}
+        foreign: list[int] = []
+        for hit, place in zip(ordered, characters(text, [hit.end for hit in ordered]), strict=True):
+            index = self._called[hit.expression]
+            if index < 0:
+                foreign.append(place)
+            elif index in ends:
+                ends[index].append(place)
+            else:
+                ends[index] = [place]
+        for index in range(len(self._recognizers)) if foreign else ends:
+            one = self._recognizers[index]
+            stretches = regions(ends.get(index, ()), one.back, one.shortest)
+            if foreign:
+                # A digit outside ASCII may stand anywhere in a match, so that every start up to it is looked at.
+                stretches = merged(stretches, regions(foreign, one.back, 0))
+            for low, high in stretches:
+                yield one, low, high
+
+    def settled(self, text: str) -> int:
+        """See `Detector.settled`."""
+        return self._tail.settled(text)
+
+
+def _end(hit: Hit) -> int:
+    return hit.end
+
+
+def _outermost(seen: list[tuple[int, int, str, float, str, str]]) -> list[Match]:
+    """Of start, end, entity, score, rule and evidence (end and score negative, so that they sort): the matches by
+    start, without those within another of their entity; see `PiiDetector`."""
+    seen.sort()
+    kept: list[Match] = []
+    recent: dict[str, list[tuple[int, int, float]]] = {}
+    for start, minus_end, entity, minus_score, rule, evidence in seen:
+        others = recent.get(entity)
+        if others is None:
+            others = recent[entity] = []
+        elif others[0][0] < start - NEAR:
+            others[:] = [other for other in others if other[0] >= start - NEAR]
+        for _, other_end, other_score in others:
+            if other_end <= minus_end and other_score <= minus_score:
+                break
+        else:
+            kept.append(Match(entity, start, -minus_end, -minus_score, rule, evidence))
+        others.append((start, minus_end, minus_score))
+    return kept

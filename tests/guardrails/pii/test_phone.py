@@ -1,0 +1,102 @@
+"""Telephone numbers."""
+
+import pytest
+
+from guardrails.pii.candidates import Candidate
+from guardrails.pii.phone import SPAN, Phone, balanced, chain_at
+
+
+@pytest.fixture(scope="module")
+def ours() -> Phone:
+    return Phone(extra=True)
+
+
+@pytest.fixture(scope="module")
+def planned() -> Phone:
+    return Phone(extra=False)
+
+
+def longest(phone: Phone, text: str) -> Candidate | None:
+    found = list(phone.scan(text, 0, len(text)))
+    return max(found, key=lambda one: (one.end - one.start, one.score), default=None)
+
+
+@pytest.mark.parametrize(
+    ("number", "rule"),
+    [
+        ("(212) 555-0147", "pii.phone_number.bracketed"),
+        ("212.555.0147x1887", "pii.phone_number.grouped"),
+        ("212-555-0147 ext. 55", "pii.phone_number.grouped"),
+        ("+1-212-555-0147", "pii.phone_number.international"),
+        ("001-212-555-0147x60", "pii.phone_number.international"),
+        ("+46 (0)8 928 571 38", "pii.phone_number.international"),
+        ("02.27.96.63.08", "pii.phone_number.local"),
+        ("0431 35 06 90", "pii.phone_number.trunk"),
+        ("06-10446904", "pii.phone_number.trunk"),
+        ("555 0147", "pii.phone_number.local"),
+        ("02079460958", "pii.phone_number.1"),
+    ],
+)
+def test_ways_of_writing(ours: Phone, number: str, rule: str) -> None:
+    for frame in ("{}", "it is {} now", "<{}>"):
+        text = frame.format(number)
+        found = longest(ours, text)
+        assert found is not None
+        assert (text[found.start : found.end], found.rule) == (number, rule)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1992-12-08",
+        "10.20.30.40",
+        "536-22-8150",
+        "4111 1111 1111 1111",
+        "$2125550147",
+        "SN2125550147",
+        "12/03/1981",
+        "3.14159265",
+        "1111111",
+        "ISBN 978-3-16-148410-0",
+    ],
+)
+def test_other_numbers(ours: Phone, text: str) -> None:
+    assert longest(ours, f"It is {text} here") is None
+
+
+def test_digits_alone_need_a_word(ours: Phone) -> None:
+    assert longest(ours, "order 54671236") is None
+    found = longest(ours, "my phone 54671236")
+    assert found is not None
+    assert found.rule == "pii.phone_number.context"
+
+
+def test_presidios_rule_alone(planned: Phone) -> None:
+    assert {one.rule for one in planned.scan("call (212) 555-0147 or 0431 35 06 90 12 34", 0, 50)} == {
+        "pii.phone_number.1"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("1 (2) 3", True),
+        ("(1) 2", True),
+        ("(1 (2) 3", True),
+        ("(1 ((2) 3", False),
+        ("1", True),
+        ("1 2) 3)", False),
+        ("1) 2", True),
+        ("(1 2", True),
+    ],
+)
+def test_brackets_come_in_pairs(text: str, right: bool) -> None:
+    assert balanced(text) is right
+
+
+def test_a_chain_is_read_to_its_span_and_no_further() -> None:
+    text = "12 " * 40
+    chain = chain_at(text, 0)
+    assert not chain.ended
+    assert chain == chain_at(text[: SPAN + 1], 0)
+    assert chain.end(2) == 5

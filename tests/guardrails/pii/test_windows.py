@@ -1,0 +1,46 @@
+"""From hits to stretches of text."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails.pii.windows import characters, foreign_digits, merged, regions
+
+FOREIGN = re.compile(foreign_digits().encode())
+ends = st.lists(st.integers(0, 400), max_size=30).map(sorted)
+
+
+@given(st.text(st.characters(), max_size=60))
+def test_every_byte_offset_finds_its_character(text: str) -> None:
+    """*Offset in the bytes of the text* → offset in its characters, lone surrogates included."""
+    bounds = [len(text[:at].encode("utf-8", "surrogatepass")) for at in range(len(text) + 1)]
+    assert characters(text, bounds) == list(range(len(text) + 1))
+
+
+@given(st.text(max_size=20), ends)
+def test_any_offset_is_survived(text: str, some: list[int]) -> None:
+    assert all(0 <= place <= len(text) for place in characters(text, some))
+
+
+@given(ends, st.integers(1, 60), st.integers(0, 60))
+def test_regions_hold_every_start_once(some: list[int], back: int, less: int) -> None:
+    """*Every start from `back` to `shortest` characters before an end; they do not overlap.*"""
+    shortest = max(back - less, 1)
+    wanted = {start for end in some for start in range(max(end - back, 0), end - shortest + 1)}
+    got = [start for low, high in regions(some, back, shortest) for start in range(low, high)]
+    assert len(got) == len(set(got))
+    assert wanted <= set(got)
+
+
+@given(ends, ends, st.integers(1, 40))
+def test_merged_regions_are_the_union(some: list[int], more: list[int], back: int) -> None:
+    first, second = regions(some, back, 1), regions(more, back, 0)
+    got = [start for low, high in merged(first, second) for start in range(low, high)]
+    assert len(got) == len(set(got))
+    assert set(got) == {start for low, high in first + second for start in range(low, high)}
+
+
+@given(st.characters(min_codepoint=0x80, exclude_categories=["Cs"]))
+def test_every_digit_outside_ascii_is_hit_and_nothing_else(character: str) -> None:
+    assert bool(FOREIGN.fullmatch(character.encode())) == character.isdecimal()
