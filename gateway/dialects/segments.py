@@ -31,7 +31,7 @@ _load = json.JSONDecoder(object_pairs_hook=tuple, parse_int=_Number, parse_float
 
 Pairs = tuple[tuple[str, object], ...]
 
-_TOP_ROLES = {
+TOP_ROLES = {
     "messages": "user",
     "system": "system",
     "instructions": "system",
@@ -44,12 +44,12 @@ _TOP_ROLES = {
     "output": "assistant",
     "content": "assistant",
 }
-_TOP_STRUCTURAL = STRUCTURAL | _names(
+TOP_STRUCTURAL = STRUCTURAL | _names(
     "reasoning_effort verbosity truncation previous_response_id prompt_cache_retention encoding_format modalities "
     "include thinking reasoning stream_options audio context_management conversation container inference_geo "
     "speed logit_bias"
 )
-_IGNORED_IN_ANSWERS = frozenset(("logprobs", "usage"))
+IGNORED_IN_ANSWERS = frozenset(("logprobs", "usage"))
 
 
 def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
@@ -63,9 +63,9 @@ def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
             raise BadRequest("The request body must be a JSON object.")
         out: list[Segment] = []
         for name, member in cast(Pairs, value):
-            if name in _TOP_STRUCTURAL:
+            if name in TOP_STRUCTURAL:
                 continue
-            role = _TOP_ROLES.get(name) or (input_role if name in ("input", "prompt") else "input")
+            role = TOP_ROLES.get(name) or (input_role if name in ("input", "prompt") else "input")
             _member(name, member, member_path("", name), role, out, frozenset())
     except RecursionError:
         raise BadRequest("The request body is nested too deeply.") from None
@@ -86,10 +86,20 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
         if isinstance(value, tuple):
             for name, member in cast(Pairs, value):
                 if name == container:
-                    _member(name, member, name, role, out, _IGNORED_IN_ANSWERS)
+                    _member(name, member, name, role, out, IGNORED_IN_ANSWERS)
     except (ValueError, RecursionError):
         raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
     return _sound_segments(body, out)
+
+
+def add_free(raw: bytes, path: str, role: str, out: list[Segment]) -> None:
+    """The surfaces of one value that is not structured, from its JSON text. Raises `ValueError`, `RecursionError`."""
+    _free(_load(raw.decode()), path, role, out)
+
+
+def add_structured(raw: bytes, path: str, role: str, out: list[Segment], ignored: frozenset[str]) -> None:
+    """The surfaces of one structured value, from its JSON text. Raises `ValueError`, `RecursionError`."""
+    _structured(_load(raw.decode()), path, role, out, ignored)
 
 
 def _member(name: str, value: object, path: str, role: str, out: list[Segment], ignored: frozenset[str]) -> None:
