@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.inspection.events import Channel, EventRewriter, framed, members_of
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
+from gateway.inspection.rewrite import Edit
 from gateway.inspection.scan import Path
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
@@ -92,9 +93,13 @@ class ChatEvents(EventRewriter):
         )
 
     def _ending(self, plan: Plan, data: bytes, spans: Spans) -> list[Channel]:
-        over = {data[slice(*spans[group])] if group >= 0 else place.encode() for place, group in plan.ends}
-        self._done |= over
+        over = _finished(plan, data, spans)
         return [channel for channel in self._channels.values() if channel.open and _choice(channel) in over]
+
+    def _framed(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, edits: list[Edit]) -> bytes:
+        if plan.ends:
+            self._done |= _finished(plan, data, spans)
+        return super()._framed(event, data, plan, spans, edits)
 
     def _opened(self, channel: Channel) -> None:
         if "tool_calls" in channel.family:
@@ -144,6 +149,11 @@ class CompletionsEvents(ChatEvents):
 
     def _last_words(self, message: str) -> bytes:
         return b'"text":""'
+
+
+def _finished(plan: Plan, data: bytes, spans: Spans) -> set[bytes]:
+    """The choices that a chunk gives a finish reason."""
+    return {data[slice(*spans[group])] if group >= 0 else place.encode() for place, group in plan.ends}
 
 
 def _choice(channel: Channel) -> bytes:

@@ -176,12 +176,12 @@ class EventRewriter:
         self._seen(event, data, plan)
         if plan.failed:
             self._failed = True
+        channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
         ending = self._ending(plan, data, spans) if plan.ends and not self._failed else []
         edits: list[Edit] = []
         said: list[tuple[Channel, str]] = []
-        for slot, text in zip(plan.slots, texts, strict=True):
-            if slot.family:
-                channel = self._channel(slot, data, spans)
+        for slot, channel, text in zip(plan.slots, channels, texts, strict=True):
+            if channel is not None:
                 new = self._fed(channel, text) if text else text
                 if ending and channel in ending:
                     new += self._flush(channel)
