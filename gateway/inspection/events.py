@@ -177,30 +177,30 @@ class EventRewriter:
         if plan.failed:
             self._failed = True
         channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
-        ending = self._ending(plan, data, spans) if plan.ends and not self._failed else []
-        edits: list[Edit] = []
-        said: list[tuple[Channel, str]] = []
-        for slot, channel, text in zip(plan.slots, channels, texts, strict=True):
-            if channel is not None:
-                new = self._fed(channel, text) if text else text
-                if ending and channel in ending:
-                    new += self._flush(channel)
-                if new:
-                    said.append((channel, new))
-            else:
-                new = self._whole(text, slot.role, slot.json) if text else text
-            if self._inspector.blocked:
-                return self._block(said)
-            if new != text:
-                edits.append((*spans[slot.group], encoded(new)))
-                if slot.logprobs >= 0:
-                    self._drop_logprobs(data, spans[slot.logprobs], edits)
-        ahead = self._flushed(ending) if ending else b""
+        ending = self._ending(plan, data, spans) if plan.ends and not self._failed else ()
+        ahead = self._flushed([channel for channel in ending if channel not in channels]) if ending else b""
         if self._ahead:
             ahead = b"".join(self._ahead) + ahead
             self._ahead.clear()
         if self._inspector.blocked:
-            return ahead + self._block(said)
+            return ahead + self._block([])
+        edits: list[Edit] = []
+        said: list[tuple[Channel, str]] = []
+        for slot, channel, text in zip(plan.slots, channels, texts, strict=True):
+            if channel is None:
+                new = self._whole(text, slot.role, slot.json) if text else text
+            else:
+                new = self._fed(channel, text) if text else text
+                if channel in ending:
+                    new += self._flush(channel)
+                if new:
+                    said.append((channel, new))
+            if self._inspector.blocked:
+                return ahead + self._block(said)
+            if new != text:
+                edits.append((*spans[slot.group], encoded(new)))
+                if slot.logprobs >= 0:
+                    self._drop_logprobs(data, spans[slot.logprobs], edits)
         if edits:
             if plan.droppable and not said:
                 self._dropped()
@@ -211,9 +211,7 @@ class EventRewriter:
     def _block(self, said: list[tuple[Channel, str]]) -> bytes:
         """The safe texts of the event that brought the block, and nothing else of it."""
         self.blocked = True
-        ahead = b"".join(self._ahead)
-        self._ahead.clear()
-        return ahead + b"".join([self._delta(channel, text) for channel, text in said])
+        return b"".join([self._delta(channel, text) for channel, text in said])
 
     def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: list[Edit]) -> None:
         start, end = span

@@ -27,7 +27,7 @@ def call(arguments: str, index: int = 0, **more: Any) -> dict[str, Any]:
     return {"tool_calls": [{"index": index, **more, "function": {"arguments": arguments}}]}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(TEXTS, TEXTS, CUTS, CUTS, INSPECTORS)
 def test_whatever_way_a_text_is_cut_the_client_has_what_masking_the_whole_gives(
     content: str, thought: str, at: list[int], other: list[int], inspector: type[Masker]
@@ -206,7 +206,7 @@ def test_what_cannot_be_judged_is_not_sent_under_closed(data: bytes):
     assert rewritten("chat.completions", event * 3, closed=False) == event * 3
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.text(alphabet="ab 1", max_size=8), st.text(alphabet="ab 1", max_size=8), CUTS, INSPECTORS)
 def test_a_block_in_mid_stream_ends_as_the_dialect_does(
     before: str, after: str, at: list[int], inspector: type[Masker]
@@ -246,7 +246,7 @@ def test_blocked_rewriters_say_no_more():
     assert rewriter.end() == b""
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(TEXTS, CUTS, INSPECTORS)
 def test_completions(text: str, at: list[int], inspector: type[Masker]):
     def event(piece: str, finish: str | None = None) -> dict[str, Any]:
