@@ -43,9 +43,8 @@ class ChatEvents(EventRewriter):
             elif path[0] == "usage" or (path[0] == "choices" and path[-1] not in _SAYS_NOTHING):
                 says_more = says_more or not _is_piece(path)
         for path in reader.strings("choices"):
-            if not reader.is_text(path, 2):
-                continue
-            slots.append(self._slot(reader, path) if _is_piece(path) else reader.whole(path, self.role))
+            if reader.is_text(path):
+                slots.append(self._slot(reader, path) if _is_piece(path) else reader.whole(path, self.role))
         for path in reader.strings("error"):
             slots.append(reader.whole(path))
             failed = True
@@ -54,13 +53,13 @@ class ChatEvents(EventRewriter):
             ends=tuple(ends),
             droppable=not (says_more or failed or ends),
             failed=failed,
-            names=reader.free_names(2, "choices"),
+            names=reader.free_names(lambda path: path[0] in ("choices", "error")),
         )
 
     def _slot(self, reader: Reader, path: Path) -> Slot:
         """A piece of a text: its channel is the choice, the way to it, and what numbers the items on that way."""
         choice = path[:2]
-        ids = [reader.group(*choice, "index")]
+        ids = [_number(reader, *choice)]
         way: list[tuple[Step, int, bytes]] = []
         family: list[str] = []
         call = -1
@@ -75,11 +74,10 @@ class ChatEvents(EventRewriter):
             kind = reader.value(*item, "type")
             if path[at - 1] == "tool_calls":
                 call = reader.group(*item, "id")
-                family += [f"[{step}]"] if index < 0 else []
-            if index >= 0:
+                ids.append(_number(reader, *item))
+            elif index >= 0:
                 ids.append(index)
             way.append((step, index, _encode(kind) if kind else b""))
-        family += [] if ids[0] >= 0 else [_place(path)]
         name = last_name(path)
         return Slot(
             reader.group(*path),
@@ -157,13 +155,19 @@ def _finished(plan: Plan, data: bytes, spans: Spans) -> set[bytes]:
 
 
 def _choice(channel: Channel) -> bytes:
-    """The index of a channel's choice: as given, else its place."""
-    return channel.ids[0] or channel.family.rpartition("/")[2].encode()
+    """The index of a channel's choice."""
+    return channel.ids[0]
 
 
 def _is_piece(path: Path) -> bool:
     """Whether a string is a piece of a text that goes on."""
     return len(path) > 2 and last_name(path) in STREAMED
+
+
+def _number(reader: Reader, *item: Step) -> int | bytes:
+    """The index of an array's item: the group where it is, else its place."""
+    index = reader.group(*item, "index")
+    return index if index >= 0 else str(item[-1]).encode()
 
 
 def _place(path: Path) -> str:

@@ -31,9 +31,15 @@ Key = tuple[str, *tuple[bytes, ...]]
 """Family and ids of a channel."""
 Members = dict[str, msgspec.Raw]
 _members = msgspec.json.Decoder(Members).decode
+MAX_CHANNELS = 4096
+"""Texts of one stream."""
 _MEMOS = 4096
 _SHORT = 256
 """Characters of a text that is remembered although it need not come again: labels that are in every event."""
+
+
+class _TooMany(Exception):
+    """An event begins more channels than a stream may have."""
 
 
 class Channel:
@@ -46,7 +52,7 @@ class Channel:
         self.family = slot.family
         self.role = slot.role
         self.json = slot.json
-        self.ids: tuple[bytes, ...] = tuple([data[slice(*spans[group])] if group >= 0 else b"" for group in slot.ids])
+        self.ids = _ids(slot, data, spans)
         self.call = data[slice(*spans[slot.call])] if slot.call >= 0 else b""
         self.way = [(step, data[slice(*spans[at])] if at >= 0 else b"", kind) for step, at, kind in slot.way]
         """Steps to the text, each with the index and the type of the array's item it leads to."""
@@ -68,6 +74,9 @@ class Channel:
             told = (b'"index":%b,' % index if index else b"") + (b'"type":%b,' % kind if kind else b"")
             value = b"[{%b%b]" % (told, value[1:]) if value[:1] == b"{" else b"[%b]" % value
         return value
+
+
+_NONE: frozenset[Channel] = frozenset()
 
 
 class EventRewriter:
@@ -118,7 +127,10 @@ class EventRewriter:
             return self._unread(event)
         if plan.names and self._whole(plan.names, "assistant", False) != plan.names and not self._inspector.blocked:
             return self._unread(event)
-        return self._carry(event, data, plan, spans, texts)
+        try:
+            return self._carry(event, data, plan, spans, texts)
+        except _TooMany:
+            return self._unread(event)
 
     def end(self) -> bytes:
         """The stream ended whole (`[DONE]` does it by itself): what is still held. Not for a stream that broke off."""
@@ -177,18 +189,22 @@ class EventRewriter:
         if plan.failed:
             self._failed = True
         channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
-        ending = self._ending(plan, data, spans) if plan.ends and not self._failed else ()
-        ahead = self._flushed([channel for channel in ending if channel not in channels]) if ending else b""
+        ending = set(self._ending(plan, data, spans)) if plan.ends and not self._failed else _NONE
+        ahead = b""
+        if ending:
+            here = set(channels)
+            ahead = self._flushed([channel for channel in self._channels.values() if channel in ending - here])
         if self._ahead:
             ahead = b"".join(self._ahead) + ahead
             self._ahead.clear()
         if self._inspector.blocked:
             return ahead + self._block([])
-        edits: list[Edit] = []
+        edits: dict[int, Edit] = {}
         said: list[tuple[Channel, str]] = []
         for slot, channel, text in zip(plan.slots, channels, texts, strict=True):
             if channel is None:
-                new = self._whole(text, slot.role, slot.json) if text else text
+                judged = text and not (slot.uri and text[:5].lower() == "data:")
+                new = self._whole(text, slot.role, slot.json) if judged else text
             else:
                 new = self._fed(channel, text) if text else text
                 if channel in ending:
@@ -198,43 +214,37 @@ class EventRewriter:
             if self._inspector.blocked:
                 return ahead + self._block(said)
             if new != text:
-                edits.append((*spans[slot.group], encoded(new)))
+                start, end = spans[slot.group]
+                edits[start] = (start, end, encoded(new))
                 if slot.logprobs >= 0:
                     self._drop_logprobs(data, spans[slot.logprobs], edits)
-        if edits:
-            if plan.droppable and not said:
-                self._dropped()
-                return ahead
-            edits.sort()
-        return ahead + self._framed(event, data, plan, spans, edits)
+        if edits and plan.droppable and not said:
+            self._dropped()
+            return ahead
+        return ahead + self._framed(event, data, plan, spans, sorted(edits.values()))
 
     def _block(self, said: list[tuple[Channel, str]]) -> bytes:
         """The safe texts of the event that brought the block, and nothing else of it."""
         self.blocked = True
         return b"".join([self._delta(channel, text) for channel, text in said])
 
-    def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: list[Edit]) -> None:
+    def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: dict[int, Edit]) -> None:
         start, end = span
-        empty = b"[]" if data[start] == 0x5B else b"null"
-        edit = (start, end, empty)
-        if edit not in edits and end - start > 2:
-            edits.append(edit)
+        if start not in edits and end - start > len("[]"):
+            edits[start] = (start, end, b"[]" if data[start] == 0x5B else b"null")
             self.logprobs_dropped += 1
 
     # Channels.
 
     def _channel(self, slot: Slot, data: bytes, spans: Spans) -> Channel:
-        ids = slot.ids
-        if len(ids) == 1 and ids[0] >= 0:
-            start, end = spans[ids[0]]
-            key: Key = (slot.family, data[start:end])
-        else:
-            key = (slot.family, *[data[slice(*spans[at])] if at >= 0 else b"" for at in ids])
+        key: Key = (slot.family, *_ids(slot, data, spans))
         channel = self._channels.get(key)
         if channel is not None and channel.open:
             if slot.call < 0 or not self._is_other_call(channel, data[slice(*spans[slot.call])]):
                 return channel
             self._ahead.append(self._flushed([channel]))
+        if len(self._channels) >= MAX_CHANNELS:
+            raise _TooMany
         before = "" if channel is None else f"{channel.name}'"
         name = before or ".".join([slot.family, *[part.decode("utf-8", "replace") for part in key[1:]]])
         channel = self._channels[key] = Channel(name, slot, data, spans)
@@ -318,6 +328,10 @@ class EventRewriter:
         self._memo[key] = new
 
 
+def _ids(slot: Slot, data: bytes, spans: Spans) -> tuple[bytes, ...]:
+    return tuple([data[slice(*spans[one])] if isinstance(one, int) else one for one in slot.ids])
+
+
 def reframed(event: SseEvent, data: bytes) -> bytes:
     """An event's bytes with other data; its other fields stay where they can."""
     raw, old = event.raw, event.data or b""
@@ -347,5 +361,7 @@ def members_of(data: bytes) -> Members:
         try:
             plain = json.loads(data)
         except (ValueError, RecursionError):
+            return {}
+        if not isinstance(plain, dict):
             return {}
         return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in plain.items()}

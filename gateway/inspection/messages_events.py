@@ -40,7 +40,7 @@ class MessagesEvents(EventRewriter):
         slots: list[Slot] = []
         failed = kind == "error" or name == b"error"
         for path in reader.strings():
-            if not _is_judged(kind, path) or not reader.is_text(path, 0):
+            if not _is_judged(kind, path) or not reader.is_text(path):
                 failed = failed or path[0] == "error"
             elif len(path) == 2 and path[0] == zone and path[1] in STREAMED:
                 slots.append(self._slot(reader, path))
@@ -55,13 +55,13 @@ class MessagesEvents(EventRewriter):
             droppable=kind == "content_block_delta" and all(slot.family for slot in slots),
             failed=failed,
             sequence=index if kind in ("content_block_start", "content_block_stop") else -1,
-            names=reader.free_names(0, "content_block") if kind == "content_block_start" else "",
+            names=reader.free_names(lambda path: _is_judged(kind, path)),
         )
 
     def _slot(self, reader: Reader, path: Path) -> Slot:
         name = last_name(path)
         kind = _DELTAS.get(name) or reader.value("delta", "type")
-        ids = (reader.group("index"),)
+        ids = (reader.group("index") if reader.has("index") else b"0",)
         return Slot(
             reader.group(*path), name, ids, role=reader.role(path, "assistant"), json=name in JSON_TEXTS,
             way=((name, -1, _encode(kind)),),
@@ -93,7 +93,7 @@ class MessagesEvents(EventRewriter):
     def _delta(self, channel: Channel, text: str) -> bytes:
         name, _, kind = channel.way[0]
         delta = b'{"type":%b,%b:%b}' % (kind, _encode(name), channel.value(text))
-        return _event(b"content_block_delta", b'"index":%b,"delta":%b' % (channel.ids[0] or b"0", delta))
+        return _event(b"content_block_delta", b'"index":%b,"delta":%b' % (channel.ids[0], delta))
 
     def _block_end(self, message: str) -> bytes:
         """The open block ends, and the message with the stop reason `refusal`, which `message` explains. The usage is
@@ -109,9 +109,9 @@ class MessagesEvents(EventRewriter):
 
 def _is_judged(kind: str, path: Path) -> bool:
     """Whether a string stands where text may be. Of events that are not known, all may be."""
-    if kind not in _EVENTS:
+    if kind not in _EVENTS or path[0] not in ("message", "usage"):
         return True
-    return path[0] in ("delta", "content_block", "error") or path[:2] == ("message", "content")
+    return path[:2] == ("message", "content")
 
 
 def _event(name: bytes, members: bytes = b"") -> bytes:

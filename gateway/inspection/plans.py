@@ -8,11 +8,11 @@ A string under one of the names in `STREAMED` is a piece of a text that goes on 
 judged by itself, whole: the declared default for members this code does not know.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import msgspec
 
-from gateway.inspection.scan import Path, Scan, text_of
+from gateway.inspection.scan import Leaf, Path, Scan, text_of
 from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, STRUCTURAL, Step, role_of_kind
 
 STREAMED = frozenset(
@@ -33,12 +33,14 @@ class Slot(msgspec.Struct, gc=False):
     group: int
     family: str
     """Kind of channel; empty: the string is judged by itself."""
-    ids: tuple[int, ...] = ()
-    """Groups whose bytes, with the family, name the channel."""
+    ids: tuple[int | bytes, ...] = ()
+    """What names the channel, with the family: bytes, or the group where they are."""
     role: str = "assistant"
     json: bool = False
     logprobs: int = -1
     """Group of the log-probabilities that repeat this text."""
+    uri: bool = False
+    """A `data:` URI holds no text."""
     call: int = -1
     """Group of the id of the tool call this text belongs to."""
     way: tuple[tuple[Step, int, bytes], ...] = ()
@@ -70,97 +72,99 @@ class Reader:
     def __init__(self, data: bytes, found: Scan) -> None:
         self.data = data
         self.leaves = found.leaves
-        self.names = found.names
-        self.at: dict[Path, int] = {leaf.path: number for number, leaf in enumerate(found.leaves)}
         self.literal: set[int] = set()
-        self._wanted: list[int] = []
+        """Leaves of which the plan depends on more than that they are there."""
+        self._names = found.names
+        self._at: dict[Path, int] = {leaf.path: number for number, leaf in enumerate(found.leaves)}
+        self._groups: dict[int, int] = {}
         for number, leaf in enumerate(found.leaves):
-            if leaf.path[-1:] in (("type",), ("role",)) and data[leaf.start] == 0x22:
+            if leaf.path[-1:] in (("type",), ("role",)) and self._is_string(leaf) and not is_free(leaf.path):
                 self.literal.add(number)
 
+    def has(self, *path: Step) -> bool:
+        """Whether there is a string, a number or log-probabilities at a path."""
+        return path in self._at
+
     def value(self, *path: Step) -> str:
-        """The string at a path; empty: there is none. The shape then depends on it."""
-        number = self.at.get(path)
-        if number is None or self.data[self.leaves[number].start] != 0x22:
+        """The string at a path; empty: there is none. The plan then depends on it."""
+        number = self._at.get(path)
+        if number is None or not self._is_string(self.leaves[number]):
             return ""
         self.literal.add(number)
-        return text_of(self.raw(number))
-
-    def raw(self, number: int) -> bytes:
-        leaf = self.leaves[number]
-        return self.data[leaf.start : leaf.end]
+        return text_of(self._raw(number))
 
     def group(self, *path: Step) -> int:
-        """The group for the leaf at a path; -1: there is none, or it is literal."""
-        number = self.at.get(path)
-        if number is None or number in self.literal:
-            return -1
-        if number not in self._wanted:
-            self._wanted.append(number)
-        return self._wanted.index(number)
+        """The group for the leaf at a path; -1: there is none."""
+        number = self._at.get(path)
+        return -1 if number is None else self._groups.setdefault(number, len(self._groups))
 
-    def strings(self, *under: Step) -> Iterable[Path]:
-        """The paths of all strings at or below a path that are not literal."""
+    def strings(self, *under: Step) -> list[Path]:
+        """The paths of all strings at or below a path, but for discriminators."""
         depth = len(under)
-        for number, leaf in enumerate(self.leaves):
-            if leaf.path[:depth] == under and self.data[leaf.start] == 0x22 and number not in self.literal:
-                yield leaf.path
+        return [
+            leaf.path
+            for number, leaf in enumerate(self.leaves)
+            if leaf.path[:depth] == under and self._is_string(leaf) and number not in self.literal
+        ]
 
     def settle(self, plan: Plan) -> tuple[Plan, list[int]]:
         """The plan with its groups in the order of the event, and their leaves."""
-        order = sorted(self._wanted)
-        place = {old: order.index(number) for old, number in enumerate(self._wanted)} | {-1: -1}
+        order = sorted(self._groups)
+        place = {self._groups[number]: at for at, number in enumerate(order)} | {-1: -1}
         slots = [
             msgspec.structs.replace(
                 slot,
                 group=place[slot.group],
-                ids=tuple(place[group] for group in slot.ids),
+                ids=tuple([place[one] if isinstance(one, int) else one for one in slot.ids]),
                 logprobs=place[slot.logprobs],
                 call=place[slot.call],
-                way=tuple((step, place[group], kind) for step, group, kind in slot.way),
+                way=tuple([(step, place[group], kind) for step, group, kind in slot.way]),
             )
             for slot in plan.slots
         ]
-        ends = tuple((name, place[group]) for name, group in plan.ends)
-        settled = msgspec.structs.replace(plan, slots=tuple(slots), ends=ends, sequence=place[plan.sequence])
-        return settled, order
+        ends = tuple([(name, place[group]) for name, group in plan.ends])
+        return msgspec.structs.replace(plan, slots=tuple(slots), ends=ends, sequence=place[plan.sequence]), order
 
-    def is_text(self, path: Path, start: int) -> bool:
-        """Whether a string below `path[:start]`, which is a known container, is text."""
-        if self._is_free(path, start):
+    def is_text(self, path: Path) -> bool:
+        """Whether a string is text, by its place alone."""
+        if is_free(path):
             return True
         name = last_name(path)
-        if name in _IDS or self.raw(self.at[path])[:6].lower() == b'"data:':
-            return False
-        return not (name in PAYLOAD and self._is_payload(name, path))
+        return name not in _IDS and not (name in PAYLOAD and self._is_payload(name, path))
 
     def role(self, path: Path, role: str) -> str:
         """Whose words a string is."""
         for depth in range(1, len(path)):
-            named = self.at.get((*path[:depth], "role"))
-            kind = self.at.get((*path[:depth], "type"))
+            named = self._at.get((*path[:depth], "role"))
+            kind = self._at.get((*path[:depth], "type"))
             if named is not None and named in self.literal:
-                role = ROLES.get(text_of(self.raw(named)), role)
+                role = ROLES.get(text_of(self._raw(named)), role)
             elif kind is not None and kind in self.literal:
-                role = role_of_kind(text_of(self.raw(kind)), role)
+                role = role_of_kind(text_of(self._raw(kind)), role)
         return role
 
-    def free_names(self, start: int, *under: Step) -> str:
-        """Member names below a path, of objects that are not known."""
-        depth = len(under)
-        names = [name for path, name in self.names if path[:depth] == under and self._is_free(path, start)]
-        return "\n".join(names)
+    def free_names(self, is_judged: Callable[[Path], bool]) -> str:
+        """Member names of objects that are not known, where texts are judged; one a line."""
+        return "\n".join(dict.fromkeys([name for path, name in self._names if is_free(path) and is_judged(path)]))
 
     def whole(self, path: Path, role: str = "assistant") -> Slot:
         """A slot for a string that is judged by itself."""
-        return Slot(self.group(*path), "", role=self.role(path, role), json=last_name(path) in JSON_TEXTS)
+        name = last_name(path)
+        return Slot(
+            self.group(*path),
+            "",
+            role=self.role(path, role),
+            json=name in JSON_TEXTS,
+            uri=name in PAYLOAD and not is_free(path),
+            logprobs=self.group(*path[:-1], "logprobs"),
+        )
 
-    def _is_free(self, path: Path, start: int) -> bool:
-        for at in range(start, len(path) - 1):
-            step = path[at]
-            if isinstance(step, str) and (step not in _KNOWN or (step == "input" and isinstance(path[at + 1], str))):
-                return True
-        return False
+    def _is_string(self, leaf: Leaf) -> bool:
+        return self.data[leaf.start] == 0x22
+
+    def _raw(self, number: int) -> bytes:
+        leaf = self.leaves[number]
+        return self.data[leaf.start : leaf.end]
 
     def _is_payload(self, name: str, path: Path) -> bool:
         beside = path[:-1]
@@ -170,6 +174,14 @@ class Reader:
         if name == "result":
             return kind == "image_generation_call"
         return name == "file_data"
+
+
+def is_free(path: Path) -> bool:
+    """Whether a value is inside an object or array that is not a known container."""
+    for at, step in enumerate(path[:-1]):
+        if isinstance(step, str) and (step not in _KNOWN or (step == "input" and isinstance(path[at + 1], str))):
+            return True
+    return False
 
 
 def last_name(path: Path) -> str:

@@ -23,8 +23,6 @@ _NOT_TEXT = frozenset(("response.audio.delta", "response.output_audio.delta"))
 _LAST = frozenset(("response.completed", "response.incomplete"))
 _FAILED = frozenset(("response.failed", "error"))
 _BEGINNING = frozenset(("response.created", "response.queued", "response.in_progress"))
-_ITEMS = (("item",), ("part",), ("response", "output"))
-"""Where objects of items stand."""
 _TEXT_PARTS = {b'"output_text"': ("text", "output_text"), b'"refusal"': ("refusal", "refusal")}
 
 
@@ -53,13 +51,12 @@ class ResponsesEvents(EventRewriter):
         failed = kind in _FAILED or name == b"error"
         slots: list[Slot] = []
         for path in reader.strings():
-            if kind in _NOT_TEXT or not _is_judged(path) or not reader.is_text(path, 0):
+            if kind in _NOT_TEXT or not _is_judged(path) or not reader.is_text(path):
                 continue
             if is_delta and path[0] == "delta" and last_name(path) in STREAMED:
                 slots.append(_slot(reader, kind, path))
             else:
-                whole = reader.whole(path)
-                slots.append(msgspec.structs.replace(whole, logprobs=reader.group(*path[:-1], "logprobs")))
+                slots.append(reader.whole(path))
         return Plan(
             slots=tuple(slots),
             kind=kind,
@@ -67,9 +64,7 @@ class ResponsesEvents(EventRewriter):
             droppable=is_delta and bool(slots) and all(slot.family for slot in slots),
             failed=failed,
             sequence=reader.group("sequence_number"),
-            names="\n".join(
-                filter(None, [reader.free_names(0, *zone) for zone in (("item",), ("response", "output"))])
-            ),
+            names=reader.free_names(_is_judged),
         )
 
     def _ending(self, plan: Plan, data: bytes, spans: Spans) -> list[Channel]:
@@ -194,7 +189,7 @@ def _slot(reader: Reader, kind: str, path: Path) -> Slot:
     return Slot(
         reader.group(*path),
         family if len(path) == 1 else f"{family}/{last_name(path)}",
-        tuple([reader.group(name) if name in _ids(reader) else -1 for name in _IDS]),
+        tuple([reader.group(name) if name in _ids(reader) else b"" for name in _IDS]),
         role="tool" if "call_output" in kind else "assistant",
         json=family.endswith("arguments") or last_name(path) in JSON_TEXTS,
         logprobs=reader.group("logprobs"),
@@ -205,7 +200,7 @@ def _slot(reader: Reader, kind: str, path: Path) -> Slot:
 def _ids(reader: Reader) -> list[str]:
     """The ids an event gives. Where there is an index, `item_id` says nothing more (and some servers change it with
     every event)."""
-    given = [name for name in _IDS if (name,) in reader.at]
+    given = [name for name in _IDS if reader.has(name)]
     return [name for name in given if name != "item_id" or "output_index" not in given]
 
 

@@ -42,15 +42,17 @@ _BRACKETED = _nested(5)
 
 def pattern(data: bytes, leaves: Sequence[Leaf], literal: set[int], wanted: Sequence[int]) -> bytes:
     """The expression for events like `data`. `literal`: leaves that must be the same; `wanted`: leaves that become
-    groups, in ascending order."""
+    groups, in ascending order. A leaf may be both."""
     parts: list[bytes] = []
     at = 0
     for number, leaf in enumerate(leaves):
-        if number in literal:
+        if number in literal and number not in wanted:
             continue
         parts.append(re.escape(data[at : leaf.start]))
         first = data[leaf.start]
         value = _STRING if first == 0x22 else _BRACKETED if first in b"{[" else _NUMBER
+        if number in literal:
+            value = re.escape(data[leaf.start : leaf.end])
         parts.append(b"(" + value + b")" if number in wanted else value)
         at = leaf.end
     parts.append(re.escape(data[at:]))

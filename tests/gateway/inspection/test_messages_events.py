@@ -60,8 +60,10 @@ def test_whatever_way_a_text_is_cut_the_client_has_what_masking_the_whole_gives(
         begin({"type": "thinking", "thinking": "", "signature": ""}),
         *[delta("thinking_delta", "thinking", piece) for piece in cut(thought, at)],
         delta("signature_delta", "signature", "c2lnMTIz"), stop(),
-        begin({"type": "text", "text": ""}, 1), *[delta("text_delta", "text", piece, 1) for piece in cut(text, at)], stop(1),
-        begin({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}, 2), delta("input_json_delta", "partial_json", "", 2),
+        begin({"type": "text", "text": ""}, 1),
+        *[delta("text_delta", "text", piece, 1) for piece in cut(text, at)], stop(1),
+        begin({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}, 2),
+        delta("input_json_delta", "partial_json", "", 2),
         *[delta("input_json_delta", "partial_json", piece, 2) for piece in cut(arguments, at)], stop(2),
     ]  # fmt: skip
     got = CLIENTS.message(rewritten("messages", stream(*events, *END), inspector(), SHARED))
@@ -116,7 +118,7 @@ def test_blocks_that_come_whole_citations_and_events_nobody_knows():
         begin({"type": "redacted_thinking", "data": "EmwKAhgB12"}, 1), stop(1),
         begin({"type": "tool_use", "id": "t", "name": "f", "input": {"q": ["a@b.c"], "id": "77"}}, 2), stop(2),
         begin({"type": "text", "text": "", "citations": []}, 3),
-        delta("citations_delta", "citation", {"type": "char_location", "cited_text": "call 12", "document_index": 0}, 3),
+        delta("citations_delta", "citation", {"type": "char_location", "cited_text": "call 12", "index": 0}, 3),
         delta("new_delta", "surprise", "n 12", 3), stop(3),
         {"type": "brand_new", "index": 4, "note": {"id": "for 12"}},
     ]  # fmt: skip

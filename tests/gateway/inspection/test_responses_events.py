@@ -37,7 +37,7 @@ def message(text: str, at: list[int], index: int = 0) -> tuple[list[dict[str, An
         {"type": "response.output_item.added", "output_index": index,
          "item": {**item, "status": "in_progress", "content": []}},
         {"type": "response.content_part.added", **where, "part": {**part, "text": ""}},
-        *[{"type": "response.output_text.delta", **where, "delta": piece, "logprobs": [], "obfuscation": "x" * len(piece)}
+        *[{"type": "response.output_text.delta", **where, "delta": piece, "logprobs": [], "obfuscation": "xyz"}
           for piece in cut(text, at)],
         {"type": "response.output_text.done", **where, "text": text, "logprobs": []},
         {"type": "response.content_part.done", **where, "part": part},
@@ -50,7 +50,8 @@ def call(arguments: str, at: list[int], index: int = 1) -> tuple[list[dict[str, 
     item = {"id": f"fc_{index}", "type": "function_call", "call_id": "call_12", "name": "f", "arguments": arguments,
             "status": "completed"}  # fmt: skip
     return [
-        {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": "", "status": "in_progress"}},
+        {"type": "response.output_item.added", "output_index": index,
+         "item": {**item, "arguments": "", "status": "in_progress"}},
         *[{"type": "response.function_call_arguments.delta", **where, "delta": piece} for piece in cut(arguments, at)],
         {"type": "response.function_call_arguments.done", **where, "name": "f", "arguments": arguments},
         {"type": "response.output_item.done", "output_index": index, "item": item},
@@ -80,7 +81,8 @@ def begun() -> list[dict[str, Any]]:
 def whole(text: str, arguments: str, thought: str, at: list[int]) -> bytes:
     parts = [reasoning(thought, at, 0), message(text, at, 1), call(arguments, at, 2)]
     usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3,
-             "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
+             "input_tokens_details": {"cached_tokens": 0},
+             "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
     done = response("completed", [item for _, item in parts], usage=usage)
     events = (
         begun()
@@ -224,7 +226,7 @@ def test_after_a_failure_nothing_held_is_sent():
 def test_a_block_in_mid_stream_ends_as_the_dialect_does(before: str, at: list[int], inspector: type[Masker]):
     """Issue 3 section 6: "what was safe is out, then the dialect's proper end": `response.incomplete` with the reason
     `content_filter`."""
-    first, item = message("fine 1", at, 0)
+    first, _ = message("fine 1", at, 0)
     second, _ = message(f"{before} BLOCK", at, 1)
     out = rewritten("responses", numbered([*begun(), *first, *second]), inspector(), SHARED)
     last = CLIENTS.response(out)[-1]
