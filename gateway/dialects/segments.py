@@ -92,6 +92,25 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
     return _sound_segments(body, out)
 
 
+def json_segments(body: bytes, *, role: str = "input") -> list[Segment]:
+    """Text surfaces of a JSON object nothing is known about, such as the body of an operation that passes through:
+    every string, number and member name but the top-level members' own names and those that are never text (`model`,
+    ids). Raises `BadRequest` for what is not a JSON object or is nested too deeply."""
+    out: list[Segment] = []
+    try:
+        value = _load(body.decode())
+        if not isinstance(value, tuple):
+            raise BadRequest("The request body must be a JSON object.")
+        for name, member in cast(Pairs, value):
+            if not (name in STRUCTURAL and isinstance(member, str)):
+                _free(member, member_path("", name), role, out)
+    except RecursionError:
+        raise BadRequest("The request body is nested too deeply.") from None
+    except ValueError:
+        raise BadRequest("The request body is not valid JSON.") from None
+    return _sound_segments(body, out)
+
+
 def add_free(raw: bytes, path: str, role: str, out: list[Segment]) -> None:
     """The surfaces of one value that is not structured, from its JSON text. Raises `ValueError`, `RecursionError`."""
     _free(_load(raw.decode()), path, role, out)

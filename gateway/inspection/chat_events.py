@@ -38,8 +38,8 @@ class ChatEvents(EventRewriter):
         says_more = failed = name == b"error"
         for leaf in reader.leaves:
             path = leaf.path
-            if path[0] == "choices" and path[2:] == ("finish_reason",) and reader.data[leaf.start] == 0x22:
-                ends.append((_place(path), reader.group(*path[:2], "index")))
+            if _is_finish(path) and reader.data[leaf.start] == 0x22:
+                ends.append((str(path[1]), reader.group(*path[:2], "index")))
             elif path[0] == "usage" or (path[0] == "choices" and path[-1] not in _SAYS_NOTHING):
                 says_more = says_more or not _is_piece(path)
         for path in reader.strings("choices"):
@@ -104,7 +104,7 @@ class ChatEvents(EventRewriter):
             for other in list(self._channels.values()):
                 is_call = "tool_calls" in other.family and other is not channel
                 if is_call and other.open and _choice(other) == _choice(channel):
-                    self._ahead.append(self._flushed([other]))
+                    self._superseded.append(other)
 
     def _seen(self, event: SseEvent, data: bytes, plan: Plan) -> None:
         self._last = data
@@ -161,7 +161,7 @@ def _choice(channel: Channel) -> bytes:
 
 def _is_piece(path: Path) -> bool:
     """Whether a string is a piece of a text that goes on."""
-    return len(path) > 2 and last_name(path) in STREAMED
+    return len(path) > 2 and isinstance(path[1], int) and last_name(path) in STREAMED
 
 
 def _number(reader: Reader, *item: Step) -> int | bytes:
@@ -170,5 +170,5 @@ def _number(reader: Reader, *item: Step) -> int | bytes:
     return index if index >= 0 else str(item[-1]).encode()
 
 
-def _place(path: Path) -> str:
-    return str(path[1]) if len(path) > 1 else "0"
+def _is_finish(path: Path) -> bool:
+    return path[0] == "choices" and len(path) > 1 and isinstance(path[1], int) and path[2:] == ("finish_reason",)

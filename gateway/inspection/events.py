@@ -16,6 +16,7 @@ An exception out of a call means that nothing of that event may be sent. The str
 """
 
 import json
+from typing import cast
 
 import msgspec
 
@@ -76,9 +77,6 @@ class Channel:
         return value
 
 
-_NONE: frozenset[Channel] = frozenset()
-
-
 class EventRewriter:
     """One stream's. `keep_texts`: whole texts follow in later events, and must be what the pieces were."""
 
@@ -97,7 +95,8 @@ class EventRewriter:
         self._over = False
         self._failed = False
         self._channels: dict[Key, Channel] = {}
-        self._ahead: list[bytes] = []
+        self._superseded: list[Channel] = []
+        """Channels that end because another one began."""
         self._memo: dict[tuple[str, bool, str], str] = {}
         self._wholes = 0
 
@@ -189,25 +188,27 @@ class EventRewriter:
         if plan.failed:
             self._failed = True
         channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
-        ending = set(self._ending(plan, data, spans)) if plan.ends and not self._failed else _NONE
+        ending = self._ending(plan, data, spans) if plan.ends and not self._failed else []
         ahead = b""
-        if ending:
-            here = set(channels)
-            ahead = self._flushed([channel for channel in self._channels.values() if channel in ending - here])
-        if self._ahead:
-            ahead = b"".join(self._ahead) + ahead
-            self._ahead.clear()
+        flush_at: dict[Channel | None, int] = {}
+        if ending or self._superseded:
+            ending = ending if self._failed else self._superseded + ending
+            self._superseded = []
+            here = {channel: at for at, channel in enumerate(channels)}
+            flush_at = {channel: here[channel] for channel in ending if channel in here}
+            ahead = self._flushed([channel for channel in ending if channel not in here])
         if self._inspector.blocked:
             return ahead + self._block([])
         edits: dict[int, Edit] = {}
         said: list[tuple[Channel, str]] = []
-        for slot, channel, text in zip(plan.slots, channels, texts, strict=True):
+        for at, slot in enumerate(plan.slots):
+            channel, text = channels[at], texts[at]
             if channel is None:
                 judged = text and not (slot.uri and text[:5].lower() == "data:")
                 new = self._whole(text, slot.role, slot.json) if judged else text
             else:
                 new = self._fed(channel, text) if text else text
-                if channel in ending:
+                if flush_at and flush_at.get(channel) == at:
                     new += self._flush(channel)
                 if new:
                     said.append((channel, new))
@@ -242,7 +243,7 @@ class EventRewriter:
         if channel is not None and channel.open:
             if slot.call < 0 or not self._is_other_call(channel, data[slice(*spans[slot.call])]):
                 return channel
-            self._ahead.append(self._flushed([channel]))
+            self._superseded.append(channel)
         if len(self._channels) >= MAX_CHANNELS:
             raise _TooMany
         before = "" if channel is None else f"{channel.name}'"
@@ -359,9 +360,8 @@ def members_of(data: bytes) -> Members:
         return _members(data)
     except (ValueError, RecursionError):
         try:
-            plain = json.loads(data)
+            plain: object = json.loads(data)
         except (ValueError, RecursionError):
             return {}
-        if not isinstance(plain, dict):
-            return {}
-        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in plain.items()}
+        found = cast("dict[str, object]", plain) if isinstance(plain, dict) else {}
+        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in found.items()}

@@ -111,7 +111,7 @@ def _is_judged(kind: str, path: Path) -> bool:
     """Whether a string stands where text may be. Of events that are not known, all may be."""
     if kind not in _EVENTS or path[0] not in ("message", "usage"):
         return True
-    return path[:2] == ("message", "content")
+    return path in (("message",), ("usage",)) or path[:2] == ("message", "content")
 
 
 def _event(name: bytes, members: bytes = b"") -> bytes:

@@ -216,7 +216,8 @@ def _ends(reader: Reader, kind: str) -> tuple[tuple[str, int], ...]:
 
 def _is_judged(path: Path) -> bool:
     """Of the response itself only output and error: the rest is what the client sent."""
-    return path[0] != "response" or (len(path) > 1 and path[1] in ("output", "error"))
+    below = path[1] if path[0] == "response" and len(path) > 1 else ""
+    return not isinstance(below, str) or below in ("", "output", "error")
 
 
 def _index(data: bytes) -> bytes:

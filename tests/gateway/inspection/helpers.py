@@ -30,6 +30,8 @@ def mask(text: str, json_text: bool = False) -> str:
 def _mask_strings(value: Any) -> Any:
     if isinstance(value, str):
         return mask(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return mask(str(value))
     if isinstance(value, list):
         return [_mask_strings(item) for item in value]
     return {name: _mask_strings(item) for name, item in value.items()} if isinstance(value, dict) else value

@@ -165,6 +165,19 @@ def test_calls_of_one_index_are_told_apart_by_their_ids():
     assert "".join(said) == '{"n": "##"}{"n": "##"}'
 
 
+def test_calls_and_parts_that_come_in_one_event():
+    """Each is fed whole before it ends, in its place."""
+    calls = [
+        {"index": n % 2, "id": f"c{n}", "function": {"name": "f", "arguments": f'{{"n":"{n}1"}}'}} for n in range(3)
+    ]
+    parts = [{"type": "text", "text": "a 1"}, {"type": "text", "text": "2 b 3"}]
+    stream = sse(chunk({"tool_calls": calls, "content": parts}, 0, "stop"), DONE)
+    (got,) = objects(rewritten("chat.completions", stream))
+    delta = got["choices"][0]["delta"]
+    assert [one["function"]["arguments"] for one in delta["tool_calls"]] == ['{"n": "##"}'] * 3
+    assert "".join(part["text"] for part in delta["content"]) == "a ## b #"
+
+
 def test_content_in_parts_audio_refusal_and_members_nobody_knows():
     stream = sse(
         chunk({"content": [{"type": "text", "text": "a 1"}]}), chunk({"content": [{"type": "text", "text": "2 "}]}),

@@ -39,7 +39,7 @@ EVENTS = st.lists(
     st.fixed_dictionaries({"type": KINDS}, optional={"choices": CHOICES | VALUES, "delta": VALUES, "index": LEAVES,
                           "content_block": VALUES, "item": VALUES, "text": LEAVES, "response": VALUES, "part": VALUES,
                           "message": VALUES, "error": VALUES, "note": VALUES, "output_index": LEAVES}),
-    max_size=5,
+    max_size=3,
 )  # fmt: skip
 NO_TEXT = frozenset(("type", "role", "id", "index", "item_id", "finish_reason", "data", "url", "result", "logprobs",
                      "usage", "output_index", "object"))  # fmt: skip

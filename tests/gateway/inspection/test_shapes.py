@@ -42,7 +42,7 @@ def test_only_events_of_the_same_structure_match(value: dict[str, Any], data: st
 def test_values_that_decide_must_be_the_same():
     data = b'{"type":"a","n":1,"t":"x"}'
     shapes = learned(data, [2], {0})
-    assert shapes.find(b"k", b'{"type":"a","n":-2.5e3,"t":"y\\"z"}') == ("plan", ((26, 32),))
+    assert shapes.find(b"k", b'{"type":"a","n":-2.5e3,"t":"y\\"z"}') == ("plan", ((27, 33),))
     assert shapes.find(b"k", b'{"type":"b","n":1,"t":"x"}') is None
     assert learned(data, [0, 2], {0}).find(b"k", data) == ("plan", ((8, 11), (22, 25)))
     assert shapes.find(b"other", data) is None
