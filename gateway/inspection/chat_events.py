@@ -31,6 +31,8 @@ class ChatEvents(EventRewriter):
     def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan], *, closed: bool = True) -> None:
         super().__init__(inspector, shapes, closed=closed)
         self._done: set[bytes] = set()
+        self._calls: dict[bytes, Channel] = {}
+        """The last tool call of each choice."""
 
     def _read(self, reader: Reader, name: bytes) -> Plan:
         slots: list[Slot] = []
@@ -101,10 +103,10 @@ class ChatEvents(EventRewriter):
 
     def _opened(self, channel: Channel) -> None:
         if "tool_calls" in channel.family:
-            for other in list(self._channels.values()):
-                is_call = "tool_calls" in other.family and other is not channel
-                if is_call and other.open and _choice(other) == _choice(channel):
-                    self._superseded.append(other)
+            before = self._calls.get(_choice(channel))
+            if before is not None and before.open:
+                self._superseded.append(before)
+            self._calls[_choice(channel)] = channel
 
     def _seen(self, event: SseEvent, data: bytes, plan: Plan) -> None:
         self._last = data

@@ -192,7 +192,7 @@ class EventRewriter:
         ahead = b""
         flush_at: dict[Channel | None, int] = {}
         if ending or self._superseded:
-            ending = ending if self._failed else self._superseded + ending
+            ending = ending if self._failed else list(dict.fromkeys(self._superseded + ending))
             self._superseded = []
             here = {channel: at for at, channel in enumerate(channels)}
             flush_at = {channel: here[channel] for channel in ending if channel in here}

@@ -13,6 +13,8 @@ from gateway.wire.surfaces import Step
 
 MAX_DEPTH = 64
 """Objects and arrays one inside the other; no provider comes near."""
+MAX_VALUES = 20_000
+"""Strings and numbers of one event, which bounds the time it can cost."""
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
@@ -39,8 +41,8 @@ class Scan(msgspec.Struct, gc=False):
 
 
 def scan(data: bytes) -> Scan:
-    """Every leaf of `data`. Raises `ValueError` for what is not JSON, is nested deeper than `MAX_DEPTH`, or has an
-    object with a name given twice (of which clients take one or the other)."""
+    """Every leaf of `data`. Raises `ValueError` for what is not JSON, is nested deeper than `MAX_DEPTH`, has more
+    than `MAX_VALUES`, or an object with a name given twice (of which clients take one or the other)."""
     _check(data)
     path: list[Step] = []
     around: list[set[str] | None] = []
@@ -77,6 +79,8 @@ def scan(data: bytes) -> Scan:
             found.names.append((tuple(path), path[-1]))
             naming = False
         elif mark != 0x3A and mark in b'"-0123456789':
+            if len(found.leaves) >= MAX_VALUES or len(found.names) >= 2 * MAX_VALUES:
+                raise ValueError("too many values")
             found.leaves.append(Leaf(tuple(path), start, end))
     return found
 
