@@ -109,9 +109,8 @@ class MessagesEvents(EventRewriter):
 
 def _is_judged(kind: str, path: Path) -> bool:
     """Whether a string stands where text may be. Of events that are not known, all may be."""
-    if kind not in _EVENTS or path[0] not in ("message", "usage"):
-        return True
-    return path in (("message",), ("usage",)) or path[:2] == ("message", "content")
+    is_about = path[0] in ("message", "usage") and len(path) > 1 and isinstance(path[1], str)
+    return kind not in _EVENTS or not is_about or path[:2] == ("message", "content")
 
 
 def _event(name: bytes, members: bytes = b"") -> bytes:

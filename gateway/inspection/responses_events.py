@@ -19,6 +19,8 @@ from guardrails.interface import StreamInspector
 _encode = msgspec.json.encode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _IDS = ("output_index", "content_index", "summary_index", "item_id")
+_TOLD = frozenset(("type", "sequence_number", *_IDS))
+"""Members of an event that are told again in one of our own; others may be texts."""
 _NOT_TEXT = frozenset(("response.audio.delta", "response.output_audio.delta"))
 _LAST = frozenset(("response.completed", "response.incomplete"))
 _FAILED = frozenset(("response.failed", "error"))
@@ -85,9 +87,9 @@ class ResponsesEvents(EventRewriter):
 
     def _delta(self, channel: Channel, text: str) -> bytes:
         template = self._templates[channel.name]
-        members = members_of(template.data or b"{}")
-        members.pop("obfuscation", None)
-        if "logprobs" in members:
+        given = members_of(template.data or b"{}")
+        members = {name: value for name, value in given.items() if name in _TOLD}
+        if "logprobs" in given:
             members["logprobs"] = msgspec.Raw(b"[]")
         members["delta"] = msgspec.Raw(channel.value(text))
         return self._own(template.name, members)

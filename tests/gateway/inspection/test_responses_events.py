@@ -209,6 +209,12 @@ def test_tool_items_annotations_and_sound():
     assert [one["sequence_number"] for one in out] == list(range(6))
 
 
+def test_an_event_of_our_own_repeats_no_other_text_of_its_model():
+    event = {"type": "response.output_text.delta", "output_index": 0, "delta": "a 12", "note": "a@b.c"}
+    out = objects(rewritten("responses", numbered([event])))
+    assert out[1] == {"type": "response.output_text.delta", "output_index": 0, "sequence_number": 1, "delta": "##"}
+
+
 def test_after_a_failure_nothing_held_is_sent():
     """An error or abort never flushes raw text; what the failure tells is judged whole."""
     events, item = message("hello 12", [])

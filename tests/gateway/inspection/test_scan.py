@@ -54,7 +54,8 @@ def test_log_probabilities_are_one_value():
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", b'{"a":1,"a":2}', b'{"a":{"b":1,"\\u0062":2}}', b'{"a" 1}', b"[1,]", b'{"a":"\xff"}', b"nul",
-     b"[" + b"1," * MAX_VALUES + b"1]", b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), b"[" * 100_000 + b"]" * 100_000],
+     b"[" + b"1," * MAX_VALUES + b"1]",
+     b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), b"[" * 100_000 + b"]" * 100_000],
 )  # fmt: skip
 def test_what_two_readers_could_take_in_two_ways_is_refused(data: bytes):
     with pytest.raises(ValueError, match=r"."):
