@@ -20,7 +20,7 @@ from gateway.dialects.body import (
     token_limit,
 )
 from gateway.dialects.delivered import Delivered, given
-from gateway.dialects.segments import answer_segments, prompt_segments
+from gateway.dialects.quick import answer_segments, prompt_segments
 from gateway.dialects.tail import reported
 from gateway.facts import Operation, Reading, Segment, Usage
 

@@ -9,7 +9,7 @@ import msgspec
 from gateway.dialects.body import checked_model, decode_request, replace_model, token_limit
 from gateway.dialects.delivered import Delivered, given
 from gateway.dialects.plain import SilentStream
-from gateway.dialects.segments import answer_segments, prompt_segments
+from gateway.dialects.quick import answer_segments, prompt_segments
 from gateway.dialects.tail import reported
 from gateway.facts import Operation, Reading, Segment, Usage
 

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.dialects.body import checked_model, decode_request, replace_model
 from gateway.dialects.delivered import Delivered
-from gateway.dialects.segments import prompt_segments
+from gateway.dialects.quick import prompt_segments
 from gateway.dialects.tail import reported
 from gateway.facts import Operation, Reading, Segment, Usage
 

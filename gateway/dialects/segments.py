@@ -5,18 +5,15 @@ discriminators and binary payloads are no text and are left out. Everything else
 whatever its name, also numbers (a card number may stand as one) and member names. So what a provider adds tomorrow is
 scanned, not missed. A name given twice yields both values, because nobody knows which one the provider takes.
 
-Paths: `messages[2].content[0].text`; names that are not plain are written `["a b"]`; a path ending in `{}` is the
-names of an object's members, which can be judged but not rewritten.
+The names and the grammar of paths are in `gateway/wire/surfaces.py`.
 """
 
 import json
-import re
 from typing import cast
-
-import msgspec
 
 from gateway.errors import BadRequest, UpstreamBroken
 from gateway.facts import Segment
+from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, STRUCTURAL, member_path, role_of_kind, sound
 
 
 class _Number(str):
@@ -34,15 +31,7 @@ _load = json.JSONDecoder(object_pairs_hook=tuple, parse_int=_Number, parse_float
 
 Pairs = tuple[tuple[str, object], ...]
 
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-    "tool": "tool",
-    "function": "tool",
-}
-_TOP_ROLES = {
+TOP_ROLES = {
     "messages": "user",
     "system": "system",
     "instructions": "system",
@@ -55,24 +44,12 @@ _TOP_ROLES = {
     "output": "assistant",
     "content": "assistant",
 }
-_CONTAINERS = _names(
-    "messages input prompt output content system tools functions function function_call tool_calls tool_choice "
-    "custom response_format json_schema format source image_url input_audio file file_citation summary prediction "
-    "choices message audio text output_config"
-)
-_STRUCTURAL = _names(
-    "type role id object status index model service_tier detail format media_type signature encrypted_content "
-    "cache_control call_id tool_call_id tool_use_id item_id file_id container_id finish_reason stop_reason phase "
-    "syntax effort verbosity"
-)
-_TOP_STRUCTURAL = _STRUCTURAL | _names(
+TOP_STRUCTURAL = STRUCTURAL | _names(
     "reasoning_effort verbosity truncation previous_response_id prompt_cache_retention encoding_format modalities "
     "include thinking reasoning stream_options audio context_management conversation container inference_geo "
     "speed logit_bias"
 )
-_PAYLOAD = frozenset(("data", "file_data", "url", "image_url", "file_url", "result"))
-_IGNORED_IN_ANSWERS = frozenset(("logprobs", "usage"))
-_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+IGNORED_IN_ANSWERS = frozenset(("logprobs", "usage"))
 
 
 def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
@@ -86,10 +63,10 @@ def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
             raise BadRequest("The request body must be a JSON object.")
         out: list[Segment] = []
         for name, member in cast(Pairs, value):
-            if name in _TOP_STRUCTURAL:
+            if name in TOP_STRUCTURAL:
                 continue
-            role = _TOP_ROLES.get(name) or (input_role if name in ("input", "prompt") else "input")
-            _member(name, member, name if _PLAIN.fullmatch(name) else _path("", name), role, out, frozenset())
+            role = TOP_ROLES.get(name) or (input_role if name in ("input", "prompt") else "input")
+            _member(name, member, member_path("", name), role, out, frozenset())
     except RecursionError:
         raise BadRequest("The request body is nested too deeply.") from None
     except ValueError:
@@ -109,10 +86,39 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
         if isinstance(value, tuple):
             for name, member in cast(Pairs, value):
                 if name == container:
-                    _member(name, member, name, role, out, _IGNORED_IN_ANSWERS)
+                    _member(name, member, name, role, out, IGNORED_IN_ANSWERS)
     except (ValueError, RecursionError):
         raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
     return _sound_segments(body, out)
+
+
+def json_segments(body: bytes, *, role: str = "input") -> list[Segment]:
+    """Text surfaces of a JSON object nothing is known about, such as the body of an operation that passes through:
+    every string, number and member name but the top-level members' own names and those that are never text (`model`,
+    ids). Raises `BadRequest` for what is not a JSON object or is nested too deeply."""
+    out: list[Segment] = []
+    try:
+        value = _load(body.decode())
+        if not isinstance(value, tuple):
+            raise BadRequest("The request body must be a JSON object.")
+        for name, member in cast(Pairs, value):
+            if not (name in STRUCTURAL and isinstance(member, str)):
+                _free(member, member_path("", name), role, out)
+    except RecursionError:
+        raise BadRequest("The request body is nested too deeply.") from None
+    except ValueError:
+        raise BadRequest("The request body is not valid JSON.") from None
+    return _sound_segments(body, out)
+
+
+def add_free(raw: bytes, path: str, role: str, out: list[Segment]) -> None:
+    """The surfaces of one value that is not structured, from its JSON text. Raises `ValueError`, `RecursionError`."""
+    _free(_load(raw.decode()), path, role, out)
+
+
+def add_structured(raw: bytes, path: str, role: str, out: list[Segment], ignored: frozenset[str]) -> None:
+    """The surfaces of one structured value, from its JSON text. Raises `ValueError`, `RecursionError`."""
+    _structured(_load(raw.decode()), path, role, out, ignored)
 
 
 def _member(name: str, value: object, path: str, role: str, out: list[Segment], ignored: frozenset[str]) -> None:
@@ -120,7 +126,7 @@ def _member(name: str, value: object, path: str, role: str, out: list[Segment], 
     if type(value) is str:
         if value:
             out.append(Segment(path, role, value))
-    elif name in _CONTAINERS:
+    elif name in CONTAINERS:
         _structured(value, path, role, out, ignored)
     elif not isinstance(value, _Number):
         _free(value, path, role, out)
@@ -142,14 +148,14 @@ def _structured(value: object, path: str, role: str, out: list[Segment], ignored
             return _free(pairs, path, role, out)
         role = _role(fields, role)
         for name, member in pairs:
-            if name in _STRUCTURAL and (isinstance(member, str) or name == "cache_control"):
+            if name in STRUCTURAL and (isinstance(member, str) or name == "cache_control"):
                 continue
-            if name in ignored or (name in _PAYLOAD and _is_payload(name, member, fields)):
+            if name in ignored or (name in PAYLOAD and _is_payload(name, member, fields)):
                 continue
             if name == "input" and isinstance(member, tuple):
                 _free(cast(object, member), path + ".input", role, out)
             else:
-                _member(name, member, _path(path, name), role, out, ignored)
+                _member(name, member, member_path(path, name), role, out, ignored)
     return None
 
 
@@ -167,21 +173,16 @@ def _free(value: object, path: str, role: str, out: list[Segment]) -> None:
         if names:
             out.append(Segment(path + "{}", role, names))
         for name, member in pairs:
-            _free(member, _path(path, name), role, out)
+            _free(member, member_path(path, name), role, out)
 
 
 def _role(fields: dict[str, object], role: str) -> str:
     """Whose words an object holds: by its `role`, else by the kind of item or block, else its surroundings'."""
     named = fields.get("role")
     if isinstance(named, str):
-        return _ROLES.get(named, role)
+        return ROLES.get(named, role)
     kind = fields.get("type")
-    if isinstance(kind, str) and role != "system":
-        if kind.endswith(("_output", "_result")):
-            return "tool"
-        if kind.endswith(("_call", "tool_use")) or kind in ("reasoning", "thinking"):
-            return "assistant"
-    return role
+    return role_of_kind(kind, role) if isinstance(kind, str) else role
 
 
 def _is_payload(name: str, value: object, fields: dict[str, object]) -> bool:
@@ -194,16 +195,7 @@ def _is_payload(name: str, value: object, fields: dict[str, object]) -> bool:
     return name == "file_data" or (isinstance(value, str) and value[:5].lower() == "data:")
 
 
-def _path(path: str, name: str) -> str:
-    return f"{path}.{name}" if _PLAIN.fullmatch(name) else f"{path}[{msgspec.json.encode(_sound(name)).decode()}]"
-
-
 def _sound_segments(body: bytes, segments: list[Segment]) -> list[Segment]:
     if b"\\ud" in body or b"\\uD" in body:
-        return [Segment(segment.path, segment.role, _sound(segment.text)) for segment in segments]
+        return [Segment(segment.path, segment.role, sound(segment.text)) for segment in segments]
     return segments
-
-
-def _sound(text: str) -> str:
-    """Text without lone surrogates, which JSON can write and UTF-8 cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

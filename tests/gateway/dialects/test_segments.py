@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.segments import answer_segments, prompt_segments
+from gateway.dialects.segments import answer_segments, json_segments, prompt_segments
 from gateway.errors import BadRequest, UpstreamBroken
 
 
@@ -268,3 +268,15 @@ def test_every_leaf_of_free_text_is_found_once(tree: Any):
     body = {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": {"json": tree}}]}]}
     found = [segment.text for segment in prompt_segments(json.dumps(body).encode()) if not segment.path.endswith("{}")]
     assert sorted(found) == sorted(leaves(tree))
+
+
+def test_bodies_nothing_is_known_about():
+    """Whatever a provider adds tomorrow is scanned, not missed."""
+    body = b'{"model":"m","prompt":"a","options":{"id":"b","size":4111},"list":["c\\ud800"],"n":7}'
+    assert [(one.path, one.text) for one in json_segments(body)] == [
+        ("prompt", "a"), ("options{}", "id\nsize"), ("options.id", "b"), ("options.size", "4111"),
+        ("list[0]", "c\ufffd"), ("n", "7"),
+    ]  # fmt: skip
+    for wrong in (b"[]", b"", b'{"a":' + b"[" * 100_000):
+        with pytest.raises(BadRequest):
+            json_segments(wrong)

@@ -1,0 +1,176 @@
+"""Guardrails on streamed chat completions and completions: `choices` whose deltas add up.
+
+A choice ends with its finish reason, all of them with `[DONE]`; a tool call ends where the next one of its choice
+begins (official clients take its arguments as complete then). Source: platform.openai.com/docs/api-reference/chat
+and …/completions; what compatible providers do differently is told in `gateway/dialects/chat.py`.
+"""
+
+import msgspec
+
+from gateway.inspection.events import Channel, EventRewriter, framed, members_of
+from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
+from gateway.inspection.rewrite import Edit
+from gateway.inspection.scan import Path
+from gateway.inspection.shapes import Shapes, Spans
+from gateway.wire.sse import SseEvent
+from gateway.wire.surfaces import Step
+from guardrails.interface import StreamInspector
+
+_encode = msgspec.json.encode
+_SAYS_NOTHING = frozenset(("index", "type", "logprobs"))
+_NOT_REPEATED = frozenset(("choices", "usage", "obfuscation", "error"))
+
+
+class ChatEvents(EventRewriter):
+    """Chat completions."""
+
+    role = "assistant"
+    _last = b"{}"
+    _name = b""
+
+    def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan], *, closed: bool = True) -> None:
+        super().__init__(inspector, shapes, closed=closed)
+        self._done: set[bytes] = set()
+        self._calls: dict[bytes, Channel] = {}
+        """The last tool call of each choice."""
+
+    def _read(self, reader: Reader, name: bytes) -> Plan:
+        slots: list[Slot] = []
+        ends: list[tuple[str, int]] = []
+        says_more = failed = name == b"error"
+        for leaf in reader.leaves:
+            path = leaf.path
+            if _is_finish(path) and reader.data[leaf.start] == 0x22:
+                ends.append((str(path[1]), reader.group(*path[:2], "index")))
+            elif path[0] == "usage" or (path[0] == "choices" and path[-1] not in _SAYS_NOTHING):
+                says_more = says_more or not _is_piece(path)
+        for path in reader.strings("choices"):
+            if reader.is_text(path):
+                slots.append(self._slot(reader, path) if _is_piece(path) else reader.whole(path, self.role))
+        for path in reader.strings("error"):
+            slots.append(reader.whole(path))
+            failed = True
+        return Plan(
+            slots=tuple(slots),
+            ends=tuple(ends),
+            droppable=not (says_more or failed or ends),
+            failed=failed,
+            names=reader.free_names(lambda path: path[0] in ("choices", "error")),
+        )
+
+    def _slot(self, reader: Reader, path: Path) -> Slot:
+        """A piece of a text: its channel is the choice, the way to it, and what numbers the items on that way."""
+        choice = path[:2]
+        ids = [_number(reader, *choice)]
+        way: list[tuple[Step, int, bytes]] = []
+        family: list[str] = []
+        call = -1
+        for at in range(2, len(path)):
+            step = path[at]
+            if isinstance(step, str):
+                family.append(step)
+                way.append((step, -1, b""))
+                continue
+            item = path[: at + 1]
+            index = reader.group(*item, "index")
+            kind = reader.value(*item, "type")
+            if path[at - 1] == "tool_calls":
+                call = reader.group(*item, "id")
+                ids.append(_number(reader, *item))
+            elif index >= 0:
+                ids.append(index)
+            way.append((step, index, _encode(kind) if kind else b""))
+        name = last_name(path)
+        return Slot(
+            reader.group(*path),
+            "/".join(family),
+            tuple(ids),
+            role=reader.role(path, self.role),
+            json=name in JSON_TEXTS,
+            logprobs=reader.group(*choice, "logprobs"),
+            call=call,
+            way=tuple(way),
+        )
+
+    def _ending(self, plan: Plan, data: bytes, spans: Spans) -> list[Channel]:
+        over = _finished(plan, data, spans)
+        return [channel for channel in self._channels.values() if channel.open and _choice(channel) in over]
+
+    def _framed(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, edits: list[Edit]) -> bytes:
+        if plan.ends:
+            self._done |= _finished(plan, data, spans)
+        return super()._framed(event, data, plan, spans, edits)
+
+    def _opened(self, channel: Channel) -> None:
+        if "tool_calls" in channel.family:
+            before = self._calls.get(_choice(channel))
+            if before is not None and before.open:
+                self._superseded.append(before)
+            self._calls[_choice(channel)] = channel
+
+    def _seen(self, event: SseEvent, data: bytes, plan: Plan) -> None:
+        self._last = data
+        self._name = event.name
+
+    def _delta(self, channel: Channel, text: str) -> bytes:
+        return self._chunk(_choice(channel), b"%b:%b" % (_encode(channel.way[0][0]), channel.value(text)))
+
+    def _chunk(self, index: bytes, content: bytes, finish: bytes = b"null") -> bytes:
+        """A chunk like the last one, of one choice."""
+        members = members_of(self._last)
+        around = b"".join(
+            [b"%b:%b," % (_encode(name), raw) for name, raw in members.items() if name not in _NOT_REPEATED]
+        )
+        choice = b'"index":%b,%b"logprobs":null,"finish_reason":%b' % (
+            index,
+            content + b"," if content else b"",
+            finish,
+        )
+        usage = b',"usage":null' if bytes(members.get("usage", b"")) == b"null" else b""
+        return framed(self._name, b'{%b"choices":[{%b}]%b}' % (around, choice, usage))
+
+    def _block_end(self, message: str) -> bytes:
+        """Every choice that had begun and is not finished ends with `content_filter`; the message is its refusal."""
+        begun = list({_choice(channel): None for channel in self._channels.values()}) or [b"0"]
+        delta = self._last_words(message)
+        chunks = [
+            self._chunk(index, delta, b'"content_filter"') for index in begun or [b"0"] if index not in self._done
+        ]
+        return b"".join(chunks) + b"data: [DONE]\n\n"
+
+    def _last_words(self, message: str) -> bytes:
+        return b'"delta":{"refusal":%b}' % _encode(message) if message else b'"delta":{}'
+
+
+class CompletionsEvents(ChatEvents):
+    """Completions, whose choices have a `text` in place of a delta."""
+
+    role = "output"
+
+    def _last_words(self, message: str) -> bytes:
+        return b'"text":""'
+
+
+def _finished(plan: Plan, data: bytes, spans: Spans) -> set[bytes]:
+    """The choices that a chunk gives a finish reason."""
+    return {data[slice(*spans[group])] if group >= 0 else place.encode() for place, group in plan.ends}
+
+
+def _choice(channel: Channel) -> bytes:
+    """The index of a channel's choice."""
+    return channel.ids[0]
+
+
+def _is_piece(path: Path) -> bool:
+    """Whether a string is a piece of a text that goes on."""
+    return len(path) > 2 and isinstance(path[1], int) and last_name(path) in STREAMED
+
+
+def _number(reader: Reader, *item: Step) -> int | bytes:
+    """The index of an array's item: the group where it is, else its place."""
+    index = reader.group(*item, "index")
+    return index if index >= 0 else str(item[-1]).encode()
+
+
+def _is_finish(path: Path) -> bool:
+    return path[0] == "choices" and len(path) > 1 and isinstance(path[1], int) and path[2:] == ("finish_reason",)

@@ -1,0 +1,367 @@
+"""Rewrites a live stream, event by event, as an inspector of its texts says. Sans-I/O: events in, bytes out.
+
+What every dialect shares is here. A dialect says what its events mean (`_read`, once for each shape), which channels
+an event ends (`_ending`), and how an event of its own looks that carries a piece of text (`_delta`).
+
+- An event whose texts the inspector leaves as they are goes on as the bytes that came. Otherwise the new text is put in
+  place of the old one, and all other bytes stay. An event whose text became empty is not sent, unless it says more.
+- A channel is one text that grows: of a choice, a block, a content part, the arguments of one tool call. What is held
+  back of it is sent before the event that ends it, in an event of its own.
+- After an error of the provider, and after a block, nothing that was held back is ever sent.
+- A string this code knows to be text, but not to be a piece of one, is judged whole, by itself, and rewritten in place.
+- What cannot be read (no JSON, names given twice, too deep) or not be rewritten (member names) is not sent under
+  `closed`; `unreadable` counts such events.
+
+An exception out of a call means that nothing of that event may be sent. The stream must not go on then.
+"""
+
+import json
+from typing import cast
+
+import msgspec
+
+from gateway.facts import Verdict
+from gateway.inspection.plans import Plan, Reader, Slot
+from gateway.inspection.rewrite import Edit, encoded, splice
+from gateway.inspection.scan import scan, text_of
+from gateway.inspection.shapes import Shapes, Spans
+from gateway.wire.sse import SseEvent
+from guardrails.interface import StreamInspector
+
+Key = tuple[str, *tuple[bytes, ...]]
+"""Family and ids of a channel."""
+Members = dict[str, msgspec.Raw]
+_members = msgspec.json.Decoder(Members).decode
+MAX_CHANNELS = 4096
+"""Texts of one stream."""
+_MEMOS = 4096
+_SHORT = 256
+"""Characters of a text that is remembered although it need not come again: labels that are in every event."""
+
+
+class _TooMany(Exception):
+    """An event begins more channels than a stream may have."""
+
+
+class Channel:
+    """One text that grows, as the inspector and the client know it."""
+
+    __slots__ = ("call", "family", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
+
+    def __init__(self, name: str, slot: Slot, data: bytes, spans: Spans) -> None:
+        self.name = name
+        self.family = slot.family
+        self.role = slot.role
+        self.json = slot.json
+        self.ids = _ids(slot, data, spans)
+        self.call = data[slice(*spans[slot.call])] if slot.call >= 0 else b""
+        self.way = [(step, data[slice(*spans[at])] if at >= 0 else b"", kind) for step, at, kind in slot.way]
+        """Steps to the text, each with the index and the type of the array's item it leads to."""
+        self.open = True
+        self.pending = ""
+        """A high surrogate whose other half is in the next piece."""
+        self.raw: list[str] = []
+        self.out: list[str] = []
+
+    def value(self, text: str) -> bytes:
+        """JSON of what stands below the first step of `way`, holding `text`."""
+        value = encoded(text)
+        for at in range(len(self.way) - 1, -1, -1):
+            step, index, kind = self.way[at]
+            if isinstance(step, str):
+                if at:
+                    value = b"{%b:%b}" % (encoded(step), value)
+                continue
+            told = (b'"index":%b,' % index if index else b"") + (b'"type":%b,' % kind if kind else b"")
+            value = b"[{%b%b]" % (told, value[1:]) if value[:1] == b"{" else b"[%b]" % value
+        return value
+
+
+class EventRewriter:
+    """One stream's. `keep_texts`: whole texts follow in later events, and must be what the pieces were."""
+
+    keep_texts = False
+
+    def __init__(self, inspector: StreamInspector, shapes: "Shapes[Plan]", *, closed: bool = True) -> None:
+        self.blocked = False
+        """A finding demands the end: call `block_end`. Every further event gives nothing."""
+        self.logprobs_dropped = 0
+        """Log-probabilities that were left out, because they repeat a text that was changed or held back."""
+        self.unreadable = 0
+        """Events that could not be judged."""
+        self._inspector = inspector
+        self._shapes = shapes
+        self._closed = closed
+        self._over = False
+        self._failed = False
+        self._channels: dict[Key, Channel] = {}
+        self._superseded: list[Channel] = []
+        """Channels that end because another one began."""
+        self._memo: dict[tuple[str, bool, str], str] = {}
+        self._wholes = 0
+
+    @property
+    def verdict(self) -> Verdict:
+        return self._inspector.verdict
+
+    def event(self, event: SseEvent) -> bytes:
+        """What to send to the client for an event of the provider: its own bytes, others, several events, nothing."""
+        data = event.data
+        if data is None:
+            return event.raw
+        if self.blocked or self._over:
+            return b""
+        found = self._shapes.find(event.name, data)
+        if found is None:
+            if data.strip() == b"[DONE]":
+                return self.end() + (b"" if self.blocked else event.raw)
+            try:
+                found = self._learn(event.name, data)
+            except ValueError:
+                return self._unread(event)
+        plan, spans = found
+        try:
+            texts = [text_of(data[slice(*spans[slot.group])]) for slot in plan.slots]
+        except ValueError:
+            return self._unread(event)
+        if plan.names and self._whole(plan.names, "assistant", False) != plan.names and not self._inspector.blocked:
+            return self._unread(event)
+        try:
+            return self._carry(event, data, plan, spans, texts)
+        except _TooMany:
+            return self._unread(event)
+
+    def end(self) -> bytes:
+        """The stream ended whole (`[DONE]` does it by itself): what is still held. Not for a stream that broke off."""
+        if self._over or self.blocked:
+            return b""
+        self._over = True
+        return b"" if self._failed else self._flushed(list(self._channels.values()))
+
+    def block_end(self, message: str = "") -> bytes:
+        """The events that end a stream which was blocked, as the dialect ends one for its content. `message` tells the
+        client why, where the dialect has a place for it."""
+        self.blocked = self._over = True
+        return self._block_end(message)
+
+    # What a dialect says.
+
+    def _read(self, reader: Reader, name: bytes) -> Plan:
+        raise TypeError
+
+    def _ending(self, plan: Plan, data: bytes, spans: Spans) -> list[Channel]:
+        """The open channels that end with this event."""
+        return []
+
+    def _delta(self, channel: Channel, text: str) -> bytes:
+        """An event that carries a piece of a channel's text."""
+        raise TypeError
+
+    def _block_end(self, message: str) -> bytes:
+        raise TypeError
+
+    def _seen(self, event: SseEvent, data: bytes, plan: Plan) -> None:
+        """Note what an event of our own needs of this one."""
+
+    def _framed(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, edits: list[Edit]) -> bytes:
+        """The event with `edits` made in its data."""
+        return reframed(event, splice(data, edits)) if edits else event.raw
+
+    def _dropped(self) -> None:
+        """An event of the provider is not sent."""
+
+    # The way of one event.
+
+    def _unread(self, event: SseEvent) -> bytes:
+        self.unreadable += 1
+        return b"" if self._closed else event.raw
+
+    def _learn(self, name: bytes, data: bytes) -> tuple[Plan, Spans]:
+        found = scan(data)
+        reader = Reader(data, found)
+        plan, wanted = reader.settle(self._read(reader, name))
+        self._shapes.learn(name, data, found.leaves, reader.literal, wanted, plan)
+        return plan, [(found.leaves[number].start, found.leaves[number].end) for number in wanted]
+
+    def _carry(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str]) -> bytes:
+        self._seen(event, data, plan)
+        if plan.failed:
+            self._failed = True
+        channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
+        ending = self._ending(plan, data, spans) if plan.ends and not self._failed else []
+        ahead = b""
+        flush_at: dict[Channel | None, int] = {}
+        if ending or self._superseded:
+            ending = ending if self._failed else list(dict.fromkeys(self._superseded + ending))
+            self._superseded = []
+            here = {channel: at for at, channel in enumerate(channels)}
+            flush_at = {channel: here[channel] for channel in ending if channel in here}
+            ahead = self._flushed([channel for channel in ending if channel not in here])
+        if self._inspector.blocked:
+            return ahead + self._block([])
+        edits: dict[int, Edit] = {}
+        said: list[tuple[Channel, str]] = []
+        for at, slot in enumerate(plan.slots):
+            channel, text = channels[at], texts[at]
+            if channel is None:
+                judged = text and not (slot.uri and text[:5].lower() == "data:")
+                new = self._whole(text, slot.role, slot.json) if judged else text
+            else:
+                new = self._fed(channel, text) if text else text
+                if flush_at and flush_at.get(channel) == at:
+                    new += self._flush(channel)
+                if new:
+                    said.append((channel, new))
+            if self._inspector.blocked:
+                return ahead + self._block(said)
+            if new != text:
+                start, end = spans[slot.group]
+                edits[start] = (start, end, encoded(new))
+                if slot.logprobs >= 0:
+                    self._drop_logprobs(data, spans[slot.logprobs], edits)
+        if edits and plan.droppable and not said:
+            self._dropped()
+            return ahead
+        return ahead + self._framed(event, data, plan, spans, sorted(edits.values()))
+
+    def _block(self, said: list[tuple[Channel, str]]) -> bytes:
+        """The safe texts of the event that brought the block, and nothing else of it."""
+        self.blocked = True
+        return b"".join([self._delta(channel, text) for channel, text in said])
+
+    def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: dict[int, Edit]) -> None:
+        start, end = span
+        if start not in edits and end - start > len("[]"):
+            edits[start] = (start, end, b"[]" if data[start] == 0x5B else b"null")
+            self.logprobs_dropped += 1
+
+    # Channels.
+
+    def _channel(self, slot: Slot, data: bytes, spans: Spans) -> Channel:
+        key: Key = (slot.family, *_ids(slot, data, spans))
+        channel = self._channels.get(key)
+        if channel is not None and channel.open:
+            if slot.call < 0 or not self._is_other_call(channel, data[slice(*spans[slot.call])]):
+                return channel
+            self._superseded.append(channel)
+        if len(self._channels) >= MAX_CHANNELS:
+            raise _TooMany
+        before = "" if channel is None else f"{channel.name}'"
+        name = before or ".".join([slot.family, *[part.decode("utf-8", "replace") for part in key[1:]]])
+        channel = self._channels[key] = Channel(name, slot, data, spans)
+        self._opened(channel)
+        return channel
+
+    def _is_other_call(self, channel: Channel, call: bytes) -> bool:
+        """Some providers give every tool call the same index, and only the id tells one from the next."""
+        if not channel.call:
+            channel.call = call
+        return len(call) > 2 and call != channel.call
+
+    def _opened(self, channel: Channel) -> None:
+        """A channel's first text has come."""
+
+    def _fed(self, channel: Channel, text: str) -> str:
+        if channel.pending:
+            text = joined(channel.pending + text)
+            channel.pending = ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            channel.pending, text = text[-1], text[:-1]
+            if not text:
+                return ""
+        new = self._inspector.feed(channel.name, text, channel.role, channel.json)
+        if self.keep_texts:
+            channel.raw.append(text)
+            channel.out.append(new)
+        return new
+
+    def _flush(self, channel: Channel) -> str:
+        """The rest of a channel's text, which is over. Idempotent."""
+        if not channel.open:
+            return ""
+        channel.open = False
+        rest = ""
+        if channel.pending and not self._inspector.blocked:
+            channel.raw.append(channel.pending)
+            rest = self._inspector.feed(channel.name, channel.pending, channel.role, channel.json)
+            channel.pending = ""
+        if not self._inspector.blocked:
+            rest += self._inspector.flush(channel.name)
+        if self.keep_texts:
+            channel.out.append(rest)
+            if not self._inspector.blocked:
+                self._remember((channel.role, channel.json, "".join(channel.raw)), "".join(channel.out))
+                channel.raw.clear()
+        return rest
+
+    def _flushed(self, channels: list[Channel]) -> bytes:
+        """Events for what is held of channels that are over."""
+        events: list[bytes] = []
+        for channel in channels:
+            text = self._flush(channel)
+            if text:
+                events.append(self._delta(channel, text))
+            if self._inspector.blocked:
+                self.blocked = True
+                break
+        return b"".join(events)
+
+    def _whole(self, text: str, role: str, json: bool) -> str:
+        """A text that stands alone. What was said before as a text of its own is not judged twice."""
+        key = (role, json, text)
+        known = self._memo.get(key)
+        if known is not None:
+            return known
+        self._wholes += 1
+        name = f"whole.{self._wholes}"
+        new = self._inspector.feed(name, text, role, json)
+        if not self._inspector.blocked:
+            new += self._inspector.flush(name)
+        if self._inspector.blocked:
+            return ""
+        if self.keep_texts or len(text) <= _SHORT:
+            self._remember(key, new)
+        return new
+
+    def _remember(self, key: tuple[str, bool, str], new: str) -> None:
+        if len(self._memo) >= _MEMOS:
+            self._memo.clear()
+        self._memo[key] = new
+
+
+def _ids(slot: Slot, data: bytes, spans: Spans) -> tuple[bytes, ...]:
+    return tuple([data[slice(*spans[one])] if isinstance(one, int) else one for one in slot.ids])
+
+
+def reframed(event: SseEvent, data: bytes) -> bytes:
+    """An event's bytes with other data; its other fields stay where they can."""
+    raw, old = event.raw, event.data or b""
+    for blank in (b"\n\n", b"\r\n\r\n"):
+        stop = len(raw) - len(blank)
+        if raw.endswith(blank) and raw.endswith(old, 0, stop):
+            return raw[: stop - len(old)] + data + blank
+    return framed(event.name, data)
+
+
+def framed(name: bytes, data: bytes) -> bytes:
+    """A server-sent event."""
+    body = b"data: " + data.replace(b"\n", b"\ndata: ") + b"\n\n"
+    return b"event: " + name + b"\n" + body if name else body
+
+
+def joined(text: str) -> str:
+    """`text` with surrogate pairs as the characters they are; lone ones stay."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def members_of(data: bytes) -> Members:
+    """The members of an object as they stand, none if it is not one or has lone surrogates."""
+    try:
+        return _members(data)
+    except (ValueError, RecursionError):
+        try:
+            plain: object = json.loads(data)
+        except (ValueError, RecursionError):
+            return {}
+        found = cast("dict[str, object]", plain) if isinstance(plain, dict) else {}
+        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in found.items()}

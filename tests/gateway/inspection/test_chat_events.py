@@ -1,0 +1,280 @@
+"""Streamed chat completions and completions, as the official client puts them together."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.inspection.rewriters import Rewriters
+from tests.gateway.inspection.helpers import Clients, Hoarder, Masker, Passer, cut, mask, objects, rewritten, sse
+
+CLIENTS = Clients()
+SHARED = Rewriters()
+TEXTS = st.text(alphabet=st.sampled_from('ab1 2@.é𝄞"\\\n'), max_size=30)
+CUTS = st.lists(st.integers(0, 40), max_size=6)
+INSPECTORS = st.sampled_from([Masker, Hoarder])
+DONE = b"data: [DONE]\n\n"
+
+
+def chunk(delta: dict[str, Any] | None, index: int = 0, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    choices = [] if delta is None else [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}]
+    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, **more}
+
+
+def call(arguments: str, index: int = 0, **more: Any) -> dict[str, Any]:
+    return {"tool_calls": [{"index": index, **more, "function": {"arguments": arguments}}]}
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, TEXTS, CUTS, CUTS, INSPECTORS)
+def test_whatever_way_a_text_is_cut_the_client_has_what_masking_the_whole_gives(
+    content: str, thought: str, at: list[int], other: list[int], inspector: type[Masker]
+):
+    """Issue 3 section 6: "For every stream and every way of cutting it into events: concatenated output equals the
+    batch result on the whole text"."""
+    arguments = json.dumps({"to": content, "n": 17, "list": [thought]})
+    pieces = [{"role": "assistant", "content": ""}]
+    pieces += [{"reasoning_content": piece} for piece in cut(thought, other)]
+    pieces += [{"content": piece} for piece in cut(content, at)]
+    calls = [call("", 0, id="call_1", type="function")]
+    calls[0]["tool_calls"][0]["function"]["name"] = "f"
+    calls += [call(piece) for piece in cut(arguments, at)]
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    stream = sse(
+        *[chunk(piece, at % 2, obfuscation="xyz", usage=None) for piece in pieces for at in range(2)],
+        *[chunk(piece) for piece in calls],
+        chunk({}, 1, "stop"), chunk({}, 0, "tool_calls"), chunk(None, usage=usage), DONE,
+    )  # fmt: skip
+    out = rewritten("chat.completions", stream, inspector(), SHARED)
+    got = CLIENTS.chat(out)
+    for choice in got.choices:
+        assert (choice.message.content or "") == mask(content)
+        assert (getattr(choice.message, "reasoning_content", None) or "") == mask(thought)
+    first = got.choices[0]
+    assert first.finish_reason == "tool_calls"
+    assert got.choices[1].finish_reason == "stop"
+    assert first.message.tool_calls[0].function.arguments == mask(arguments, json_text=True)
+    assert (first.message.tool_calls[0].id, first.message.tool_calls[0].function.name) == ("call_1", "f")
+    assert got.usage.total_tokens == 3
+    assert out.endswith(DONE)
+
+
+@given(TEXTS, CUTS)
+def test_what_is_not_changed_keeps_its_bytes(text: str, at: list[int]):
+    """Fast path: an event that the inspector leaves unchanged is passed on as its original bytes."""
+    stream = b": comment\r\n\r\n" + sse(
+        *[chunk({"content": piece}) for piece in cut(text, at)], chunk({}, 0, "stop"), DONE
+    )
+    assert rewritten("chat.completions", stream, Passer(), SHARED) == stream
+
+
+def test_bytes_around_a_changed_text_stay():
+    event = (
+        b'id: 7\nevent: x\ndata: {"id" : "a1" ,"choices":[ {"delta":{"content":"call 12 " , "role":"assistant"},'
+        b'"index": 0,"n":1.50}],"created":1}\r\n\r\n'
+    )
+    for _ in range(3):
+        out = rewritten("chat.completions", event, rewriters=SHARED)
+        assert out == event.replace(b"call 12 ", b"call ## ")
+
+
+def test_an_event_left_without_text_is_not_sent_unless_it_says_more():
+    stream = sse(
+        chunk({"role": "assistant", "content": "12"}), chunk({"content": "34"}),
+        chunk({"content": "56"}, usage={"total_tokens": 1}), chunk({"content": "78"}, 0, "length"),
+    )  # fmt: skip
+    sent = [(one["choices"][0]["delta"], one.get("usage")) for one in objects(rewritten("chat.completions", stream))]
+    assert sent == [({"role": "assistant", "content": ""}, None), ({"content": ""}, {"total_tokens": 1}),
+                    ({"content": "########"}, None)]  # fmt: skip
+
+
+def test_what_is_held_comes_before_the_finish_in_an_event_of_its_own():
+    stream = sse(chunk({"content": "a 12"}), chunk({}, 0, "stop"), DONE)
+    out = objects(rewritten("chat.completions", stream))
+    assert [one["choices"][0]["delta"] for one in out] == [{"content": "a "}, {"content": "##"}, {}]
+    assert [one["choices"][0]["finish_reason"] for one in out] == [None, None, "stop"]
+    assert all((one["id"], one["model"], one["created"]) == ("c1", "m", 1) for one in out)
+
+
+@pytest.mark.parametrize("end", [DONE, b""])
+def test_without_a_finish_reason_the_end_flushes(end: bytes):
+    out = rewritten("chat.completions", sse(chunk({"content": "12"}), end))
+    assert objects(out)[-1]["choices"][0]["delta"] == {"content": "##"}
+    assert out.endswith(end)
+
+
+def test_after_an_error_nothing_held_is_sent():
+    """An error or abort never flushes raw text."""
+    error = {"error": {"message": "for a@b.c", "type": "server_error", "code": None}}
+    for after in (DONE, b""):
+        out = rewritten("chat.completions", sse(chunk({"content": "hello 12345"}), error, after))
+        assert objects(out)[1:] == [{"error": {"message": "for <MAIL>", "type": "server_error", "code": None}}]
+        assert b"#" not in out
+
+
+def test_logprobs_of_a_changed_text_are_dropped_and_counted():
+    probs = {"content": [{"token": "12", "logprob": -0.1, "bytes": [49, 50], "top_logprobs": []}], "refusal": None}
+    rewriter = Rewriters().open("chat.completions", Masker())
+    kept, gone = chunk({"content": "a "}), chunk({"content": "12 "})
+    for one in (kept, gone):
+        one["choices"][0]["logprobs"] = probs
+    from gateway.wire.sse import SseEvent
+
+    outs: list[Any] = []
+    for one in (kept, kept, kept, gone):
+        raw = sse(one)
+        outs += objects(rewriter.event(SseEvent(raw, b"", raw[6:-2])))
+    assert [one["choices"][0]["logprobs"] for one in outs] == [probs, probs, probs, None]
+    assert rewriter.logprobs_dropped == 1
+
+
+def test_tool_calls_end_where_the_next_begins():
+    """The official client takes a call's arguments as complete when the index changes."""
+
+    def begin(index: int) -> dict[str, Any]:
+        one = call("", index, id=f"call_{index}", type="function")
+        one["tool_calls"][0]["function"]["name"] = "f"
+        return one
+
+    stream = sse(chunk(begin(0)), chunk(call('{"a":"1"}', 0)), chunk(begin(1)), chunk(call('{"b":"2"}', 1)),
+                 chunk({}, 0, "tool_calls"), DONE)  # fmt: skip
+    order = [
+        (one["choices"][0]["delta"].get("tool_calls") or [{}])[0]
+        for one in objects(rewritten("chat.completions", stream))
+    ]
+    assert [(one.get("index"), one.get("function", {}).get("arguments")) for one in order] == [
+        (0, ""), (0, '{"a": "#"}'), (1, ""), (1, '{"b": "#"}'), (None, None)]  # fmt: skip
+
+
+def test_calls_of_one_index_are_told_apart_by_their_ids():
+    stream = sse(
+        *[
+            chunk(
+                {"tool_calls": [{"index": 0, "id": f"c{n}", "function": {"name": "f", "arguments": f'{{"n":"{n}1"}}'}}]}
+            )
+            for n in range(2)
+        ],
+        chunk({}, 0, "stop"),
+    )
+    said = [
+        one["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"]
+        for one in objects(rewritten("chat.completions", stream))[:-1]
+    ]
+    assert "".join(said) == '{"n": "##"}{"n": "##"}'
+
+
+def test_calls_and_parts_that_come_in_one_event():
+    """Each is fed whole before it ends, in its place."""
+    calls = [
+        {"index": n % 2, "id": f"c{n}", "function": {"name": "f", "arguments": f'{{"n":"{n}1"}}'}} for n in range(3)
+    ]
+    parts = [{"type": "text", "text": "a 1"}, {"type": "text", "text": "2 b 3"}]
+    stream = sse(chunk({"tool_calls": calls, "content": parts}, 0, "stop"), DONE)
+    (got,) = objects(rewritten("chat.completions", stream))
+    delta = got["choices"][0]["delta"]
+    assert [one["function"]["arguments"] for one in delta["tool_calls"]] == ['{"n": "##"}'] * 3
+    assert "".join(part["text"] for part in delta["content"]) == "a ## b #"
+
+
+def test_content_in_parts_audio_refusal_and_members_nobody_knows():
+    stream = sse(
+        chunk({"content": [{"type": "text", "text": "a 1"}]}), chunk({"content": [{"type": "text", "text": "2 "}]}),
+        chunk({"refusal": "no 3"}), chunk({"audio": {"id": "au1", "data": "QUFB12", "transcript": "say 4"}}),
+        chunk({"reasoning_details": [{"type": "reasoning.text", "text": "x 5", "index": 0, "format": "v1"}]}),
+        chunk({"surprise": {"note": "mail a@b.c"}}),
+        chunk({}, 0, "stop"), DONE,
+    )  # fmt: skip
+    out = rewritten("chat.completions", stream)
+    said = json.dumps(objects(out))
+    deltas = [one["choices"][0]["delta"] for one in objects(out)]
+    parts = [one["content"][0] for one in deltas if isinstance(one.get("content"), list)]
+    assert "".join(part["text"] for part in parts) == "a ## "
+    assert all(part["type"] == "text" for part in parts)
+    assert "".join(one.get("refusal", "") for one in deltas) == "no #"
+    assert "QUFB12" in said
+    assert "".join(one["audio"].get("transcript", "") for one in deltas if "audio" in one) == "say #"
+    assert "".join(one["reasoning_details"][0].get("text", "") for one in deltas if "reasoning_details" in one) == "x #"
+    assert {"surprise": {"note": "mail <MAIL>"}} in deltas
+
+
+def test_a_surrogate_pair_cut_in_two_is_one_character():
+    stream = sse(b'data: {"choices":[{"index":0,"delta":{"content":"a \\ud834"}}]}\n\n',
+                 b'data: {"choices":[{"index":0,"delta":{"content":"\\udd1e 1"}}]}\n\n', DONE)  # fmt: skip
+    inspector = Masker()
+    out = rewritten("chat.completions", stream, inspector)
+    assert list(inspector.seen.values()) == ["a 𝄞 1"]
+    assert "".join(one["choices"][0]["delta"]["content"] for one in objects(out)) == "a 𝄞 #"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"{", b"not JSON 12", b'{"choices":[{"delta":{"content":"a","content":"12"}}]}', b"[" * 100 + b"]" * 100,
+     b'{"choices":[{"delta":{"x":{"a@b.c":"y"}}}]}', b'{"choices":[{"delta":{"content":"\xff"}}]}'],
+)  # fmt: skip
+def test_what_cannot_be_judged_is_not_sent_under_closed(data: bytes):
+    event = b"data: " + data + b"\n\n"
+    assert rewritten("chat.completions", event * 3) == b""
+    assert rewritten("chat.completions", event * 3, closed=False) == event * 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(alphabet="ab 1", max_size=8), st.text(alphabet="ab 1", max_size=8), CUTS, INSPECTORS)
+def test_a_block_in_mid_stream_ends_as_the_dialect_does(
+    before: str, after: str, at: list[int], inspector: type[Masker]
+):
+    """Issue 3 section 6: "what was safe is out, then the dialect's proper end with `content_filter`"."""
+    text = f"{before} BLOCK{after}"
+    stream = sse(*[chunk({"content": piece}) for piece in cut(text, at)], chunk({}, 0, "stop"), DONE)
+    out = rewritten("chat.completions", stream, inspector(), SHARED)
+    got = CLIENTS.chat(out).choices[0]
+    assert got.finish_reason == "content_filter"
+    assert got.message.refusal == "blocked by policy"
+    assert mask(before + " ").startswith(got.message.content or "")
+    assert b"BLOCK" not in out
+    assert out.endswith(DONE)
+
+
+def test_a_block_ends_every_choice_that_is_not_finished():
+    stream = sse(
+        chunk({"content": "a "}, 0), chunk({"content": "b "}, 1), chunk({}, 1, "stop"), chunk({"content": "BLOCK "})
+    )
+    ends = [
+        (one["choices"][0]["index"], one["choices"][0]["finish_reason"])
+        for one in objects(rewritten("chat.completions", stream))
+    ]
+    assert ends == [(0, None), (1, None), (1, "stop"), (0, "content_filter")]
+
+
+def test_blocked_rewriters_say_no_more():
+    rewriter = Rewriters().open("chat.completions", Masker())
+    from gateway.wire.sse import SseEvent
+
+    raw = sse(chunk({"content": "BLOCK "}))
+    assert rewriter.event(SseEvent(raw, b"", raw[6:-2])) == b""
+    assert rewriter.blocked
+    assert rewriter.verdict.enforced == "block"
+    assert rewriter.event(SseEvent(DONE, b"", b"[DONE]")) == b""
+    assert rewriter.end() == b""
+
+
+@settings(max_examples=40, deadline=None)
+@given(TEXTS, CUTS, INSPECTORS)
+def test_completions(text: str, at: list[int], inspector: type[Masker]):
+    def event(piece: str, finish: str | None = None) -> dict[str, Any]:
+        choice = {"text": piece, "index": 0, "logprobs": None, "finish_reason": finish}
+        return {"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
+
+    pieces = cut(text, at)
+    stream = sse(*[event(piece) for piece in pieces[:-1]], event(pieces[-1], "stop"), DONE)
+    got = CLIENTS.completion(rewritten("completions", stream, inspector(), SHARED))
+    assert "".join(one.choices[0].text for one in got) == mask(text)
+    assert got[-1].choices[0].finish_reason == "stop"
+
+
+def test_a_blocked_completion():
+    stream = sse({"id": "c", "choices": [{"text": "a BLOCK", "index": 0, "finish_reason": None}]})
+    out = objects(rewritten("completions", stream + sse({"choices": [{"text": " ", "index": 0}]})))
+    assert [(one["choices"][0]["text"], one["choices"][0]["finish_reason"]) for one in out] == [
+        ("a ", None), ("", "content_filter")]  # fmt: skip

@@ -1,0 +1,133 @@
+"""What the rewriters of all dialects share."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.inspection.events import MAX_CHANNELS, framed, joined, members_of, reframed
+from gateway.inspection.rewriters import OPERATIONS, Rewriters
+from gateway.wire.sse import SseEvent, SseParser
+from tests.gateway.inspection.helpers import Hoarder, Masker, objects, rewritten, sse
+
+CANARY = "4111"
+NAMES = st.sampled_from(
+    ["choices", "delta", "content", "text", "type", "role", "index", "id", "tool_calls", "function", "arguments",
+     "message", "item", "part", "response", "output", "error", "content_block", "input", "data", "url", "note",
+     "finish_reason", "item_id", "output_index", "logprobs", "usage", "thinking", "partial_json", "summary"]
+)  # fmt: skip
+KINDS = st.sampled_from(
+    ["text", "text_delta", "content_block_delta", "content_block_start", "content_block_stop", "message_stop", "error",
+     "response.output_text.delta", "response.output_text.done", "response.output_item.done", "response.completed",
+     "response.failed", "new.kind", "input_json_delta", "base64"]
+)  # fmt: skip
+LEAVES = st.sampled_from(["4111", "mail 4111 ", "a", "", "41", "11 ", "x 4", "data:4111", 0, 1, None, True])
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(NAMES, inner, max_size=4)
+        | st.fixed_dictionaries({"type": KINDS}, optional={"text": inner, "content": inner, "input": inner})
+    ),
+    max_leaves=10,
+)
+CHOICES = st.lists(st.fixed_dictionaries({"index": st.integers(0, 1), "delta": VALUES}), max_size=2)
+EVENTS = st.lists(
+    st.fixed_dictionaries({"type": KINDS}, optional={"choices": CHOICES | VALUES, "delta": VALUES, "index": LEAVES,
+                          "content_block": VALUES, "item": VALUES, "text": LEAVES, "response": VALUES, "part": VALUES,
+                          "message": VALUES, "error": VALUES, "note": VALUES, "output_index": LEAVES}),
+    max_size=3,
+)  # fmt: skip
+NO_TEXT = frozenset(("type", "role", "id", "index", "item_id", "finish_reason", "data", "url", "result", "logprobs",
+                     "usage", "output_index", "object"))  # fmt: skip
+
+
+def texts(value: Any) -> list[str]:
+    """Strings that are text wherever they stand, with those of names that may be ids left out."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    if isinstance(value, dict):
+        return [text for name, item in value.items() if name not in NO_TEXT for text in texts(item)]
+    return []
+
+
+@settings(max_examples=150, deadline=None)
+@given(EVENTS, st.sampled_from(OPERATIONS), st.sampled_from([Masker, Hoarder]))
+def test_no_text_gets_by(events: list[dict[str, Any]], operation: str, inspector: type[Masker]):
+    """Whatever an event looks like: nothing an inspector would mask is sent where the dialect has text."""
+    out = objects(rewritten(operation, sse(*events, *events), inspector()))
+    for event in out:
+        if operation in ("chat.completions", "completions"):
+            event = {"choices": event.get("choices"), "error": event.get("error")}
+        elif operation == "responses" and isinstance(event.get("response"), dict):
+            event["response"] = {name: event["response"].get(name) for name in ("output", "error")}
+        elif operation == "messages" and isinstance(event.get("message"), dict) and event["type"] in KNOWN_MESSAGES:
+            event["message"] = {"content": event["message"].get("content")}
+        assert not [text for text in texts(event) if CANARY in text]
+
+
+KNOWN_MESSAGES = ("content_block_delta", "content_block_start", "content_block_stop", "message_stop", "error")
+
+
+@settings(max_examples=30, deadline=None)
+@given(EVENTS, st.sampled_from(OPERATIONS), st.integers())
+def test_shapes_change_nothing(events: list[dict[str, Any]], operation: str, seed: int):
+    """What was learned from one stream gives the next one the same bytes."""
+    shared = Rewriters()
+    stream = sse(*random.Random(seed).choices(events, k=6)) if events else b""
+    first = rewritten(operation, stream, Masker(), shared)
+    assert [rewritten(operation, stream, Masker(), shared) for _ in range(2)] == [first, first]
+
+
+def test_comments_pass_and_nothing_follows_the_end():
+    rewriter = Rewriters().open("chat.completions", Masker())
+    assert rewriter.event(SseEvent(b": ping\n\n")) == b": ping\n\n"
+    assert rewriter.end() == b""
+    assert rewriter.event(SseEvent(b"data: {}\n\n", b"", b"{}")) == b""
+
+
+def test_an_inspector_that_fails_fails_the_event():
+    """An exception out of a call means that nothing of that event may be sent."""
+
+    class Broken(Masker):
+        def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
+            raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        rewritten("chat.completions", sse({"choices": [{"index": 0, "delta": {"content": "x"}}]}), Broken())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_hostile_events_cost_what_their_size_costs(operation: str):
+    """Issue 3 section 8: "bounded time and memory each"."""
+    many = {"choices": [{"index": at, "delta": {"content": "1"}} for at in range(MAX_CHANNELS + 10)]}
+    wide = {"type": "response.output_item.done", "item": {"content": [{"text": "1"}] * 5000}}
+    calls = {
+        "choices": [{"delta": {"tool_calls": [{"index": at, "function": {"arguments": "1"}} for at in range(3000)]}}]
+    }
+    numbers = {"choices": [1] * 100_000, "delta": ["x"] * 5000}
+    out = rewritten(operation, sse(many, wide, calls, numbers))
+    assert len(out) < 2_000_000
+
+
+def test_frames():
+    assert framed(b"e", b'{"a":\n1}') == b'event: e\ndata: {"a":\ndata: 1}\n\n'
+    parser = SseParser()
+    (event,) = parser.feed(b"event: e\nid: 1\ndata: old\n\n")
+    assert reframed(event, b"new") == b"event: e\nid: 1\ndata: new\n\n"
+    (event,) = parser.feed(b"data: o\ndata: ld\nid: 1\nevent: e\n\n")
+    assert reframed(event, b"new") == b"event: e\ndata: new\n\n"
+    (event,) = parser.feed(b"event: e\r\ndata:old\r\n\r\n")
+    assert reframed(event, b"new") == b"event: e\r\ndata:new\r\n\r\n"
+
+
+def test_small_parts():
+    assert joined("a\ud834\udd1e\ud834") == "a𝄞\ud834"
+    assert members_of(b'{"a":"\\ud834"}') == {"a": members_of(b'{"a":"\\ud834"}')["a"]}
+    assert json.loads(bytes(members_of(b'{"a":"\\ud834"}')["a"])) == "\ud834"
+    assert members_of(b"[") == members_of(b"1") == {}

@@ -1,0 +1,35 @@
+"""The grammar of paths, and whose words a block holds."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.wire.surfaces import member_path, role_of_kind, sound, steps
+
+NAMES = st.text(max_size=5) | st.sampled_from(["a", "$b-1", "a b", "", 'q"', "\\", "]", ".", "[0]", "{}", "\ud800"])
+
+
+@given(st.lists(NAMES | st.integers(0, 99), min_size=1, max_size=6))
+def test_a_path_says_its_steps(way: list[str | int]):
+    """`messages[2].content[0].text`; names that are not plain are written `["a b"]`."""
+    path = ""
+    for step in way:
+        path = f"{path}[{step}]" if isinstance(step, int) else member_path(path, step)
+    assert steps(path) == [step if isinstance(step, int) else sound(step) for step in way]
+
+
+@pytest.mark.parametrize("path", ["", "a{}", "a..b", "a[", "a[x]", 'a["b]', "[-1]", "a b"])
+def test_what_is_no_path_of_one_value(path: str):
+    assert steps(path) is None
+
+
+def test_roles_of_kinds():
+    assert [role_of_kind(kind, "user") for kind in ("function_call_output", "tool_use", "reasoning", "text")] == [
+        "tool", "assistant", "assistant", "user"]  # fmt: skip
+    assert role_of_kind("tool_result", "system") == "system"
+
+
+def test_sound_text_is_utf8():
+    assert json.loads(json.dumps(sound("a\ud800b"))).encode() == "a\ufffdb".encode()
