@@ -1,9 +1,8 @@
 """Hyperscan and google-re2 as the gate needs them: the one place that knows these two libraries, both optional."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportMissingImports=false
-
+import re
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 
@@ -47,17 +46,17 @@ def collect(expression: int, _start: int, end: int, _flags: int, hits: list[tupl
 
 
 def hyperscan_version() -> bytes:
-    """Version of the binding and of the engine, empty where it is not installed."""
+    """Version of the binding, which carries the engine; empty where it is not installed."""
     try:
-        import hyperscan
+        hyperscan: Any = import_module("hyperscan")
     except ImportError:
         return b""
-    return repr((hyperscan.__version__, getattr(hyperscan, "__hyperscan_version__", ""))).encode()
+    return str(hyperscan.__version__).encode()
 
 
 def compile_database(expressions: Sequence[tuple[bytes, bool, bool]]) -> Database:
     """Compile (pattern, caseless, prefilter) for block scans; ids are positions. Raises CompileError."""
-    import hyperscan
+    hyperscan: Any = import_module("hyperscan")
 
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     flags = [
@@ -90,9 +89,9 @@ def compile_fails(expressions: Sequence[tuple[bytes, bool, bool]]) -> bool:
 
 
 def new_scratch(database: Database) -> Scratch:
-    import hyperscan
+    hyperscan: Any = import_module("hyperscan")
 
-    return hyperscan.Scratch(database)  # type: ignore[arg-type]
+    return hyperscan.Scratch(database)
 
 
 def clone_scratch(scratch: Scratch) -> Scratch:
@@ -100,29 +99,30 @@ def clone_scratch(scratch: Scratch) -> Scratch:
 
 
 def dump_database(database: Database) -> bytes:
-    import hyperscan
+    hyperscan: Any = import_module("hyperscan")
 
-    return hyperscan.dumpb(database)  # type: ignore[arg-type]
+    return hyperscan.dumpb(database)
 
 
 def load_database(saved: bytes) -> Database | None:
     """A database from `dump_database`; None if it was made for another CPU or version, or is damaged."""
-    import hyperscan
+    hyperscan: Any = import_module("hyperscan")
 
     try:
-        database = hyperscan.loadb(bytearray(saved), hyperscan.HS_MODE_BLOCK)
+        database = hyperscan.loadb(saved, hyperscan.HS_MODE_BLOCK)
         hyperscan.Scratch(database)
     except hyperscan.HyperscanError:
         return None
-    return database  # type: ignore[return-value]
+    return database
 
 
 def re2_set(
     patterns: Sequence[tuple[bytes, bool]],
 ) -> tuple[Callable[[bytes], list[int] | None] | None, list[int], dict[int, Search]]:
-    """A set over the (pattern, caseless) that RE2 can express: what tells which of its members occur in some bytes (None
-    when there is no member), the position of each member, and by position what searches it alone from an offset on."""
-    import re2
+    """A set over the (pattern, caseless) that RE2 can express: what tells which of its members occur in some bytes
+    (None when it has no member), the position of each member, and by position what searches it alone from an offset
+    on."""
+    re2: Any = import_module("re2")
 
     options = {caseless: _re2_options(re2, caseless) for caseless in (False, True)}
     # One set has one case: what ignores case says so itself.
@@ -131,8 +131,9 @@ def re2_set(
     searches: dict[int, Search] = {}
     for position, (pattern, caseless) in enumerate(patterns):
         try:
-            alone = re2.compile(pattern, options[caseless])
-            together.Add(b"(?i:" + pattern + b")" if caseless else pattern)
+            spaced = _with_vertical_tab(pattern)
+            alone = re2.compile(spaced, options[caseless])
+            together.Add(b"(?i:" + spaced + b")" if caseless else spaced)
         except re2.error:
             continue
         members.append(position)
@@ -141,6 +142,25 @@ def re2_set(
         return None, [], {}
     together.Compile()
     return together.Match, members, searches
+
+
+_PIECE = re.compile(rb"\\.|\[\^?\]?|.", re.DOTALL)
+
+
+def _with_vertical_tab(pattern: bytes) -> bytes:
+    """RE2's `\\s` is the only one of the three that leaves out the vertical tab."""
+    pieces: list[bytes] = []
+    inside = False
+    for piece in _PIECE.findall(pattern):
+        if piece == b"\\s":
+            pieces.append(b"\\s\\x0b" if inside else b"[\\s\\x0b]")
+            continue
+        if not inside and piece.startswith(b"["):
+            inside = True
+        elif inside and piece.endswith(b"]"):
+            inside = False
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _re2_options(re2: Any, caseless: bool) -> Any:

@@ -4,16 +4,15 @@ Three engines stand behind one seam: Hyperscan (one automaton for everything; mi
 which expressions occur, then each of those is searched) and the standard library's `re` (each expression by itself; for
 trusted expressions only, because it backtracks). `open_gate` takes the first that is installed.
 
-What a scan promises, whatever the engine: for each expression and each byte offset at which the expression can match,
-at least one end of a match that starts there is among the hits. Hyperscan reports every end of every match, and with
-`Expression.prefilter` more than that; the others report the end they prefer for each start. So a detector takes a hit
-to mean "something may match whose end is here or hereabouts", and looks itself; where it needs the start, an expression
-of fixed length gives it.
+What a scan promises, whatever the engine: for each expression and each byte offset at which it can match, the end that
+`re` would choose for a match from there is among the hits. Hyperscan reports every other end of every match too, and
+with `Expression.prefilter` more than that. So a detector takes a hit to mean "something may end here or hereabouts",
+and looks itself; an expression of fixed length tells it the start as well.
 
 Expressions see bytes. Of these the three engines think alike: literals, classes, `.`, groups, alternation, repeats
-(greedy or not), `\\d \\w \\s \\b` and their opposites (all ASCII: a byte above 0x7f is no word character), and `^` or `\\A`
-at the very beginning. `$` and `\\Z` are left out because an end of text is not a fact on a stream. A pattern that is meant for characters is
-brought into this shape by `guardrails/matching/widening.py`.
+(greedy or not), `\\d \\w \\s \\b` and their opposites (all ASCII: a byte above 0x7f is no word character), and `^` or
+`\\A` at the very beginning. `$` and `\\Z` are left out because an end of text is not a fact on a stream. A pattern that
+is meant for characters is brought into this shape by `guardrails/matching/widening.py`.
 """
 
 import hashlib
@@ -64,7 +63,7 @@ def open_gate(expressions: Sequence[Expression], prefer: Backend | None = None, 
     everything = tuple(expressions)
     for index, expression in enumerate(everything):
         _check(index, expression)
-    installed = [backend for backend in BACKENDS if importlib.util.find_spec(_MODULES[backend])]
+    installed: list[Backend] = [backend for backend in BACKENDS if importlib.util.find_spec(_MODULES[backend])]
     if prefer is not None and prefer not in installed:
         raise GateError(f"the {prefer} engine is not installed; installed: {', '.join(installed)}")
     if not everything:
@@ -184,9 +183,7 @@ class Re2Gate:
         self._set, self._members, self._searches = engines.re2_set(
             [(_encoded(e.pattern), e.caseless) for e in expressions]
         )
-        self._others = [
-            (index, _python(e)) for index, e in enumerate(expressions) if index not in self._searches
-        ]
+        self._others = [(index, _python(e)) for index, e in enumerate(expressions) if index not in self._searches]
 
     def scan(self, data: bytes) -> list[tuple[int, int]]:
         hits: list[tuple[int, int]] = []
