@@ -157,9 +157,9 @@ class _Reader:
                 ranges.append(item if kind == "RANGE" else (item, item))
             elif kind == "CATEGORY":
                 name = str(item).replace("_UNI_", "_").replace("_NOT_", "_")
-                ascii_only = bool(flags & re.ASCII)
-                ranges += inverted(_CATEGORIES[name], LAST if ascii_only else 0x7F) if "NOT" in str(item) else _CATEGORIES[name]
-                vague = vague or not ascii_only
+                last = LAST if flags & re.ASCII else 0x7F
+                ranges += inverted(_CATEGORIES[name], last) if "NOT" in str(item) else _CATEGORIES[name]
+                vague = vague or not flags & re.ASCII
         if flags & re.IGNORECASE:
             ranges, beyond = _both_cases(ranges, bool(flags & re.ASCII))
             vague = vague or beyond
@@ -233,7 +233,7 @@ def lengths(node: Node) -> tuple[int, int]:
         case Sequence(parts):
             each = [lengths(part) for part in parts]
             return min(UNBOUNDED, sum(low for low, _ in each)), min(UNBOUNDED, sum(high for _, high in each))
-        case Either(choices):
+        case Either(choices) | Again(_, choices) if choices:
             each = [lengths(choice) for choice in choices]
             return min(low for low, _ in each), max(high for _, high in each)
         case Repeat(part, least, most):
@@ -243,5 +243,5 @@ def lengths(node: Node) -> tuple[int, int]:
             return lengths(part)
         case Again():
             return 0, UNBOUNDED
-        case Edge() | Look():
+        case _:
             return 0, 0
