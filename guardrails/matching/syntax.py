@@ -21,6 +21,8 @@ _CATEGORIES = {
     "CATEGORY_SPACE": ((0x09, 0x0D), (0x20, 0x20)),
     "CATEGORY_WORD": ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)),
 }
+_UNICODE_SPACE = ((0x09, 0x0D), (0x1C, 0x20))
+"""The ASCII part of what `\\s` is without re.ASCII."""
 Ranges = tuple[tuple[int, int], ...]
 
 
@@ -156,10 +158,12 @@ class _Reader:
             if kind in ("LITERAL", "RANGE"):
                 ranges.append(item if kind == "RANGE" else (item, item))
             elif kind == "CATEGORY":
-                name = str(item).replace("_UNI_", "_").replace("_NOT_", "_")
-                last = LAST if flags & re.ASCII else 0x7F
-                ranges += inverted(_CATEGORIES[name], last) if "NOT" in str(item) else _CATEGORIES[name]
-                vague = vague or not flags & re.ASCII
+                name = str(item).replace("_NOT_", "_")
+                exact = bool(flags & re.ASCII)
+                last = LAST if exact else 0x7F
+                members = _CATEGORIES[name] if exact or "SPACE" not in name else _UNICODE_SPACE
+                ranges += inverted(members, last) if "_NOT_" in str(item) else members
+                vague = vague or not exact
         if flags & re.IGNORECASE:
             ranges, beyond = _both_cases(ranges, bool(flags & re.ASCII))
             vague = vague or beyond

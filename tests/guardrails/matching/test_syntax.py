@@ -41,9 +41,7 @@ def test_groups_keep_their_names() -> None:
     assert [(g.number, g.name) for g in walk(parse("(a)(?P<mask>b)")) if isinstance(g, Group)] == [(1, ""), (2, "mask")]
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(", "a{9999999999}", "(?<=a+)b", "(" * 50_000 + ")" * 50_000, r"(?P<x>a)(?P<x>b)"]
-)
+@pytest.mark.parametrize("pattern", ["(", "a{9999999999}", "(" * 50_000 + ")" * 50_000, r"(?P<x>a)(?P<x>b)"])
 def test_what_is_no_pattern_is_refused_without_quoting_it(pattern: str) -> None:
     with pytest.raises(SyntaxRefused) as refused:
         parse(pattern)
