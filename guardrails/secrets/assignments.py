@@ -96,7 +96,7 @@ class Assignments:
         if self._names.search(name):
             for index, rule in enumerate(self._assigned):
                 names, values = self._compiled(index)
-                if names.search(name) and values.fullmatch(value) and checks.random_looking(value):
+                if names.search(name) and values.fullmatch(value) and checks.entropy(value) >= checks.LEAST_BITS:
                     return rule.id, rule.score, "context"
         if GENERIC_KEY in self._generic and _is_key(name, value):
             return GENERIC_KEY, 0.75, "entropy"

@@ -19,7 +19,8 @@ _GAP = r"(?:[\s\"'`+,>|;#]|\\[nrt\\\"])"
 # Possessive throughout: every character is looked at a bounded number of times.
 _BODY = re.compile(
     rf"{_GAP}*+"
-    rf"(?:(?:Version|Comment|Hash|Charset|MessageID|Proc-Type|DEK-Info|X-[A-Za-z-]{{1,30}}): ?[^\n\\]{{0,120}}+{_GAP}++)*+"
+    rf"(?:(?:Version|Comment|Hash|Charset|MessageID|Proc-Type|DEK-Info|X-[A-Za-z-]{{1,30}}): ?"
+    rf"[^\n\\]{{0,120}}+{_GAP}++)*+"
     rf"(?:[A-Za-z0-9/+]{{20,}}+={{0,2}}+{_GAP}*+)*+"
     rf"(?:=?[A-Za-z0-9/+]{{1,19}}+={{0,2}}+{_GAP}++){{0,2}}+"
 )

@@ -33,16 +33,21 @@ class Assigned(msgspec.Struct, frozen=True):
     score: float = 0.9
 
 
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+def _fields(rows: str) -> list[list[str]]:
+    return [line.replace("<uuid>", _UUID).split() for line in rows.strip().splitlines() if line.strip()]
+
+
 def table(rows: str) -> tuple[Token, ...]:
-    """Tokens from lines of `SERVICE.KIND PATTERN [CHECK]`."""
-    fields = [line.split() for line in rows.strip().splitlines() if line.strip()]
-    return tuple(Token(f"secret.{row[0]}", row[1], row[2] if len(row) > 2 else "") for row in fields)
+    """Tokens from lines of `SERVICE.KIND PATTERN [CHECK]`; `<uuid>` stands for one."""
+    return tuple(Token(f"secret.{row[0]}", row[1], row[2] if len(row) > 2 else "") for row in _fields(rows))
 
 
 def assigned_table(rows: str) -> tuple[Assigned, ...]:
-    """Assigned formats from lines of `SERVICE.KIND NAMES VALUE`."""
-    fields = [line.split() for line in rows.strip().splitlines() if line.strip()]
-    return tuple(Assigned(f"secret.{service}", names, value) for service, names, value in fields)
+    """Assigned formats from lines of `SERVICE.KIND NAMES VALUE`; `<uuid>` stands for one."""
+    return tuple(Assigned(f"secret.{service}", names, value) for service, names, value in _fields(rows))
 
 
 def tokens() -> tuple[Token, ...]:

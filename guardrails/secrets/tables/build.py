@@ -69,14 +69,14 @@ honeycomb.ingest-key          hc[abx]ik_[a-z0-9]{58}
 honeycomb.management-key      hcamk_[a-z0-9]{26}:[A-Za-z0-9]{32}
 dynatrace.api-token           dt0[a-z]\d{2}\.[A-Z0-9]{8,24}\.[A-Z0-9]{64}
 posthog.personal-key          phx_[A-Za-z0-9_-]{40,50}
-launchdarkly.sdk-key          sdk-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
-launchdarkly.api-token        api-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
+launchdarkly.sdk-key          sdk-<uuid>
+launchdarkly.api-token        api-<uuid>
 uptimerobot.api-key           u\d{6,9}-[0-9a-f]{24}
 checkly.api-key               cu_[0-9a-f]{32}
 apify.api-token               apify_api_[A-Za-z0-9]{36}
 scalr.token                   at-[a-z0-9]{16}\.[A-Za-z0-9_-]{43}
 lightstep.token               lst_[A-Za-z0-9]{40}
 rollbar.account-token         rbar_[0-9a-f]{64}
-axiom.api-token               xa[ap]t-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
+axiom.api-token               xa[ap]t-<uuid>
 pagerduty.api-key             pdus\+[A-Za-z0-9_+-]{20,40}
 """)

@@ -13,7 +13,7 @@ anthropic.api-key             sk-ant-api\d{2}-[A-Za-z0-9_-]{80,120}
 anthropic.admin-key           sk-ant-admin\d{2}-[A-Za-z0-9_-]{80,120}
 anthropic.oauth-token         sk-ant-o[ar]t\d{2}-[A-Za-z0-9_-]{80,120}
 openrouter.api-key            sk-or-v1-[0-9a-f]{64}
-langfuse.secret-key           sk-lf-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
+langfuse.secret-key           sk-lf-<uuid>
 helicone.api-key              sk-helicone-[a-z0-9]{7}-[a-z0-9]{7}-[a-z0-9]{7}-[a-z0-9]{7}
 deepseek.api-key              sk-[0-9a-f]{32}
 groq.api-key                  gsk_[A-Za-z0-9]{52}
