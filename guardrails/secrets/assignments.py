@@ -25,8 +25,8 @@ PROSE = Expression(
 )
 URL = Expression(r"[a-z0-9+.-]{2}://[^\s/?#@\x22'<>]{0,64}:[^\s/?#@\x22'<>]{3,128}@", caseless=True)
 
-LONGEST = 2_048
-"""Characters of a value; what is longer is cut off there."""
+LONGEST = 512
+"""Characters of a value; what is longer is no key but data, and not judged."""
 BEFORE = 128
 """Characters of context: name, operator and what stands between them and the value."""
 _NAME_WINDOW = 80
@@ -36,7 +36,7 @@ _VALUE = re.compile(
     r"(?:(?:str|string|bytes|&str|char\*)[ \t]{0,4}=[ \t]{0,4})?"
     r"(?:(?:bearer|basic|token|ssws|apikey)[ ]{1,2})?"
     r"(?P<quote>\\?[\"'`])?"
-    rf"(?P<secret>[^\s\"'`<>(){{}}\[\],;\\|]{{6,{LONGEST}}})",
+    rf"(?P<secret>[^\s\"'`<>(){{}}\[\],;\\|]{{6,{LONGEST}}}+)(?![^\s\"'`<>(){{}}\[\],;\\|])",
     re.IGNORECASE,
 )
 _LOOSE_END = ".,;:!?"
@@ -69,7 +69,7 @@ class Assignments:
         if found is None:
             return None
         start, end = found.span("secret")
-        if found["quote"] is None and end - start < LONGEST:
+        if found["quote"] is None:
             end = start + len(text[start:end].rstrip(_LOOSE_END))
         value = text[start:end]
         if len(value) < 6 or checks.placeholder(value):
@@ -128,7 +128,7 @@ def _name_before(text: str, at: int) -> str:
 
 def _is_key(name: str, value: str) -> bool:
     """A value that was drawn by chance, under a name that promises a key, a token or a secret."""
-    if not _KEY.search(name) or _NOT_A_SECRET.search(name) or not 16 <= len(value) <= 512:
+    if not _KEY.search(name) or _NOT_A_SECRET.search(name) or len(value) < 16:
         return False
     if _CODE.search(value) or checks.worded(value) or not checks.random_looking(value):
         return False

@@ -181,7 +181,7 @@ class _Tokens:
         group = "secret" if "secret" in pattern.groupindex else 0
         value = found[group]
         chance = value if group else value[self._heads[index].fixed :]
-        if checks.placeholder(value) or not checks.random_looking(chance):
+        if checks.placeholder(chance) or not checks.random_looking(chance):
             return None
         check = checks.named(rule.check)
         if check is None:

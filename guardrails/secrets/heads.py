@@ -61,7 +61,7 @@ def _take(parts: tuple[Node, ...]) -> tuple[Node, ...]:
             else:
                 taken += _take(part.parts if isinstance(part, Sequence) else (part.part,))
                 break
-        elif _literals(part):
+        elif _literals(part) and not isinstance(part, Group):
             taken.append(part)
         elif isinstance(part, Chars) and more:
             taken.append(part)

@@ -6,7 +6,8 @@ TOKENS = table(r"""
 openai.project-key            sk-proj-[A-Za-z0-9_-]{40,260}
 openai.service-account-key    sk-svcacct-[A-Za-z0-9_-]{40,260}
 openai.admin-key              sk-admin-[A-Za-z0-9_-]{40,260}
-openai.user-key               sk-(?:None-)?[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}
+openai.user-key               sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}
+openai.unnamed-key            sk-None-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}
 openai.legacy-key             sk-[A-Za-z0-9]{48}
 openai.session                sess-[A-Za-z0-9]{40}
 anthropic.api-key             sk-ant-api\d{2}-[A-Za-z0-9_-]{80,120}

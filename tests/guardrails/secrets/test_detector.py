@@ -18,7 +18,7 @@ from tests.support.seam import check_locality, check_stability, found
 CHANCE = random.Random(11)
 TOKENS = [sample(parse(rule.pattern), CHANCE) for rule in tokens() for _ in range(2)]
 ASSIGNED = [
-    f"{sample(parse(rule.names.split('|')[0]), CHANCE)}_key{operator}{sample(parse(rule.value), CHANCE)}"
+    f"{sample(parse(rule.names.split('|')[-1]), CHANCE)}_key{operator}{sample(parse(rule.value), CHANCE)}"
     for rule in assigned()
     for operator in ("=", ': "')
 ]
@@ -72,7 +72,7 @@ def test_stability(secrets: SecretDetector, secrets_gate: Gate, text: str, data:
     check_stability(secrets, secrets_gate, text, data.draw(st.integers(0, len(text))))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=texts(), filler=st.sampled_from(["word " * 80, "x" * 300, "key=" * 80]))
 def test_locality(secrets: SecretDetector, secrets_gate: Gate, text: str, filler: str) -> None:
     check_locality(secrets, secrets_gate, filler + text)
@@ -99,7 +99,7 @@ sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 "integrity": "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="
 id: 550e8400-e29b-41d4-a716-446655440000
 request_id=7d444840-9dc0-11d1-b245-5ffdce74fad2
-<img src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==">
+<img src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9">
 api_key = os.environ["OPENAI_API_KEY"]
 api_key: str = settings.openai_api_key
 const token = process.env.GITHUB_TOKEN;
@@ -167,8 +167,8 @@ def value(length: int, seed: int = 1) -> str:
 
 @pytest.mark.parametrize(
     "template",
-    ['api_key = "{}"', "API_KEY={}", "api-key: {}", "'apiKey': '{}'", '{{"api_key": "{}"}}', '{{\\"api_key\\": \\"{}\\"}}',
-     "apiKey := `{}`", "secret => '{}'", "--api-key {}", "--api-key={}", "my api key is {}.", "token: str = '{}'",
+    ['api_key = "{}"', "API_KEY={}", "api-key: {}", "'apiKey': '{}'", '{{"api_key": "{}"}}',
+     '{{\\"api_key\\": \\"{}\\"}}', "apiKey := `{}`", "secret => '{}'", "--api-key {}", "--api-key={}", "my api key is {}.", "token: str = '{}'",
      "Authorization: Bearer {}", "X-Api-Key: {}", 'config["client_secret"] = "{}"', "<secret>{}</secret>",
      "signing.secret = {}", "?access_token={}", "the token was: {}"],
 )  # fmt: skip
@@ -181,7 +181,8 @@ def test_assignments_are_seen_in_every_dress(template: str, scan: Scan) -> None:
 
 @pytest.mark.parametrize(
     ("text", "masked"),
-    [("password: Hunter2!x", "Hunter2!x"), ("my password is Tr0ub4dor&3.", "Tr0ub4dor&3"), ("Server=db;Uid=u;Pwd=p4ssw0rT;", "p4ssw0rT"),
+    [("password: Hunter2!x", "Hunter2!x"), ("my password is Tr0ub4dor&3.", "Tr0ub4dor&3"),
+     ("Server=db;Uid=u;Pwd=p4ssw0rT;", "p4ssw0rT"),
      ("DB_PASSWORD='c0rrect-horse'", "c0rrect-horse"), ("postgres" + "://app:s3cr3tpw@db:5432/x", "s3cr3tpw"),
      ("https" + "://bot:tk%40n9@host/", "tk%40n9"), ("redis" + "://:longpass1@cache", "longpass1"),
      ("amqp" + "://é:longpass1@mq", "longpass1")],
@@ -202,7 +203,7 @@ def test_rules_are_chosen_by_id_or_by_its_beginning() -> None:
     text = f"ghp_{value(36)} glpat-{value(20)} api_key={value(30)} password=hunter2X"
     assert [m.rule for m in found(detector, gate, text)] == ["secret.github.personal-token", "secret.generic.key"]
     assert detector.reach.length < SecretDetector().reach.length
-    with pytest.raises(SecretRuleError, match="there is no secret rule 'secret.gitub'; give an id such as"):
+    with pytest.raises(SecretRuleError, match=r"no secret rule 'secret\.gitub'; give an id such as"):
         SecretDetector(frozenset({"secret.gitub"}))
 
 
@@ -217,6 +218,6 @@ def test_hostile_texts_take_bounded_work(scan: Scan, secrets: SecretDetector) ->
     assert scan("eyJ" + "a" * 200_000) == []
     assert scan("-----BEGIN PRIVATE KEY-----\n" * 3_000) == []
     assert scan("://a:" * 40_000 + "@" * 20_000) == []
-    assert len(scan(f"hf_{'aBcDeFgHiJkLmNoPqR' * 2} " * 30_000)) in (0, 30_000)
+    assert len(scan(f"hf_{'aBcDeFgHiJkLmNoPq' * 2} " * 30_000)) == 30_000
     assert scan("lorem ipsum dolor " * 300_000) == []
     secrets.settled("x" * 5_000_000)

@@ -18,8 +18,8 @@ LISTS = [
 DETECTOR = TermDetector(LISTS)
 GATE = open_gate(())
 TEXT = st.lists(
-    st.sampled_from(["Acme", "acme corp", " ", "CORP", "müller", "MÜLLER", "οδοσ", "ΟΔΟΣ", "ς", "İ", "XY", "xyz", "é", "X",
-                     "ab", "c", " d", "b", "_", "-", "gun", "hand gren", "ade", "\ud800", "ß"]),
+    st.sampled_from(["Acme", "acme corp", " ", "CORP", "müller", "MÜLLER", "οδοσ", "ΟΔΟΣ", "ς", "İ", "XY", "xyz", "é",
+                     "X", "ab", "c", " d", "b", "_", "-", "gun", "hand gren", "ade", "\ud800", "ß"]),
     max_size=10,
 ).map("".join)  # fmt: skip
 
