@@ -131,7 +131,7 @@ def re2_set(
     searches: dict[int, Search] = {}
     for position, (pattern, caseless) in enumerate(patterns):
         try:
-            spaced = _with_vertical_tab(pattern)
+            spaced = with_vertical_tab(pattern)
             alone = re2.compile(spaced, options[caseless])
             together.Add(b"(?i:" + spaced + b")" if caseless else spaced)
         except re2.error:
@@ -147,7 +147,7 @@ def re2_set(
 _PIECE = re.compile(rb"\\.|\[\^?\]?|.", re.DOTALL)
 
 
-def _with_vertical_tab(pattern: bytes) -> bytes:
+def with_vertical_tab(pattern: bytes) -> bytes:
     """RE2's `\\s` is the only one of the three that leaves out the vertical tab."""
     pieces: list[bytes] = []
     inside = False
@@ -157,7 +157,7 @@ def _with_vertical_tab(pattern: bytes) -> bytes:
             continue
         if not inside and piece.startswith(b"["):
             inside = True
-        elif inside and piece.endswith(b"]"):
+        elif inside and piece.endswith(b"]") and not piece.startswith(b"\\"):
             inside = False
         pieces.append(piece)
     return b"".join(pieces)

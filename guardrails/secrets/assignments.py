@@ -1,5 +1,5 @@
 """Secrets that are recognised by the name they are given: `api_key = "..."`, `--token ...`, `password is ...`,
-`Authorization: Bearer ...`, and passwords in URLs (`scheme://user:...@host`).
+`Authorization: Bearer ...`, and the passwords of URLs.
 
 A value holds no blank and no quote. What is masked is the value. A name that belongs to a service decides by that
 service's format (`Assigned`); else the value must be random enough for what the name promises.

@@ -129,9 +129,10 @@ def _assigned(on: frozenset[str]) -> tuple[list[rules.Assigned], frozenset[str]]
 
 
 def _without_shadowed(found: list[Match]) -> list[Match]:
-    """Without generic values in which a token begins. A token that begins at the same place was preferred before."""
-    specific = [match.start for match in found if match.rule not in assignments.GENERIC]
-    if len(specific) == len(found):
+    """Without generic values in which a token begins. A token that begins at the same place was preferred before. Key
+    blocks do not count: whether there is one is decided too far behind the value."""
+    specific = [match.start for match in found if match.rule not in assignments.GENERIC | PRIVATE_KEYS]
+    if not specific or len(specific) == len(found):
         return found
     kept: list[Match] = []
     at = 0

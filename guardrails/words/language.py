@@ -212,11 +212,12 @@ def _begun(node: Node) -> Iterator[str]:
 
 
 def _begun_sequence(parts: tuple[Node, ...]) -> str:
-    nested = ""
+    nested: str | None = None
     for part in reversed(parts):
-        rest = f"{_open_edges(part)}(?:{nested})" if nested else ""
-        nested = "|".join(dict.fromkeys([*_begun(part), *([rest] if rest else [])]))
-    return f"(?:{nested})"
+        further = [] if nested is None else [f"{_open_edges(part)}(?:{nested})"]
+        choices = [*_begun(part), *further]
+        nested = "|".join(dict.fromkeys(choices)) if choices else None
+    return f"(?:{nested or ''})"
 
 
 def _open_edges(node: Node) -> str:

@@ -55,8 +55,15 @@ def test_what_was_cut_off_is_masked_as_far_as_it_goes() -> None:
     assert scored(find(text, 0)) < 0.95
 
 
-@pytest.mark.parametrize("text", ["-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", "-----BEGIN PUBLIC KEY-----\n" + "a" * 64,
-                                  "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY----- and prose behind it"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
+        "-----BEGIN PUBLIC KEY-----\n" + "a" * 64,
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY----- and prose behind it",
+    ],
+)
 def test_nothing_is_in_it(text: str) -> None:
     assert find(text, 0) is None
 

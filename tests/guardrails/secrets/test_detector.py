@@ -12,6 +12,7 @@ from guardrails.matching.syntax import parse
 from guardrails.secrets.detector import SecretDetector, SecretRuleError, rule_ids, services
 from guardrails.secrets.rules import assigned, tokens
 from tests.guardrails.secrets.conftest import Scan
+from tests.guardrails.secrets.test_assignments import value
 from tests.support.regex_samples import sample
 from tests.support.seam import check_locality, check_stability, found
 
@@ -158,37 +159,6 @@ sk-00000000000000000000000000000000
 @pytest.mark.parametrize("line", BENIGN)
 def test_what_is_no_secret(line: str, scan: Scan) -> None:
     assert scan(line) == []
-
-
-def value(length: int, seed: int = 1) -> str:
-    chance = random.Random(seed)
-    return "k3" + "".join(chance.choices("bcdfgjmpqrvwyzBCDFGJMPQRVWYZ2456789", k=length - 2))
-
-
-@pytest.mark.parametrize(
-    "template",
-    ['api_key = "{}"', "API_KEY={}", "api-key: {}", "'apiKey': '{}'", '{{"api_key": "{}"}}',
-     '{{\\"api_key\\": \\"{}\\"}}', "apiKey := `{}`", "secret => '{}'", "--api-key {}", "--api-key={}", "my api key is {}.", "token: str = '{}'",
-     "Authorization: Bearer {}", "X-Api-Key: {}", 'config["client_secret"] = "{}"', "<secret>{}</secret>",
-     "signing.secret = {}", "?access_token={}", "the token was: {}"],
-)  # fmt: skip
-def test_assignments_are_seen_in_every_dress(template: str, scan: Scan) -> None:
-    """What is masked is the value, not the name."""
-    secret = value(32)
-    text = template.format(secret)
-    assert [(text[m.start : m.end], m.rule) for m in scan(text)] == [(secret, "secret.generic.key")]
-
-
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [("password: Hunter2!x", "Hunter2!x"), ("my password is Tr0ub4dor&3.", "Tr0ub4dor&3"),
-     ("Server=db;Uid=u;Pwd=p4ssw0rT;", "p4ssw0rT"),
-     ("DB_PASSWORD='c0rrect-horse'", "c0rrect-horse"), ("postgres" + "://app:s3cr3tpw@db:5432/x", "s3cr3tpw"),
-     ("https" + "://bot:tk%40n9@host/", "tk%40n9"), ("redis" + "://:longpass1@cache", "longpass1"),
-     ("amqp" + "://é:longpass1@mq", "longpass1")],
-)  # fmt: skip
-def test_passwords(text: str, masked: str, scan: Scan) -> None:
-    assert [text[m.start : m.end] for m in scan(text)] == [masked]
 
 
 def test_a_token_is_preferred_to_the_generic_value_it_stands_in(scan: Scan) -> None:

@@ -111,32 +111,6 @@ def test_prose_is_settled_to_its_last_word(detector: PatternDetector) -> None:
     assert len(text) - detector.settled(text) <= 3
 
 
-@pytest.mark.parametrize(
-    ("pattern", "words"),
-    [
-        ("a*", "matches the empty text"),
-        ("(?=x)a", "holds a look-around, which cannot be decided in linear time; allowed are classes"),
-        (r"(a)\1", "holds a back-reference"),
-        ("(?>a)b", "holds an atomic group"),
-        ("^a", "asks for the beginning or end of the text, which a stream does not have"),
-        ("a{2000}", "repeats more than 1,000 times"),
-        ("(a{100}){100}", "can match 10,000 characters; 4,096 are allowed: bound its repeats"),
-        ("(?:(?:(?:a?){30}){30}){30}", "matches the empty text"),
-        ("a(?:(?:(?:b?){10}){20}){20}(?:(?:c?){10}){9}" * 6, "too large with its repeats written out|can match"),
-        ("x" * 2000, "is longer than 1000 characters"),
-        ("(", "is not a regular expression"),
-        ("(?P<mask>a)|b", "the group mask must take part in every match"),
-        ("a(?P<mask>b*)", "the group mask can be empty"),
-        (r"[^\s\S]", "a class that nothing is in"),
-    ],
-)
-def test_what_is_refused_and_why(pattern: str, words: str) -> None:
-    with pytest.raises(WordsError, match=words) as refused:
-        PatternDetector([UserPattern("mine", "X", pattern)])
-    assert "'mine'" in str(refused.value)
-    assert isinstance(refused.value, ValueError)
-
-
 def test_too_many_are_refused() -> None:
     with pytest.raises(WordsError, match="20,001 patterns are too many"):
         PatternDetector([PATTERNS[0]] * (MOST_PATTERNS + 1))
