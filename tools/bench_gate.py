@@ -24,7 +24,26 @@ from guardrails.words.patterns import PatternDetector
 from guardrails.words.terms import TermDetector, TermList
 
 SIZES = (60, 1_000, 2_000, 20_000)
-SYLLABLES = "ba ko mi ter lan son ed ri gu el na vo sch ti or ex um pa li ne".split()
+SYLLABLES = (
+    "ba",
+    "ko",
+    "mi",
+    "ter",
+    "lan",
+    "son",
+    "ed",
+    "ri",
+    "gu",
+    "el",
+    "na",
+    "vo",
+    "sch",
+    "ti",
+    "or",
+    "ex",
+    "um",
+    "pa",
+)
 PROSE = (
     "The key question of the meeting was how the new token economy would change what people pay for, and who decides. "
     "Nobody at the table had read the whole report; the secret of its success, she said, was its table of contents. "

@@ -37,6 +37,7 @@ from guardrails.matching.syntax import (
 
 _HIGH = r"\x80-\xff"
 _WORD = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
+_LEAST_OPENING, _MOST_OPENING = 4, 16
 _MOST_COUNTED = 200
 """Repeats with a higher bound lose it: counting is what makes Hyperscan's automata large."""
 
@@ -53,6 +54,32 @@ def widened_tree(tree: Node, ascii_only: bool) -> Expression:
         raise SyntaxRefused("it matches the empty text, so it would be found everywhere")
     groups = {node.number: node.part for node in walk(tree) if isinstance(node, Group)}
     return Expression(_Writer(groups, ascii_only).text(_trimmed(tree)))
+
+
+def opening(tree: Node, caseless: bool) -> Expression | None:
+    """An expression for the literal characters a pattern with ASCII semantics begins with (4 to 16 of them), without
+    its boundary; None: there are not enough. It hits more often than `widened_tree`'s, within matches all the same, and
+    ten thousand of its kind compile in seconds instead of a minute."""
+    found: list[str] = []
+    for part in tree.parts if isinstance(tree, Sequence) else (tree,):
+        if isinstance(part, Edge) and not found:
+            continue
+        letter = _letter(part, caseless)
+        if letter is None or len(found) == _MOST_OPENING:
+            break
+        found.append(letter)
+    return Expression("".join(map(_byte, map(ord, found))), caseless) if len(found) >= _LEAST_OPENING else None
+
+
+def _letter(node: Node, caseless: bool) -> str | None:
+    """The ASCII character a part stands for, lower-case where case is ignored."""
+    if not isinstance(node, Chars) or _beyond(node):
+        return None
+    codes = [code for low, high in node.ranges for code in range(low, min(high, low + 1) + 1)]
+    if len(codes) == 1:
+        return chr(codes[0])
+    both = caseless and len(node.ranges) == len(codes) == 2 and chr(codes[0]).lower() == chr(codes[1])
+    return chr(codes[1]) if both else None
 
 
 def _trimmed(node: Node) -> Node:

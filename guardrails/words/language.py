@@ -84,7 +84,7 @@ def read(pattern: UserPattern) -> Read:
         raise WordsError(f"{who} matches the empty text, so it would be found everywhere")
     if longest > LONGEST_MATCH:
         raise WordsError(f"{who} can match {longest:,} characters; {LONGEST_MATCH:,} are allowed: bound its repeats")
-    if _size(capped) > MOST_NODES:
+    if size(capped) > MOST_NODES:
         raise WordsError(f"{who} is too large with its repeats written out: lower their counts, or do not nest them")
     masks = [node for node in walk(capped) if isinstance(node, Group) and node.name == "mask"]
     lead = _lead(capped) if masks else 0
@@ -133,12 +133,13 @@ def _capped(node: Node) -> Node:
             return node
 
 
-def _size(node: Node) -> int:
+def size(node: Node) -> int:
+    """Characters to match with every repeat written out."""
     match node:
         case Repeat(part, _, most):
-            return _size(part) * max(1, most)
+            return size(part) * max(1, most)
         case _:
-            return 1 + sum(_size(child) for child in children(node))
+            return 1 + sum(size(child) for child in children(node))
 
 
 def _lead(node: Node) -> int | None:

@@ -12,14 +12,16 @@ from typing import Any
 from guardrails.detector import Expression, Hit, Match, Reach
 from guardrails.matching.offsets import to_characters
 from guardrails.matching.syntax import SyntaxRefused
-from guardrails.matching.widening import widened_tree
+from guardrails.matching.widening import opening, widened_tree
 from guardrails.words.errors import WordsError
-from guardrails.words.language import Read, UserPattern, for_re2, read, unfinished
+from guardrails.words.language import Read, UserPattern, for_re2, read, size, unfinished
 
 MOST_PATTERNS = 20_000
 MOST_FOLLOWED = 200
 """Up to so many patterns are asked whether the end of a text is the beginning of a match; with more, `settled` keeps
 the length of the longest match back."""
+SURELY_COMPILES = 2_000
+"""Characters with repeats written out that RE2 always has memory for."""
 _RE2_MEMORY = 8 << 20
 
 
@@ -90,11 +92,16 @@ class _Compiled:
         self.read: Read = read(pattern)
         self.rule = pattern.rule or f"pattern.{pattern.name}"
         try:
-            self.expression = widened_tree(self.read.tree, ascii_only=True)
+            tree = self.read.tree
+            self.expression = opening(tree, pattern.caseless) or widened_tree(tree, ascii_only=True)
         except SyntaxRefused as error:
             raise WordsError(f"pattern {pattern.name!r}: {error}") from None
-        self._search = _re2(pattern, for_re2(self.read.tree)).search
+        # RE2 compiles at the first hit, or now where it could refuse.
+        self._compiled = None if size(self.read.tree) <= SURELY_COMPILES else self._compile()
         self._masked = "(?P<mask>" in pattern.pattern
+
+    def _compile(self) -> Callable[[bytes, int], Any]:
+        return _re2(self.pattern, for_re2(self.read.tree)).search
 
     def matches(self, text: str, ends: Sequence[int]) -> Iterator[Match]:
         """Matches that begin in the reach of the places where the gate saw something, none inside another."""
@@ -116,11 +123,12 @@ class _Compiled:
     def _spans(self, data: bytes, at: int) -> Iterator[tuple[int, int, int, int]]:
         """(start, end, start of what is masked, its end) of the match from every start, in bytes."""
         group = 1 if self._masked else 0  # no other group captures
-        found = self._search(data, at)
+        search = self._compiled = self._compiled or self._compile()
+        found = search(data, at)
         while found is not None:
             start, end = found.span()
             yield start, end, *found.span(group)
-            found = self._search(data, start + 1)
+            found = search(data, start + 1)
 
 
 def _windows(ends: Sequence[int], longest: int) -> Iterator[tuple[int, int]]:

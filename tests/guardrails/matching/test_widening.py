@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardrails.detector import Expression
 from guardrails.matching.gate import open_gate
-from guardrails.matching.syntax import SyntaxRefused
-from guardrails.matching.widening import widened
+from guardrails.matching.syntax import SyntaxRefused, parse
+from guardrails.matching.widening import opening, widened
 
 PATTERNS = [
     r"\b\w+@\w+\.com\b",
@@ -62,3 +63,18 @@ def test_what_is_written(pattern: str, expression: str) -> None:
 def test_refusals(pattern: str, words: str) -> None:
     with pytest.raises(SyntaxRefused, match=words):
         widened(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "caseless", "expected"),
+    [
+        (r"\bEMP-\d{4}", False, Expression(r"EMP\x2d")),
+        ("emp-1", True, Expression(r"emp\x2d1", caseless=True)),
+        (r"ab\d{4}", False, None),
+        ("müller", False, None),
+        ("a" * 40, False, Expression("a" * 16)),
+    ],
+)
+def test_opening(pattern: str, caseless: bool, expected: Expression | None) -> None:
+    tree = parse(pattern, re.ASCII | (re.IGNORECASE if caseless else 0))
+    assert opening(tree, caseless) == expected

@@ -19,6 +19,7 @@ PATTERNS = [
     UserPattern("bait", "BAIT", r"(a+)+b"),
     UserPattern("lazy", "LAZY", r"x.{1,4}?y|xyz"),
     UserPattern("unicode", "U", r"(?i)ü[^a-c]é"),
+    UserPattern("opening", "OPEN", r"\bemp-(?:1|23)", caseless=True),
     UserPattern("edges", "EDGES", r"\Bb\d{3}\B"),
     UserPattern("many", "MANY", r"(?:ab|a){2,5}"),
 ]
@@ -61,7 +62,8 @@ def gate(detector: PatternDetector) -> Gate:
 
 
 def by_re(pattern: UserPattern, text: str) -> list[tuple[int, int]]:
-    compiled = re.compile(pattern.pattern.replace("(?i)ü[^a-c]é", "[üÜ][^a-cA-C][éÉ]"), re.ASCII)
+    flags = re.ASCII | (re.IGNORECASE if pattern.caseless else 0)
+    compiled = re.compile(pattern.pattern.replace("(?i)ü[^a-c]é", "[üÜ][^a-cA-C][éÉ]"), flags)
     spans: list[tuple[int, int]] = []
     covered = 0
     for start in range(len(text)):
@@ -126,5 +128,5 @@ def test_what_is_masked_is_the_group(detector: PatternDetector, gate: Gate) -> N
 
 def test_bait_and_100_000_matches_take_bounded_work(detector: PatternDetector, gate: Gate) -> None:
     assert {match.rule for match in found(detector, gate, "a" * 20_000)} == {"pattern.many"}
-    assert len(found(detector, gate, "EMP-1234 " * 20_000)) == 20_000
+    assert len(found(detector, gate, "EMP-1234 " * 20_000)) == 40_000
     assert found(detector, gate, "lorem ipsum " * 400_000) == []
