@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _STOP = ("example", "sample", "dummy", "placeholder", "changeme", "change_me", "redacted", "replace", "insert",
-         "your-", "your_", "my-", "my_", "fake", "mock", "foobar", "foo_bar", "secrethere", "secret_here", "keyhere", "key_here",
-         "tokenhere", "token_here", "notreal", "not_real", "xxxx", "***", "...", "${", "{{")  # fmt: skip
-_WORDS = ("123456", "qwerty", "asdf", "deadbeef", "password", "passwd", "secret", "token", "test", "none", "null", "true",
-          "false", "env.", "env_", "env[")  # fmt: skip
+         "your-", "your_", "my-", "my_", "fake", "mock", "foobar", "foo_bar", "secrethere", "secret_here", "keyhere",
+         "key_here", "tokenhere", "token_here", "notreal", "not_real", "xxxx", "***", "...", "${", "{{")  # fmt: skip
+_WORDS = ("123456", "qwerty", "asdf", "deadbeef", "password", "passwd", "secret", "token", "test", "none", "null",
+          "true", "false", "env.", "env_", "env[")  # fmt: skip
 _RUN = re.compile(r"(.)\1{6}")
 _COUNTING = re.compile(r"abcdef(?!\d)|\w\(")
 _DIGIT = re.compile(r"[0-9]")

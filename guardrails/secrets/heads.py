@@ -1,7 +1,8 @@
 """Where a token rule's matches can begin: the head of its pattern, which the gate looks for.
 
 The head is the beginning of the pattern up to three literal characters and six more of whatever follows, so that prose
-does not set it off (`sk-` alone would be in "task-force") and the gate stays small and quick to compile.
+does not set it off (`sk-` alone would be in "task-force") and the gate stays small and quick to compile. That is also
+why it has no boundary in front: with `\\b` before each, Hyperscan compiles the 260 heads in 0.6 s instead of 0.2.
 """
 
 import re
@@ -14,7 +15,6 @@ from guardrails.matching.widening import widened_tree
 
 _LITERALS = 3
 _MORE = 6
-_WORD = re.compile(r"\w", re.ASCII)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -39,9 +39,8 @@ def head(pattern: str) -> Head:
     taken = _take(parts)
     shortest, longest = lengths(Sequence(taken))
     written = widened_tree(Sequence(taken), ascii_only=True)
-    edge = r"\b" if _begins_with_word(parts[0]) else ""
     return Head(
-        expression=Expression(edge + written.pattern),
+        expression=written,
         shortest=shortest,
         longest=longest,
         fixed=_fixed(parts),
@@ -108,26 +107,6 @@ def _lead(parts: tuple[Node, ...]) -> int:
             return count
         count += lengths(part)[1]
     return 0
-
-
-def _begins_with_word(part: Node) -> bool:
-    first = part
-    while isinstance(first, Sequence | Group | Either | Repeat):
-        if isinstance(first, Repeat) and not first.least:
-            return False
-        inner = (
-            first.parts
-            if isinstance(first, Sequence)
-            else first.choices
-            if isinstance(first, Either)
-            else (first.part,)
-        )
-        if isinstance(first, Either) and not all(_begins_with_word(choice) for choice in inner):
-            return False
-        first = inner[0]
-    return isinstance(first, Chars) and all(
-        _WORD.match(chr(code)) for low, high in first.ranges for code in (low, high)
-    )
 
 
 def has_blank(pattern: str) -> bool:

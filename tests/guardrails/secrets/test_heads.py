@@ -14,9 +14,9 @@ from tests.support.regex_samples import sample
 @pytest.mark.parametrize(
     ("pattern", "expression", "shortest", "longest"),
     [
-        ("ghp_[A-Za-z0-9]{36}", r"\bghp\x5f[0-9A-Za-z]{6,6}", 10, 10),
-        (r"\d{8,10}:AA[A-Za-z0-9_-]{33}", r"\b[0-9]{8,10}\x3aAA[\x2d0-9A-Z\x5fa-z]{6,6}", 17, 19),
-        ("[0-9a-f]{32}-us[0-9]{1,2}", r"\b[0-9a-f]{32,32}\x2dus[0-9]{1,1}", 36, 36),
+        ("ghp_[A-Za-z0-9]{36}", r"ghp\x5f[0-9A-Za-z]{6,6}", 10, 10),
+        (r"\d{8,10}:AA[A-Za-z0-9_-]{33}", r"[0-9]{8,10}\x3aAA[\x2d0-9A-Z\x5fa-z]{6,6}", 17, 19),
+        ("[0-9a-f]{32}-us[0-9]{1,2}", r"[0-9a-f]{32,32}\x2dus[0-9]{1,1}", 36, 36),
     ],
 )
 def test_heads(pattern: str, expression: str, shortest: int, longest: int) -> None:
