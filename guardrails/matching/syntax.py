@@ -101,9 +101,13 @@ def parse(pattern: str, flags: int = 0) -> Node:
         raise SyntaxRefused("too deeply nested") from None
     names = {number: name for name, number in parsed.state.groupdict.items()}
     try:
-        return _Reader(names).sequence(parsed, parsed.state.flags)
+        return _Reader(names).sequence(parsed, int(parsed.state.flags))
     except RecursionError:
         raise SyntaxRefused("too deeply nested") from None
+
+
+# Plain numbers: the operators of re.RegexFlag are slow, and tens of thousands of characters are asked.
+_ASCII, _IGNORECASE, _DOTALL = int(re.ASCII), int(re.IGNORECASE), int(re.DOTALL)
 
 
 class _Reader:
@@ -123,7 +127,7 @@ class _Reader:
             return Either(tuple(self.sequence(choice, flags) for choice in value[1]))
         if op == "SUBPATTERN":
             number, added, removed, inner = value
-            part = self.sequence(inner, (flags | added) & ~removed)
+            part = self.sequence(inner, (flags | int(added)) & ~int(removed))
             return part if number is None else Group(part, number, self._names.get(number, ""))
         if op in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             least, most, inner = value
@@ -149,7 +153,9 @@ class _Reader:
 
     def chars(self, op: str, value: Any, flags: int) -> Chars:
         if op == "ANY":
-            return Chars(((0, LAST),) if flags & re.DOTALL else inverted(((10, 10),)))
+            return Chars(((0, LAST),) if flags & _DOTALL else inverted(((10, 10),)))
+        if op == "LITERAL" and not flags & _IGNORECASE:
+            return Chars(((value, value),))
         items = [("LITERAL", value)] if op.endswith("LITERAL") else [(str(kind), item) for kind, item in value]
         negated = op == "NOT_LITERAL" or items[0][0] == "NEGATE"
         ranges: list[tuple[int, int]] = []
@@ -159,13 +165,13 @@ class _Reader:
                 ranges.append(item if kind == "RANGE" else (item, item))
             elif kind == "CATEGORY":
                 name = str(item).replace("_NOT_", "_")
-                exact = bool(flags & re.ASCII)
+                exact = bool(flags & _ASCII)
                 last = LAST if exact else 0x7F
                 members = _CATEGORIES[name] if exact or "SPACE" not in name else _UNICODE_SPACE
                 ranges += inverted(members, last) if "_NOT_" in str(item) else members
                 vague = vague or not exact
-        if flags & re.IGNORECASE:
-            ranges, beyond = _both_cases(ranges, bool(flags & re.ASCII))
+        if flags & _IGNORECASE:
+            ranges, beyond = _both_cases(ranges, bool(flags & _ASCII))
             vague = vague or beyond
         merged = merge(ranges)
         return Chars(inverted(merged) if negated else merged, vague)

@@ -61,6 +61,8 @@ class Read(msgspec.Struct, frozen=True):
     """Characters of the longest match."""
     lead: int
     """Most characters before what is masked."""
+    size: int
+    """Characters to match with every repeat written out."""
     capped: bool
     """Whether a repeat without an end was given one."""
 
@@ -74,7 +76,8 @@ def read(pattern: UserPattern) -> Read:
         tree = parse(pattern.pattern, re.ASCII | (re.IGNORECASE if pattern.caseless else 0))
     except SyntaxRefused as error:
         raise WordsError(f"{who} is {error}") from None
-    for node in walk(tree):
+    nodes = list(walk(tree))
+    for node in nodes:
         reason = _refused(node)
         if reason:
             raise WordsError(f"{who} {reason}; {_ALLOWED}")
@@ -84,9 +87,10 @@ def read(pattern: UserPattern) -> Read:
         raise WordsError(f"{who} matches the empty text, so it would be found everywhere")
     if longest > LONGEST_MATCH:
         raise WordsError(f"{who} can match {longest:,} characters; {LONGEST_MATCH:,} are allowed: bound its repeats")
-    if size(capped) > MOST_NODES:
+    written_out = _size(capped)
+    if written_out > MOST_NODES:
         raise WordsError(f"{who} is too large with its repeats written out: lower their counts, or do not nest them")
-    masks = [node for node in walk(capped) if isinstance(node, Group) and node.name == "mask"]
+    masks = [node for node in nodes if isinstance(node, Group) and node.name == "mask"]
     lead = _lead(capped) if masks else 0
     if lead is None:
         raise WordsError(
@@ -94,7 +98,7 @@ def read(pattern: UserPattern) -> Read:
         )
     if masks and not lengths(masks[0])[0]:
         raise WordsError(f"{who}: the group mask can be empty, so that nothing would be masked")
-    return Read(capped, longest, lead, capped != tree)
+    return Read(capped, longest, lead, written_out, any(_open(node) for node in nodes))
 
 
 def _refused(node: Node) -> str:
@@ -133,13 +137,16 @@ def _capped(node: Node) -> Node:
             return node
 
 
-def size(node: Node) -> int:
-    """Characters to match with every repeat written out."""
+def _open(node: Node) -> bool:
+    return isinstance(node, Repeat) and node.most == UNBOUNDED
+
+
+def _size(node: Node) -> int:
     match node:
         case Repeat(part, _, most):
-            return size(part) * max(1, most)
+            return _size(part) * max(1, most)
         case _:
-            return 1 + sum(size(child) for child in children(node))
+            return 1 + sum(_size(child) for child in children(node))
 
 
 def _lead(node: Node) -> int | None:

@@ -14,7 +14,7 @@ from guardrails.matching.offsets import to_characters
 from guardrails.matching.syntax import SyntaxRefused
 from guardrails.matching.widening import opening, widened_tree
 from guardrails.words.errors import WordsError
-from guardrails.words.language import Read, UserPattern, for_re2, read, size, unfinished
+from guardrails.words.language import Read, UserPattern, for_re2, read, unfinished
 
 MOST_PATTERNS = 20_000
 MOST_FOLLOWED = 200
@@ -97,7 +97,7 @@ class _Compiled:
         except SyntaxRefused as error:
             raise WordsError(f"pattern {pattern.name!r}: {error}") from None
         # RE2 compiles at the first hit, or now where it could refuse.
-        self._compiled = None if size(self.read.tree) <= SURELY_COMPILES else self._compile()
+        self._compiled = None if self.read.size <= SURELY_COMPILES else self._compile()
         self._masked = "(?P<mask>" in pattern.pattern
 
     def _compile(self) -> Callable[[bytes, int], Any]:
