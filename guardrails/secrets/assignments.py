@@ -32,13 +32,15 @@ BEFORE = 128
 _NAME_WINDOW = 80
 _NAME = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _VALUE = re.compile(
-    r"[=>]{0,2}[ \t]{0,8}"
+    r"(?:(?<==)(?!=)|(?<=[:> ])=?)>?[ \t]{0,8}"
     r"(?:(?:str|string|bytes|&str|char\*)[ \t]{0,4}=[ \t]{0,4})?"
     r"(?:(?:bearer|basic|token|ssws|apikey)[ ]{1,2})?"
     r"(?P<quote>\\?[\"'`])?"
     rf"(?P<secret>[^\s\"'`<>(){{}}\[\],;\\|]{{6,{LONGEST}}}+)(?![^\s\"'`<>(){{}}\[\],;\\|])",
     re.IGNORECASE,
 )
+_CALLED = ("(", "[")
+"""What follows a name in code, not a value."""
 _LOOSE_END = ".,;:!?"
 _NOT_A_SECRET = re.compile(
     r"public|publish|primary|foreign|sort|partition|cache|idempoten|_count|max_|min_|num_|_type|_name|_id$|_ids$|_url|"
@@ -48,9 +50,11 @@ _NOT_A_SECRET = re.compile(
 )
 _PASSWORD = re.compile(r"passw|passphrase|passcode|pwd|(?:^|_)pass(?:$|_)|(?:^|_)pin$|login|cred")
 _KEY = re.compile(r"key|secret|token|auth|cred|sas|_sid|passw|pwd")
+_DIGIT = re.compile(r"[0-9]")
+_STRONG = re.compile(r"[^A-Za-z_.-]")
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 _CODE = re.compile(
-    r"[\w.-]*[A-Za-z_]\(|\$|%\w|^[/~.@]|://|^\w+\.\w+\.\w*[A-Za-z_]+$|^[a-z]+(?:[-_.][a-z]+)+$|^[A-Z]+(?:_[A-Z]+)+$"
+    r"[\w.-]*[A-Za-z_]\(|\$|\*$|%\w|^[/~.@]|://|^\w+\.\w+\.\w*[A-Za-z_]+$|^[a-z]+(?:[-_.][a-z]+)+$|^[A-Z]+(?:_[A-Z]+)+$"
 )
 
 
@@ -70,6 +74,8 @@ class Assignments:
             return None
         start, end = found.span("secret")
         if found["quote"] is None:
+            if text.startswith(_CALLED, end):
+                return None
             end = start + len(text[start:end].rstrip(_LOOSE_END))
         value = text[start:end]
         if len(value) < 6 or checks.placeholder(value):
@@ -130,14 +136,14 @@ def _is_key(name: str, value: str) -> bool:
     """A value that was drawn by chance, under a name that promises a key, a token or a secret."""
     if not _KEY.search(name) or _NOT_A_SECRET.search(name) or len(value) < 16:
         return False
-    if _CODE.search(value) or checks.worded(value) or not checks.random_looking(value):
+    if not _DIGIT.search(value) or _CODE.search(value) or checks.worded(value) or not checks.random_looking(value):
         return False
     least = 3.0 if _HEX.fullmatch(value) else 3.5
     return checks.entropy(value) >= min(least, 0.8 * len(value) ** 0.5)
 
 
 def _is_password(name: str, value: str) -> bool:
-    """A word no dictionary has: two kinds of characters besides lower-case letters, or digits in it."""
+    """A word no dictionary has: two kinds of characters, and a digit or a mark that names do not have."""
     if not _PASSWORD.search(name) or _NOT_A_SECRET.search(name) or not 6 <= len(value) <= 128:
         return False
     if _CODE.search(value):
@@ -148,4 +154,4 @@ def _is_password(name: str, value: str) -> bool:
         any(char.isdigit() for char in value),
         any(not char.isalnum() for char in value),
     ))  # fmt: skip
-    return kinds >= 2 and any(char.isdigit() or not char.isalnum() for char in value) and len(set(value)) >= 5
+    return kinds >= 2 and _STRONG.search(value) is not None and len(set(value)) >= 5

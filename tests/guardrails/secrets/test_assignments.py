@@ -66,6 +66,14 @@ def test_passwords(text: str, masked: str, scan: Scan) -> None:
         "https" + "://u:{password}@host/",
         "https" + "://user:pass@host/",
         "Bearer of bad news",
+        "credentials = client._get_credentials()",
+        "private_key = Ed25519PrivateKey.generate()",
+        "key = random_ed25519_key_pair()",
+        'if key == "BisectBatchOnFunctionError4":',
+        "Pass = ASLLexer.PASS",
+        "token = base64_bytes.decode('utf8')",
+        "passwd = rows[0]",
+        '"arn:aws:secretsmanager:*:*:secret:A4BNetworkProfile*"',
     ],
 )
 def test_words_are_no_values(text: str, scan: Scan) -> None:
