@@ -1,7 +1,8 @@
 """What the gate and the detectors behind it cost: `.venv/bin/python tools/bench_gate.py [--json]`.
 
-Prints medians of several runs, in CPU time of this process, so that neighbours count little: gate and detector of secrets on clean and dense texts, compile and load
-time, 10,000 patterns, 10,000 and 300,000 terms (compile time, memory, throughput), and how many formats are known.
+Prints medians of several runs, in CPU time of this process, so that neighbours count little: gate and detector of
+secrets on clean and dense texts, compile and load time, 10,000 patterns, 10,000 and 300,000 terms (compile time,
+memory, throughput), and how many formats are known.
 """
 
 import argparse
@@ -83,8 +84,8 @@ def resident() -> float:
 def texts(size: int, chance: random.Random) -> dict[str, str]:
     secret = "".join(chance.choices(string.ascii_letters + string.digits, k=36))
     dense = (
-        f"Use ghp_{secret} with api_key={secret} and password: Hunter2!x at postgres"
-        + f"://app:s3cr3tpw@db/{secret[:5]} "
+        f"Use ghp_{secret} with api_key={secret} and password: Hunter2!x at postgres:"
+        + f"//app:s3cr3tpw@db/{secret[:5]} "
     )
     return {"clean": (PROSE * (size // len(PROSE) + 1))[:size], "dense": (dense * (size // len(dense) + 1))[:size]}
 
