@@ -174,7 +174,7 @@ def terms(count: int, chance: random.Random) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311
     as_json = parser.parse_args().json
     empty = open_gate((Expression("never seen"),))
     results: dict[str, object] = {
@@ -184,13 +184,13 @@ def main() -> None:
         "terms": [terms(count, chance) for count in (10_000, 300_000)],
     }
     if as_json:
-        print(json.dumps(results))
+        sys.stdout.write(json.dumps(results) + "\n")
         return
     for part, values in results.items():
-        print(part)
+        sys.stdout.write(part + "\n")
         for row in values if isinstance(values, list) else [values]:
             for key, value in row.items() if isinstance(row, dict) else [("", row)]:
-                print(f"  {key:<24} {value}")
+                sys.stdout.write(f"  {key:<24} {value}" + "\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Allowed is what can be matched in linear time and decided in a known distance: literals, classes, `.`, groups,
 alternation, repeats (greedy or lazy), `\\b`, `\\B`, `(?i)`, and one group `(?P<mask>...)` around what is to be masked.
 `\\w \\d \\s \\b` are ASCII, as in RE2 and in `re` with re.ASCII; `(?i)` ignores case of all scripts, character by
-character. A repeat without an end takes at most `OPEN_REPEAT` characters.
+character. A repeat without an end takes at most `OPEN_REPEAT` characters,
+or `OPEN_TURNS` turns of something longer.
 """
 
 import re
@@ -35,6 +36,7 @@ LONGEST_PATTERN = 1_000
 """Characters of the pattern as written."""
 MOST_TURNS = 1_000
 OPEN_REPEAT = 128
+OPEN_TURNS = 7
 LONGEST_MATCH = 4_096
 MOST_NODES = 20_000
 """Size of the pattern with its repeats written out, in characters to match."""
@@ -131,7 +133,7 @@ def _capped(node: Node) -> Node:
             inner = _capped(part)
             if most == UNBOUNDED:
                 width = max(1, lengths(inner)[1])
-                most = max(least, OPEN_REPEAT // width, 1)
+                most = max(least, OPEN_REPEAT // width, OPEN_TURNS)
             return Repeat(inner, least, most, kind)
         case _:
             return node

@@ -14,14 +14,14 @@ from guardrails.matching.offsets import to_characters
 from guardrails.matching.syntax import SyntaxRefused
 from guardrails.matching.widening import opening, widened_tree
 from guardrails.words.errors import WordsError
-from guardrails.words.language import Read, UserPattern, for_re2, read, unfinished
+from guardrails.words.language import OPEN_REPEAT, OPEN_TURNS, Read, UserPattern, for_re2, read, unfinished
 
 MOST_PATTERNS = 20_000
 MOST_FOLLOWED = 200
 """Up to so many patterns are asked whether the end of a text is the beginning of a match; with more, `settled` keeps
 the length of the longest match back."""
-SURELY_COMPILES = 2_000
-"""Characters with repeats written out that RE2 always has memory for."""
+SURELY_COMPILES = 900
+"""Characters with repeats written out that RE2 never refuses: it allows 1,000 turns, nested ones multiplied."""
 _RE2_MEMORY = 8 << 20
 
 
@@ -47,7 +47,11 @@ class PatternDetector:
     def notes(self) -> list[str]:
         """What a user should know, for `tollway check`."""
         capped = [each.pattern.name for each in self._compiled if each.read.capped]
-        return [f"pattern {name!r}: a repeat without an end takes at most 128 characters" for name in capped]
+        return [
+            f"pattern {name!r}: a repeat without an end takes at most {OPEN_REPEAT} characters, "
+            f"or {OPEN_TURNS} turns of something longer"
+            for name in capped
+        ]
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
         if not hits:
