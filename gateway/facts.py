@@ -15,6 +15,7 @@ from pricing.usage import UNPRICED, Cost, Usage
 
 __all__ = [
     "ALLOWED",
+    "ANYTHING",
     "UNPRICED",
     "Attempt",
     "Caller",
@@ -60,6 +61,9 @@ class ModelScope(msgspec.Struct, frozen=True):
 
     def allows(self, model: str) -> bool:
         return self.exact is None or model in self.exact or (bool(self.prefixes) and model.startswith(self.prefixes))
+
+
+ANYTHING = ModelScope()
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

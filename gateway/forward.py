@@ -12,7 +12,7 @@ import msgspec
 
 from gateway import errors
 from gateway.errors import Forbidden, NotFound, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
-from gateway.facts import Attempt, Caller, Exchange, Operation, Reading
+from gateway.facts import Attempt, Exchange, ModelScope, Operation, Reading
 from gateway.routing.plan import Failed, Try, first_try, moves_on, order, tries
 from gateway.routing.retry_after import retry_after
 from gateway.routing.table import Provider, Route, RouteTable, Target
@@ -75,22 +75,22 @@ class EmptyStream(TransportError):
     """The stream ended before its first data event."""
 
 
-def find_route(routes: RouteTable, caller: Caller, model: str) -> Route:
-    """The route of the model asked for, if this caller may use it."""
+def find_route(routes: RouteTable, allowed: ModelScope, model: str) -> Route:
+    """The route of the model asked for, if it is among the allowed ones."""
     route = routes.find(model)
     if route is None:
         raise NotFound(
-            f"The model '{model[:200]}' does not exist here.{_nearest(routes, caller, model)}", param="model"
+            f"The model '{model[:200]}' does not exist here.{_nearest(routes, allowed, model)}", param="model"
         )
-    if not caller.models.allows(model):
+    if not allowed.allows(model):
         raise Forbidden(f"This key may not use the model '{model[:200]}'.", param="model")
     return route
 
 
-def _nearest(routes: RouteTable, caller: Caller, model: str) -> str:
+def _nearest(routes: RouteTable, allowed: ModelScope, model: str) -> str:
     """Names that were probably meant, among those this caller may use."""
-    allowed = [name for name in routes.names() if caller.models.allows(name)]
-    close = difflib.get_close_matches(model[:200], allowed, 3, 0.5)
+    names = [name for name in routes.names() if allowed.allows(name)]
+    close = difflib.get_close_matches(model[:200], names, 3, 0.5)
     return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
 
 

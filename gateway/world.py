@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from gateway.clock import Ids
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
+from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
@@ -53,6 +54,7 @@ class World:
         self.health = Health()
         self.tokens = TokenCounter()
         self.pool = Pool()
+        self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
         self.live: set[Live] = set()
         self.draining = False

@@ -51,6 +51,7 @@ class PolicyEngine:
             wrong.append("classifiers on streams need a window at least as long as their step")
         if wrong:
             raise PolicyError(wrong)
+        self.pseudonymizes = any(rule.action == "pseudonymize" for policy in policies for rule in policy.rules)
         self._plans = Plans(policies, scanner, team)
         self._scanner = scanner
         self._hasher = Hasher(key)
@@ -63,6 +64,10 @@ class PolicyEngine:
         """What runs on a text; None: nothing."""
         plan = self._plans.plan(direction, operation)
         return plan.program(role) if plan is not None else None
+
+    def inspects(self, direction: Direction, operation: str) -> bool:
+        """See `guardrails/interface.py`."""
+        return self._plans.plan(direction, operation) is not None
 
     @property
     def hasher(self) -> Hasher:

@@ -112,6 +112,13 @@ NOTHING_GIVEN = Given()
 class Engine(Protocol):
     """A compiled set of policies, for one team."""
 
+    pseudonymizes: bool
+    """Some rule needs a vault."""
+
+    def inspects(self, direction: Direction, operation: str) -> bool:
+        """Whether any rule looks at texts of this direction and operation."""
+        ...
+
     def inspect(
         self,
         segments: list[Segment],
@@ -172,6 +179,11 @@ class StreamInspector(Protocol):
 
 class NoOpEngine:
     """Finds nothing. What tests of the callers use."""
+
+    pseudonymizes = False
+
+    def inspects(self, direction: Direction, operation: str) -> bool:
+        return False
 
     def inspect(
         self,
