@@ -1,0 +1,57 @@
+"""Cuts a long text into overlapping windows for a service that takes only so much, and puts findings together again."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.inspection.external.shape import Text
+from guardrails.detector import Match
+
+OVERLAP = 200
+"""Characters two windows share: what is no longer than this is whole in one of them."""
+
+
+def windows(text: str, size: int) -> Iterator[tuple[int, str]]:
+    """Start and content of each window of at most `size` characters (0: no limit); cut after whitespace if there is
+    some in the last tenth."""
+    start = 0
+    while size and len(text) - start > size:
+        end = start + size
+        space = max(text.rfind(" ", end - size // 10, end), text.rfind("\n", end - size // 10, end))
+        end = space + 1 if space > start else end
+        yield start, text[start:end]
+        start = max(end - min(OVERLAP, size // 4), start + 1)
+    yield start, text[start:]
+
+
+def batches(texts: Sequence[Text], size: int, limit: int) -> list[list[tuple[int, int, Text]]]:
+    """Requests' worth of (index of the text, start of the window, window): at most `limit` in each."""
+    pieces = [
+        (index, start, Text(text.role, piece, text.path))
+        for index, text in enumerate(texts)
+        for start, piece in windows(text.text, size)
+    ]
+    return [pieces[at : at + limit] for at in range(0, len(pieces), max(limit, 1))]
+
+
+def shifted(match: Match, offset: int) -> Match:
+    """`match` as it stands in the whole text."""
+    if not offset:
+        return match
+    start, end = match.start + offset, match.end + offset
+    return Match(match.type, start, end, match.score, match.rule, match.evidence)
+
+
+def merged(matches: Iterable[Match]) -> list[Match]:
+    """Sorted, and what two windows both saw only once: of one rule's overlapping spans the union, with the better
+    score."""
+    out: list[Match] = []
+    last: dict[str, int] = {}
+    for match in sorted(matches, key=lambda m: (m.start, m.end, m.rule)):
+        at = last.get(match.rule)
+        if at is not None and (match.start < out[at].end or (match.start, match.end) == (out[at].start, out[at].end)):
+            known = out[at]
+            end, score = max(known.end, match.end), max(known.score, match.score)
+            out[at] = Match(known.type, known.start, end, score, known.rule, known.evidence)
+        else:
+            last[match.rule] = len(out)
+            out.append(match)
+    return out
