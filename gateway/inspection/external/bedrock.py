@@ -19,6 +19,7 @@ from gateway.inspection.external.shape import (
     Reply,
     Stamp,
     Text,
+    WrongAnswer,
     bearer,
     decoded,
     encoded,
@@ -114,6 +115,8 @@ class Bedrock:
 
     def reply(self, texts: Sequence[Text], status: int, body: bytes) -> Reply:
         answer = decoded(status, body, _Answer)
+        if answer.action not in ("NONE", "GUARDRAIL_INTERVENED"):
+            raise WrongAnswer("answered an action that is neither NONE nor GUARDRAIL_INTERVENED")
         intervened = answer.action == "GUARDRAIL_INTERVENED"
         text = texts[0].text
         items = [entry for each in answer.assessments or () for entry in _items(each)]

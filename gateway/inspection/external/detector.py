@@ -18,7 +18,7 @@ from gateway.clock import Ids
 from gateway.inspection.cache import VerdictCache
 from gateway.inspection.external.breaker import Breaker, State
 from gateway.inspection.external.config import ExternalConfig
-from gateway.inspection.external.report import Outcome, Report
+from gateway.inspection.external.detector_report import Outcome, Report
 from gateway.inspection.external.shape import TOGETHER, Context, Reply, Shape, Spent, Stamp, Text, WrongAnswer, clean
 from gateway.inspection.external.shapes import shape_of
 from gateway.inspection.external.transport import Unreachable, Wire

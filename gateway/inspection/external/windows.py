@@ -45,7 +45,7 @@ def merged(matches: Iterable[Match]) -> list[Match]:
     score."""
     out: list[Match] = []
     last: dict[str, int] = {}
-    for match in sorted(matches, key=lambda m: (m.start, m.end, m.rule)):
+    for match in sorted(matches, key=_order):
         at = last.get(match.rule)
         if at is not None and (match.start < out[at].end or (match.start, match.end) == (out[at].start, out[at].end)):
             known = out[at]
@@ -54,4 +54,8 @@ def merged(matches: Iterable[Match]) -> list[Match]:
         else:
             last[match.rule] = len(out)
             out.append(match)
-    return out
+    return sorted(out, key=_order)
+
+
+def _order(match: Match) -> tuple[int, int, str]:
+    return match.start, match.end, match.rule
