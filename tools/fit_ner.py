@@ -38,7 +38,7 @@ LABELS = {"full": "PERSON", "given": "PERSON", "sur": "PERSON", "city": "LOCATIO
 NOUNS = "camera phone bill service printer router engine dress room pen sword invoice website support".split()
 LOCALES = ("en_US en_GB en_IN en_NZ de_DE fr_FR it_IT es_ES es_MX pt_BR pt_PT nl_NL sv_SE no_NO da_DK fi_FI pl_PL cs_CZ "
            "hu_HU ro_RO tr_TR sl_SI hr_HR lt_LT id_ID fr_CH et_EE sk_SK").split()  # fmt: skip
-STRENGTH = 0.15
+STRENGTH = 0.1
 """Inverse of the L2 penalty: strong, because the corpus is grown from some hundred templates."""
 
 

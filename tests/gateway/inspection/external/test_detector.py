@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from gateway.clock import ManualClock, SystemClock
-from gateway.inspection.external import Context, ExternalDetector, Report
+from gateway.inspection.external import Context, ExternalDetector
+from gateway.inspection.external.detector import _batches
+from gateway.inspection.external.shape import Text
+from gateway.inspection.report import Report
 from gateway.tasks import TaskGroup
 from guardrails.interface import Segment
 from tests.support.detectors import FAKES, KEY, WORD, config_of
@@ -344,3 +347,8 @@ async def test_neither_text_nor_credential_is_logged_or_reported(caplog: pytest.
     for secret in (WORD, KEY):
         assert secret not in shown
         assert all(secret not in f"{report.error} {report.findings}" for report in reports)
+
+
+def test_batches_hold_windows_of_several_texts() -> None:
+    cut = _batches([Text("user", "a" * 10), Text("user", "b" * 25)], 20, 2)
+    assert [[(index, start) for index, start, _ in batch] for batch in cut] == [[(0, 0), (1, 0)], [(1, 15)]]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.inspection.external.llama_guard import LlamaGuard
-from gateway.inspection.external.shape import Context, Reply, Spent, Stamp, Text, WrongAnswer
+from gateway.inspection.external.shape import Context, Reply, Stamp, Text, WrongAnswer
+from gateway.inspection.report import Spent
 from tests.support.detectors import config_of
 
 ROLES = st.sampled_from(["system", "user", "assistant", "tool", "output", "input"])

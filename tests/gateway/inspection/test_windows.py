@@ -5,8 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.inspection.external.shape import Text
-from gateway.inspection.external.windows import OVERLAP, batches, merged, shifted, windows
+from gateway.inspection.windows import OVERLAP, merged, shifted, windows
 from guardrails.detector import Match
 
 
@@ -24,12 +23,6 @@ def test_windows_cover_the_text_and_share_their_edges(text: str, size: int) -> N
 
 def test_no_limit_is_one_window() -> None:
     assert list(windows("x" * 5000, 0)) == [(0, "x" * 5000)]
-
-
-def test_batches_hold_windows_of_several_texts() -> None:
-    texts = [Text("user", "a" * 10), Text("user", "b" * 25)]
-    cut = batches(texts, 20, 2)
-    assert [[(index, start) for index, start, _ in batch] for batch in cut] == [[(0, 0), (1, 0)], [(1, 15)]]
 
 
 def match(start: int, end: int, score: float = 0.5, rule: str = "r") -> Match:

@@ -1,8 +1,7 @@
-"""Cuts a long text into overlapping windows for a service that takes only so much, and puts findings together again."""
+"""Cuts a long text into overlapping windows for a detector that takes only so much, and joins what it finds again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from gateway.inspection.external.shape import Text
 from guardrails.detector import Match
 
 OVERLAP = 200
@@ -20,16 +19,6 @@ def windows(text: str, size: int) -> Iterator[tuple[int, str]]:
         yield start, text[start:end]
         start = max(end - min(OVERLAP, size // 4), start + 1)
     yield start, text[start:]
-
-
-def batches(texts: Sequence[Text], size: int, limit: int) -> list[list[tuple[int, int, Text]]]:
-    """Requests' worth of (index of the text, start of the window, window): at most `limit` in each."""
-    pieces = [
-        (index, start, Text(text.role, piece, text.path))
-        for index, text in enumerate(texts)
-        for start, piece in windows(text.text, size)
-    ]
-    return [pieces[at : at + limit] for at in range(0, len(pieces), max(limit, 1))]
 
 
 def shifted(match: Match, offset: int) -> Match:

@@ -1,10 +1,9 @@
-"""What came of one inspection by an external detector."""
+"""What came of one inspection by a detector outside of the engine: a service, or a worker process."""
 
 from typing import Literal
 
 import msgspec
 
-from gateway.inspection.external.shape import Spent
 from guardrails.interface import Finding, Segment
 
 Outcome = Literal[
@@ -18,6 +17,14 @@ Outcome = Literal[
     "defect",  # an error of ours
 ]
 """How it ended. All but `ok` are failures."""
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What a model-based detector used, for the ledger."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
