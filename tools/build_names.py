@@ -11,6 +11,7 @@ import importlib
 import lzma
 import pkgutil
 import re
+import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -45,24 +46,26 @@ def from_census(name: str, ranks: int = 10**9) -> Iterator[str]:
     yield from (line.split()[0] for line in lines[:ranks])
 
 
-IRREGULAR = """
-became become began begun bent bet bit bitten bled blew blown bought bound bred broke broken brought built burnt came
-caught chose chosen clung cost crept dealt did done drank drawn drew driven drove drunk dug eaten fallen fed fell felt
-flew flown forgave forgot forgotten fought found froze frozen gave given gone got gotten grew grown heard held hid hidden
-hit hung hurt kept knew known laid lain lay led left lent let lit lost made meant met paid put quit ran rang read ridden
-rode rose run rung said sang sat saw seen sent sewn shaken shook shone shot shown shrank shut slept slid smelt sold
-sought spelt spent spilt spoke spoken spread sprung stolen stole stood struck stuck stung sung sunk swam swept swore sworn
-swum swung taken taught thought threw thrown told took tore torn understood woke woken won wore worn wound wrote written
-children men women feet teeth mice people wife wives husband daughter son sister brother mother father aunt uncle cousin
-nephew niece friend friends boss neighbour neighbor taxi song songs novel movie album concert beach weekend birthday
-anymore anyone anybody somebody someone everyone everybody nobody nothing something anything wonderful beautiful
-jealous happy sad angry hungry tired thirsty lovely awful funny shy quiet loud brave proud sorry glad kind rude
-""".split()
+EVERYDAY = """
+became become began begun bent bet bit bitten bled blew blown bought bound bred broke broken brought built
+burnt came caught chose chosen clung cost crept dealt did done drank drawn drew driven drove drunk dug eaten
+fallen fed fell felt flew flown forgave forgot forgotten fought found froze frozen gave given gone got
+gotten grew grown heard held hid hidden hit hung hurt kept knew known laid lain lay led left lent let lit
+lost made meant met paid put quit ran rang read ridden rode rose run rung said sang sat saw seen sent sewn
+shaken shook shone shot shown shrank shut slept slid smelt sold sought spelt spent spilt spoke spoken spread
+sprung stolen stole stood struck stuck stung sung sunk swam swept swore sworn swum swung taken taught
+thought threw thrown told took tore torn understood woke woken won wore worn wound wrote written children
+men women feet teeth mice people wife wives husband daughter son sister brother mother father aunt uncle
+cousin nephew niece friend friends boss neighbour neighbor taxi song songs novel movie album concert beach
+weekend birthday anymore anyone anybody somebody someone everyone everybody nobody nothing something
+anything wonderful beautiful jealous happy sad angry hungry tired thirsty lovely awful funny shy quiet loud
+brave proud sorry glad kind rude
+"""
 """What documentation does not say: irregular verbs, relations, everyday words."""
 
 
 def common() -> Iterator[str]:
-    yield from IRREGULAR
+    yield from EVERYDAY.split()
     counted: Counter[str] = Counter()
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).rglob("*.py")):
         if {"site-packages", "test", "tests", "lib2to3"} & set(path.parts):
@@ -87,7 +90,7 @@ def write(name: str, words: Iterable[str]) -> None:
     lines = sorted(set(words))
     packed = lzma.compress("\n".join(lines).encode(), preset=9 | lzma.PRESET_EXTREME)
     (DATA / name).write_bytes(packed)
-    print(f"{name}: {len(lines)} words, {len(packed)} bytes")
+    sys.stdout.write(f"{name}: {len(lines)} words, {len(packed)} bytes\n")
 
 
 def tokens(texts: Iterable[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ span of the type), exact recall (same start and end), with Wilson's 95 % interva
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,9 @@ def figures(rows: Sequence[dict[str, Any]], found: Sequence[Sequence[Span]]) -> 
             exact += sum(span in mine for span in gold)
             right += sum(any(a < d and c < b for c, d in gold) for a, b in mine)
             count, said = count + len(gold), said + len(mine)
-        lines.append(f"{kind:14}{count:6}  {interval(hits, count):24}{interval(right, said):24}{exact / max(count, 1):.3f}")
+        lines.append(
+            f"{kind:14}{count:6}  {interval(hits, count):24}{interval(right, said):24}{exact / max(count, 1):.3f}"
+        )
     return "\n".join(lines)
 
 
@@ -61,14 +64,17 @@ def main() -> None:
     rows = load(given.corpus)
     start = time.perf_counter()
     if given.model_alone:
-        entities = [each for at in range(0, len(rows), 64) for each in model([row["text"] for row in rows[at : at + 64]])]
+        entities = [
+            each for at in range(0, len(rows), 64) for each in model([row["text"] for row in rows[at : at + 64]])
+        ]
         found = [[(e.label, e.start, e.end) for e in each] for each in entities]
     else:
         matches = [m for at in range(0, len(rows), 64) for m in recognizer([row["text"] for row in rows[at : at + 64]])]
         found = [[(m.type, m.start, m.end) for m in each] for each in matches]
     seconds = time.perf_counter() - start
-    print(figures(rows, found))
-    print(f"{seconds / len(rows) * 1000:.2f} ms a text of {sum(len(row['text']) for row in rows) / len(rows):.0f} characters")
+    length = sum(len(row["text"]) for row in rows) / len(rows)
+    each = f"{seconds / len(rows) * 1000:.2f} ms a text of {length:.0f} characters"
+    sys.stdout.write(f"{figures(rows, found)}\n{each}\n")
 
 
 if __name__ == "__main__":

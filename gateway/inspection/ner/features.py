@@ -180,8 +180,8 @@ def features(text: str, found: Sequence[Word], entities: Sequence[Entity], lists
     addresses = _in_addresses(text, found)
     for at in range(len(found)):
         mine = alone[at]
-        if addresses[at]:
-            out.append(["address-part"])
+        if addresses[at] or (len(found[at].text) == 1 and found[at].text.islower()):
+            out.append(["address-part" if addresses[at] else "letter"])
             continue
         shape = mine[0]
         kind = model[at][2:]

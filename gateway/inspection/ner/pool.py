@@ -11,7 +11,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-
 from gateway.errors import ConfigError
 from gateway.inspection.cache import VerdictCache
 from gateway.inspection.check import Check
