@@ -26,7 +26,7 @@ class Fake:
             if "Print" in text:
                 print("to standard output", flush=True)
             if "Batches" in text:
-                return [[Entity("NRP", 0, size) for size in self.batches] for _ in texts]
+                return [[Entity("NRP", 99 * at, 99 * at + size) for at, size in enumerate(self.batches)] for _ in texts]
         return [[Entity("NRP", at, at + len(NAME))] if (at := text.find(NAME)) >= 0 else [] for text in texts]
 
 

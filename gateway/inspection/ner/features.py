@@ -177,7 +177,7 @@ def features(text: str, found: Sequence[Word], entities: Sequence[Entity], lists
     alone = [known(word, lists) for word in found]
     acts = [roles(word) for word in found]
     out: list[list[str]] = []
-    addresses = _in_addresses(text, found)
+    addresses, lines = _in_addresses(text, found), _lines(text, found)
     for at in range(len(found)):
         mine = alone[at]
         if addresses[at] or (len(found[at].text) == 1 and found[at].text.islower()):
@@ -189,6 +189,8 @@ def features(text: str, found: Sequence[Word], entities: Sequence[Entity], lists
         here += [f"{mine[1]}+model:{kind}" if len(mine) > 1 else "number+model"]
         if places[at]:
             here += [f"place{places[at]}", f"place{places[at]}/{shape}", f"place{places[at]}+model:{kind}"]
+        if lines[at]:
+            here += [f"line:{lines[at]}", f"line:{lines[at]}/{mine[1] if len(mine) > 1 else ''}"]
         here += _left(text, found, at, alone, acts, model, places, shape)
         here += _right(text, found, at, alone, acts, model, places, shape)
         out.append(here)
@@ -204,6 +206,20 @@ def _in_addresses(text: str, found: Sequence[Word]) -> list[bool]:
         while at < len(spans) and spans[at][1] <= word.start:
             at += 1
         out.append(at < len(spans) and spans[at][0] <= word.start)
+    return out
+
+
+def _lines(text: str, found: Sequence[Word]) -> list[int]:
+    """For each word the number of words of its line if all are capitalised and there are at most four: headings, list
+    entries, signatures. 0 for all others, and in texts of a single line."""
+    out = [0] * len(found)
+    first = 0
+    for at in range(1, len(found) + 1):
+        if at == len(found) or "\n" in text[found[at - 1].end : found[at].start]:
+            line = found[first:at]
+            if len(line) <= 4 and len(line) < len(found) and all(word.text[0].isupper() for word in line):
+                out[first:at] = [len(line)] * len(line)
+            first = at
     return out
 
 
@@ -230,7 +246,9 @@ def _left(
         out.append(f"<w:{found[at - 1].folded}/{shape}")
     if gap in ("line", ".", "!", "?", ":", '"', ">"):
         out.append(f"starts/{shape}")
-        if gap == "line" or gap in ".!?":
+        if gap == "line":
+            return [*out, *(f"line-after:{act}/{shape}" for act in acts[at - 1])]
+        if gap in ".!?":
             return out
     before = alone[at - 1]
     out += [f"<{before[1]}" if len(before) > 1 else "<number", f"<{before[0]}/{shape}", f"<model:{model[at - 1][2:]}"]
@@ -287,10 +305,10 @@ def _beyond(
 ) -> list[str]:
     """The word that an `and` or a comma joins this one with: names come in lists of names."""
     near, far = at + step, at + 2 * step
-    if not 0 <= far < len(found):
+    if not 0 <= near < len(found):
         return []
     side = "<" if step < 0 else ">"
-    if found[near].folded in _AND:
+    if found[near].folded in _AND and 0 <= far < len(found):
         other = far
     elif "," in text[min(found[at].end, found[near].end) : max(found[at].start, found[near].start)]:
         other = near

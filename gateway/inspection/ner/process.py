@@ -65,12 +65,11 @@ class WorkerProcess:
     async def ask(self, texts: Sequence[str], stuck: float) -> Answer:
         """The answer for `texts`. A child that takes longer than `stuck` seconds, dies or does not read is ended, and
         the answer is an error."""
+        child = self._child
+        if not self.ready or child is None or child.stdin is None:
+            return Answer(error="WorkerDied")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answer = answer
-        child = self._child
-        if child is None or child.stdin is None:
-            self._answer = None
-            return Answer(error="WorkerDied")
         try:
             async with asyncio.timeout(stuck):
                 with suppress(ConnectionError):

