@@ -1,4 +1,4 @@
-"""Cuts a long text into overlapping windows for a detector that takes only so much, and joins what it finds again."""
+"""Makes texts fit for a detector outside of the engine: valid UTF-8, and cut to what it takes; joins what it finds."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,6 +6,17 @@ from guardrails.detector import Match
 
 OVERLAP = 200
 """Characters two windows share: what is no longer than this is whole in one of them."""
+
+
+def clean(text: str) -> str:
+    """`text` with each lone surrogate replaced by U+FFFD: as long as before, so offsets stay, and valid UTF-8."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+    return text
 
 
 def windows(text: str, size: int) -> Iterator[tuple[int, str]]:

@@ -19,11 +19,11 @@ from gateway.inspection.cache import VerdictCache
 from gateway.inspection.check import Check
 from gateway.inspection.external.breaker import Breaker, State
 from gateway.inspection.external.config import ExternalConfig
-from gateway.inspection.external.shape import TOGETHER, Context, Reply, Shape, Stamp, Text, WrongAnswer, clean
+from gateway.inspection.external.shape import TOGETHER, Context, Reply, Shape, Stamp, Text, WrongAnswer
 from gateway.inspection.external.shapes import shape_of
 from gateway.inspection.external.transport import Unreachable, Wire
 from gateway.inspection.report import Outcome, Report, Spent
-from gateway.inspection.windows import merged, shifted, windows
+from gateway.inspection.windows import clean, merged, shifted, windows
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 from guardrails.detector import Match

@@ -34,7 +34,7 @@ class WrongAnswer(Exception):
 
 
 class Text(msgspec.Struct, frozen=True):
-    """One text to be judged. Holds no lone surrogates: see `clean`."""
+    """One text to be judged. Holds no lone surrogates: see `windows.clean`."""
 
     role: str
     """system, user, assistant, tool, input or output."""
@@ -130,17 +130,6 @@ def _where(error: msgspec.ValidationError) -> str:
 
 def encoded(value: object) -> bytes:
     return msgspec.json.encode(value)
-
-
-def clean(text: str) -> str:
-    """`text` with each lone surrogate replaced by U+FFFD: as long as before, so offsets stay, and valid UTF-8."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
-    return text
 
 
 def bearer(key: str) -> list[tuple[str, str]]:

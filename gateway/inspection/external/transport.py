@@ -44,7 +44,7 @@ class Wire:
             content=outgoing.body,
         )
         try:
-            response = await self._transport.handle_async_request(request)
+            response = await self._head(request)
             try:
                 return response.status_code, await self._body(response), _seconds(response.headers.get("retry-after"))
             finally:
@@ -53,6 +53,22 @@ class Wire:
             raise Unreachable("could not connect") from None
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unreachable(f"connection failed ({type(error).__name__})") from None
+
+    async def _head(self, request: httpx.Request) -> httpx.Response:
+        """The response's head. Sends once more on a new connection if a kept one turned out to have been closed."""
+        is_new = False
+
+        async def trace(event: str, info: dict[str, object]) -> None:
+            nonlocal is_new
+            is_new = is_new or event == "connection.connect_tcp.started"
+
+        request.extensions = {**request.extensions, "trace": trace}
+        try:
+            return await self._transport.handle_async_request(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if is_new:
+                raise
+        return await self._transport.handle_async_request(request)
 
     async def _body(self, response: httpx.Response) -> bytes:
         if 300 <= response.status_code < 400:

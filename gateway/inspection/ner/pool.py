@@ -20,7 +20,7 @@ from gateway.inspection.ner.process import WorkerProcess
 from gateway.inspection.ner.protocol import Answer
 from gateway.inspection.ner.words import WordLists
 from gateway.inspection.report import Outcome, Report
-from gateway.inspection.windows import merged, shifted, windows
+from gateway.inspection.windows import clean, merged, shifted, windows
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 from guardrails.detector import Match
@@ -139,8 +139,11 @@ class NerPool:
             if worker.busy or not worker.ready:
                 self._waiting.extendleft(reversed(batch))
                 return
-            answer = await worker.ask([piece.text for piece in batch], self.config.stuck)
-            self._share(answer, batch)
+            answer = Answer(error="Ended")
+            try:
+                answer = await worker.ask([piece.text for piece in batch], self.config.stuck)
+            finally:
+                self._share(answer, batch)
         self._pump()
 
     def _share(self, answer: Answer, batch: list[_Piece]) -> None:
@@ -159,7 +162,7 @@ class NerPool:
                 raise _Failed("too_large", f"more than {self.config.max_text} characters")
             wanted: list[tuple[int, int, bytes, _Piece]] = []
             for index, segment in enumerate(segments):
-                for start, text in windows(segment.text, self.config.window):
+                for start, text in windows(clean(segment.text), self.config.window):
                     if not worth(text, self._lists):
                         self.skipped += 1
                         continue

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.inspection.windows import OVERLAP, merged, shifted, windows
+from gateway.inspection.windows import OVERLAP, clean, merged, shifted, windows
 from guardrails.detector import Match
 
 
@@ -48,3 +48,12 @@ def test_merging_keeps_every_covered_character(spans: list[tuple[int, int, str]]
 
     assert covered(merged(before)) == covered(before)
     assert merged(merged(before)) == merged(before)
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=[])))
+def test_cleaning_keeps_what_is_valid(text: str) -> None:
+    """ "Each lone surrogate replaced by U+FFFD: as long as before, … and valid UTF-8"."""
+    cleaned = clean(text)
+    cleaned.encode()
+    assert all(new == old or (new == "\ufffd" and "\ud800" <= old <= "\udfff")
+               for new, old in zip(cleaned, text, strict=True))  # fmt: skip

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.inspection.external.shape import TOGETHER, Context, Stamp, Text, WrongAnswer, clean
+from gateway.inspection.external.shape import TOGETHER, Context, Stamp, Text, WrongAnswer
 from gateway.inspection.external.shapes import SHAPES, shape_of
+from gateway.inspection.windows import clean
 from tests.support.detectors import FAKES, WORD, config_of
 
 TEXTS = [Text("user", "a zebra 🦓 walks"), Text("assistant", "Grüße"), Text("tool", "zebra zebra")]

@@ -44,3 +44,25 @@ async def test_an_address_that_is_none_is_unreachable(url: str) -> None:
     with pytest.raises(Unreachable):
         await sender.send(ASK)
     await sender.aclose()
+
+
+async def test_a_kept_connection_that_was_closed_is_replaced_once() -> None:
+    """Also when the peer closes it only on seeing the next request."""
+    answers = [True, False, True, False, False]
+
+    async def handler(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            if not answers.pop(0):
+                return
+            writer.write(b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nok")
+
+    async with raw_server(handler) as server:
+        sender = wire(server.url)
+        assert (await sender.send(ASK))[1] == b"ok"
+        assert (await sender.send(ASK))[1] == b"ok"
+        assert server.connections == 2
+        with pytest.raises(Unreachable):
+            await sender.send(ASK)
+        assert server.connections == 3
+        await sender.aclose()

@@ -133,6 +133,12 @@ async def test_the_deadline_holds_whatever_the_workers_do() -> None:
         assert (await hanging.report()).outcome == "timeout"
 
 
+async def test_a_lone_surrogate_does_not_stop_anything() -> None:
+    async with pool_of() as pool:
+        report = await ask(pool, "\ud800 Zorana")
+    assert (report.outcome, [(f.start, f.end) for f in report.findings]) == ("ok", [(2, 8)])
+
+
 async def test_too_much_text_fails_at_once() -> None:
     async with pool_of(max_text=10) as pool:
         assert (await ask(pool, "Zorana came by")).outcome == "too_large"
