@@ -122,8 +122,7 @@ class ExternalDetector:
                 run.cached += 1
                 run.take(_at(reply, index))
         asked = _batches([texts[index] for index in unknown], self._shape.window, self._shape.batch)
-        calls = [self._call([text for _, _, text in batch], context, run) for batch in asked]
-        replies = await asyncio.gather(*calls, return_exceptions=True)
+        replies = await self._ask_all([[text for _, _, text in batch] for batch in asked], context, run)
         answered = [(batch, reply) for batch, reply in zip(asked, replies, strict=True) if isinstance(reply, Reply)]
         complete = len(answered) == len(asked)
         for place, reply in _by_text(answered):
@@ -133,6 +132,27 @@ class ExternalDetector:
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
+
+    async def _ask_all(
+        self, asked: list[list[Text]], context: Context, run: "_Run"
+    ) -> list[Reply | BaseException | None]:
+        """The reply to each request, or why there is none; None: not asked, because another had failed by then. No
+        inspection fills the queue alone, however many texts it has."""
+        replies: list[Reply | BaseException | None] = [None] * len(asked)
+        left = iter(range(len(asked)))
+
+        async def ask_on() -> None:
+            for at in left:
+                try:
+                    replies[at] = await self._call(asked[at], context, run)
+                except Exception as error:
+                    replies[at] = error
+                    for _ in left:
+                        pass
+                    return
+
+        await asyncio.gather(*(ask_on() for _ in range(min(len(asked), self.config.concurrency))))
+        return replies
 
     def _remember(self, digest: bytes, reply: Reply) -> None:
         """Unless it holds text."""

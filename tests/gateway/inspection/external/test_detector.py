@@ -265,6 +265,24 @@ async def test_the_queue_is_bounded() -> None:
         assert detector.waiting == 0
 
 
+async def test_a_body_of_many_texts_does_not_fill_the_queue_alone() -> None:
+    async with (
+        raw_server(answering(FAKES["azure-content-safety"])) as server,
+        detector_of("azure-content-safety", server.url, concurrency=3, queue=1) as detector,
+    ):
+        report = await ask(detector, [Segment(f"p{n}", "user", f"text {n}") for n in range(40)])
+    assert (report.outcome, report.calls) == ("ok", 40)
+
+
+async def test_after_a_failure_the_rest_is_not_asked() -> None:
+    async with (
+        raw_server(raw(response(500, b""))) as server,
+        detector_of("azure-content-safety", server.url, concurrency=1, failures=99) as detector,
+    ):
+        report = await ask(detector, [Segment(f"p{n}", "user", f"text {n}") for n in range(40)])
+    assert (report.outcome, report.calls) == ("wrong_answer", 1)
+
+
 async def test_too_much_text_is_not_sent() -> None:
     async with raw_server(silent()) as server, detector_of("presidio", server.url, max_text=10) as detector:
         report = await ask(detector, [Segment("p", "user", "x" * 11)])
