@@ -1,0 +1,24 @@
+"""One inspection under way: what both ways of waiting for it (`before`, `alongside`) hold."""
+
+import asyncio
+
+from gateway.inspection.report import Report
+
+
+class Check:
+    """Awaited at once, or when the answer is there."""
+
+    def __init__(self, task: "asyncio.Task[Report]") -> None:
+        self._task = task
+
+    def done(self) -> bool:
+        """Whether `report` would come at once."""
+        return self._task.done()
+
+    async def report(self) -> Report:
+        """The verdict, at the latest when the deadline is over. Cancelling the waiter cancels the inspection."""
+        return await self._task
+
+    def cancel(self) -> None:
+        """Nobody will ask: end it, connection and all. Idempotent."""
+        self._task.cancel()
