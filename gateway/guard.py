@@ -8,7 +8,7 @@ notebook. Nothing here keeps or names a text.
 import os
 
 from gateway.dialects.segments import json_segments
-from gateway.errors import Blocked, Refusal, UpstreamBroken
+from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
 from gateway.facts import ALLOWED, Engine, Exchange, Segment, Verdict
 from gateway.inspection import NotRewritable, rewrite_answer, rewrite_segments
 from gateway.inspection.events import EventRewriter
@@ -46,10 +46,17 @@ class Guard:
 
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON."""
-        if not self.reads_answers:
-            return body
+        return self._answer(body, dialect.answer_segments(body)) if self.reads_answers else body
+
+    def opaque_answer(self, body: bytes) -> bytes:
+        """The same for an answer in JSON of an operation that is passed through."""
+        try:
+            return self._answer(body, json_segments(body, role="assistant"))
+        except BadRequest:
+            raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
+
+    def _answer(self, body: bytes, segments: list[Segment]) -> bytes:
         x = self.x
-        segments = dialect.answer_segments(body)
         verdict = self.engine.inspect(segments, "response", self.operation, key=x.request_id, vault=self.vault)
         if verdict is ALLOWED:
             return body

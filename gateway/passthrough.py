@@ -11,10 +11,11 @@ from gateway.dialects.tail import reported
 from gateway.errors import Disconnected, Forbidden, NotFound, TransportError, UpstreamBroken
 from gateway.facts import Attempt, Caller, Exchange
 from gateway.forward import refusal_of, target_of
+from gateway.guard import Guard, unread_answer
 from gateway.routing.table import Provider
 from gateway.seams import Late, UpstreamRequest, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
-from gateway.settle import cost_of
+from gateway.settle import cost_of, decoded
 from gateway.wire.head import Head
 from gateway.wire.headers import request_headers, response_headers
 from gateway.world import World
@@ -30,11 +31,18 @@ async def pass_through(
 ) -> None:
     """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
     assert x.operation is not None
-    opening, rest = await _open_body(client, head, snapshot.server.max_upload)
+    guard = None if caller.guardrails is None else Guard(caller.guardrails, x, x.operation.name)
+    if guard is not None and guard.engine.inspects("request", x.operation.name):
+        opening, rest = await client.read(snapshot.server.max_body), client.chunks()
+    else:
+        opening, rest = await _open_body(client, head, snapshot.server.max_upload)
+    came = len(opening)
     peeked = find_model(head.content_type, opening)
     provider, opening = _choose(snapshot, caller, x, peeked, opening)
-    grown = 0 if peeked is None else len(opening) - peeked.length
     world.begin(x)
+    if guard is not None:
+        opening = guard.opaque_request(opening, b"json" in head.content_type)
+    grown = len(opening) - came
     x.read_at = x.forwarded_at = world.clock.monotonic()
     attempt = Attempt(provider=provider.name, model=x.model)
     x.attempts, x.provider = [attempt], provider.name
@@ -65,6 +73,8 @@ async def pass_through(
         x.headers_at = world.clock.monotonic()
         attempt.status = x.status = response.status
         attempt.seconds = x.headers_at - x.forwarded_at
+        if guard is not None and guard.reads_answers and response.status < 400:
+            return await _answer_read(world, snapshot, x, client, provider, response, guard)
         await _answer(world, snapshot, x, client, provider, response)
     finally:
         response.close()
@@ -134,6 +144,42 @@ async def _answer(
     if keep_tail and response.status < 400:
         _settle(x, snapshot, provider, tail)
     await client.write(b"", more=False)
+
+
+async def _answer_read(
+    world: World,
+    snapshot: Snapshot,
+    x: Exchange,
+    client: Client,
+    provider: Provider,
+    response: UpstreamResponse,
+    guard: Guard,
+) -> None:
+    """Hold an answer that guardrails must read, up to the size of a body, and pass on what they leave of it."""
+    if not any(name == b"content-type" and b"json" in value for name, value in response.headers):
+        raise unread_answer(provider.name, "it is not JSON")
+    body = b""
+    try:
+        while chunk := await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
+            body += chunk
+            if len(body) > snapshot.server.max_body:
+                raise unread_answer(provider.name, "it is too large")
+    except (TransportError, Late) as error:
+        raise UpstreamBroken(f"The answer of the provider '{provider.name}' did not come whole.") from error
+    plain = decoded(body, response.headers)
+    if plain is None:
+        raise unread_answer(provider.name, "it is compressed in a way that is not read here")
+    _settle(x, snapshot, provider, plain)
+    body = guard.opaque_answer(plain)
+    headers = [pair for pair in response_headers(response.headers) if pair[0] != b"content-encoding"]
+    headers += [
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", x.request_id.encode()),
+        (b"x-tollway-provider", provider.name.encode()),
+    ]
+    x.committed, x.outcome = True, "ok"
+    x.first_byte_at = world.clock.monotonic()
+    await client.answer(response.status, headers, body)
 
 
 def _settle(x: Exchange, snapshot: Snapshot, provider: Provider, tail: bytes) -> None:

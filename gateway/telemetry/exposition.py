@@ -47,6 +47,7 @@ class _Collector:
         for attempt, count in page.attempts.items():
             attempts.add_metric(attempt, count)
         yield attempts
+        yield from _guardrails(page)
         yield CounterMetricFamily(
             "tollway_metrics_failures", "Figures that could not be taken: a defect.", value=page.failures
         )
@@ -96,6 +97,29 @@ def _traffic(page: Page) -> Iterator[Metric]:
             estimated_family.add_metric((model,), estimated)
     yield unpriced_family
     yield estimated_family
+
+
+def _guardrails(page: Page) -> Iterator[Metric]:
+    labels = ("rule", "direction", "mode", "action")
+    exchanges = CounterMetricFamily(
+        "tollway_guardrail_matches",
+        "Exchanges in which a rule found something; action: what it demands.",
+        labels=labels,
+    )
+    findings = CounterMetricFamily("tollway_guardrail_findings", "What the rules found in all.", labels=labels)
+    for key, (matched, found) in page.guardrails.items():
+        exchanges.add_metric(key, matched)
+        findings.add_metric(key, found)
+    failures = CounterMetricFamily(
+        "tollway_guardrail_failures",
+        "Exchanges in which a detector failed; closed: the text did not pass, open: it passed unjudged.",
+        labels=("detector", "outcome"),
+    )
+    for key, count in page.guardrail_failures.items():
+        failures.add_metric(key, count)
+    yield exchanges
+    yield findings
+    yield failures
 
 
 def _histograms(page: Page) -> Iterator[Metric]:

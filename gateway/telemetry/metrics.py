@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gateway.facts import Exchange
+from gateway.facts import ALLOWED, Exchange
 from gateway.telemetry.page import (
     CACHE_READ,
     CACHE_WRITE,
@@ -88,6 +88,8 @@ class Metrics:
             cell[UNPRICED] += 1
         if nanos is not None and 0 < nanos < MAX_NANOS:
             cell[NANOS] += nanos
+        if x.request_verdict is not ALLOWED or x.response_verdict is not ALLOWED:
+            self._count_verdicts(x)
         if attempts:
             upstream = 0.0
             counts = self._page.attempts
@@ -103,6 +105,18 @@ class Metrics:
             if timings is None:
                 timings = self._page.timings[mode] = new_timings()
             _observe(timings, x, upstream)
+
+    def _count_verdicts(self, x: Exchange) -> None:
+        """Rules come from the configuration, so their number needs no bound."""
+        page = self._page
+        for direction, verdict in (("request", x.request_verdict), ("response", x.response_verdict)):
+            for result in verdict.results:
+                counts = page.guardrails.setdefault((result.rule, direction, result.mode, result.action), [0, 0])
+                counts[0] += 1
+                counts[1] += result.count
+            for failure in verdict.failures:
+                key = (failure.detector, "closed" if failure.closed else "open")
+                page.guardrail_failures[key] = page.guardrail_failures.get(key, 0) + 1
 
     def _new_cell(self, key: tuple[str, str, str, str, str]) -> list[int]:
         """A cell for new labels: its own; beyond the bound, one for the team; far beyond, one for all."""

@@ -98,6 +98,10 @@ class Page(msgspec.Struct):
     """(provider, status class) → upstream attempts."""
     timings: dict[tuple[str, str], Timings] = {}
     """(operation, unary or stream) → histograms."""
+    guardrails: dict[tuple[str, str, str, str], list[int]] = {}
+    """(rule, direction, mode, action) → exchanges in which the rule found something, and what it found in all."""
+    guardrail_failures: dict[tuple[str, str], int] = {}
+    """(detector, whether the text was kept back: closed or open) → exchanges it failed in."""
     pulled: dict[str, Pulled] = {}
     failures: int = 0
     """Exchanges that could not be counted, or gauges that could not be asked: defects of ours."""
@@ -113,6 +117,11 @@ class Page(msgspec.Struct):
             self.attempts[attempt] = self.attempts.get(attempt, 0) + count
         for key, timings in other.timings.items():
             self.timings.setdefault(key, new_timings()).add(timings)
+        for rule, counts in other.guardrails.items():
+            mine = self.guardrails.get(rule, (0, 0))
+            self.guardrails[rule] = [a + b for a, b in zip(mine, counts, strict=True)]
+        for failure, count in other.guardrail_failures.items():
+            self.guardrail_failures[failure] = self.guardrail_failures.get(failure, 0) + count
         for name, pulled in other.pulled.items():
             self.pulled.setdefault(name, Pulled(pulled.family, {})).add(pulled)
         self.failures += other.failures
@@ -120,7 +129,15 @@ class Page(msgspec.Struct):
     def without_gauges(self) -> "Page":
         """What remains of a worker that is gone: its counters."""
         counters = {name: pulled for name, pulled in self.pulled.items() if pulled.family.kind == "counter"}
-        return Page(self.traffic, self.attempts, self.timings, counters, self.failures)
+        return Page(
+            self.traffic,
+            self.attempts,
+            self.timings,
+            self.guardrails,
+            self.guardrail_failures,
+            counters,
+            self.failures,
+        )
 
 
 def encode(page: Page) -> bytes:
