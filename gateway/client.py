@@ -6,6 +6,7 @@ full, and nothing is read from the provider meanwhile; the body is only read whe
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
 from starlette.types import Message, Receive, Scope, Send
@@ -22,7 +23,7 @@ class ClientLeft(Exception):
     """The client closed its connection."""
 
 
-class Client:
+class Client(ABC):
     """One request's connection to its client."""
 
     method: str
@@ -35,13 +36,13 @@ class Client:
     body_done = False
     """The body was received to its end."""
 
+    @abstractmethod
     async def receive(self) -> Message:
         """ASGI's `receive`: the next piece of the body, or the news that the client has gone."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def send(self, message: Message) -> None:
         """ASGI's `send`."""
-        raise NotImplementedError
 
     def take(self, limit: int) -> bytes | None:
         """The whole body, if it is there already: the usual case, which then costs no suspension. Raises as `read`."""
@@ -111,9 +112,9 @@ class Client:
         begun; use `head`."""
         return False
 
+    @abstractmethod
     def abort(self) -> None:
         """Cut the connection: the only honest end of a body that was begun and cannot be finished."""
-        raise NotImplementedError
 
 
 class AsgiClient(Client):

@@ -11,6 +11,7 @@ A ride is interrupted by throwing `CancelledError` into it where it waits, as a 
 
 import asyncio
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Generator
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -91,7 +92,7 @@ class Signal(Generic[T]):
         return self._value  # pyright: ignore[reportReturnType]
 
 
-class Live:
+class Live(ABC):
     """An exchange under way, as those who may stop it see it."""
 
     __slots__ = ("reason",)
@@ -105,12 +106,12 @@ class Live:
             self.reason = reason
             self._interrupt()
 
+    @abstractmethod
     async def recovered(self) -> None:
         """Awaited by the exchange after it was interrupted: from here on it may await again, within a task."""
-        raise NotImplementedError
 
-    def _interrupt(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _interrupt(self) -> None: ...
 
 
 class TaskLive(Live):

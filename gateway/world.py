@@ -62,6 +62,8 @@ class World:
         self._other: Transport | None = None
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
+        self._flushes = False
+        """The journal is to be flushed when this turn of the event loop is over."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -117,10 +119,16 @@ class World:
 
     def record(self, x: Exchange) -> None:
         """Close the books on one exchange. Whoever is not known has no page in them, but is counted."""
-        if self.journal is not None and x.caller is not None and self.journal.finish_soon(x):
-            asyncio.get_running_loop().call_soon(self.journal.flush)
+        if self.journal is not None and x.caller is not None and self.journal.finish_soon(x) and not self._flushes:
+            self._flushes = True
+            asyncio.get_running_loop().call_soon(self._flush)
         if self.metrics is not None:
             self.metrics.record(x)
+
+    def _flush(self) -> None:
+        self._flushes = False
+        if self.journal is not None:
+            self.journal.flush()
 
     def defect(self, x: Exchange, error: Exception) -> None:
         """Report an error of ours by class and place: its text might quote the request."""

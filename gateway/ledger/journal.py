@@ -132,7 +132,7 @@ class Journal:
         return True
 
     def finish_soon(self, x: Exchange) -> bool:
-        """Take the end of `x`; True: call `flush` before this turn of the event loop is over."""
+        """Take the end of `x`; True: see that `flush` is called before this turn of the event loop is over."""
         if not (self.healthy and x.started and x.id in self._running) or len(self._queue) >= _MOST_TOGETHER:
             self.finish(x)
             return False
@@ -141,7 +141,7 @@ class Journal:
         except Exception:
             self.failures += 1
             return False
-        return len(self._queue) == 1
+        return True
 
     def flush(self) -> None:
         """Write the ends that wait."""

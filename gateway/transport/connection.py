@@ -28,10 +28,10 @@ from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from gateway.errors import DeadlineExceeded, Disconnected, HeaderTimeout, ProtocolBroken, TransportError
+from gateway.errors import DeadlineExceeded, HeaderTimeout, ProtocolBroken
 from gateway.ride import Signal
 from gateway.seams import Headers
-from gateway.transport import tls
+from gateway.transport.failures import Fault, cut_off, ends_with_connection, head_size, words
 from gateway.transport.limits import Limits
 from gateway.transport.response import PooledResponse
 from gateway.transport.staleness import Socket, never_read
@@ -54,10 +54,6 @@ class Keeper(Protocol):
 
     def vanished(self, connection: "Connection") -> None:
         """The socket is closed. Called once."""
-
-
-class _Fault(Exception):
-    """Raised inside parser callbacks to stop the parser with our own words."""
 
 
 class Connection(asyncio.Protocol):
@@ -229,7 +225,7 @@ class Connection(asyncio.Protocol):
         except (HttpParserError, HttpParserUpgrade) as error:
             self._keep = False
             if not response.complete:
-                self.fail(response, ProtocolBroken(_words(error), sent=True))
+                self.fail(response, ProtocolBroken(words(error), sent=True))
                 return
         if response.complete:
             self._finish(response)
@@ -264,14 +260,14 @@ class Connection(asyncio.Protocol):
         response = self._reading
         if response is None:
             self.retire()
-        elif response.head_done and _ends_with_connection(response):
+        elif response.head_done and ends_with_connection(response):
             response.complete = True
             self._keep = False
             self._finish(response)
             response.wake(False)
         else:
             self._note_evidence(response)
-            self.fail(response, _cut_off(response))
+            self.fail(response, cut_off(response))
         return False
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -279,7 +275,7 @@ class Connection(asyncio.Protocol):
         if response is not None:
             if exc is None or isinstance(exc, BrokenPipeError):
                 self._note_evidence(response)
-            self.fail(response, _cut_off(response, exc))
+            self.fail(response, cut_off(response, exc))
         self.retire()
         if self._timer is not None:
             self._timer.cancel()
@@ -310,7 +306,7 @@ class Connection(asyncio.Protocol):
         elif self._reading is not None:  # a trailer: counted and dropped, as RFC 9110 section 6.5.1 allows
             self._excess += len(name) + len(value) + 4
             if self._excess > self._max_overhead:
-                raise _Fault("trailers are larger than allowed")
+                raise Fault("trailers are larger than allowed")
 
     def on_headers_complete(self) -> None:
         response = self._reading
@@ -319,22 +315,22 @@ class Connection(asyncio.Protocol):
             return
         parser = self._parser
         status = parser.get_status_code()
-        if self._fed > self._limits.max_head and _head_size(fields) > self._limits.max_head:
-            raise _Fault("response head is larger than allowed")
+        if self._fed > self._limits.max_head and head_size(fields) > self._limits.max_head:
+            raise Fault("response head is larger than allowed")
         if len(fields) > self._limits.max_headers:
-            raise _Fault("response has too many header fields")
+            raise Fault("response has too many header fields")
         if not self.served and parser.get_http_version() not in ("1.1", "1.0"):
-            raise _Fault("response is not HTTP/1.1")
+            raise Fault("response is not HTTP/1.1")
         if status < 200:
             if status == 101:
-                raise _Fault("peer switched protocols unasked (101)")
+                raise Fault("peer switched protocols unasked (101)")
             fields.clear()
             return
         headers = response.headers
         for name, value in fields:
             name = name.lower()
             if name == b"transfer-encoding" and value.rstrip().lower() != b"chunked":
-                raise _Fault("response has a transfer-encoding that was not asked for")
+                raise Fault("response has a transfer-encoding that was not asked for")
             headers.append((name, value.rstrip()))
         self._fields = None
         response.status = status
@@ -429,30 +425,3 @@ class Connection(asyncio.Protocol):
             if response.deadline < math.inf:
                 self._arm(response.deadline)
             response.wake(True)
-
-
-def _head_size(headers: Headers) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers)
-
-
-def _ends_with_connection(response: PooledResponse) -> bool:
-    """RFC 9112 section 6.3, rule 8: a response without length is as long as its connection."""
-    return all(name not in (b"content-length", b"transfer-encoding") for name, _ in response.headers)
-
-
-def _cut_off(response: PooledResponse, error: BaseException | None = None) -> TransportError:
-    how = "closed" if error is None else "reset"
-    if isinstance(error, OSError) and (words := tls.failure(error) or error.strerror):
-        how = f"broken ({words.lower()})"
-    when = "in the middle of the response body" if response.head_done else "before the response head was complete"
-    return Disconnected(f"the connection was {how} {when}", sent=True)
-
-
-def _words(error: Exception) -> str:
-    """The parser's reason, or ours when a callback raised. Both are fixed texts: nothing of the peer's bytes is
-    repeated."""
-    if isinstance(error.__context__, _Fault):
-        return str(error.__context__)
-    if isinstance(error, HttpParserUpgrade):
-        return "peer switched protocols unasked (101)"
-    return f"peer broke HTTP/1.1: {error}"

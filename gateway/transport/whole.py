@@ -36,7 +36,7 @@ class WholeReader:
         """The body of the answer that `data` is, with its fields appended to `headers`; None (and then `headers` may
         hold some): it is not of this kind."""
         end = data.find(b"\r\n\r\n", 0, self._max_head)
-        if end < 0:
+        if end < 0 or data.find(b"hunked", 0, end) >= 0:
             return None
         lines = data[:end].split(b"\r\n")
         if lines[0] not in _STATUS_LINES or len(lines) > self._max_fields + 1:

@@ -18,6 +18,9 @@ NAMES = {
     "tollway_time_to_first_byte_seconds": "histogram",
     "tollway_overhead_seconds": "histogram",
     "tollway_upstream_attempts": "counter",
+    "tollway_guardrail_matches": "counter",
+    "tollway_guardrail_findings": "counter",
+    "tollway_guardrail_failures": "counter",
     "tollway_metrics_failures": "counter",
 }
 
