@@ -1,0 +1,1 @@
+"""Injection, jailbreak, unsafe content and leaks, judged in process: a linear model, heuristics, no download."""
