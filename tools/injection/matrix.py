@@ -1,4 +1,4 @@
-"""Windows of words as rows of a sparse matrix: the vectorised twin of `guardrails/injection/features.py`."""
+"""Windows of words as rows of a sparse matrix: the vectorised twin of `guardrails/injection/model.py`."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from guardrails.injection.features import GAP, lexicon
 from guardrails.injection.fold import fold
-from guardrails.injection.words import PREFIX, Vocabulary, tokens
+from guardrails.injection.model import BITS, GAP
+from guardrails.injection.words import PREFIX, WIDE, Vocabulary, Window, starts_of, tokens
+
+from .lexicon import lexicon
 
 Ints = NDArray[np.int64]
-SIZE, STRIDE = 64, 32
-"""Words in a window, and from one window to the next."""
-BITS = 17
+
 KINDS = "wbstc"
 
 
@@ -45,7 +45,12 @@ def choose_vocabulary(texts: Texts, rows: Sequence[int], least: int = 3, size: i
             common[name] = count
         elif count and len(name) > PREFIX:
             beginnings[name[:PREFIX] + "*"] += count
-    words = [*lexicon(), "\n", *(w for w, _ in common.most_common(size)), *(w for w, c in beginnings.most_common(size // 2) if c >= 4)]
+    words = [
+        *lexicon(),
+        "\n",
+        *(w for w, _ in common.most_common(size)),
+        *(w for w, c in beginnings.most_common(size // 2) if c >= 4),
+    ]
     return Vocabulary((word, number) for number, word in enumerate(dict.fromkeys(words), 1))
 
 
@@ -63,13 +68,13 @@ class Windows:
     """First word of each window in its text."""
 
 
-def cut(texts: Texts, rows: Sequence[int], vocabulary: Vocabulary) -> Windows:
+def cut(texts: Texts, rows: Sequence[int], vocabulary: Vocabulary, shape: Window = WIDE) -> Windows:
     read = np.array([vocabulary[name] for name in texts.names], dtype=np.int64)
     ids, sizes, owner, starts = [], [], [], []
     for index, row in enumerate(rows):
         words = read[texts.words[row]]
-        for start in range(0, max(1, len(words) - STRIDE), STRIDE):
-            ids.append(words[start : start + SIZE])
+        for start in starts_of(len(words), shape):
+            ids.append(words[start : start + shape.size])
             sizes.append(len(ids[-1]))
             owner.append(index)
             starts.append(start)
