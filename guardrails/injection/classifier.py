@@ -3,7 +3,6 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from itertools import islice
 from math import log2
@@ -39,15 +38,21 @@ HIDING = {
 """How suspicious it is by itself that text was hidden in such a way."""
 _HIDDEN = 1.0
 """Added to the log-odds of text that was hidden or encoded."""
+SUSPECT = 1.0
+"""Attack score from which every window is looked at, not only the highest."""
 _SAMPLE = 200
 """Words by which it is seen that a text is not in a language."""
 
 
-class _Window(msgspec.Struct, frozen=True):
-    """A stretch of folded text and its scores before calibration."""
+class _Window(msgspec.Struct, frozen=True, gc=False):
+    """A stretch of a piece of text and its scores before calibration."""
 
+    offset: int
+    """Of the piece, in characters."""
     start: int
-    end: int
+    """First word in the piece."""
+    size: int
+    """Words."""
     attack: float
     kind: float
     request: float
@@ -57,7 +62,13 @@ class _Reading(msgspec.Struct):
     """What the model says about one text."""
 
     windows: list[_Window]
+    words: set[str]
     count: int = 0
+    """Windows looked at."""
+    read: int = 0
+    """Words."""
+    unknown: int = 0
+    """Those without any reading in the vocabulary."""
 
 
 class InjectionClassifier:
@@ -78,123 +89,112 @@ class InjectionClassifier:
         """See `guardrails.detector.Classifier`. Linear in the text; sorted by start."""
         folded = fold(text)
         lower = folded.text.lower()
-        matches = [*self._by_model(lower, role, folded), *self._by_rule(lower, role)]
+        reading = self._read(lower, role)
+        matches = [*self._by_model(lower, role, reading, _HIDDEN if folded.signals else 0.0)]
+        matches += self._by_rule(lower, role, reading)
         if "injection.encoded" not in self._disabled:
-            matches += self._encoded(folded.text, lower, role, DEPTH)
+            matches += self._encoded(folded.text, lower, role, reading, DEPTH)
         matches = _at_source(matches, folded)
-        if "injection.obfuscation" not in self._disabled and folded.signals:
+        if folded.signals:
             score = max(HIDING[signal] for signal in folded.signals)
             matches.append(Match(INJECTION, 0, len(text), score, "injection.obfuscation", "heuristic"))
         return sorted((match for match in matches if match.rule not in self._disabled), key=lambda match: match.start)
 
-    def _by_model(self, lower: str, role: str, folded: Folded) -> list[Match]:
-        reading = self._read(lower, role in STRICT_ROLES)
-        hidden = _HIDDEN if folded.signals else 0.0
-        scored = sorted(
-            ((self._odds(w, reading.count, role) + hidden, w) for w in reading.windows), key=lambda s: -s[0]
-        )
-        matches: list[Match] = []
+    def _read(self, lower: str, role: str) -> _Reading:
+        reading = _Reading([], set())
+        for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
+            words = tokens(lower[offset : offset + PIECE])
+            sums = self._model.sums(words)
+            wide = self._model.windows(sums, WIDE)
+            best = max(scores[0] for _, scores in wide)
+            chosen = [(start, scores) for start, scores in wide if scores[0] >= min(best, SUSPECT)]
+            request = 0.0
+            if role in STRICT_ROLES:
+                start, (_, kind, request) = self._model.best_by_last(sums, NARROW)
+                reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
+            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in chosen]
+            reading.words.update(words)
+            reading.count += len(wide)
+            reading.read += len(words)
+            reading.unknown += sums.unknown
+        return reading
+
+    def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
+        scored = [(self._odds(window, reading.count, role) + more, window) for window in reading.windows]
+        scored.sort(key=lambda pair: pair[0], reverse=True)
+        places = _Places(lower)
         for place, (odds, window) in enumerate(scored[:MOST_WINDOWS]):
             probability = logistic(odds)
             if probability < (LEAST if place == 0 else 0.5):
                 break
-            matches += _verdicts(window, probability, role in STRICT_ROLES)
-        return matches
-
-    def _read(self, lower: str, strict: bool) -> _Reading:
-        reading = _Reading([])
-        for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
-            piece = lower[offset : offset + PIECE]
-            words = tokens(piece)
-            sums = self._model.sums(words)
-            wide = self._model.windows(sums, WIDE)
-            reading.count += len(wide)
-            asked = [(start, scores[2]) for start, scores in self._model.windows(sums, NARROW)] if strict else []
-            best = max(wide, key=lambda window: window[1][0])[1][0]
-            chosen = [(start, scores) for start, scores in wide if scores[0] >= min(best, 1.0)]
-            reading.windows += _placed(piece, offset, chosen, asked)
-        return reading
+            yield from _verdicts(window, probability, role in STRICT_ROLES, places)
 
     def _odds(self, window: _Window, count: int, role: str) -> float:
         attack, request, windows, constant = self._model.calibration["tool" if role in STRICT_ROLES else "user"]
         return attack * window.attack + request * window.request + windows * log2(max(1, count)) + constant
 
-    def _by_rule(self, lower: str, role: str) -> Iterator[Match]:
-        words = set(tokens(lower))
-        for rule, start, end in self._heuristics.find(lower, words, role):
+    def _by_rule(self, lower: str, role: str, reading: _Reading) -> Iterator[Match]:
+        for rule, start, end in self._heuristics.find(lower, reading.words, role):
             yield Match(rule.type, start, end, rule.score, rule.id, "heuristic")
 
-    def _encoded(self, text: str, lower: str, role: str, depth: int) -> Iterator[Match]:
+    def _encoded(self, text: str, lower: str, role: str, reading: _Reading, depth: int) -> Iterator[Match]:
         found = spans(text)
-        words = [word for word in islice(TOKEN.findall(lower[:PIECE]), _SAMPLE) if word.isascii() and word.isalpha()]
-        if len(words) >= 5 and (known := self._model.known(words)) < 0.5:
-            for kind, undo in (("rot13", rot13), ("backwards", backwards)):
-                plain = undo(lower)
-                if self._model.known(list(islice(filter(str.isalpha, tokens(plain[:PIECE])), _SAMPLE))) > max(
-                    0.6, known + 0.3
-                ):
-                    found.append(Decoded(0, len(text), plain, kind))
+        if reading.read >= 5 and reading.unknown > 0.4 * reading.read:
+            found += self._undone(lower)
         for span in found:
             score = self._inner(span.text, role, depth)
             if score >= LEAST:
                 yield Match(INJECTION, span.start, span.end, score, "injection.encoded", "model")
 
+    def _undone(self, lower: str) -> Iterator[Decoded]:
+        """The whole text read in rot13 and backwards, where that makes words of it."""
+        before = self._words_known(lower)
+        for kind, undo in (("rot13", rot13), ("backwards", backwards)):
+            plain = undo(lower[:PIECE])
+            if self._words_known(plain) > max(0.6, before + 0.3):
+                yield Decoded(0, min(len(lower), PIECE), plain, kind)
+
+    def _words_known(self, lower: str) -> float:
+        return self._model.known(list(islice(filter(str.isalpha, tokens(lower[:PIECE])), _SAMPLE)))
+
     def _inner(self, text: str, role: str, depth: int) -> float:
         """The highest score of decoded text."""
         folded = fold(text)
         lower = folded.text.lower()
-        reading = self._read(lower, role in STRICT_ROLES)
+        reading = self._read(lower, role)
         odds = max(self._odds(window, reading.count, role) for window in reading.windows)
-        scores = [logistic(odds + _HIDDEN), *(match.score for match in self._by_rule(lower, role))]
+        scores = [logistic(odds + _HIDDEN), *(match.score for match in self._by_rule(lower, role, reading))]
         if depth > 1:
-            scores += [match.score for match in self._encoded(folded.text, lower, role, depth - 1)]
+            scores += [match.score for match in self._encoded(folded.text, lower, role, reading, depth - 1)]
         return max(scores)
 
 
-def _placed(
-    piece: str, offset: int, chosen: list[tuple[int, list[float]]], asked: list[tuple[int, float]]
-) -> list[_Window]:
-    """The chosen windows in characters; the likeliest request is a window of its own, with the attack score there."""
-    places = [(start, WIDE.size, scores[0], scores[1], 0.0) for start, scores in chosen]
-    if asked:
-        start, request = max(asked, key=lambda window: window[1])
-        attack, kind = chosen[0][1][0], chosen[0][1][1]
-        if chosen:
-            attack, kind = max((scores[0], scores[1]) for _, scores in chosen)
-        places = [(at, size, score, sort, request) for at, size, score, sort, _ in places]
-        places.append((start, NARROW.size, attack, kind, request))
-    bounds = _bounds(piece, {at for start, size, *_ in places for at in (start, start + size - 1)})
-    last = max(bounds.values(), default=(0, 0))
-    found: list[_Window] = []
-    for start, size, attack, kind, request in places:
-        first = bounds.get(start, (0, 0))
-        end = bounds.get(start + size - 1, last)
-        found.append(_Window(offset + first[0], offset + max(end[1], first[1]), attack, kind, request))
-    return found
+class _Places:
+    """Where the words of pieces begin and end in a text; each piece is looked through once, and only when asked for."""
+
+    def __init__(self, lower: str) -> None:
+        self._lower = lower
+        self._pieces: dict[int, list[tuple[int, int]]] = {}
+
+    def bounds(self, offset: int, start: int, size: int) -> tuple[int, int]:
+        """Of some words of a piece; a piece without words is all of it."""
+        piece = self._lower[offset : offset + PIECE]
+        if offset not in self._pieces:
+            self._pieces[offset] = [match.span() for match in TOKEN.finditer(piece)]
+        places = self._pieces[offset][start : start + size]
+        return (offset + places[0][0], offset + places[-1][1]) if places else (offset, offset + len(piece))
 
 
-def _bounds(piece: str, wanted: set[int]) -> dict[int, tuple[int, int]]:
-    """Where the words with the wanted numbers are; of one past the last word, where the last is."""
-    found: dict[int, tuple[int, int]] = {}
-    match: re.Match[str] | None = None
-    furthest, number = max(wanted, default=0), -1
-    for number, match in enumerate(islice(TOKEN.finditer(piece), furthest + 1)):
-        if number in wanted:
-            found[number] = match.span()
-    if match is not None and number < furthest:
-        found[furthest] = match.span()
-    return found
-
-
-def _verdicts(window: _Window, probability: float, strict: bool) -> Iterator[Match]:
+def _verdicts(window: _Window, probability: float, strict: bool, places: _Places) -> Iterator[Match]:
     """One match for the likelier kind, another for the less likely one with its share."""
     jailbreak = logistic(window.kind)
+    start, end = places.bounds(window.offset, window.start, window.size)
     kinds = [(INJECTION, 1 - jailbreak, "injection.model"), (JAILBREAK, jailbreak, "jailbreak.model")]
     for kind, share, rule in kinds:
         score = probability * min(1.0, 2 * share)
         if score >= LEAST:
             indirect = strict and kind == INJECTION and window.request > window.attack
-            yield Match(kind, window.start, window.end, score, "injection.indirect" if indirect else rule, "model")
+            yield Match(kind, start, end, score, "injection.indirect" if indirect else rule, "model")
 
 
 def _at_source(matches: list[Match], folded: Folded) -> list[Match]:
@@ -234,13 +234,11 @@ class SafetyClassifier:
                 if category not in best or scores[place] > best[category][0]:
                     best[category] = (scores[place], offset, start)
         matches: list[Match] = []
+        places = _Places(lower)
         for category, (score, offset, start) in best.items():
             slope, windows_weight, constant = self._model.calibration[category]
             probability = logistic(slope * score + windows_weight * log2(max(1, count)) + constant)
             if probability >= LEAST and f"safety.{category}" not in self._disabled:
-                bounds = _bounds(lower[offset : offset + PIECE], {start, start + WIDE.size - 1})
-                first, last = bounds.get(start, (0, 0)), max(bounds.values(), default=(0, len(lower)))
-                matches.append(
-                    Match(category, offset + first[0], offset + last[1], probability, f"safety.{category}", "model")
-                )
+                first, last = places.bounds(offset, start, WIDE.size)
+                matches.append(Match(category, first, last, probability, f"safety.{category}", "model"))
         return sorted(_at_source(matches, folded), key=lambda match: match.start)

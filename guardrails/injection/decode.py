@@ -67,7 +67,8 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
         yield "base64", _BASE64, _base64
         if longest >= 24:
             yield "base32", _BASE32, _base32
-    if longest >= 24 or lengths.count(2) >= 12:
+    # Letters are 61 to 7A in hexadecimal, 97 to 122 in decimal, 011 and five bits in binary.
+    if longest >= 24 or text.count(" 6") + text.count(" 7") >= 8:
         yield "hex", _HEX, _hex
     if text.count("%") >= 4:
         yield "percent", _PERCENT, _percent
@@ -75,13 +76,14 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
         yield "escapes", _ESCAPES, _escapes
     if "&#" in text:
         yield "entities", _ENTITIES, _entities
-    if lengths.count(8) >= 6 or longest >= 48:
+    if text.count("011") >= 6:
         yield "binary", _BINARY, _binary
-    if lengths.count(2) + lengths.count(3) + lengths.count(4) >= 9 and any(map(str.isdigit, text[:LONGEST])):
+    if text.count(" 10") + text.count(" 11") + text.count(" 12") >= 5:
         yield "decimal", _DECIMAL, _decimal
-    if "." in text or "-" in text:
-        yield from [("morse", _MORSE, _morse)] if (". " in text or "- " in text) and ("-" in text) else []
-    if lengths.count(1) >= 7 or longest >= 15:
+    if text.count("- ") + text.count(". .") + text.count("-/") >= 4:
+        yield "morse", _MORSE, _morse
+    single = lengths.count(1)
+    if (single >= 8 and single - text.count(" a ") - text.count(" I ") >= 8) or longest >= 15:
         yield "spaced", _SPACED, _spaced
 
 

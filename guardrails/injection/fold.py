@@ -19,7 +19,11 @@ _SPACES = frozenset({"Zs", "Zl", "Zp"})
 _INVISIBLE = "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2064\ufeff"
 
 _SIGNALS = (
-    ("tags", 1, re.compile("[\U000e0020-\U000e007e](?<!\U0001f3f4.)")),
+    (
+        "tags",
+        1,
+        re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]|[\U000e0020-\U000e007e]{9}"),
+    ),  # not the flag of a region
     ("invisible", 1, re.compile(f"[A-Za-z][{_INVISIBLE}]+[A-Za-z]")),
     ("bidi", 1, re.compile("[\u202d\u202e]")),
     ("styled", 4, re.compile("[\U0001d400-\U0001d7ff\u24b6-\u24e9\U0001f130-\U0001f18f\uff21-\uff3a\uff41-\uff5a]")),

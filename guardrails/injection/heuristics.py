@@ -59,7 +59,9 @@ RULES = (
          rf"|all (?:of )?(?:your|the) (?:{_ORDERS})\b|(?:everything|anything|all)\b{_GAP}(?:above|before|told|said so far)\b)",
          "tells the model to disregard what it was told before"),
     Rule("injection.override_foreign", INJECTION, 0.9,
-         frozenset(["ignorier", "vergiss", "missachte", "ignorez", "oublie", "ignora", "olvida", "descarta", "dimentica", "esqueça", "desconsidere", "ignore", "negeer", "vergeet", "zignoruj", "zapomnij", "yok", "say", "игнорируй", "забудь", "忽略", "无视", "忘记", "無視", "무시", "잊어", "تجاهل", "अनदेखा"]),
+         _words("ignoriere ignorier vergiss missachte ignorez ignore oublie oubliez ignora olvida olvidate descarta desobedece dimentica scarta "
+                "esqueça desconsidere descarte negeer vergeet zignoruj zapomnij pomiń yok unut dikkate görmezden игнорируй проигнорируй забудь "
+                "отбрось игнорируйте забудьте 忽 无 忘 不 無 무시해 무시하고 무시하세요 잊어버려 잊고 잊어 تجاهل انس अनदेखा भूल नज़रअंदाज़"),
          r"(?:ignorier|vergiss|missachte)\w{0,4} (?:\w{1,12} ){0,3}(?:anweisung|befehl|regeln|vorgaben|instruktion)"
          r"|(?:ignore[zr]?|oublie[zr]?) (?:\w{1,12} ){0,3}(?:instructions|consignes|règles|directives) (?:précédentes|antérieures|ci-dessus|du système|initiales)"
          r"|(?:ignora|olvida|descarta|desobedece)\w{0,2} (?:\w{1,12} ){0,3}(?:instrucciones|órdenes|reglas|directrices)"
@@ -74,20 +76,19 @@ RULES = (
          r"|(?:지시|명령|규칙|지침|프롬프트)\w{0,4} (?:\w{1,6} ){0,1}(?:무시|잊)"
          r"|(?:تجاهل|انس) (?:\w{1,12} ){0,2}(?:التعليمات|الأوامر|القواعد)"
          r"|(?:निर्देश|आदेश|नियम).{0,12}(?:अनदेखा|भूल जाओ|नज़रअंदाज़)",
-         "the same in other languages", inside=True),
+         "the same in other languages"),
     Rule("injection.role_forging", INJECTION, 0.85,
-         frozenset(["<|im_", "<|system", "<|user", "<|assistant", "<|endof", "[inst]", "<<sys>>", "<start_of_turn>", "</system>", "<system>", "[system]",
-                    "[/inst]", '"role"', "### system", "###system", "### instruction:", "system override", "system:"]),
+         _words("system inst sys im endoftext eot turn role instruction"),
          r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|<start_of_turn>|</?system>|\[system\]\("
          r"|[\"']role[\"']\s{0,3}:\s{0,3}[\"'](?:system|developer)[\"']|^\s{0,4}#{2,4} ?(?:system|instruction):?\s|(?:^|\n)\s{0,4}\[?system(?: message| prompt| override| note)?\]?:\s",
-         "writes markers that only the application may write", roles=frozenset({"user", "tool", "input"}), inside=True),
+         "writes markers that only the application may write", roles=frozenset({"user", "tool", "input"})),
     Rule("injection.prompt_extraction", INJECTION, 0.85,
-         _words("prompt prompts instructions instruction rules message messages directives configuration"),
+         _words("prompt prompts instructions instruction rules message messages directives configuration above"),
          r"\b(?:reveal|print|repeat|show|output|display|leak|dump|recite|disclose|expose|tell me|give me|share|paste|write out|what (?:is|are|was|were)|translate|summarize|encode)\b"
          rf"{_GAP}(?:your {_HIDDEN}|your (?:instructions|prompt|rules|directives)\b(?! for)|the {_HIDDEN})|\b(?:repeat|print|output|copy|show)\b{_GAP}(?:words|text|everything|all)\b{_GAP}above\b",
          "asks for the model's own instructions"),
     Rule("injection.exfiltration_link", INJECTION, 0.9,
-         frozenset(["](http", "<img", "![", "markdown image"]),
+         frozenset(["<img", "![", "markdown image"]),
          r"!\[[^\]\n]{0,80}\]\(https?://[^\s)]{1,300}[?&/=][^\s)]{0,100}[\[{<%$][^\n)]{0,80}\)"
          r"|<img[^>\n]{0,80}src=[\"']?https?://[^\s\"'>]{1,200}[?&][^\s\"'>]{0,100}=[\[{<%$]"
          r"|\b(?:render|show|include|insert|append|embed|add|display|output)\b[^\n]{0,60}!\[[^\]\n]{0,80}\]\(https?://[^\s)]{1,300}[?&][^\s)]{0,200}\)"
@@ -99,7 +100,7 @@ RULES = (
          r"|\b(?:curl|wget)\b[^\n|]{1,120}\|\s{0,3}(?:ba|z)?sh\b|\brm -rf [/~*]",
          "sends data away or destroys it", roles=frozenset({"tool", "input"})),
     Rule("injection.hidden_text", INJECTION, 0.85,
-         frozenset(["<!--", "display:none", "display: none", "font-size:0", "font-size: 0", "visibility:hidden", "visibility: hidden", "[//]: #"]),
+         frozenset(["<!--", "display:", "font-size", "visibility:", "[//]:"]),
          r"(?:<!--|\[//\]: ?#|(?:display: ?none|font-size: ?0|visibility: ?hidden)[^>\n]{0,60}>)[^\n]{0,200}\b"
          rf"(?:(?:{_AI})\b[^\n]{{0,60}}\b(?:must|should|please|instructions?|ignore|send|reply|say)|(?:{_IGNORE}) (?:all|any|the|your|previous|prior))\b",
          "text that people do not see speaks to a model", inside=True),
@@ -108,7 +109,7 @@ RULES = (
          rf"\b(?:if|when|once|as soon as)\b[^\w\n]{{1,3}}(?:you are |you're )?(?:an?|the|any) (?:{_AI})\b[^.!?\n]{{0,60}}\b(?:read|reads|reading|process|processes|processing|see|sees|summari[sz]e|summari[sz]es|summari[sz]ing|parse|opens?)\b[^.!?\n]{{0,40}}\b(?:this|these)\b"
          rf"|\b(?:attention|note to|message (?:to|for)|instructions? (?:to|for)|dear|hey)\b (?:all |any |the )?(?:{_AI})\b\s?(?:[:,!]|reading|that|who)",
          "a document speaks to the model that reads it", roles=frozenset({"tool", "input"})),
-    Rule("injection.payload_splitting", INJECTION, 0.8, frozenset(['="', '= "', "='", "= '"]),
+    Rule("injection.payload_splitting", INJECTION, 0.8, frozenset(['="', '= "', "= '"]),
          r"\b(\w{1,12}) {0,2}= {0,2}[\"'][^\"'\n]{2,80}[\"'][^\n]{0,40}\n?[^\n]{0,20}\b(\w{1,12}) {0,2}= {0,2}[\"'][^\"'\n]{2,80}[\"'][^\n]{0,120}\n?[^\n]{0,80}"
          r"\b(?:answer|execute|follow|obey|respond to|do|say|print and obey|concatenate|combine)\b[^\n]{0,30}\b\1\b ?(?:\+|and|with) ?\b\2\b",
          "an order in pieces that the model is to join", inside=True),
@@ -117,7 +118,7 @@ RULES = (
          r"\bdo anything now\b|\b(?:you are|act as|pretend to be|you're|become|simulate) (?:now )?(?:an? |the )?(?:\w{1,15} ){0,2}?(?:unfiltered|uncensored|unrestricted|jailbroken|amoral) (?:ai|assistant|model|chatbot|language model|version)\b"
          r"|\b(?:developer|dan|jailbreak|god|sudo|unrestricted) mode (?:is )?(?:now )?(?:enabled|activated|on)\b"
          rf"|\byou (?:now )?(?:have|are free of|are not bound by)\b{_GAP}(?:no|any|without) (?:\w{{1,12}} ){{0,2}}?(?:restrictions|limitations|filters|guidelines|ethics|morals)\b"
-         r"|\b(?:never|can ?not|can't|will not|won't|must not) (?:refuse|decline|reject) (?:any|a|to answer|my|the user)\b",
+         r"|\b(?:you|it|he|she|model|assistant|ai|bot|character|\"?dan\"?) (?:\w{1,12} ){0,2}?(?:never|can ?not|can't|will not|won't|must not) (?:refuse|decline|reject)s? (?:any|a|to answer|my|the user)\b",
          "gives the model a role without limits"),
 )  # fmt: skip
 

@@ -5,17 +5,17 @@ over a text gives the sum over any window as a difference. No multiplication, no
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, islice, repeat
+from itertools import accumulate, chain, islice, repeat
 from math import exp
-from operator import add, lshift, sub
+from operator import add, mul, sub
 
 import msgspec
 
 from .weights import Weights, numbers
-from .words import Vocabulary, Window, starts_of
+from .words import UNKNOWN, Vocabulary, Window, starts_of
 
-FIELD = 32
-"""Bits of one head in a packed sum: a thousand million words of the greatest weight fit."""
+FIELD = 18
+"""Bits of one head in a packed sum. A window of 64 words has at most seven features a word, each of at most 127."""
 _HALF, _FULL = 1 << (FIELD - 1), 1 << FIELD
 GAP = 7
 """Words between two classes that end a sequence of classes."""
@@ -27,6 +27,8 @@ class Sums(msgspec.Struct, frozen=True):
     """Packed running sums over the words of a text; `totals[i]` is that of the first i words."""
 
     totals: list[int]
+    unknown: int
+    """Words without any reading."""
 
     @property
     def words(self) -> int:
@@ -50,17 +52,16 @@ class LinearModel:
     def sums(self, words: Sequence[str]) -> Sums:
         """Linear in the number of words."""
         numbers = list(map(self.vocabulary.__getitem__, words))
-        high = list(map(self._high.__getitem__, numbers))
-        pairs = list(map(add, high, islice(numbers, 1, None)))
-        skips = map(add, high, islice(numbers, 2, None))
-        triples = map(add, map(lshift, pairs, repeat(BITS)), islice(numbers, 2, None))
+        pairs = list(map(add, map(self._high.__getitem__, numbers), islice(numbers, 1, None)))
+        skips = map(add, map(self._high.__getitem__, numbers), islice(numbers, 2, None))
+        triples = map(add, map(mul, pairs, repeat(1 << BITS)), islice(numbers, 2, None))
         none = repeat(0)
-        gains = list(map(self._word.__getitem__, numbers))
-        gains[1:] = map(add, gains[1:], map(self._pair, pairs, none))
-        gains[2:] = map(add, map(add, gains[2:], map(self._skip, skips, none)), map(self._triple, triples, none))
+        first = map(add, map(self._word.__getitem__, numbers), chain((0,), map(self._pair, pairs, none)))
+        second = chain((0, 0), map(add, map(self._skip, skips, none), map(self._triple, triples, none)))
+        gains = list(map(add, first, second))
         for position, gain in self._sequences(numbers):
             gains[position] += gain
-        return Sums(list(accumulate(gains, initial=0)))
+        return Sums(list(accumulate(gains, initial=0)), numbers.count(UNKNOWN))
 
     def _sequences(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Position and gain of each sequence of up to three classes; one that repeats at once counts once."""
@@ -88,11 +89,19 @@ class LinearModel:
 
     def windows(self, sums: Sums, shape: Window) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of each window."""
+        return [(start, self._scores(total)) for start, total in zip(*self._differences(sums, shape), strict=True)]
+
+    def best_by_last(self, sums: Sums, shape: Window) -> tuple[int, list[float]]:
+        """The window whose score is highest with the last head: as `windows`, for one, at the price of none."""
+        starts, differences = self._differences(sums, shape)
+        highest = max(differences)  # the last head is the most significant field
+        return starts[differences.index(highest)], self._scores(highest)
+
+    def _differences(self, sums: Sums, shape: Window) -> tuple[range, list[int]]:
         totals, last = sums.totals, sums.words
         starts = starts_of(last, shape)
-        ends = (min(start + shape.size, last) for start in starts)
-        differences = map(sub, map(totals.__getitem__, ends), map(totals.__getitem__, starts))
-        return [(start, self._scores(total)) for start, total in zip(starts, differences, strict=True)]
+        ends = chain(range(shape.size, last, shape.stride), repeat(last))
+        return starts, list(map(sub, map(totals.__getitem__, ends), map(totals.__getitem__, starts)))
 
     def _scores(self, total: int) -> list[float]:
         found: list[float] = []

@@ -59,7 +59,7 @@ class _Judge:
             name = step.replace("~1", "/").replace("~0", "~")
             if not isinstance(place, Mapping) or name not in place:
                 raise _Invalid(f"{path}: the schema refers to what is not there")
-            place = cast("Mapping[str, object]", place)[name]
+            place = place[name]
         return _schema(place)
 
     def _check_plain(self, value: object, schema: Mapping[str, object], path: str) -> None:
@@ -107,7 +107,7 @@ class _Judge:
                 raise _Invalid(f"{path}: the required {name!r} is missing")
         _bounds(len(value), schema, path, "minProperties", "maxProperties")
         known = schema.get("properties")
-        properties = cast("Mapping[str, object]", known) if isinstance(known, Mapping) else {}
+        properties: Mapping[str, object] = cast("Mapping[str, object]", known) if isinstance(known, Mapping) else {}
         other = _schema(schema.get("additionalProperties", True))
         for name, part in value.items():
             if name in properties:

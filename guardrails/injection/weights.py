@@ -66,7 +66,7 @@ def unpack(data: bytes) -> Weights:
 
 def packaged(name: str) -> Weights:
     """Weights shipped with the package: `injection` or `moderation`. Reads a file. Raises WeightsError."""
-    return unpack((resources.files(__package__) / "data" / f"{name}.bin").read_bytes())
+    return unpack((resources.files("guardrails.injection") / "data" / f"{name}.bin").read_bytes())
 
 
 def numbers(data: bytes) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ TOKEN = re.compile(
     r"|[\u3040-\u30ff\u3400-\u9fff]"  # of those that do not: each letter
     r"|\n+|[?:]"
 )
+_PLAIN = re.compile(r"[a-z0-9@$]+(?:'[a-z]+)?|\n+|[?:]")
+"""The same for ASCII."""
 PREFIX = 5
 """Letters by which an unknown word is read."""
 UNKNOWN = 0
@@ -45,7 +47,7 @@ _LEET_L = str.maketrans("013457@$", "oleastas")
 
 def tokens(text: str) -> list[str]:
     """Words, single letters of Chinese and Japanese, `?`, `:` and ends of lines. Text is lower case."""
-    return TOKEN.findall(text)
+    return (_PLAIN if text.isascii() else TOKEN).findall(text)
 
 
 class Vocabulary(dict[str, int]):

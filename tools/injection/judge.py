@@ -1,5 +1,7 @@
 """Cross-validation over sources: what the model makes of sources it has never seen."""
 
+# ruff: noqa: E501
+
 from collections.abc import Iterable
 
 import numpy as np

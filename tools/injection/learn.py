@@ -1,5 +1,7 @@
 """Fit the linear heads and their calibration."""
 
+# ruff: noqa: E501
+
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,7 +62,7 @@ def _span(row: Row) -> tuple[int, int]:
     return start, end
 
 
-def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.1, passes: int = 2) -> Model:
+def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.02, passes: int = 2) -> Model:
     held = np.random.default_rng(seed).random(len(chosen)) < HELD
     model = _heads(data, chosen[~held], strength, passes)
     _calibrate(model, data, chosen[held])
@@ -179,19 +181,22 @@ def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
 def _calibrate(model: Model, data: Data, held: Ints) -> None:
     table, weight, guilty = scores(model, data, held), data.weights(held), data.attack[held]
     weight = np.where(guilty, weight / weight[guilty].sum(), weight / weight[~guilty].sum() * PRIOR) * len(held)
-    role = np.array([data.rows[i].role for i in held])
-    asked = data.source[held] == "generated-asked"
+    role, source = np.array([data.rows[i].role for i in held]), data.source[held]
+    hidden = np.isin(source, ["BIPIA-indirect", "generated-indirect"])
     for name, used, columns in (
-        ("user", ~np.isin(data.source[held], ["BIPIA-indirect", "generated-indirect"]), [0, 3]),
-        ("tool", (role == "tool") & ~asked, [0, 2, 3]),
+        ("user", ~hidden, [0]),
+        ("tool", (role == "tool") & (source != "generated-asked"), [0, 2]),
     ):
-        line = LogisticRegression(C=1.0, max_iter=200).fit(
-            table[used][:, columns], guilty[used], sample_weight=weight[used]
-        )
-        found = dict(zip(columns, line.coef_[0], strict=True))
-        model.calibration[name] = [float(found.get(c, 0.0)) for c in (0, 2, 3)] + [float(line.intercept_[0])]
+        plain = table[used][:, columns]
+        plain[:, 0] -= LONG * table[used][:, 3]
+        line = LogisticRegression(C=1.0, max_iter=200).fit(plain, guilty[used], sample_weight=weight[used])
+        attack, request = float(line.coef_[0][0]), float(line.coef_[0][1]) if len(columns) > 1 else 0.0
+        model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
 
 
+LONG = 0.25
+"""By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.
+Set, not fitted: in no corpus is length independent of guilt."""
 PRIOR = 4.0
 """Harmless texts to one attack, in the world the probabilities are calibrated for."""
 

@@ -1,5 +1,7 @@
 """Fit and judge the heads of unsafe content."""
 
+# ruff: noqa: E501
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
