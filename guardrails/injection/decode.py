@@ -61,14 +61,15 @@ def spans(text: str) -> list[Decoded]:
 
 def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str], str | None]]]:
     """Only what the text may hold, by signs that are cheap to see."""
-    lengths = list(map(len, text.split()))
-    longest = max(lengths, default=0)
-    if longest >= 16:
+    parts = text.split()
+    lengths = list(map(len, parts))
+    long = [part for part in parts if len(part) >= 15] if max(lengths, default=0) >= 15 else []
+    if any(map(_BASE64.search, long)):
         yield "base64", _BASE64, _base64
-        if longest >= 24:
-            yield "base32", _BASE32, _base32
+    if any(map(_BASE32.search, long)):
+        yield "base32", _BASE32, _base32
     # Letters are 61 to 7A in hexadecimal, 97 to 122 in decimal, 011 and five bits in binary.
-    if longest >= 24 or text.count(" 6") + text.count(" 7") >= 8:
+    if text.count(" 6") + text.count(" 7") >= 8 or any(map(_HEX.search, long)):
         yield "hex", _HEX, _hex
     if text.count("%") >= 4:
         yield "percent", _PERCENT, _percent
@@ -83,7 +84,7 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
     if text.count("- ") + text.count(". .") + text.count("-/") >= 4:
         yield "morse", _MORSE, _morse
     single = lengths.count(1)
-    if (single >= 8 and single - text.count(" a ") - text.count(" I ") >= 8) or longest >= 15:
+    if (single >= 8 and single - text.count(" a ") - text.count(" I ") >= 8) or any(map(_SPACED.search, long)):
         yield "spaced", _SPACED, _spaced
 
 

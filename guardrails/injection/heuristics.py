@@ -27,6 +27,8 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
     """Words (or parts of words, with `inside`) of which one must occur."""
     pattern: str
     why: str
+    starts: tuple[str, ...] = ()
+    """Every match starts with one of these: they are sought first, at the speed of a string search."""
     roles: frozenset[str] = frozenset()
     """Roles it speaks of; empty: all."""
     inside: bool = False
@@ -40,6 +42,23 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
             return any(part in text for part in self.needs)
         return not self.needs.isdisjoint(words)
 
+    def matches(self, text: str) -> Iterator[re.Match[str]]:
+        if not self.starts:
+            yield from self.expression.finditer(text)
+            return
+        done = 0
+        for at in sorted(at for start in self.starts for at in _places(text, start)):
+            if at >= done and (match := self.expression.match(text, at)):
+                done = match.end()
+                yield match
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -49,6 +68,7 @@ _IGNORE = "ignore|disregard|forget|bypass|override|neglect|discard|dismiss|do no
 _OLD = "previous|prior|preceding|above|earlier|former|foregoing|original|initial|system|safety|developer's|openai's"
 _ORDERS = "instructions?|prompts?|directives?|directions|guidelines|commands|orders|rules|polic(?:y|ies)|restrictions|programming|constraints"
 _HIDDEN = r"(?:system|initial|original|hidden|secret|full|entire|exact|internal|developer)\s{1,3}(?:prompts?|instructions?|messages?|rules|directives|configuration)"
+_REVEAL = "reveal|print|repeat|show|output|display|leak|dump|recite|disclose|expose|tell me|give me|share|paste|copy|write out|what is|what are|what was|what were|translate|summarize|encode"
 _LOOT = "conversation|chat history|chat log|passwords?|api keys?|credentials|secrets?|tokens?|emails|e-mails|inbox|contacts|customer list|files?|documents?|database|personal (?:data|information)|user(?:'s)? data|environment variables"
 _AI = "ai|ais|assistants?|llms?|language models?|chatbots?|ai agents?|chatgpt|gpt|copilot|claude|gemini"
 
@@ -57,7 +77,7 @@ RULES = (
          _words("ignore disregard forget bypass override neglect discard dismiss follow following obey obeying"),
          rf"\b(?:{_IGNORE})\b{_GAP}(?:(?:{_OLD})\b{_GAP}(?:{_ORDERS})\b(?! (?:of|for|on|in) (?:the|my|this|our) (?!system|assistant|chat))"
          rf"|all (?:of )?(?:your|the) (?:{_ORDERS})\b|(?:everything|anything|all)\b{_GAP}(?:above|before|told|said so far)\b)",
-         "tells the model to disregard what it was told before"),
+         "tells the model to disregard what it was told before", starts=tuple(_IGNORE.split("|"))),
     Rule("injection.override_foreign", INJECTION, 0.9,
          _words("ignoriere ignorier vergiss missachte ignorez ignore oublie oubliez ignora olvida olvidate descarta desobedece dimentica scarta "
                 "esqueça desconsidere descarte negeer vergeet zignoruj zapomnij pomiń yok unut dikkate görmezden игнорируй проигнорируй забудь "
@@ -84,9 +104,9 @@ RULES = (
          "writes markers that only the application may write", roles=frozenset({"user", "tool", "input"})),
     Rule("injection.prompt_extraction", INJECTION, 0.85,
          _words("prompt prompts instructions instruction rules message messages directives configuration above"),
-         r"\b(?:reveal|print|repeat|show|output|display|leak|dump|recite|disclose|expose|tell me|give me|share|paste|write out|what (?:is|are|was|were)|translate|summarize|encode)\b"
-         rf"{_GAP}(?:your {_HIDDEN}|your (?:instructions|prompt|rules|directives)\b(?! for)|the {_HIDDEN})|\b(?:repeat|print|output|copy|show)\b{_GAP}(?:words|text|everything|all)\b{_GAP}above\b",
-         "asks for the model's own instructions"),
+         rf"\b(?:(?:{_REVEAL})\b"
+         rf"{_GAP}(?:your {_HIDDEN}|your (?:instructions|prompt|rules|directives)\b(?! for)|the {_HIDDEN})|(?:repeat|print|output|copy|show)\b{_GAP}(?:words|text|everything|all)\b{_GAP}above\b)",
+         "asks for the model's own instructions", starts=tuple(_REVEAL.split("|"))),
     Rule("injection.exfiltration_link", INJECTION, 0.9,
          frozenset(["<img", "![", "markdown image"]),
          r"!\[[^\]\n]{0,80}\]\(https?://[^\s)]{1,300}[?&/=][^\s)]{0,100}[\[{<%$][^\n)]{0,80}\)"
@@ -134,7 +154,7 @@ class Heuristics:
         for rule in self.rules:
             if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
                 continue
-            for count, match in enumerate(rule.expression.finditer(text)):
+            for count, match in enumerate(rule.matches(text)):
                 if count == MOST_MATCHES:
                     break
                 yield rule, match.start(), match.end()

@@ -5,7 +5,7 @@ over a text gives the sum over any window as a difference. No multiplication, no
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain, islice, repeat
+from itertools import accumulate, chain, compress, count, islice, repeat
 from math import exp
 from operator import add, mul, sub
 
@@ -46,19 +46,20 @@ class LinearModel:
         self._class = [0, *weights.classes]
         tables = {kind: _table(weights, kind) for kind in "wbstc"}
         self._word = [tables["w"].get(number, 0) for number in range(len(weights.words) + 1)]
-        self._pair, self._skip, self._triple, self._sequence = (tables[kind].get for kind in "bstc")
+        self._pair, self._skip, self._triple, self._sequence = (tables[kind] for kind in "bstc")
         self._high = [number << BITS for number in range(len(weights.words) + 1)]
 
     def sums(self, words: Sequence[str]) -> Sums:
         """Linear in the number of words."""
         numbers = list(map(self.vocabulary.__getitem__, words))
-        pairs = list(map(add, map(self._high.__getitem__, numbers), islice(numbers, 1, None)))
-        skips = map(add, map(self._high.__getitem__, numbers), islice(numbers, 2, None))
-        triples = map(add, map(mul, pairs, repeat(1 << BITS)), islice(numbers, 2, None))
-        none = repeat(0)
-        first = map(add, map(self._word.__getitem__, numbers), chain((0,), map(self._pair, pairs, none)))
-        second = chain((0, 0), map(add, map(self._skip, skips, none), map(self._triple, triples, none)))
-        gains = list(map(add, first, second))
+        high = list(map(self._high.__getitem__, numbers))
+        pairs = list(map(add, high, islice(numbers, 1, None)))
+        skips = list(map(add, high, islice(numbers, 2, None)))
+        triples = list(map(add, map(mul, pairs, repeat(1 << BITS)), islice(numbers, 2, None)))
+        gains = list(map(self._word.__getitem__, numbers))
+        for keys, table, words_before in ((pairs, self._pair, 1), (skips, self._skip, 2), (triples, self._triple, 2)):
+            for place in compress(count(), map(table.__contains__, keys)):
+                gains[place + words_before] += table[keys[place]]
         for position, gain in self._sequences(numbers):
             gains[position] += gain
         return Sums(list(accumulate(gains, initial=0)), numbers.count(UNKNOWN))
@@ -66,7 +67,7 @@ class LinearModel:
     def _sequences(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Position and gain of each sequence of up to three classes; one that repeats at once counts once."""
         classes = list(map(self._class.__getitem__, numbers))
-        weight = self._sequence
+        weight = self._sequence.get
         before = earlier = 0
         last = -GAP - 2
         for position, name in enumerate(classes):

@@ -57,9 +57,10 @@ class _Judge:
             raise _Invalid(f"{path}: the schema refers to another document")
         for step in reference[2:].split("/") if len(reference) > 1 else []:
             name = step.replace("~1", "/").replace("~0", "~")
-            if not isinstance(place, Mapping) or name not in place:
+            known = cast("Mapping[str, object]", place) if isinstance(place, Mapping) else {}
+            if name not in known:
                 raise _Invalid(f"{path}: the schema refers to what is not there")
-            place = place[name]
+            place = known[name]
         return _schema(place)
 
     def _check_plain(self, value: object, schema: Mapping[str, object], path: str) -> None:

@@ -32,7 +32,7 @@ class Window(NamedTuple):
 
 WIDE = Window(64, 32)
 """What an attack is looked for in."""
-NARROW = Window(16, 8)
+NARROW = Window(8, 4)
 """What a request hidden in a document is looked for in."""
 
 

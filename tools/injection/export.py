@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from guardrails.injection.model import LinearModel
 from guardrails.injection.weights import Grams, Weights
+from guardrails.injection.words import WIDE
 
-from .learn import Model
+from .learn import Data, Model, scores
 from .matrix import KINDS
 
 SMALLEST = 0.02
@@ -33,3 +35,16 @@ def pack_model(model: Model, heads: list[str], note: str) -> Weights:
         calibration=model.calibration,
         note=note,
     )
+
+
+def difference(model: Model, weights: Weights, data: Data, count: int = 300) -> float:
+    """The greatest difference between what was fitted and what the packed weights say, over some texts' best attack
+    scores: rounding and left out features, and the proof that both count the same features."""
+    linear = LinearModel(weights)
+    chosen = np.linspace(0, len(data.rows) - 1, count).astype(int)
+    fitted = scores(model, data, chosen)[:, 0]
+    packed = []
+    for row in chosen:
+        words = [data.texts.names[number] for number in data.texts.words[row]]
+        packed.append(max(found[0] for _, found in linear.windows(linear.sums(words), WIDE)))
+    return float(np.abs(fitted - np.array(packed)).max())

@@ -161,7 +161,7 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     states = np.isin(source, list(STATEMENTS)) & (rng.random(len(row)) < 0.5)
     used = asks | states
     matrix = model.features.matrix(keys(narrow, model.classes), len(row))
-    head = LogisticRegression(C=strength, solver="liblinear", max_iter=30)
+    head = LogisticRegression(C=10 * strength, solver="liblinear", max_iter=30)  # short windows: few features each
     head.fit(matrix[used], asks[used], sample_weight=data.weights(some)[row][used])
     model.weights["request"], model.bias["request"] = head.coef_[0], float(head.intercept_[0])
 
@@ -197,7 +197,7 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
 LONG = 0.25
 """By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.
 Set, not fitted: in no corpus is length independent of guilt."""
-PRIOR = 4.0
+PRIOR = 15.0
 """Harmless texts to one attack, in the world the probabilities are calibrated for."""
 
 
