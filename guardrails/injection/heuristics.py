@@ -134,10 +134,14 @@ RULES = (
          r"\b(?:answer|execute|follow|obey|respond to|do|say|print and obey|concatenate|combine)\b[^\n]{0,30}\b\1\b ?(?:\+|and|with) ?\b\2\b",
          "an order in pieces that the model is to join", inside=True),
     Rule("jailbreak.persona", JAILBREAK, 0.9,
-         _words("dan anything refuse mode restrictions limitations filters guidelines ethics morals jailbreak jailbroken unfiltered uncensored unrestricted"),
+         _words("dan anything refuse decline reject mode restrictions limitations limits filters guidelines ethics morals moral ethical legal policy policies confines "
+                "shackles chains openai jailbreak jailbroken unfiltered uncensored unrestricted amoral"),
          r"\bdo anything now\b|\b(?:you are|act as|pretend to be|you're|become|simulate) (?:now )?(?:an? |the )?(?:\w{1,15} ){0,2}?(?:unfiltered|uncensored|unrestricted|jailbroken|amoral) (?:ai|assistant|model|chatbot|language model|version)\b"
          r"|\b(?:developer|dan|jailbreak|god|sudo|unrestricted) mode (?:is )?(?:now )?(?:enabled|activated|on)\b"
          rf"|\byou (?:now )?(?:have|are free of|are not bound by)\b{_GAP}(?:no|any|without) (?:\w{{1,12}} ){{0,2}}?(?:restrictions|limitations|filters|guidelines|ethics|morals)\b"
+         r"|\b(?:does not|doesn't|do not|don't|need not|not required to|no longer|never) (?:have to |need to )?(?:abide|adhere|conform|be bound|comply|care about|follow)\b[^.!?\n]{0,60}\b(?:openai|content polic|ethical guidelines|moral guidelines|usage polic|safety guidelines|laws or)"
+         r"|\b(?:broken|break|breaks|freed?|liberated) (?:free )?(?:from|of) [^.!?\n]{0,30}\b(?:confines|shackles|chains|restrictions|limitations|restraints|content polic|rules (?:set|imposed))"
+         r"|\b(?:without|no|zero|lacks?|devoid of|free of|not bound by) (?:any )?(?:\w{1,12} (?:or|and) )?(?:moral|ethical|legal|content|ethics|morals)\b (?:or \w{1,12} )?(?:restrictions?|limits?|limitations?|boundaries|guidelines|compass|constraints|filters?|polic(?:y|ies)|principles|code)\b[^.!?\n]{0,80}\b(?:answer|respond|reply|say|says|does|do|generate|comply|ai|chatbot|assistant)\b"
          r"|\b(?:you|it|he|she|model|assistant|ai|bot|character|\"?dan\"?) (?:\w{1,12} ){0,2}?(?:never|can ?not|can't|will not|won't|must not) (?:refuse|decline|reject)s? (?:any|a|to answer|my|the user)\b",
          "gives the model a role without limits"),
 )  # fmt: skip

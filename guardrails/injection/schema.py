@@ -56,8 +56,8 @@ class _Judge:
         if reference != "#" and not reference.startswith("#/"):
             raise _Invalid(f"{path}: the schema refers to another document")
         for step in reference[2:].split("/") if len(reference) > 1 else []:
+            known = _object(place)
             name = step.replace("~1", "/").replace("~0", "~")
-            known = cast("Mapping[str, object]", place) if isinstance(place, Mapping) else {}
             if name not in known:
                 raise _Invalid(f"{path}: the schema refers to what is not there")
             place = known[name]
@@ -107,8 +107,7 @@ class _Judge:
             if name not in value:
                 raise _Invalid(f"{path}: the required {name!r} is missing")
         _bounds(len(value), schema, path, "minProperties", "maxProperties")
-        known = schema.get("properties")
-        properties: Mapping[str, object] = cast("Mapping[str, object]", known) if isinstance(known, Mapping) else {}
+        properties = _object(schema.get("properties"))
         other = _schema(schema.get("additionalProperties", True))
         for name, part in value.items():
             if name in properties:
@@ -149,6 +148,10 @@ def _list(value: object) -> Sequence[object]:
 
 def _schema(value: object) -> Schema:
     return cast("Schema", value) if isinstance(value, (bool, Mapping)) else True
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _number(value: object) -> float | None:
