@@ -38,6 +38,8 @@ HIDING = {
 """How suspicious it is by itself that text was hidden in such a way."""
 _HIDDEN = 1.0
 """Added to the log-odds of text that was hidden or encoded."""
+_COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"})
+"""Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
 SUSPECT = 1.0
 """Attack score from which every window is looked at, not only the highest."""
 _SAMPLE = 200
@@ -142,7 +144,7 @@ class InjectionClassifier:
         if reading.read >= 5 and reading.unknown > 0.4 * reading.read:
             found += self._undone(lower)
         for span in found:
-            score = self._inner(span.text, role, depth)
+            score = self._inner(span.text, role, depth, 0.0 if span.kind in _COMMON_CODES else _HIDDEN)
             if score >= LEAST:
                 yield Match(INJECTION, span.start, span.end, score, "injection.encoded", "model")
 
@@ -157,13 +159,13 @@ class InjectionClassifier:
     def _words_known(self, lower: str) -> float:
         return self._model.known(list(islice(filter(str.isalpha, tokens(lower[:PIECE])), _SAMPLE)))
 
-    def _inner(self, text: str, role: str, depth: int) -> float:
-        """The highest score of decoded text."""
+    def _inner(self, text: str, role: str, depth: int, more: float) -> float:
+        """The highest score of decoded text; `more` is added to the log-odds of the model."""
         folded = fold(text)
         lower = folded.text.lower()
         reading = self._read(lower, role)
         odds = max(self._odds(window, reading.count, role) for window in reading.windows)
-        scores = [logistic(odds + _HIDDEN), *(match.score for match in self._by_rule(lower, role, reading))]
+        scores = [logistic(odds + more), *(match.score for match in self._by_rule(lower, role, reading))]
         if depth > 1:
             scores += [match.score for match in self._encoded(folded.text, lower, role, reading, depth - 1)]
         return max(scores)

@@ -9,7 +9,7 @@ from guardrails.injection.words import WIDE
 from .learn import Data, Model, scores
 from .matrix import KINDS
 
-SMALLEST = 0.02
+SMALLEST = 0.008
 """Features whose weight is smaller in every head are left out."""
 
 
