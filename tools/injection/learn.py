@@ -181,7 +181,7 @@ def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
 
 def _calibrate(model: Model, data: Data, held: Ints) -> None:
     table, weight, guilty = scores(model, data, held), data.weights(held), data.attack[held]
-    weight = np.where(guilty, weight / weight[guilty].sum(), weight / weight[~guilty].sum() * PRIOR) * len(held)
+    share = np.where(guilty, weight / weight[guilty].sum(), weight / weight[~guilty].sum()) * len(held)
     role, source = np.array([data.rows[i].role for i in held]), data.source[held]
     hidden = np.isin(source, ["BIPIA-indirect", "generated-indirect"])
     for name, used, columns in (
@@ -190,6 +190,7 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
     ):
         plain = table[used][:, columns]
         plain[:, 0] -= LONG * table[used][:, 3]
+        weight = np.where(guilty, share, share * PRIOR[name])
         line = LogisticRegression(C=1.0, max_iter=200).fit(plain, guilty[used], sample_weight=weight[used])
         attack, request = float(line.coef_[0][0]), float(line.coef_[0][1]) if len(columns) > 1 else 0.0
         model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
@@ -198,7 +199,7 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
 LONG = 0.45
 """By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.
 Set, not fitted: in no corpus is length independent of guilt."""
-PRIOR = 15.0
+PRIOR = {"user": 15.0, "tool": 5.0}
 """Harmless texts to one attack, in the world the probabilities are calibrated for."""
 
 
