@@ -34,7 +34,8 @@ Texts named *generated* come from `tools/injection/grammar`, our own words. The 
 
 ## Figures: injection and jailbreaks
 Cross-validation over sources: each row's source (and those that share texts with it) was kept out of training, of the
-vocabulary and of the calibration. Model alone, without heuristics. Texts of BIPIA are judged as role `tool`, others as `user`.
+vocabulary and of the calibration. Model alone, without heuristics. The grammars were written by someone who had read samples of
+these sources (no line of them is in it), so a source that nobody of us has seen will fare worse than the columns "source held out". Texts of BIPIA are judged as role `tool`, others as `user`.
 
 {figures}
 
