@@ -1,0 +1,1 @@
+"""Finding candidates in bytes: the gate, its regular expressions, offsets from bytes to characters."""

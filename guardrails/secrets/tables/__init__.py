@@ -1,0 +1,1 @@
+"""The formats themselves, by the kind of service that hands them out."""

@@ -1,0 +1,1 @@
+"""What users bring themselves: patterns, lists of terms, banned topics."""
