@@ -1,0 +1,7 @@
+"""Injection, jailbreak, unsafe content and leaks, judged in process: a linear model, heuristics, no download."""
+
+from .classifier import InjectionClassifier, SafetyClassifier
+from .leak import PromptLeak, exfiltration
+from .schema import fault, validity
+
+__all__ = ["InjectionClassifier", "PromptLeak", "SafetyClassifier", "exfiltration", "fault", "validity"]

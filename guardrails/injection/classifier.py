@@ -1,0 +1,246 @@
+"""Judge texts for injection, jailbreaks and unsafe content: the model, the heuristics and what was hidden, together.
+
+`InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
+"""
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+from math import log2
+
+import msgspec
+
+from guardrails.detector import Match
+
+from .decode import DEPTH, Decoded, backwards, rot13, spans
+from .fold import Folded, fold
+from .heuristics import INJECTION, JAILBREAK, Heuristics
+from .model import LinearModel, logistic
+from .weights import packaged
+from .words import NARROW, TOKEN, WIDE, tokens
+
+PIECE, COMMON = 32_768, 1_024
+"""Characters of a long text that are judged at a time, and how many of them again with the next."""
+LEAST = 0.01
+"""Probabilities below are not reported."""
+MOST_WINDOWS = 16
+"""Guilty windows of one text that are reported, likeliest first."""
+STRICT_ROLES = frozenset({"tool"})
+"""Whose text nobody meant as an order: any request in it is suspicious."""
+HIDING = {
+    "tags": 0.9,
+    "homoglyphs": 0.45,
+    "bidi": 0.4,
+    "marks": 0.35,
+    "invisible": 0.3,
+    "styled": 0.3,
+    "smallcaps": 0.3,
+}
+"""How suspicious it is by itself that text was hidden in such a way."""
+_HIDDEN = 1.0
+"""Added to the log-odds of text that was hidden or encoded."""
+_COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"})
+"""Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
+SUSPECT = 1.0
+"""Attack score from which every window is looked at, not only the highest."""
+_SAMPLE = 200
+"""Words by which it is seen that a text is not in a language."""
+
+
+class _Window(msgspec.Struct, frozen=True, gc=False):
+    """A stretch of a piece of text and its scores before calibration."""
+
+    offset: int
+    """Of the piece, in characters."""
+    start: int
+    """First word in the piece."""
+    size: int
+    """Words."""
+    attack: float
+    kind: float
+    request: float
+
+
+class _Reading(msgspec.Struct):
+    """What the model says about one text."""
+
+    windows: list[_Window]
+    words: set[str]
+    count: int = 0
+    """Windows looked at."""
+    read: int = 0
+    """Words."""
+    unknown: int = 0
+    """Those without any reading in the vocabulary."""
+
+
+class InjectionClassifier:
+    """Prompt injection and jailbreaks. Types PROMPT_INJECTION and JAILBREAK.
+
+    Rules: `injection.model`, `jailbreak.model`, `injection.indirect` (a request inside a document), `injection.encoded`
+    (an attack in base64, rot13 and the like), `injection.obfuscation`, and those of `heuristics.RULES`. `disabled`: ids
+    of rules that are off. Reads the weights file. Raises WeightsError if it is damaged.
+    """
+
+    def __init__(self, name: str = "prompt_injection", disabled: Collection[str] = ()) -> None:
+        self.name = name
+        self._disabled = frozenset(disabled)
+        self._model = LinearModel(packaged("injection"))
+        self._heuristics = Heuristics(disabled)
+
+    def judge(self, text: str, role: str) -> list[Match]:
+        """See `guardrails.detector.Classifier`. Linear in the text; sorted by start."""
+        folded = fold(text)
+        lower = folded.text.lower()
+        reading = self._read(lower, role)
+        matches = [*self._by_model(lower, role, reading, _HIDDEN if folded.signals else 0.0)]
+        matches += self._by_rule(lower, role, reading)
+        if "injection.encoded" not in self._disabled:
+            matches += self._encoded(folded.text, lower, role, reading, DEPTH)
+        matches = _at_source(matches, folded)
+        if folded.signals:
+            score = max(HIDING[signal] for signal in folded.signals)
+            matches.append(Match(INJECTION, 0, len(text), score, "injection.obfuscation", "heuristic"))
+        return sorted((match for match in matches if match.rule not in self._disabled), key=lambda match: match.start)
+
+    def _read(self, lower: str, role: str) -> _Reading:
+        reading = _Reading([], set())
+        for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
+            words = tokens(lower[offset : offset + PIECE])
+            sums = self._model.sums(words)
+            wide = self._model.windows(sums, WIDE)
+            best = max(scores[0] for _, scores in wide)
+            chosen = [(start, scores) for start, scores in wide if scores[0] >= min(best, SUSPECT)]
+            request = 0.0
+            if role in STRICT_ROLES:
+                start, (_, kind, request) = self._model.best_by_last(sums, NARROW)
+                reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
+            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in chosen]
+            reading.words.update(words)
+            reading.count += len(wide)
+            reading.read += len(words)
+            reading.unknown += sums.unknown
+        return reading
+
+    def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
+        scored = [(self._odds(window, reading.count, role) + more, window) for window in reading.windows]
+        scored.sort(key=lambda pair: pair[0], reverse=True)
+        places = _Places(lower)
+        for place, (odds, window) in enumerate(scored[:MOST_WINDOWS]):
+            probability = logistic(odds)
+            if probability < (LEAST if place == 0 else 0.5):
+                break
+            yield from _verdicts(window, probability, role in STRICT_ROLES, places)
+
+    def _odds(self, window: _Window, count: int, role: str) -> float:
+        attack, request, windows, constant = self._model.calibration["tool" if role in STRICT_ROLES else "user"]
+        return attack * window.attack + request * window.request + windows * log2(max(1, count)) + constant
+
+    def _by_rule(self, lower: str, role: str, reading: _Reading) -> Iterator[Match]:
+        for rule, start, end in self._heuristics.find(lower, reading.words, role):
+            yield Match(rule.type, start, end, rule.score, rule.id, "heuristic")
+
+    def _encoded(self, text: str, lower: str, role: str, reading: _Reading, depth: int) -> Iterator[Match]:
+        found = spans(text)
+        if reading.read >= 5 and reading.unknown > 0.4 * reading.read:
+            found += self._undone(lower)
+        for span in found:
+            score = self._inner(span.text, role, depth, 0.0 if span.kind in _COMMON_CODES else _HIDDEN)
+            if score >= LEAST:
+                yield Match(INJECTION, span.start, span.end, score, "injection.encoded", "model")
+
+    def _undone(self, lower: str) -> Iterator[Decoded]:
+        """The whole text read in rot13 and backwards, where that makes words of it."""
+        before = self._words_known(lower)
+        for kind, undo in (("rot13", rot13), ("backwards", backwards)):
+            plain = undo(lower[:PIECE])
+            if self._words_known(plain) > max(0.6, before + 0.3):
+                yield Decoded(0, min(len(lower), PIECE), plain, kind)
+
+    def _words_known(self, lower: str) -> float:
+        return self._model.known(list(islice(filter(str.isalpha, tokens(lower[:PIECE])), _SAMPLE)))
+
+    def _inner(self, text: str, role: str, depth: int, more: float) -> float:
+        """The highest score of decoded text; `more` is added to the log-odds of the model."""
+        folded = fold(text)
+        lower = folded.text.lower()
+        reading = self._read(lower, role)
+        odds = max(self._odds(window, reading.count, role) for window in reading.windows)
+        scores = [logistic(odds + more), *(match.score for match in self._by_rule(lower, role, reading))]
+        if depth > 1:
+            scores += [match.score for match in self._encoded(folded.text, lower, role, reading, depth - 1)]
+        return max(scores)
+
+
+class _Places:
+    """Where the words of pieces begin and end in a text; each piece is looked through once, and only when asked for."""
+
+    def __init__(self, lower: str) -> None:
+        self._lower = lower
+        self._pieces: dict[int, list[tuple[int, int]]] = {}
+
+    def bounds(self, offset: int, start: int, size: int) -> tuple[int, int]:
+        """Of some words of a piece; a piece without words is all of it."""
+        piece = self._lower[offset : offset + PIECE]
+        if offset not in self._pieces:
+            self._pieces[offset] = [match.span() for match in TOKEN.finditer(piece)]
+        places = self._pieces[offset][start : start + size]
+        return (offset + places[0][0], offset + places[-1][1]) if places else (offset, offset + len(piece))
+
+
+def _verdicts(window: _Window, probability: float, strict: bool, places: _Places) -> Iterator[Match]:
+    """One match for the likelier kind, another for the less likely one with its share."""
+    jailbreak = logistic(window.kind)
+    start, end = places.bounds(window.offset, window.start, window.size)
+    kinds = [(INJECTION, 1 - jailbreak, "injection.model"), (JAILBREAK, jailbreak, "jailbreak.model")]
+    for kind, share, rule in kinds:
+        score = probability * min(1.0, 2 * share)
+        if score >= LEAST:
+            indirect = strict and kind == INJECTION and window.request > window.attack
+            yield Match(kind, start, end, score, "injection.indirect" if indirect else rule, "model")
+
+
+def _at_source(matches: list[Match], folded: Folded) -> list[Match]:
+    """The same with offsets into the text before folding."""
+    if not folded.lengths:
+        return matches
+    places = folded.sources(*(at for match in matches for at in (match.start, match.end)))
+    pairs = zip(places[::2], places[1::2], strict=True)
+    return [
+        msgspec.structs.replace(match, start=start, end=end) for match, (start, end) in zip(matches, pairs, strict=True)
+    ]
+
+
+class SafetyClassifier:
+    """Unsafe content. Types are the categories of the OpenAI moderation data set, such as `hate` and `self-harm`.
+
+    Rules: `safety.` and the category. Reads the weights file. Raises WeightsError if it is damaged.
+    """
+
+    def __init__(self, name: str = "moderation", disabled: Collection[str] = ()) -> None:
+        self.name = name
+        self._disabled = frozenset(disabled)
+        self._model = LinearModel(packaged("moderation"))
+
+    def judge(self, text: str, role: str) -> list[Match]:
+        """See `guardrails.detector.Classifier`: at most one match for each category, its likeliest window."""
+        folded = fold(text)
+        lower = folded.text.lower()
+        best: dict[str, tuple[float, int, int]] = {}
+        count = 0
+        for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
+            piece = lower[offset : offset + PIECE]
+            windows = self._model.windows(self._model.sums(tokens(piece)), WIDE)
+            count += len(windows)
+            for place, category in enumerate(self._model.heads):
+                start, scores = max(windows, key=lambda window, place=place: window[1][place])
+                if category not in best or scores[place] > best[category][0]:
+                    best[category] = (scores[place], offset, start)
+        matches: list[Match] = []
+        places = _Places(lower)
+        for category, (score, offset, start) in best.items():
+            slope, windows_weight, constant = self._model.calibration[category]
+            probability = logistic(slope * score + windows_weight * log2(max(1, count)) + constant)
+            if probability >= LEAST and f"safety.{category}" not in self._disabled:
+                first, last = places.bounds(offset, start, WIDE.size)
+                matches.append(Match(category, first, last, probability, f"safety.{category}", "model"))
+        return sorted(_at_source(matches, folded), key=lambda match: match.start)

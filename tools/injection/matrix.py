@@ -1,0 +1,148 @@
+"""Windows of words as rows of a sparse matrix: the vectorised twin of `guardrails/injection/model.py`."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from guardrails.injection.fold import fold
+from guardrails.injection.model import BITS, GAP
+from guardrails.injection.words import PREFIX, WIDE, Vocabulary, Window, starts_of, tokens
+
+from .lexicon import lexicon
+
+Ints = NDArray[np.int64]
+
+KINDS = "wbstc"
+
+
+class Texts:
+    """Many texts as arrays of numbers of their distinct words."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        numbers: dict[str, int] = {}
+        self.words: list[Ints] = []
+        for text in texts:
+            found = tokens(fold(text).text.lower())
+            self.words.append(np.array([numbers.setdefault(word, len(numbers)) for word in found], dtype=np.int64))
+        self.names = list(numbers)
+
+
+def choose_vocabulary(texts: Texts, rows: Sequence[int], least: int = 3, size: int = 40_000) -> Vocabulary:
+    """Words of at least `least` texts, the beginnings of rarer ones, and the lexicon."""
+    counts = np.zeros(len(texts.names), dtype=np.int64)
+    for row in rows:
+        counts[np.unique(texts.words[row])] += 1
+    common: Counter[str] = Counter()
+    beginnings: Counter[str] = Counter()
+    for name, count in zip(texts.names, counts, strict=True):
+        if name.isdecimal() or name[0] == "\n":
+            continue
+        if count >= least:
+            common[name] = count
+        elif count and len(name) > PREFIX:
+            beginnings[name[:PREFIX] + "*"] += count
+    words = [
+        *lexicon(),
+        "\n",
+        *(w for w, _ in common.most_common(size)),
+        *(w for w, c in beginnings.most_common(size // 2) if c >= 4),
+    ]
+    return Vocabulary((word, number) for number, word in enumerate(dict.fromkeys(words), 1))
+
+
+@dataclass
+class Windows:
+    """All windows of some texts, one after another."""
+
+    ids: Ints
+    """Vocabulary numbers, windows concatenated."""
+    window: Ints
+    """Window of each position."""
+    row: Ints
+    """Text of each window, an index into the rows asked for."""
+    start: Ints
+    """First word of each window in its text."""
+
+
+def cut(texts: Texts, rows: Sequence[int], vocabulary: Vocabulary, shape: Window = WIDE) -> Windows:
+    read = np.array([vocabulary[name] for name in texts.names], dtype=np.int64)
+    ids, sizes, owner, starts = [], [], [], []
+    for index, row in enumerate(rows):
+        words = read[texts.words[row]]
+        for start in starts_of(len(words), shape):
+            ids.append(words[start : start + shape.size])
+            sizes.append(len(ids[-1]))
+            owner.append(index)
+            starts.append(start)
+    window = np.repeat(np.arange(len(sizes)), sizes)
+    return Windows(np.concatenate(ids), window, np.array(owner), np.array(starts))
+
+
+def keys(windows: Windows, classes: Ints) -> list[tuple[Ints, Ints]]:
+    """For each kind of feature its keys and their windows."""
+    ids, window = windows.ids, windows.window
+    found = [(ids[ids > 0], window[ids > 0])]
+    for apart in ((1,), (2,), (1, 2)):
+        far = apart[-1]
+        key, whole = ids[:-far], (ids[:-far] > 0) & (window[:-far] == window[far:])
+        for step in apart:
+            other = ids[step : len(ids) - far + step]
+            key, whole = (key << BITS) + other, whole & (other > 0)
+        found.append((key[whole], window[far:][whole]))
+    found.append(_class_keys(ids, window, classes))
+    return found
+
+
+def _class_keys(ids: Ints, window: Ints, classes: Ints) -> tuple[Ints, Ints]:
+    at = np.flatnonzero(classes[ids])
+    if not len(at):
+        return at, at
+    name, owner = classes[ids[at]], window[at]
+    linked = np.r_[False, (np.diff(at) <= GAP) & (np.diff(owner) == 0)]
+    sequence = np.cumsum(~linked)
+    kept = ~(linked & np.r_[False, name[1:] == name[:-1]])
+    name, owner, sequence = name[kept], owner[kept], sequence[kept]
+    two, three = np.zeros(len(name), bool), np.zeros(len(name), bool)
+    before, earlier = np.zeros_like(name), np.zeros_like(name)
+    two[1:], before[1:] = sequence[1:] == sequence[:-1], name[:-1]
+    three[2:], earlier[2:] = sequence[2:] == sequence[:-2], name[:-2]
+    pairs = (before << 8) + name
+    triples = (earlier << 16) + pairs
+    return np.r_[name, pairs[two], triples[three]], np.r_[owner, owner[two], owner[three]]
+
+
+@dataclass
+class Features:
+    """Chosen keys of each kind, sorted, in the order of the matrix' columns."""
+
+    chosen: list[Ints]
+
+    @staticmethod
+    def choose(found: list[tuple[Ints, Ints]], owner: Ints, least: Sequence[int] = (1, 4, 6, 6, 3)) -> "Features":
+        chosen = []
+        for (key, window), enough in zip(found, least, strict=True):
+            distinct = np.unique(np.c_[key, owner[window]], axis=0)[:, 0] if enough > 1 else key
+            values, counts = np.unique(distinct, return_counts=True)
+            chosen.append(values[counts >= enough])
+        return Features(chosen)
+
+    @property
+    def width(self) -> int:
+        return sum(map(len, self.chosen))
+
+    def matrix(self, found: list[tuple[Ints, Ints]], height: int) -> sparse.csr_matrix:
+        columns, rows, offset = [], [], 0
+        for (key, window), chosen in zip(found, self.chosen, strict=True):
+            place = np.searchsorted(chosen, key)
+            place[place == len(chosen)] = 0
+            hit = chosen[place] == key if len(chosen) else np.zeros(len(key), bool)
+            columns.append(place[hit] + offset)
+            rows.append(window[hit])
+            offset += len(chosen)
+        column, row = np.concatenate(columns), np.concatenate(rows)
+        ones = np.ones(len(column), dtype=np.float32)
+        return sparse.csr_matrix((ones, (row, column)), shape=(height, self.width))
