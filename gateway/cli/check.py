@@ -34,15 +34,19 @@ def check(
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError
     from gateway.settings.compile import compile_snapshot
+    from gateway.settings.gate_files import GateFiles
     from gateway.settings.json_schema import json_schema
     from gateway.settings.load import load_config
+    from gateway.settings.reload import gates_of
+    from gateway.settings.workshop import Workshop
 
     if schema:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
     try:
         written = load_config(config)
-        snapshot = compile_snapshot(written, clock=SystemClock())
+        workshop = Workshop(GateFiles(gates_of(written), write=False))
+        snapshot = compile_snapshot(written, clock=SystemClock(), workshop=workshop)
     except ConfigError as error:
         if as_json:
             print(json.dumps({"ok": False, "config": str(config), "problems": error.problems}, ensure_ascii=False))
@@ -54,6 +58,11 @@ def check(
         print(json.dumps(summary, ensure_ascii=False))
         return
     counts = ", ".join(f"{summary[name]} {name}" for name in ("providers", "models", "teams", "keys"))
+    guardrails = snapshot.guardrails
+    if guardrails is not None:
+        policies = len(guardrails.policies)
+        engine = f" on {guardrails.backend}" if guardrails.backend else ""
+        counts += f", {policies} guardrail polic{'y' if policies == 1 else 'ies'}{engine}"
     print(f"{config}: ok ({counts}; hash {snapshot.hash})")
     for warning in snapshot.warnings:
         print(f"warning: {warning}")
@@ -69,5 +78,10 @@ def _summary(written: Written, snapshot: Snapshot) -> dict[str, object]:
         "models": len(root.models),
         "teams": len(root.teams),
         "keys": sum(len(team.keys) for team in root.teams.values()),
+        "guardrails": {
+            "policies": len(root.guardrails),
+            "rules": sum(map(len, root.guardrails.values())),
+            "backend": snapshot.guardrails.backend if snapshot.guardrails is not None else "",
+        },
         "warnings": list(snapshot.warnings),
     }

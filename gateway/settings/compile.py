@@ -7,10 +7,12 @@ import msgspec
 from pydantic import SecretStr
 
 from gateway.auth.keys import KeyEntry, KeyIndex, parse_hash
-from gateway.facts import Caller, ModelScope
+from gateway.facts import Caller, Engine, ModelScope
 from gateway.ledger.keystore import StoredKey
 from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
 from gateway.seams import Clock, Origin, Timeouts, Tls
+from gateway.settings.compile_guardrails import compile_guardrails
+from gateway.settings.guardrail_programs import GuardrailPrograms
 from gateway.settings.load import Written
 from gateway.settings.references import matches
 from gateway.settings.schema import Root
@@ -18,6 +20,7 @@ from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
 from gateway.settings.shadow import shadow_warnings
 from gateway.settings.snapshot import AdminKey, ServerOptions, Snapshot, TelemetryOptions
+from gateway.settings.workshop import Workshop
 from pricing.book import PriceBook
 from pricing.catalogue import Catalogue
 
@@ -30,20 +33,24 @@ def compile_snapshot(
     clock: Clock,
     stored_keys: Sequence[StoredKey] = (),
     catalogue: Catalogue | None = None,
+    workshop: Workshop | None = None,
 ) -> Snapshot:
-    """The snapshot of a checked configuration. `stored_keys` come from the ledger database; `catalogue` is shared
-    between snapshots, because reading it takes 0.25 s."""
+    """The snapshot of a checked configuration. `stored_keys` come from the ledger database; `catalogue` and `workshop`
+    are shared between snapshots, because reading prices takes 0.25 s and building detectors up to some seconds.
+
+    Raises `ConfigError` with the place of every guardrail rule that cannot be compiled."""
     root = written.root
     providers = {name: compile_provider(name, section) for name, section in root.providers.items()}
     routes = _routes(root, providers, written.passthrough)
     prices = None if written.prices is None else PriceBook(written.prices, catalogue)
     server_secret = _secret(root.secrets.key_hash)
+    guardrails = compile_guardrails(written, workshop or Workshop())
     return Snapshot(
         hash=written.hash,
         source=str(written.path),
         loaded_ns=clock.now_ns(),
         server=_server(written),
-        keys=KeyIndex(_entries(root, stored_keys), server_secret),
+        keys=KeyIndex(_entries(root, stored_keys, guardrails), server_secret),
         routes=routes,
         prices=prices,
         ledger=written.ledger,
@@ -56,13 +63,20 @@ def compile_snapshot(
             AdminKey(key.id, key.role, *parse_hash(key.hash)) for key in root.admin.keys if key.hash not in PLACEHOLDERS
         ),
         server_secret=server_secret,
-        warnings=(*_warnings(written), *_unpriced(routes, prices), *_strays(root, stored_keys), *shadow_warnings()),
+        guardrails=guardrails,
+        warnings=(
+            *_warnings(written),
+            *(guardrails.warnings if guardrails is not None else ()),
+            *_unpriced(routes, prices),
+            *_strays(root, stored_keys),
+            *shadow_warnings(),
+        ),
     )
 
 
 def merge_keys(snapshot: Snapshot, written: Written, stored_keys: Sequence[StoredKey]) -> Snapshot:
     """`snapshot` with the keys of `written` and these of the ledger database; all else is the same object."""
-    keys = KeyIndex(_entries(written.root, stored_keys), snapshot.server_secret)
+    keys = KeyIndex(_entries(written.root, stored_keys, snapshot.guardrails), snapshot.server_secret)
     return msgspec.structs.replace(snapshot, keys=keys)
 
 
@@ -147,35 +161,38 @@ def _server(written: Written) -> ServerOptions:
     return options if written.workers is None else msgspec.structs.replace(options, workers=written.workers)
 
 
-def _entries(root: Root, stored_keys: Iterable[StoredKey]) -> Iterable[KeyEntry]:
+def _entries(root: Root, stored_keys: Iterable[StoredKey], guardrails: GuardrailPrograms | None) -> Iterable[KeyEntry]:
     """Every key that can match. A key of a team that is not configured any more matches nothing."""
+    engines = guardrails.engines if guardrails is not None else {}
     for name, team in root.teams.items():
         for key in team.keys:
             if key.hash not in PLACEHOLDERS:
-                yield KeyEntry(*parse_hash(key.hash), _caller(name, team, key))
+                yield KeyEntry(*parse_hash(key.hash), _caller(name, team, key, engines.get(name)))
     for stored in stored_keys:
         team = root.teams.get(stored.team)
         if team is not None and stored.revoked_ns is None:
-            yield KeyEntry("hmac", bytes.fromhex(stored.digest), _stored_caller(stored, team))
+            yield KeyEntry("hmac", bytes.fromhex(stored.digest), _stored_caller(stored, team, engines.get(stored.team)))
 
 
-def _caller(name: str, team: TeamSection, key: KeySection) -> Caller:
+def _caller(name: str, team: TeamSection, key: KeySection, engine: Engine | None) -> Caller:
     return Caller(
         key_id=key.id,
         team=name,
         models=both(scope_of(team.models), scope_of(key.models)),
         tags={**team.tags, **key.tags},
         expires_ns=key.expires,
+        guardrails=engine,
     )
 
 
-def _stored_caller(stored: StoredKey, team: TeamSection) -> Caller:
+def _stored_caller(stored: StoredKey, team: TeamSection, engine: Engine | None) -> Caller:
     return Caller(
         key_id=stored.id,
         team=stored.team,
         models=both(scope_of(team.models), scope_of(stored.models)),
         tags={**team.tags, **stored.tags},
         expires_ns=stored.ends_ns,
+        guardrails=engine,
     )
 
 
@@ -188,7 +205,7 @@ def _warnings(written: Written) -> Iterable[str]:
     root = written.root
     unenforced = "is accepted but not enforced by this version"
     for name, team in root.teams.items():
-        for option in ("budget", "limits", "guardrails"):
+        for option in ("budget", "limits"):
             if getattr(team, option) is not None:
                 yield f"teams.{name}.{option} {unenforced}"
         for key in team.keys:

@@ -15,12 +15,14 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from gateway.errors import ConfigError
 from gateway.settings.complaints import complaints, place_of
+from gateway.settings.guardrail_checks import check_guardrails
 from gateway.settings.include import Tree
 from gateway.settings.interpolate import SOURCES, Data, DataPath, Resolver
 from gateway.settings.references import check_references
 from gateway.settings.schema import LedgerSection, Root
 from gateway.settings.snapshot import LedgerOptions
 from gateway.settings.sources import Sources
+from gateway.settings.term_files import TermFileError, read_terms
 from gateway.settings.yaml_marks import Mapping, Node, Place, Problem, Scalar, Sequence, YamlError, parse
 from pricing.overlay import Overlay, OverlayError, parse_overlay
 
@@ -43,6 +45,14 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     do not count."""
     workers: int | None = None
     """What the command line says instead of `server.workers`."""
+    terms: dict[DataPath, tuple[str, ...]] = {}
+    """What stands in files of terms, by the path of the rule that names the file."""
+    nodes: Mapping | None = None
+    """The tree as it was read, for the places of problems that are found later."""
+
+    def problem(self, path: DataPath, message: str) -> str:
+        """`message` with the place of what stands at `path`."""
+        return message if self.nodes is None else str(Problem(place_of(self.nodes, path), message))
 
     @property
     def ledger(self) -> LedgerOptions | None:
@@ -106,7 +116,14 @@ class _Loader:
             self._resolver.drawn,
             workers,
         )
+        check_guardrails(
+            data,
+            # In a mapping of types to scores it is the name that is wrong.
+            lambda at, message: self._note(place_of(nodes, at, key=at[-2:-1] == ("thresholds",)), message),
+            self._resolver.drawn,
+        )
         overlay, prices = self._prices(data, nodes)
+        terms = self._terms(data, nodes)
         if root is None or self._problems:
             raise self._refusal()
         secret = frozenset(
@@ -121,8 +138,10 @@ class _Loader:
             data=data,
             secret=secret,
             sources=self._sources,
-            hash=_hash_of(root, prices),
+            hash=_hash_of(root, prices, terms),
             workers=workers,
+            terms=terms,
+            nodes=nodes,
         )
 
     def _allowed(self) -> tuple[str, ...]:
@@ -163,6 +182,25 @@ class _Loader:
             for path, message in error.problems:
                 self._note(place_of(where, (*at, *path), key=message.startswith("unknown key")), f"price: {message}")
             return None, None
+
+    def _terms(self, data: dict[str, Data], nodes: Mapping) -> dict[DataPath, tuple[str, ...]]:
+        """What stands in the files that rules name. A path is relative to the file that names it."""
+        found: dict[DataPath, tuple[str, ...]] = {}
+        policies = data.get("guardrails")
+        for policy, rules in policies.items() if isinstance(policies, dict) else ():
+            for at, rule in enumerate(rules if isinstance(rules, list) else ()):
+                name = rule.get("file") if isinstance(rule, dict) else None
+                if not isinstance(name, str) or not name:
+                    continue
+                path: DataPath = ("guardrails", policy, at)
+                place = place_of(nodes, (*path, "file"))
+                file = Path(place.file).parent / name
+                self._sources.note(file)
+                try:
+                    found[path] = read_terms(file)
+                except TermFileError as error:
+                    self._note(place, f"{error}; allowed is a readable text file with a term a line")
+        return found
 
     def _read_prices(self, path: Path, place: Place) -> Node | None:
         self._sources.note(path)
@@ -211,7 +249,7 @@ def leaves(value: object, path: DataPath = ()) -> "list[tuple[DataPath, object]]
     return [(path, value)]
 
 
-def _hash_of(root: Root, prices: Data) -> str:
+def _hash_of(root: Root, prices: Data, terms: dict[DataPath, tuple[str, ...]]) -> str:
     """Defaults count as if they were written. Secrets enter as digests."""
     meaning: list[tuple[list[str], str]] = []
     for path, value in leaves(root):
@@ -223,5 +261,6 @@ def _hash_of(root: Root, prices: Data) -> str:
             spoken = f"{type(value).__name__}:{value}"
         meaning.append(([f"{step:09d}" if isinstance(step, int) else step for step in path], spoken))
     passthrough = root.passthrough or next(iter(root.providers), "")
-    whole = msgspec.json.encode([sorted(meaning), passthrough, prices], order="sorted")
+    listed = sorted((path, hashlib.sha256("\n".join(each).encode()).hexdigest()) for path, each in terms.items())
+    whole = msgspec.json.encode([sorted(meaning), passthrough, prices, *([listed] if listed else [])], order="sorted")
     return hashlib.sha256(whole).hexdigest()[:16]

@@ -23,6 +23,7 @@ def check_references(data: dict[str, Data], note: Note, drawn: set[DataPath], wo
     checker.providers()
     checker.models()
     checker.teams()
+    checker.reroutes()
     checker.keys()
     checker.workers(workers)
 
@@ -79,7 +80,10 @@ class _Checker:
     def teams(self) -> None:
         for name, team in _mapping(self._data.get("teams")).items():
             fields, path = _mapping(team), ("teams", name)
-            self._known((*path, "guardrails"), fields.get("guardrails"), "guardrail policy", self._policies)
+            policies = fields.get("guardrails")
+            self._known((*path, "guardrails"), policies, "guardrail policy", self._policies)
+            for at, policy in enumerate(_list(policies)):
+                self._known((*path, "guardrails", at), policy, "guardrail policy", self._policies)
             allowed = self._allow_list((*path, "models"), fields.get("models"))
             exhausted = _mapping(_mapping(fields.get("budget")).get("when_exhausted"))
             self._model((*path, "budget", "when_exhausted", "downgrade"), exhausted.get("downgrade"))
@@ -89,6 +93,11 @@ class _Checker:
                     if allowed is not None and not any(matches(own, model) or matches(model, own) for own in allowed):
                         shown = [own for at_, own in enumerate(allowed) if (*path, "models", at_) not in self._drawn]
                         self._note((*where, index), f"the team '{name}' may not use this model; {hint(model, shown)}")
+
+    def reroutes(self) -> None:
+        for name, rules in self._policies.items():
+            for at, rule in enumerate(_list(rules)):
+                self._model(("guardrails", name, at, "reroute"), _mapping(rule).get("reroute"))
 
     def keys(self) -> None:
         """Ids and hashes are unique: a report or a revocation must mean one key."""

@@ -16,9 +16,11 @@ from gateway.ledger.keystore import StoredKey
 from gateway.seams import Clock
 from gateway.settings.compile import compile_snapshot, merge_keys
 from gateway.settings.diff import difference, needs_restart
+from gateway.settings.gate_files import GateFiles
 from gateway.settings.load import LoadError, Written, load_config
 from gateway.settings.snapshot import Snapshot
 from gateway.settings.sources import Sources
+from gateway.settings.workshop import Workshop
 from pricing.catalogue import Catalogue
 
 
@@ -58,6 +60,7 @@ class Configuration:
         self.written: Written = load_config(self._path, env=env, workers=workers)
         self.sources: Sources = self.written.sources
         """What the last attempt read, whether it succeeded or not."""
+        self._workshop = Workshop(GateFiles(gates_of(self.written)))
         self.snapshot: Snapshot = self._compile(self.written)
         self.last_error: str | None = None
         """Problems of the last reload; None when it succeeded."""
@@ -65,7 +68,7 @@ class Configuration:
         """How many reloads ended so, for `config_reload_total{result}`."""
 
     def reload(self, reason: str) -> ReloadResult:
-        """Read the files again. Blocks for some milliseconds: call it by `asyncio.to_thread`. Never raises."""
+        """Read the files again. Blocks for some milliseconds, or a second where guardrail patterns changed: call it by `asyncio.to_thread`. Never raises."""
         with self._lock:
             result = self._reloaded(reason)
             self.last_error = result.error
@@ -110,4 +113,15 @@ class Configuration:
     def _compile(self, written: Written) -> Snapshot:
         if written.prices is not None and self._catalogue is None:
             self._catalogue = Catalogue()
-        return compile_snapshot(written, clock=self._clock, stored_keys=self._stored, catalogue=self._catalogue)
+        return compile_snapshot(
+            written,
+            clock=self._clock,
+            stored_keys=self._stored,
+            catalogue=self._catalogue,
+            workshop=self._workshop,
+        )
+
+
+def gates_of(written: Written) -> Path:
+    """Where a configuration's compiled gates are kept."""
+    return Path(written.root.server.runtime_dir) / "gates"

@@ -26,8 +26,9 @@ from gateway.settings.schema_base import (
     size,
 )
 from gateway.settings.schema_base import ModelName as ModelName
+from gateway.settings.schema_guardrails import RuleSection
 from gateway.settings.schema_routes import ModelSection, ProviderSection
-from gateway.settings.schema_teams import KeyHash, RuleSection, TeamSection
+from gateway.settings.schema_teams import KeyHash, TeamSection
 
 LEAST_SECRET = 16
 """Bytes of `secrets.key_hash`."""
@@ -171,7 +172,7 @@ class Root(Section):
     )
     teams: dict[Name, TeamSection] = Field({}, description="Teams by name.")
     guardrails: dict[Name, list[RuleSection]] = Field(
-        {}, description="Policies by name: rules in order (not enforced by this version)."
+        {}, description="Guardrail policies by name, each a list of rules. Teams name the ones that hold for them."
     )
     prices: Annotated[
         Annotated[str, Tag("<text>")] | Annotated[dict[str, object], Tag("<mapping>")], Discriminator(_kind)

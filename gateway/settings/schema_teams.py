@@ -1,4 +1,4 @@
-"""The written form of teams, their keys, and guardrail policies."""
+"""The written form of teams and their keys."""
 
 from typing import Annotated, Literal
 
@@ -71,21 +71,16 @@ class TeamSection(Section):
     keys: list[KeySection] = Field([], description="Virtual keys; more can be made with `tollway keys create`.")
     budget: BudgetSection | None = Field(None, description="What it may spend (not enforced by this version).")
     limits: TeamLimitsSection | None = Field(None, description="How fast it may go (not enforced by this version).")
-    guardrails: Name | None = Field(None, description="Name of a guardrail policy (not enforced by this version).")
+    guardrails: (
+        Annotated[
+            Annotated[Name, Tag("<text>")] | Annotated[list[Name], Tag("<list>")],
+            Discriminator(lambda value: "<text>" if is_text(value) else "<list>"),
+        ]
+        | None
+    ) = Field(None, description="Guardrail policy that inspects its texts, or a list of policies. Default: none.")
 
-
-class RuleSection(Section):
-    """One rule of a guardrail policy. Accepted and checked; this version does not enforce it."""
-
-    detect: Literal["pii", "secrets", "prompt_injection"] = Field(description="What to look for.")
-    entities: list[Name] | None = Field(None, description="Which types, for pii. Default: all.")
-    on: list[Literal["request", "response"]] = Field(
-        ["request", "response"], min_length=1, description="Which direction is inspected."
-    )
-    action: Literal["flag", "mask", "redact", "hash", "pseudonymize", "block", "reroute"] = Field(
-        "flag", description="What to do with a finding."
-    )
-    threshold: float | None = Field(None, ge=0, le=1, description="Score from 0 to 1 from which on it is a finding.")
-    mode: Literal["shadow", "warn", "enforce"] = Field(
-        "shadow", description="shadow: measure only; warn: header and event; enforce: act."
-    )
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names of its guardrail policies, each once."""
+        named = self.guardrails or ()
+        return (named,) if isinstance(named, str) else tuple(dict.fromkeys(named))

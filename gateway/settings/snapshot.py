@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.auth.keys import KeyIndex
 from gateway.routing.table import RouteTable
+from gateway.settings.guardrail_programs import GuardrailPrograms
 from pricing.book import PriceBook
 
 Role = Literal["admin", "finops", "oncall", "viewer"]
@@ -82,6 +83,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """None: `ledger: off`."""
     telemetry: TelemetryOptions
     admin_keys: tuple[AdminKey, ...] = ()
+    guardrails: GuardrailPrograms | None = None
+    """None: no policy is written."""
     server_secret: bytes | None = None
     """Key of HMAC key hashes (`secrets.key_hash`)."""
     warnings: tuple[str, ...] = ()

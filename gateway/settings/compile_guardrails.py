@@ -1,0 +1,88 @@
+"""Makes engines of written guardrails. What cannot be compiled is an error with its place."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+
+from gateway.errors import ConfigError
+from gateway.settings.guardrail_programs import GuardrailPrograms, team_engine
+from gateway.settings.guardrail_rules import Placed, blame, place_rules
+from gateway.settings.interpolate import DataPath
+from gateway.settings.load import Written
+from gateway.settings.workshop import PartError, Workshop
+from guardrails.engine import PolicyEngine
+from guardrails.policy import Policy, PolicyError
+from guardrails.scanner import Scanner
+
+_PURPOSE = b"tollway: digests of guardrail findings"
+
+
+def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailPrograms | None:
+    """None: no policy is written. Raises `ConfigError` with the place of everything that cannot be compiled."""
+    root = written.root
+    if not root.guardrails:
+        return None
+    placed, problems = place_rules(root.guardrails, written.terms)
+    try:
+        scanner = workshop.scanner([each.part for each in placed])
+    except PartError as error:
+        problems += [problem for part, what in error.problems for problem in _blamed(placed, part.name, what)]
+        scanner = None
+    if problems or scanner is None:
+        raise ConfigError([written.problem(path, message) for path, message in problems])
+    policies = {
+        name: Policy(name, tuple(each.rule for each in placed if each.policy == name)) for name in root.guardrails
+    }
+    secret = root.secrets.key_hash
+    key = workshop.random_key if secret is None else digest_key(secret.get_secret_value().encode())
+    return GuardrailPrograms(
+        policies=policies,
+        engines=_engines(written, policies, scanner, key),
+        scanner=scanner,
+        bounds={each.rule.id: each.rule.bounds for each in placed if each.written.bounds is not None},
+        backend=workshop.gate.backend if workshop.gate is not None else "",
+        key=key,
+        warnings=tuple(_warnings(written, placed, workshop)),
+    )
+
+
+def digest_key(server_secret: bytes) -> bytes:
+    """The key of digests, made of `secrets.key_hash` so that it needs no secret of its own and tells nothing of it."""
+    return hmac.digest(server_secret, _PURPOSE, hashlib.sha256)
+
+
+def _blamed(placed: list[Placed], part: str, what: str) -> Iterator[tuple[DataPath, str]]:
+    for each in placed:
+        if each.part.name == part:
+            yield from blame(each, what)
+
+
+def _engines(written: Written, policies: Mapping[str, Policy], scanner: Scanner, key: bytes) -> dict[str, PolicyEngine]:
+    engines: dict[str, PolicyEngine] = {}
+    for name, team in written.root.teams.items():
+        named = [policies[policy] for policy in team.policies if policies[policy].rules]
+        if named:
+            try:
+                engines[name] = team_engine(named, scanner, key, name)
+            except PolicyError as error:
+                path = ("teams", name, "guardrails")
+                raise ConfigError([written.problem(path, what) for what in error.problems]) from None
+    return engines
+
+
+def _warnings(written: Written, placed: list[Placed], workshop: Workshop) -> Iterator[str]:
+    if workshop.gate is not None and workshop.gate.backend != "hyperscan":
+        yield f"guardrails run on {workshop.gate.why}; install tollway[guardrails] for speed"
+    if written.root.secrets.key_hash is None:
+        allows = [each.rule.id for each in placed if each.rule.allow.digests]
+        what = f": the allow-list of {allows[0]} never matches" if allows else ""
+        yield f"secrets.key_hash is not set, so digests of guardrail findings change at every start{what}"
+    for each in placed:
+        notes: list[str] = getattr(workshop.made(each.part), "notes", [])
+        yield from (f"guardrail rule {each.rule.id}: {note}" for note in notes)
+        if each.rule.beyond == "scan_head_and_tail" and "response" in each.rule.on:
+            yield f"guardrail rule {each.rule.id}: answers are scanned whole, whatever beyond says"
+    used = {policy for team in written.root.teams.values() for policy in team.policies}
+    for name in written.root.guardrails:
+        if name not in used:
+            yield f"no team uses the guardrail policy '{name}'"

@@ -1,0 +1,158 @@
+"""The written form of guardrail policies: rules, as `guardrails: {POLICY: [RULE, …]}`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from gateway.settings.schema_base import (
+    Duration,
+    ModelName,
+    Name,
+    Percent,
+    Section,
+    Switch,
+    duration,
+    percent,
+    section,
+)
+from guardrails.catalogue import BUILTINS, USER_MADE
+from guardrails.policy import MAX_SCAN
+
+DETECT = (*BUILTINS, *USER_MADE)
+"""What `detect:` may say."""
+ROLES = ("system", "user", "assistant", "tool", "input", "output")
+OPERATIONS = (
+    "chat.completions", "completions", "responses", "messages", "messages.count_tokens", "embeddings", "moderations",
+)  # fmt: skip
+Score = Annotated[float, Field(ge=0, le=1)]
+Type = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def _digest(text: str) -> str:
+    if len(text) != 16 or set(text) - set("0123456789abcdef"):
+        raise ValueError("this is not a digest of a finding; allowed are 16 hexadecimal digits")
+    return text
+
+
+Digest = Annotated[str, AfterValidator(_digest), WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{16}$"})]
+
+
+class PatternSection(Section):
+    """A regular expression of your own. It is matched in linear time, or refused with the reason."""
+
+    name: Name = Field(description="Names it; the rule id of its findings is pattern.NAME.")
+    regex: str = Field(
+        min_length=1,
+        description="The expression, without look-arounds and back-references. A group (?P<mask>…) chooses what is "
+        "rewritten.",
+    )
+    type: Type | None = Field(
+        None, description="What a finding is called, as in <CUSTOMER_ID>. Default: the name in capitals."
+    )
+    score: Score = Field(1.0, description="Score of its findings, 0 to 1.")
+    ignore_case: Switch = Field(False, description="Whether capitals and small letters are the same.")
+
+
+class AllowSection(Section):
+    """Values that are no finding although they match."""
+
+    values: list[str] = Field([], description="Whole values, capitals or not.")
+    digests: list[Digest] = Field(
+        [],
+        description="Digests of findings, as events and `tollway guardrails test` show them, so that a value need not "
+        "be written here. They stay the same as long as secrets.key_hash does.",
+    )
+    patterns: list[str] = Field([], description="Regular expressions that match whole values.")
+
+
+class BoundsSection(Section):
+    """When a rule is taken to shadow by itself, with an event, until it is looked at."""
+
+    latency: Duration | None = Field(
+        None, gt=0, description="Longest mean time its detector may take per inspection. Default: any."
+    )
+    match_rate: Percent = percent("100%", "Largest share of inspections in which the rule may act.")
+    window: Duration = duration("1m", "Over which time both are taken.", gt=0)
+    at_least: int = Field(100, ge=1, description="Inspections in that time before anything is concluded.")
+    cooling: Duration = duration("10m", "How long the rule stays in shadow.", gt=0)
+
+
+class RuleSection(Section):
+    """One rule of a guardrail policy. Rules are independent of each other: all of them look, and the strongest enforced
+    action wins."""
+
+    detect: Annotated[str, WithJsonSchema({"enum": list(DETECT)})] = Field(
+        description=f"What to look for: {', '.join(DETECT)}."
+    )
+    id: Name | None = Field(
+        None,
+        description="Names the rule in events, metrics and reports; unique in the whole configuration. Default: "
+        "POLICY.DETECT.N, the N-th rule of the policy that detects this.",
+    )
+    entities: list[Type] | None = Field(
+        None,
+        min_length=1,
+        description="Which types, of a built-in detector. Default: all, but for pii the international and American "
+        "ones without DATE_TIME and URL.",
+    )
+    without: list[Type] = Field(
+        [], description="Rule ids of the detector that are switched off, or their beginnings, such as secret.github."
+    )
+    threshold: Score | None = Field(
+        None, description="Score from 0 to 1 from which on it is a finding. Default: the detector's own."
+    )
+    thresholds: dict[Type, Score] = Field({}, description="The same for single types.")
+    on: list[Literal["request", "response"]] = Field(
+        ["request", "response"],
+        min_length=1,
+        description="Which direction is inspected. Default of a rule that reroutes: request.",
+    )
+    roles: list[Literal["system", "user", "assistant", "tool", "input", "output"]] = Field(
+        [], description="Whose texts are inspected. Default: everybody's."
+    )
+    operations: list[
+        Literal[
+            "chat.completions", "completions", "responses", "messages", "messages.count_tokens", "embeddings",
+            "moderations",
+        ]
+    ] = Field([], description="Which operations are inspected. Default: all.")  # fmt: skip
+    teams: list[Name] = Field([], description="Teams the rule exists for. Default: all that use the policy.")
+    rollout: Percent = percent(
+        "100%", "Share of the virtual keys for which the mode is in force; for the others the rule is in shadow."
+    )
+    allow: AllowSection = section(AllowSection, "Values that are no finding although they match.")
+    action: Literal["flag", "mask", "redact", "hash", "pseudonymize", "block", "reroute"] = Field(
+        "flag",
+        description="What to do with a finding. mask: <TYPE> instead; redact: all but the last four; hash: a keyed "
+        "hash; pseudonymize: a stand-in that is put back in the answer; block: refuse. Default with reroute: reroute.",
+    )
+    reroute: ModelName | None = Field(None, description="Model that serves a request with a finding instead.")
+    message: str | None = Field(None, min_length=1, description="Canned answer instead of an error, for action block.")
+    mode: Literal["shadow", "warn", "enforce"] = Field(
+        "shadow", description="shadow: measure only; warn: header and event; enforce: act."
+    )
+    max_scan: int = Field(MAX_SCAN, ge=1, description="Characters of one text that are looked at.")
+    beyond: Literal["block", "allow", "scan_head_and_tail"] = Field(
+        "block",
+        description="What a longer text meets. scan_head_and_tail: half of max_scan at each end of a request's text; "
+        "answers are scanned whole.",
+    )
+    on_failure: Literal["open", "closed"] = Field(
+        "closed", description="What a text meets on which the detector fails: closed blocks it, open lets it pass."
+    )
+    patterns: list[PatternSection] = Field([], description="Your own expressions, for detect: patterns.")
+    terms: list[str] = Field([], description="Literal words and phrases, for detect: terms.")
+    file: str | None = Field(
+        None,
+        min_length=1,
+        description="A file of terms, one a line, beside this one; followed when it changes. For detect: terms.",
+    )
+    topics: dict[Name, list[str]] = Field(
+        {}, description="Banned topics: words that speak of each, for detect: topics."
+    )
+    type: Type | None = Field(None, description="What a found term is called. Default: TERM.")
+    ignore_case: Switch = Field(True, description="Whether terms are found with other capitals too.")
+    whole_words: Switch = Field(True, description="Whether terms are found as whole words only.")
+    bounds: BoundsSection | None = Field(
+        None, description="When the rule is taken to shadow by itself. Default: never."
+    )

@@ -1,0 +1,130 @@
+"""Makes detectors and scanners, and keeps what a reload does not change: building costs a second, finding nothing.
+
+One scanner, and so one gate, serves all policies of a configuration. What a rule asks for is a `Part`; equal parts are
+made once.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from secrets import token_bytes
+from typing import NamedTuple, cast
+
+from gateway.settings.gate_files import GateFiles
+from guardrails import catalogue
+from guardrails.detector import Classifier, Detector, Expression
+from guardrails.matching.gate import Gate, GateError, open_gate
+from guardrails.scanner import Scanner
+from guardrails.words.errors import WordsError
+from guardrails.words.language import UserPattern
+from guardrails.words.terms import TermList
+
+
+class Part(NamedTuple):
+    """What one detector or classifier is made of."""
+
+    kind: str
+    """A name of `guardrails/catalogue.py`, or patterns or terms."""
+    name: str
+    """The detector's."""
+    content: Hashable = None
+    """Entities of pii, `UserPattern`s of patterns, `TermList`s of terms."""
+
+
+class PartError(ValueError):
+    """Parts that cannot be made. `problems`: what is wrong with which."""
+
+    def __init__(self, problems: Sequence[tuple[Part, str]]) -> None:
+        super().__init__("; ".join(problem for _, problem in problems))
+        self.problems = tuple(problems)
+
+
+class Workshop:
+    """Lasts as long as a process's `Configuration`. Not for several threads at once."""
+
+    def __init__(self, gates: GateFiles | None = None) -> None:
+        """`gates`: where compiled gates are kept; None: nowhere."""
+        self._gates = gates
+        self._made: dict[Part, Detector | Classifier] = {}
+        self._scanner: tuple[tuple[Part, ...], Scanner] | None = None
+        self.gate: Gate | None = None
+        """Of the scanner made last; None: it needs none."""
+        self.random_key = token_bytes(32)
+        """For digests where the installation has no key of its own: the same over reloads."""
+
+    def scanner(self, parts: Sequence[Part]) -> Scanner:
+        """The scanner of these parts. Raises PartError with everything that is wrong; what was made before stays."""
+        wanted = tuple(sorted(set(parts), key=lambda part: (part.kind, part.name)))
+        if self._scanner is not None and self._scanner[0] == wanted:
+            return self._scanner[1]
+        made: dict[Part, Detector | Classifier] = {}
+        problems: list[tuple[Part, str]] = []
+        for part in wanted:
+            try:
+                made[part] = self._made[part] if part in self._made else _make(part)
+            except (WordsError, ImportError, ValueError) as error:
+                problems.append((part, _spoken(part, error)))
+        if problems:
+            raise PartError(problems)
+        scanner = self._assembled(made)
+        self._made, self._scanner = made, (wanted, scanner)
+        return scanner
+
+    def made(self, part: Part) -> Detector | Classifier | None:
+        """What was made of a part of the scanner made last."""
+        return self._made.get(part)
+
+    def _assembled(self, made: dict[Part, Detector | Classifier]) -> Scanner:
+        detectors = _detectors(made)
+        classifiers = [cast(Classifier, each) for part, each in made.items() if part not in detectors]
+        opened: list[Gate] = []
+
+        def gate(expressions: Sequence[Expression]) -> Gate:
+            opened.append(open_gate(expressions) if self._gates is None else self._gates.open(expressions))
+            return opened[0]
+
+        try:
+            scanner = Scanner(list(detectors.values()), classifiers, gate=gate)
+        except GateError as error:
+            raise PartError(_guilty(detectors) or [(next(iter(made)), str(error))]) from None
+        self.gate = opened[0] if opened else None
+        return scanner
+
+
+def _detectors(made: Mapping[Part, Detector | Classifier]) -> dict[Part, Detector]:
+    return {part: cast(Detector, each) for part, each in made.items() if hasattr(each, "confirm")}
+
+
+def _guilty(detectors: Mapping[Part, Detector]) -> list[tuple[Part, str]]:
+    """Which parts no gate can be built of by themselves."""
+    found: list[tuple[Part, str]] = []
+    for part, each in detectors.items():
+        try:
+            open_gate(each.expressions)
+        except GateError as error:
+            found.append((part, str(error)))
+    return found
+
+
+def _make(part: Part) -> Detector | Classifier:
+    content = part.content
+    if part.kind == "patterns":
+        from guardrails.words.patterns import PatternDetector
+
+        return PatternDetector([each for each in _all(content) if isinstance(each, UserPattern)], part.name)
+    if part.kind == "terms":
+        from guardrails.words.terms import TermDetector
+
+        return TermDetector([each for each in _all(content) if isinstance(each, TermList)], part.name)
+    if catalogue.BUILTINS[part.kind].kind == "texts":
+        return catalogue.classifier(part.kind)
+    return catalogue.detector(part.kind, content if isinstance(content, frozenset) else None)
+
+
+def _all(content: object) -> tuple[object, ...]:
+    return content if isinstance(content, tuple) else ()
+
+
+def _spoken(part: Part, error: Exception) -> str:
+    if isinstance(error, ImportError):
+        package = {"ahocorasick_rs": "ahocorasick-rs", "re2": "google-re2"}.get(error.name or "", error.name)
+        return f"this needs the package {package}, which is not installed; install tollway[guardrails]"
+    return str(error)
