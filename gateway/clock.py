@@ -3,7 +3,6 @@
 import os
 import time
 
-
 timer_ns = time.perf_counter_ns
 """Nanoseconds on the finest clock there is, from any beginning: for what a detector took."""
 
@@ -41,13 +40,11 @@ class ManualClock:
 class Ids:
     """UUIDv7 as 36-character text (RFC 9562 section 5.7): 48 bits of milliseconds, then randomness.
 
-    Random digits are drawn in blocks, and the time is only written out anew when the millisecond changes: an id costs
-    a few slices.
+    The random parts are made in blocks, and the time is only written out anew when the millisecond changes.
     """
 
     def __init__(self) -> None:
-        self._digits = ""
-        self._at = 0
+        self._parts: list[str] = []
         self._millis = -1
         self._time = ""
 
@@ -56,12 +53,15 @@ class Ids:
         if millis != self._millis:
             text = f"{millis:012x}"
             self._millis, self._time = millis, f"{text[:8]}-{text[8:]}-7"
-        at = self._at
-        digits = self._digits
-        if at + 19 > len(digits):
-            digits, at = os.urandom(4750).hex(), 0
-            self._digits = digits
-        self._at = at + 19
-        # Variant 10: the first digit of the fourth group is 8, 9, a or b.
-        variant = "89ab"[ord(digits[at]) & 3]
-        return f"{self._time}{digits[at + 1 : at + 4]}-{variant}{digits[at + 4 : at + 7]}-{digits[at + 7 : at + 19]}"
+        if not self._parts:
+            self._parts = _random_parts()
+        return self._time + self._parts.pop()
+
+
+def _random_parts() -> list[str]:
+    """256 ends of ids. Variant 10: the first digit of the fourth group is 8, 9, a or b."""
+    digits = os.urandom(256 * 19 // 2).hex()
+    return [
+        f"{digits[at + 1 : at + 4]}-{'89ab'[ord(digits[at]) & 3]}{digits[at + 4 : at + 7]}-{digits[at + 7 : at + 19]}"
+        for at in range(0, len(digits), 19)
+    ]

@@ -73,6 +73,12 @@ class Wire(Protocol):
     flow: Flow
     loop: asyncio.AbstractEventLoop
 
+    def write(self, data: bytes) -> None:
+        """Write before the event loop waits again."""
+
+    def close(self) -> None:
+        """Close the connection, when all is written."""
+
     def answered(self) -> None:
         """The answer is complete."""
 
@@ -152,7 +158,7 @@ class Cycle(Client):
         if self.expects_continue:
             self.expects_continue = False
             if not self.response_started and not self.wire.transport.is_closing():
-                self.wire.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.wire.flow.resume_reading()
         while not (self.body or self.disconnected or self.response_complete):
             if not self.more_body and not self._ended:
@@ -222,7 +228,7 @@ class Cycle(Client):
         _check(block)
         wire = self.wire
         self.response_started = self.response_complete = True
-        wire.transport.write(b"%b%b%b\r\n%b" % (_STATUS_LINES[status], wire.always()[1], block, body))
+        wire.write(b"%b%b%b\r\n%b" % (_STATUS_LINES[status], wire.always()[1], block, body))
         wire.answered()
         return True
 
@@ -286,12 +292,12 @@ class Cycle(Client):
             body = self._head + body
             self._head = None
         if body:
-            self.wire.transport.write(body)
+            self.wire.write(body)
         if not more:
             self.response_complete = True
             self._wake()
             if not self.keep_alive:
-                self.wire.transport.close()
+                self.wire.close()
             self.wire.answered()
 
 

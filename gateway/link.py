@@ -71,6 +71,7 @@ class Link(asyncio.Protocol):
     ) -> None:
         self.app = cast(App, config.loaded_app)  # pyright: ignore[reportUnknownMemberType]
         self.loop = _loop or asyncio.get_running_loop()
+        self.outbox = self.app.world.outbox_of(self.loop)
         self.state = server_state
         self.ride: Ride | None = None
         """The exchange under way on this connection, or the last one."""
@@ -319,6 +320,14 @@ class Link(asyncio.Protocol):
             encoded = Link.encoded = (headers, block)
         return encoded
 
+    def write(self, data: bytes) -> None:
+        self.outbox.write(self.transport, data)
+
+    def close(self) -> None:
+        """Close the connection, when all is written."""
+        self.outbox.flush()
+        self.transport.close()
+
     def answered(self) -> None:
         self.state.total_requests += 1
         self._quiet_since = self._heard_at
@@ -341,7 +350,7 @@ class Link(asyncio.Protocol):
     def shutdown(self) -> None:
         """uvicorn's call when the process leaves: close when idle, else after the answer."""
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+            self.close()
         else:
             self.cycle.keep_alive = False
 
@@ -361,16 +370,17 @@ class Link(asyncio.Protocol):
             if self.ride is not None:
                 self.ride.stop("client_left")
         body = error_body(refusal, "openai", "")
-        self.transport.write(
+        self.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
             % (refusal.status, _REASONS.get(refusal.status, b"Bad Request"), len(body), body)
         )
-        self.transport.close()
+        self.close()
 
     def abort(self) -> None:
         """Cut the connection without a proper end."""
         if self.cycle is not None:
             self.cycle.disconnected = True
+        self.outbox.flush()
         self.transport.abort()
 
     def sweep(self, now: float, head_timeout: float, body_timeout: float) -> None:
@@ -384,10 +394,10 @@ class Link(asyncio.Protocol):
                 self.refuse(HeadTimeout("The request head did not arrive in time."))
         elif cycle is None:
             if now - self._quiet_since > head_timeout:
-                self.transport.close()
+                self.close()
         elif cycle.response_complete:
             if now - self._quiet_since > self.keep_alive:
-                self.transport.close()
+                self.close()
         elif self.ride is not None and self._awaits_body(cycle) and now - self._heard_at > body_timeout:
             self.ride.stop("body_timeout")
 

@@ -16,6 +16,7 @@ from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
+from gateway.outbox import Outbox
 from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
@@ -60,6 +61,7 @@ class World:
         self.draining = False
         self.state_file: StateFile | None = None
         self._other: Transport | None = None
+        self._outbox: Outbox | None = None
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
         self._flushes = False
@@ -68,6 +70,12 @@ class World:
     @property
     def snapshot(self) -> Snapshot:
         return self.configuration.snapshot
+
+    def outbox_of(self, loop: asyncio.AbstractEventLoop) -> Outbox:
+        """The outbox of the loop this process serves on."""
+        if self._outbox is None:
+            self._outbox = self.pool.outbox = Outbox(loop)
+        return self._outbox
 
     def transport(self, provider: Provider) -> Transport:
         """The transport a provider is reached by. httpx is only imported when a provider needs it."""

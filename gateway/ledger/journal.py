@@ -322,11 +322,20 @@ class Journal:
                 break
         if behind is not None:
             taken.append((None, behind))
+        data = b"".join([line for _, line in taken])
         try:
-            written = self._write(self._fd, b"".join(line for _, line in taken))
+            written = self._write(self._fd, data)
         except OSError as error:
             self._fail(error)
             return False
+        if written == len(data) and len(taken) == len(self._queue) + (behind is not None):
+            for exchange_id, _ in self._queue:
+                self._running.pop(exchange_id, None)
+            self._queue.clear()
+            self._size += written
+            self.bytes += written
+            self.records += len(taken)
+            return True
         for exchange_id, line in taken:
             if written < len(line):
                 self._torn = written > 0

@@ -29,6 +29,7 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import DeadlineExceeded, HeaderTimeout, ProtocolBroken
+from gateway.outbox import Outbox
 from gateway.ride import Signal
 from gateway.seams import Headers
 from gateway.transport.failures import Fault, cut_off, ends_with_connection, head_size, words
@@ -124,14 +125,17 @@ class Connection(asyncio.Protocol):
             self._arm(deadline)
         return response
 
-    def hand_over(self, response: PooledResponse, writes: list[bytes]) -> Signal[bool]:
-        """Write a whole request; the signal comes with the head (or the end)."""
+    def hand_over(self, response: PooledResponse, writes: list[bytes], outbox: Outbox | None = None) -> Signal[bool]:
+        """Write a whole request, into `outbox` if there is one; the signal comes with the head (or the end)."""
         waiter: Signal[bool] = Signal()
         response.waiter = waiter
         transport = self._transport
         if transport is not None:
             for data in writes:
-                transport.write(data)
+                if outbox is not None:
+                    outbox.write(transport, data)
+                else:
+                    transport.write(data)
         self.request_done(response)
         return waiter
 
@@ -217,7 +221,6 @@ class Connection(asyncio.Protocol):
                 body = self._whole.read(data, response.headers)
                 if body is not None:
                     return self._arrived(response, body)
-                response.headers.clear()
             self._fed += len(data)
         before = response.size
         try:

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from gateway.errors import ConnectFailed, DeadlineExceeded, Disconnected, PoolTimeout, TransportError
+from gateway.outbox import Outbox
 from gateway.ride import Signal
 from gateway.seams import Origin, UpstreamRequest
 from gateway.tasks import TaskGroup
@@ -55,6 +56,8 @@ class Pool:
         self._heads = Heads()
         self._contexts = Contexts()
         self._tasks = TaskGroup(on_error or _ignore)
+        self.outbox: Outbox | None = None
+        """Where whole requests are written to, if they are to leave together; else at once."""
         self._closed = False
 
     async def send(self, request: UpstreamRequest) -> PooledResponse:
@@ -101,7 +104,7 @@ class Pool:
         if connection is None:
             return None
         response = connection.begin(request.method == "HEAD", request.timeouts.header, deadline)
-        return response, connection.hand_over(response, writes)
+        return response, connection.hand_over(response, writes, self.outbox)
 
     async def failed(self, request: UpstreamRequest, response: PooledResponse) -> PooledResponse:
         """What becomes of a request whose connection ended before the head of its response: repeated once, on another

@@ -7,6 +7,7 @@ line that was checked once is remembered with its meaning.
 """
 
 import re
+from typing import cast
 
 from gateway.seams import Headers
 
@@ -33,8 +34,8 @@ class WholeReader:
         self._known: dict[bytes, tuple[bytes, bytes]] = {}
 
     def read(self, data: bytes, headers: Headers) -> bytes | None:
-        """The body of the answer that `data` is, with its fields appended to `headers`; None (and then `headers` may
-        hold some): it is not of this kind."""
+        """The body of the answer that `data` is, with its fields appended to `headers`; None: it is not of this
+        kind."""
         end = data.find(b"\r\n\r\n", 0, self._max_head)
         if end < 0 or data.find(b"hunked", 0, end) >= 0:
             return None
@@ -42,28 +43,38 @@ class WholeReader:
         if lines[0] not in _STATUS_LINES or len(lines) > self._max_fields + 1:
             return None
         del lines[0]
-        known = self._known
+        fields = list(map(self._known.get, lines))
         length = -1
-        for line in lines:
-            field = known.get(line)
+        while None in fields:  # content-length at least, which is never remembered
+            at = fields.index(None)
+            field = _field(lines[at])
             if field is None:
-                found = _FIELD.fullmatch(line)
-                if found is None:
-                    return None
-                name, value = found.groups()
-                field = name.lower(), value.rstrip()
-                name, value = field
-                if name == b"content-length":
-                    if length >= 0 or _DIGITS.fullmatch(value) is None:
-                        return None
-                    length = int(value)
-                elif name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
-                    return None
-                else:
-                    if len(known) >= _REMEMBERED:
-                        known.clear()
-                    known[line] = field
-            headers.append(field)
+                return None
+            if field[0] != b"content-length":
+                self._remember(lines[at], field)
+            elif length >= 0 or _DIGITS.fullmatch(field[1]) is None:
+                return None
+            else:
+                length = int(field[1])
+            fields[at] = field
         if len(data) - end - 4 != length:
             return None
+        headers += cast(Headers, fields)
         return data[end + 4 :]
+
+    def _remember(self, line: bytes, field: tuple[bytes, bytes]) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[line] = field
+
+
+def _field(line: bytes) -> tuple[bytes, bytes] | None:
+    """Name in lower case and value of a line, if it is of the plainest kind and says nothing about framing but the
+    length."""
+    found = _FIELD.fullmatch(line)
+    if found is None:
+        return None
+    name, value = found[1].lower(), found[2].rstrip()
+    if name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
+        return None
+    return name, value
