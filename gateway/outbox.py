@@ -5,7 +5,8 @@ interrupt to another core, and caches full of somebody else's code. What is writ
 that saves a fifth of a request's processor time. When little happens it would only cost a turn of the loop, so a write
 that comes long after the last one is made at once.
 
-Order is kept for each transport as long as all that is written to it goes through here; whoever closes one flushes first.
+Order is kept for each transport as long as all that is written to it goes through here; whoever closes one flushes
+first.
 """
 
 import asyncio
