@@ -122,8 +122,8 @@ async def turn() -> None:
 async def test_a_request_that_comes_between_an_answer_and_the_next_ones_start_waits_its_turn(
     side: Side, known: bool
 ) -> None:
-    """ "Pipelined requests wait their turn." The next one is started a turn of the loop after an answer; what is read in
-    that turn must not pass it by: the client would take its answer for the other's."""
+    """ "Pipelined requests wait their turn." The next one is started a turn of the loop after an answer; what is read
+    in that turn must not pass it by: the client would take its answer for the other's."""
     side.feed(post(b"a"))
     side.feed(post(b"b") + post(b"c"))
     side.app.gates[0].fire(None)
