@@ -231,6 +231,7 @@ async def test_bytes_due_after_an_early_answer_are_no_request(side: Side) -> Non
     side.feed(second[at + 2 :])
     assert len(side.app.begun) == 2
     assert len(side.parsed) == 1
+    assert cycle.body == [], "and nobody keeps them"
 
 
 NOT_KEPT: dict[str, Callable[[bytes], bytes]] = {

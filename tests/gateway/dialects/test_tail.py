@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.tail import read_usage, reported
@@ -153,7 +153,14 @@ def wire_tier(wire: Any) -> str | None:
     return "fast" if wire.speed == "fast" else wire.service_tier or wire.gemini_tier
 
 
-@given(usages(), members, members, tiers, st.sampled_from(["absent", "before", "after", "both"]), st.booleans())
+@settings(max_examples=300, deadline=None)
+@given(usages(), members, members, tiers, st.sampled_from(["absent", "before", "after"]), st.booleans())
+@example(USAGE, [], [], "priority", "before", True)
+@example(USAGE, [], [], "priority", "after", True)
+@example(USAGE, [("id", {"service_tier": "flex"})], [], "priority", "absent", True)
+@example({**USAGE, "service_tier": "batch"}, [], [], "priority", "before", True)
+@example({**USAGE, "service_tier": "batch"}, [], [], None, "before", True)
+@example(None, [], [], "priority", "after", True)
 def test_the_quick_way_tells_what_the_slow_way_does(
     usage: object,
     before: list[tuple[str, Any]],
@@ -164,7 +171,7 @@ def test_the_quick_way_tells_what_the_slow_way_does(
 ) -> None:
     """`usage_of_tail`: "Usage and the tier beside it … if it is of the usual shape, in one go; None: look closer"."""
     pairs: list[tuple[str, Any]] = [("usage", usage)]
-    if where in ("before", "both"):
+    if where == "before":
         pairs.insert(0, ("service_tier", tier))
     elif where == "after":
         pairs.append(("service_tier", tier))
