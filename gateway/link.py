@@ -120,7 +120,7 @@ class Link(asyncio.Protocol):
         self._heard_at = self.loop.time()
         if self._due:
             data = self._rest_of_body(data)
-        elif self._known is not None and not self._begun and (self.cycle is None or self.cycle.response_complete):
+        elif self._known is not None and not self._begun and self._idle():
             known = self._known.match(data)
             if known is not None and len(data) - known[1] <= known[0]:
                 return self._again(self._known, data, *known)
@@ -230,7 +230,7 @@ class Link(asyncio.Protocol):
         elif self.leaving or not parser.should_keep_alive():
             cycle.keep_alive = False
         cycle.expects_continue = self._expects_continue
-        if self.cycle is None or self.cycle.response_complete:
+        if self._idle():
             self.cycle = self._fresh = cycle
         else:
             self._waiting.append(cycle)
@@ -256,6 +256,10 @@ class Link(asyncio.Protocol):
             raise ValueError("head too large")
 
     # -- requests in turn ------------------------------------------------------------------------------------------
+
+    def _idle(self) -> bool:
+        """A request that comes now is the next one: none is under way, nor will be on the loop's next turn."""
+        return (self.cycle is None or self.cycle.response_complete) and not self._waiting
 
     def _start_fresh(self) -> None:
         cycle, self._fresh = self._fresh, None

@@ -163,8 +163,8 @@ PLAIN_TAIL = b'"usage":{"prompt_tokens":'
 
 
 def usage_of_tail(members: bytes) -> tuple[Usage, str | None] | None:
-    """Usage and the tier beside it of an object that begins with its `usage` member, if it is of the usual shape, in one
-    go; None: look closer. Never raises."""
+    """Usage and the tier beside it of an object that begins with its `usage` member, if it is of the usual shape, in
+    one go; None: look closer. Never raises."""
     try:
         tail = _plain_tail(members)
     except (ValueError, RecursionError):

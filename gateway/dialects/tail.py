@@ -40,7 +40,7 @@ def reported(body: bytes) -> tuple[Usage | None, str | None]:
         return None, None
     usage, inner_tier = read_usage(top.usage)
     tier = top.service_tier
-    if tier is None and inner_tier is None:
+    if tier is None:
         tier = _earlier_tier(body, at)
     return usage, tier if isinstance(tier, str) else inner_tier
 

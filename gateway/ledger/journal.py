@@ -91,8 +91,10 @@ class Journal:
         self._queue_records = queue_records
         self._retry_interval = retry_interval
         self._retry_at = 0.0
-        self._queue: deque[tuple[str, bytes]] = deque()
+        self._queue: deque[tuple[bytes, bytes]] = deque()
+        """Start and end lines of exchanges whose end waits to be written. They run no more: a second end is ignored."""
         self._running: dict[str, bytes] = {}
+        """Start lines by exchange."""
         self._fd = -1
         self._size = 0
         self._limit = segment_bytes
@@ -137,10 +139,11 @@ class Journal:
             self.finish(x)
             return False
         try:
-            self._queue.append((x.id, end_line(x)))
+            line = end_line(x)
         except Exception:
             self.failures += 1
             return False
+        self._queue.append((self._running.pop(x.id), line))
         return True
 
     def flush(self) -> None:
@@ -164,7 +167,7 @@ class Journal:
             if started:
                 del self._running[x.id]
         elif started and len(self._queue) < self._queue_records:
-            self._queue.append((x.id, line))
+            self._queue.append((self._running.pop(x.id), line))
         else:
             self.dropped += 1
 
@@ -190,7 +193,7 @@ class Journal:
             failures=self.failures,
             dropped=self.dropped,
             queued=len(self._queue),
-            running=len(self._running),
+            running=len(self._running) + len(self._queue),
             rotations=self.rotations,
         )
 
@@ -313,7 +316,7 @@ class Journal:
         rest is cut off."""
         if self._size >= self._limit and self.healthy:
             self._rotate()
-        taken: list[tuple[str | None, bytes]] = []
+        taken: list[tuple[bytes | None, bytes]] = []
         length = 0
         for item in self._queue:
             taken.append(item)
@@ -329,14 +332,12 @@ class Journal:
             self._fail(error)
             return False
         if written == len(data) and len(taken) == len(self._queue) + (behind is not None):
-            for exchange_id, _ in self._queue:
-                self._running.pop(exchange_id, None)
             self._queue.clear()
             self._size += written
             self.bytes += written
             self.records += len(taken)
             return True
-        for exchange_id, line in taken:
+        for start, line in taken:
             if written < len(line):
                 self._torn = written > 0
                 self._fail(OSError(errno.ENOSPC, "a short write"))
@@ -346,9 +347,8 @@ class Journal:
             self._size += len(line)
             self.bytes += len(line)
             self.records += 1
-            if exchange_id is not None:
+            if start is not None:
                 self._queue.popleft()
-                self._running.pop(exchange_id, None)
         return True
 
     # -- segments --------------------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ class Journal:
     def _rotate(self) -> bool:
         """Go on in a new segment that begins with the starts of what runs. False: stay where we are."""
         following = Segment(self._writer, self._segment.sequence + 1, False)
-        head = b"".join(self._running.values())
+        head = b"".join((*self._running.values(), *(start for start, _ in self._queue)))
         try:
             fd = create(self.directory, following, head, self._write)
         except OSError as error:

@@ -244,6 +244,59 @@ def test_install_says_what_is_wrong_with_an_old_python(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+def choose(place: Path, **paces: int) -> str:
+    """What `tools/install` chooses where `python3` (of 3.12) and the system's interpreters run the fixed piece of work
+    in so many microseconds. Its functions are run as they are, on programs that play interpreters."""
+
+    def play(path: Path, pace: int, venvs: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            f"""#!/bin/sh
+case "$2" in *timeit*) echo {pace};; *ensurepip*) exit {0 if venvs else 1};; *'print("%d.%d"'*) echo 3.12;; esac
+""",
+            encoding="utf-8",
+        )
+        path.chmod(0o755)
+
+    for name, pace in paces.items():
+        path = place / {"python3": "path/python3", "system": "usr/bin/python3.12", "local": "local/python3.12"}[name]
+        play(path, abs(pace), pace > 0)
+    (place / "path/id").write_text("#!/bin/sh\necho 1000\n", encoding="utf-8")
+    (place / "path/id").chmod(0o755)
+    script = (ROOT / "tools/install").read_text("utf-8")
+    functions = script[: script.index('if ! "$venv/bin/python"')].replace("lock=$1\n", "")
+    functions = functions.replace("/usr/bin/python$", f"{place}/usr/bin/python$")
+    functions = functions.replace("/usr/local/bin/python$", f"{place}/local/python$")
+    done = subprocess.run(
+        ["sh", "-c", functions + "find_python"],
+        env={"PATH": f"{place}/path:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip().removeprefix(f"{place}/")
+
+
+@pytest.mark.parametrize(
+    ("paces", "chosen"),
+    [
+        ({"python3": 1000}, "python3"),
+        ({"python3": 1000, "system": 900}, "usr/bin/python3.12"),
+        ({"python3": 1000, "system": 930}, "python3"),
+        ({"python3": 1000, "system": 1200}, "python3"),
+        ({"python3": 1000, "system": -500}, "python3"),
+        ({"python3": 1200, "system": 1000, "local": 800}, "local/python3.12"),
+        ({"python3": 1200, "system": 800, "local": 790}, "usr/bin/python3.12"),
+    ],
+)
+def test_install_takes_the_systems_python_where_it_is_clearly_faster(
+    tmp_path: Path, paces: dict[str, int], chosen: str
+) -> None:
+    """ "the system's own of the same version if that runs Python clearly faster" (a twelfth), and can make environments
+    (a negative pace here: it cannot, and nobody may install what it lacks)."""
+    assert choose(tmp_path, **paces) == chosen
+
+
 def test_ci_checks_then_tests() -> None:
     text = (ROOT / ".ci/run").read_text("utf-8")
     assert re.findall(r"^make (\w+)$", text, re.MULTILINE) == ["check", "test"]

@@ -184,3 +184,16 @@ def test_names_find_the_oracle_s_model() -> None:
             found = catalogue.find(hint, name)
             assert found is not None, (hint, name)
             assert found.model_id == wanted.id
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(MODELS), st.integers(0, 2_000_000), st.integers(0, 200_000), st.integers(0, 400))
+def test_an_estimate_before_the_request_costs_what_such_a_usage_will(
+    named: tuple[Provider, ModelInfo], inputs: int, outputs: int, days: int
+) -> None:
+    """`RateCard.plain_nanos`, on real prices: equal to `cost` of a usage with the two totals alone, at any date."""
+    provider, model = named
+    card = RateCard(provider.id, model.id, CatalogueModel(provider, model, "test"))
+    at_ns = (1_735_689_600 + days * 86_400 + inputs % 86_400) * 10**9
+    usage = Usage(input_tokens=inputs, output_tokens=outputs)
+    assert card.plain_nanos(inputs, outputs, at_ns=at_ns) == card.cost(usage, at_ns=at_ns).nanos

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pricing.card import RateCard
 from pricing.parts import consistent
-from pricing.rates import Meter, Rate, Sheet, compile_sheet, lines, nanos, own_parts
+from pricing.rates import Meter, Rate, Sheet, compile_sheet, lines, nanos, own_parts, plain_nanos
 from pricing.usage import UNPRICED, Usage
 
 _PRICES = st.decimals(0, 1000, places=9).map(lambda price: Rate(Fraction(price) / 10**6))
@@ -117,3 +117,20 @@ def test_before_the_first_price_nothing_is_priced() -> None:
     assert card.cost(Usage(input_tokens=1), tier="flex", at_ns=start).nanos == 10**9
     assert card.cost(Usage(input_tokens=1), tier="unheard-of", at_ns=start).nanos == 2 * 10**9
     assert card.tiers == ("flex",)
+
+
+@given(_SHEETS, st.integers(0, 10**7), st.integers(0, 10**7))
+def test_the_short_way_to_an_estimate_costs_what_the_long_one_does(
+    rates: dict[Meter, Rate], inputs: int, outputs: int
+) -> None:
+    """`plain_nanos`: "What one request of so many tokens, none of them special, costs: as `nanos`, without a `Usage`."
+    Long-context steps and rates per request included."""
+    steps = ((1000, Fraction(3, 10**6)), (200_000, Fraction(1, 10**9)))
+    stepped = {meter: Rate(rate.base, steps) if meter in ("input", "output") else rate for meter, rate in rates.items()}
+    for sheet in (
+        Sheet(rates, "test"),
+        Sheet(stepped, "test"),
+        Sheet({**rates, "request": Rate(Fraction(1, 200))}, "t"),
+    ):
+        priced = compile_sheet(sheet)
+        assert plain_nanos(priced, inputs, outputs) == nanos(priced, Usage(input_tokens=inputs, output_tokens=outputs))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.dialects import body as body_module
 from gateway.dialects.body import MAX_MODEL, checked_model, count, decode_request, replace_members, token_limit
 from gateway.errors import BadRequest
 
@@ -193,3 +194,36 @@ def test_limits():
         assert caught.value.param == "m"
     with pytest.raises(BadRequest, match="'n' must be between 1 and 10000"):
         count(0, "n")
+
+
+@given(written(unique=False) | written(unique=True))
+@example(([], b'{"a": 1, "a": 1}'))
+@example(([], b'{"a": 1, "b": {"a": 1, "a": 1}}'))
+@example(([], b'{"a": 1, "\\u0061": 1}'))
+@example(([], b'{"a": {}, "b": 1 }'))
+@example(([], b'{"a": 1, "b": 2}, "c": 3}'))
+@example(([], '{"é": 1, "𝄞": "é"}'.encode()))
+@example(([], b"{}"))
+def test_the_look_at_spaced_bodies_believes_nothing_the_walk_does_not(case: tuple[list[tuple[str, Any]], bytes]):
+    """ "Whether the body is exactly these members, with a blank after each colon and comma of theirs": then no name is
+    given twice, and what Python's `json.dumps` writes of unique names without escapes is always seen."""
+    _, body = case
+    try:
+        members = body_module._members(body)
+    except msgspec.DecodeError:
+        return
+    if body_module._is_spaced(body, members):
+        assert body_module._walk(body, members) is not None
+        names = [name for name, _ in json.loads(body, object_pairs_hook=list)]
+        assert len(names) == len(set(names))
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="ascii", exclude_characters='"\\', min_codepoint=32), max_size=4), json_values
+    )
+)
+def test_what_python_writes_is_seen_to_be_spaced(value: dict[str, Any]):
+    body = json.dumps(value).replace("\x7f", "\\u007f").encode()
+    members = body_module._members(body)
+    assert body_module._is_spaced(body, members) == (not any("\x7f" in name for name in value))

@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.tail import read_usage, reported
-from pricing.shapes import usage_from_json
+from pricing import shapes
+from pricing.shapes import usage_from_json, usage_of_tail
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 FAKE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
@@ -93,3 +94,91 @@ def test_a_tier_of_another_type_is_none():
 def test_never_raises(body: bytes):
     reported(body)
     read_usage(msgspec.Raw(body))
+
+
+counts = st.sampled_from([0, 1, 7, 10**12, 10**12 + 1, -1, 1.5, "7", None])
+details = st.fixed_dictionaries(
+    {},
+    optional={
+        "cached_tokens": st.sampled_from([0, 1, 3, None]),
+        "audio_tokens": st.sampled_from([0, 2, None]),
+        "reasoning_tokens": st.sampled_from([0, 1, 3]),
+        "accepted_prediction_tokens": st.just(0),
+        "surprise": st.just(1),
+    },
+)
+tiers = st.sampled_from([None, "default", "priority", 7, {}])
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> object:
+    """Usage objects of all shapes, mostly the usual one."""
+    inputs, outputs = draw(st.integers(0, 9)), draw(st.integers(0, 9))
+    usage: dict[str, object] = {"prompt_tokens": inputs, "completion_tokens": outputs, "total_tokens": inputs + outputs}
+    if draw(st.booleans()):
+        usage["prompt_tokens_details"] = draw(details | st.none())
+    if draw(st.booleans()):
+        usage["completion_tokens_details"] = draw(details | st.none())
+    if draw(st.integers(0, 3)) == 0:
+        usage[draw(st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens"]))] = draw(counts)
+    if draw(st.integers(0, 3)) == 0:
+        usage[draw(st.sampled_from(["service_tier", "cost", "input_tokens", "prompt_cache_hit_tokens"]))] = draw(
+            tiers | st.just(2)
+        )
+    if draw(st.integers(0, 5)) == 0:
+        del usage[draw(st.sampled_from(sorted(usage)))]
+    return draw(st.sampled_from([usage] * 8 + [None, [], "usage", {}]))
+
+
+class _Slow(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw()
+    service_tier: Any = None
+
+
+def slowly(body: bytes) -> tuple[Any, str | None]:
+    """The whole answer decoded, by the plainest reading of the rule: usage by the general reader, and the tier beside
+    it, else the one in it."""
+    top = msgspec.json.decode(body, type=_Slow)
+    raw = bytes(top.usage)
+    if not raw or raw == b"null":
+        return None, top.service_tier if isinstance(top.service_tier, str) else None
+    try:
+        usage, inner = shapes._usage(wire := shapes._DECODER.decode(raw)), wire_tier(wire)
+    except ValueError:
+        usage, inner = None, None
+    return usage, top.service_tier if isinstance(top.service_tier, str) else inner
+
+
+def wire_tier(wire: Any) -> str | None:
+    return "fast" if wire.speed == "fast" else wire.service_tier or wire.gemini_tier
+
+
+@settings(max_examples=300, deadline=None)
+@given(usages(), members, members, tiers, st.sampled_from(["absent", "before", "after"]), st.booleans())
+@example(USAGE, [], [], "priority", "before", True)
+@example(USAGE, [], [], "priority", "after", True)
+@example(USAGE, [("id", {"service_tier": "flex"})], [], "priority", "absent", True)
+@example({**USAGE, "service_tier": "batch"}, [], [], "priority", "before", True)
+@example({**USAGE, "service_tier": "batch"}, [], [], None, "before", True)
+@example(None, [], [], "priority", "after", True)
+def test_the_quick_way_tells_what_the_slow_way_does(
+    usage: object,
+    before: list[tuple[str, Any]],
+    after: list[tuple[str, Any]],
+    tier: object,
+    where: str,
+    compact: bool,
+) -> None:
+    """`usage_of_tail`: "Usage and the tier beside it … if it is of the usual shape, in one go; None: look closer"."""
+    pairs: list[tuple[str, Any]] = [("usage", usage)]
+    if where == "before":
+        pairs.insert(0, ("service_tier", tier))
+    elif where == "after":
+        pairs.append(("service_tier", tier))
+    answer = dict([*before, *pairs, *after])
+    body = json.dumps(answer, separators=(",", ":") if compact else None).encode()
+    told = reported(body)
+    assert told == slowly(body)
+    at = body.rfind(b'"usage":')
+    if (quick := usage_of_tail(b"{" + body[at:])) is not None and "usage" not in json.dumps([before, after]):
+        assert quick[0] == told[0]

@@ -175,3 +175,21 @@ def test_a_later_version_is_refused():
 
 def test_fields_a_later_release_adds_are_skipped():
     assert decode_line(end_line(exchange(caller=Caller(key_id="k", team="t")))[:-2] + b',"new":[1]}\n').team == "t"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_request_id_is_written_only_where_the_client_gave_one(own: bool):
+    """ "The client's; empty: it is `id`." """
+    x = exchange(1, started=True)
+    if not own:
+        x.request_id = x.id
+    for line in (start_line(x), end_line(x), record_line(interrupted(_start(x), x.received_ns))):
+        seen = json.loads(line)
+        assert seen.get("request_id") == ("req-1" if own else None)
+        assert line.count(x.id.encode()) == 1
+
+
+def _start(x: Exchange) -> StartRecord:
+    record = decode_line(start_line(x))
+    assert isinstance(record, StartRecord)
+    return record

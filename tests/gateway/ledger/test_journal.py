@@ -183,6 +183,9 @@ STEPS = st.lists(
     st.one_of(
         st.just("start"),
         st.just("finish"),
+        st.just("soon"),
+        st.just("flush"),
+        st.just("again"),
         st.just("tick"),
         st.just("rotate"),
         st.integers(0, 900),
@@ -196,7 +199,8 @@ STEPS = st.lists(
 @given(steps=STEPS, size=st.integers(200, 5000))
 def test_whatever_the_disk_does_accepted_exchanges_are_whole(steps: list[str | int], size: int):
     """Every line of every segment is whole; every exchange `start` accepted has a start, and exactly one end once
-    the disk has room again."""
+    the disk has room again, however it was finished. What `finish_soon` took is written "when `flush` or the next
+    `start` returns", unless the books are closed."""
     with tempfile.TemporaryDirectory() as directory:
         disk, clock = Disk(), ManualClock()
         journal = Journal(directory, fsync_interval=0, clock=clock, write=disk.write, segment_bytes=size, segment_age=5)
@@ -212,11 +216,21 @@ def test_whatever_the_disk_does_accepted_exchanges_are_whole(steps: list[str | i
             elif step == "finish" and len(ended) < len(accepted):
                 ended.append(accepted[len(ended)])
                 journal.finish(ended[-1])
+            elif step == "soon" and len(ended) < len(accepted):
+                ended.append(accepted[len(ended)])
+                must_flush = journal.finish_soon(ended[-1])
+                assert not must_flush or journal.stats().queued == 1
+            elif step == "again" and ended:
+                (journal.finish_soon if number % 2 else journal.finish)(ended[number % len(ended)])
+            elif step == "flush":
+                journal.flush()
             elif step in ("tick", "rotate"):
                 journal.tick()
-            else:
+            elif step not in ("finish", "soon", "again"):
                 disk.error = errno.EIO if step == "EIO" else None
                 disk.room = step if isinstance(step, int) else None
+            if step in ("start", "flush") and journal.healthy:
+                assert journal.stats().queued == 0
             lines = journal_lines(Path(directory))
             ids = {kind: [line["id"] for line in lines if line["t"] == kind] for kind in ("start", "end")}
             assert {x.id for x in accepted} == set(ids["start"])
@@ -224,11 +238,158 @@ def test_whatever_the_disk_does_accepted_exchanges_are_whole(steps: list[str | i
         disk.room = disk.error = None
         clock.advance(1)
         journal.tick()
+        journal.flush()
         assert journal.healthy
         ends = [line["id"] for line in journal_lines(Path(directory)) if line["t"] == "end"]
         assert sorted(map(str, ends)) == sorted(x.id for x in ended)
         journal.close()
         assert all(s.done for s in listing(Path(directory))) == (len(ended) == len(accepted))
+
+
+def test_ends_share_a_write_with_each_other_and_the_next_start(tmp_path: Path):
+    sizes: list[int] = []
+
+    def write(fd: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return os.write(fd, data)
+
+    journal = Journal(tmp_path, fsync_interval=0, write=write)
+    running = [exchange(number) for number in range(6)]
+    for x in running:
+        journal.start(x)
+    sizes.clear()
+    assert [journal.finish_soon(x) for x in running[:3]] == [True, False, False], "one flush for all"
+    assert (sizes, journal.stats().queued, journal.stats().running) == ([], 3, 6)
+    late = exchange(7)
+    assert journal.start(late)
+    assert len(sizes) == 1
+    assert kinds(journal)[6:] == [*(("end", x.id) for x in running[:3]), ("start", late.id)]
+    assert journal.finish_soon(running[3])
+    journal.finish_soon(running[4])
+    journal.flush()
+    journal.flush()
+    assert len(sizes) == 2
+    assert journal.stats().queued == 0
+    journal.finish(running[5])
+    journal.finish(late)
+    journal.close()
+    assert all(s.done for s in listing(tmp_path))
+
+
+def test_no_more_ends_wait_than_one_turn_brings(journal: Journal):
+    running = [exchange(number) for number in range(200)]
+    for x in running:
+        journal.start(x)
+    most = 0
+    for x in running:
+        journal.finish_soon(x)
+        most = max(most, journal.stats().queued)
+    journal.flush()
+    assert most == 64
+    assert [line for line in kinds(journal) if line[0] == "end"] == [("end", x.id) for x in running]
+
+
+@pytest.mark.parametrize("room", [*range(0, 1200, 37), None])
+def test_a_joined_write_cut_short_keeps_its_whole_lines_and_repeats_the_rest(
+    journal: Journal, disk: Disk, clock: ManualClock, room: int | None
+):
+    running = [exchange(number) for number in range(3)]
+    for x in running:
+        journal.start(x)
+    for x in running:
+        journal.finish_soon(x)
+    disk.room = room
+    late = exchange(9)
+    started = journal.start(late)
+    assert started is journal.healthy is late.started
+    written = [id_ for kind, id_ in kinds(journal) if kind == "end"]
+    assert written == [x.id for x in running[: len(written)]]
+    assert journal.stats().queued == 3 - len(written)
+    assert journal.stats().running == 3 - len(written) + started
+    disk.room = None
+    clock.advance(1)
+    journal.tick()
+    expected = [("end", x.id) for x in running]
+    assert [line for line in kinds(journal) if line[0] == "end"] == expected
+    assert (("start", late.id) in kinds(journal)) is started
+    if started:
+        journal.finish(late)
+
+
+@pytest.mark.parametrize("first", ["finish", "finish_soon"])
+@pytest.mark.parametrize("second", ["finish", "finish_soon"])
+@pytest.mark.parametrize("room", [None, 0])
+def test_an_end_taken_twice_is_written_once(
+    journal: Journal, disk: Disk, clock: ManualClock, first: str, second: str, room: int | None
+):
+    """ "A second end of a started exchange is ignored", also while the first one waits."""
+    x = exchange()
+    journal.start(x)
+    disk.room = room
+    getattr(journal, first)(x)
+    getattr(journal, second)(x)
+    disk.room = None
+    clock.advance(1)
+    journal.tick()
+    journal.flush()
+    getattr(journal, second)(x)
+    assert kinds(journal) == [("start", x.id), ("end", x.id)]
+    assert (journal.stats().queued, journal.stats().running) == (0, 0)
+
+
+def test_an_end_behind_ends_that_wait_is_written_behind_them(journal: Journal):
+    one, two = exchange(1), exchange(2)
+    journal.start(one)
+    journal.start(two)
+    journal.finish_soon(one)
+    journal.finish(two)
+    refusal = exchange(3, outcome="refused")
+    assert not journal.finish_soon(refusal), "who was never started has nothing to wait for"
+    assert kinds(journal)[2:] == [("end", one.id), ("end", two.id), ("end", refusal.id)]
+
+
+def test_a_rotation_between_takes_the_starts_of_ends_that_wait_along(tmp_path: Path, clock: ManualClock):
+    """Recovery reads only the newest segment: an end that is still to be written must find its start there."""
+    journal = Journal(tmp_path, fsync_interval=0, clock=clock, segment_age=5)
+    x = exchange()
+    journal.start(x)
+    journal.finish_soon(x)
+    clock.advance(6)
+    journal.tick()
+    assert journal.rotations == 1
+    assert journal_lines(tmp_path)[-1]["t"] == "start"
+    journal.flush()
+    newest = listing(tmp_path)[-1].path(tmp_path).read_bytes().splitlines()
+    assert [x.id.encode() in line for line in newest] == [True, True]
+    journal.close()
+    assert all(s.done for s in listing(tmp_path))
+
+
+def test_a_full_segment_is_left_before_ends_are_written(tmp_path: Path):
+    journal = Journal(tmp_path, fsync_interval=0, segment_bytes=500)
+    running = [exchange(number) for number in range(5)]
+    for x in running:
+        journal.start(x)
+        journal.finish_soon(x)
+    journal.flush()
+    assert journal.rotations > 1
+    ends = [line["id"] for line in journal_lines(tmp_path) if line["t"] == "end"]
+    assert ends == [x.id for x in running]
+    journal.close()
+    assert all(s.done for s in listing(tmp_path))
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_closing_writes_the_ends_that_wait(tmp_path: Path, disk: Disk, full: bool):
+    journal = Journal(tmp_path, fsync_interval=0, write=disk.write)
+    x = exchange()
+    journal.start(x)
+    journal.finish_soon(x)
+    disk.room = 0 if full else None
+    journal.close()
+    journal.flush()
+    assert [s.done for s in listing(tmp_path)] == [not full], "what has no end is left to recovery"
+    assert len(journal_lines(tmp_path)) == (1 if full else 2)
 
 
 def test_rotation_by_size_carries_running_starts_on(tmp_path: Path, disk: Disk):

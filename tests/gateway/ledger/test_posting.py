@@ -117,3 +117,10 @@ def test_different_tags_have_different_hashes(pairs: dict[str, str]):
     others: list[dict[str, str]] = [{"a": "b"}, {}, {"a,c": "b,d"}]
     assert tags_hash(pairs) not in [tags_hash(other) for other in others]
     assert tags_hash(dict(reversed(pairs.items()))) == tags_hash(pairs)
+
+
+def test_the_row_names_the_request_by_its_own_id_where_the_client_gave_none():
+    """`EndRecord.request_id`: "The client's; empty: it is `id`": the column is always filled."""
+    named, unnamed = end(1), end(2, request_id="")
+    assert event_row(named)["request_id"] == "req-1"
+    assert event_row(unnamed)["request_id"] == unnamed.id

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gateway.errors import ConnectFailed, Disconnected, PoolTimeout
+from gateway.errors import ConnectFailed, Disconnected, HeaderTimeout, PoolTimeout, ProtocolBroken
 from gateway.seams import Origin, Timeouts, UpstreamRequest
 from gateway.transport.limits import Limits
 from gateway.transport.pool import OriginStats, Pool
+from gateway.transport.response import PooledResponse
 from gateway.transport.staleness import Socket
 from tests.conformance.transport.hostile import Peer, Talk, ask, until, whole
 
@@ -297,3 +298,192 @@ async def test_interrupted_at_any_turn(pool: Pool, peer: Peer, streamed: bool, p
         assert [(line.in_use, line.waiting) for line in pool.stats()] == [(0, 0)]
         turns += 1
     assert turns > 3
+
+
+# -- asked without a coroutine -----------------------------------------------------------------------------------------
+
+
+async def test_a_request_is_asked_at_once_on_an_idle_connection(pool: Pool, peer: Peer) -> None:
+    origin = peer.origin()
+    await whole(await pool.send(ask(origin)))
+    asked = pool.ask(ask(origin, target=b"/v1/again"))
+    assert asked is not None
+    response, head_came = asked
+    assert not await head_came
+    assert (response.head_done, response.whole()) == (True, b"hi")
+    assert peer.talks[0].heard[1].line == b"POST /v1/again HTTP/1.1"
+    assert len(peer.talks) == 1
+
+
+async def test_nothing_is_asked_where_nothing_is_idle(pool: Pool, peer: Peer) -> None:
+    """`ask`: "None: there is none, `send` it." Nothing is written then, and no connection taken."""
+    origin = peer.origin()
+    assert pool.ask(ask(origin)) is None, "an origin that is not known"
+    assert pool.stats() == []
+    await whole(await pool.send(ask(origin)))
+    first = pool.ask(ask(origin))
+    assert first is not None
+    assert pool.ask(ask(origin)) is None, "its only connection is in use"
+    await first[1]
+    assert pool.ask(ask(origin, deadline=asyncio.get_running_loop().time())) is None, "its time is over"
+    assert pool.stats() == [OriginStats(origin, open=1, idle=1, in_use=0, waiting=0)]
+    assert len(peer.talks[0].heard) == 2
+
+
+async def test_asking_raises_what_sending_raises(pool: Pool, peer: Peer) -> None:
+    await whole(await pool.send(ask(peer.origin())))
+    with pytest.raises(ProtocolBroken):
+        pool.ask(ask(peer.origin(), target=b"/a b"))
+    assert pool.stats()[0].idle == 1
+
+
+async def test_a_connection_found_closed_is_asked_nothing(pool: Pool, blocking: BlockingServer) -> None:
+    await whole(await pool.send(ask(blocking.origin())))
+    blocking.close_first()
+    assert pool.ask(ask(blocking.origin())) is None
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+
+
+async def asked_and_failed(pool: Pool, request: UpstreamRequest) -> PooledResponse:
+    """As the forward stage asks."""
+    asked = pool.ask(request)
+    assert asked is not None
+    response, head_came = asked
+    await head_came
+    assert not response.head_done
+    return await pool.failed(request, response)
+
+
+async def test_what_was_asked_on_a_stale_connection_is_repeated_once(pool: Pool) -> None:
+    async def script(talk: Talk) -> None:
+        talk.heard.append(await talk.request())
+        await talk.say(HI)
+        talk.heard.append(await talk.request())
+        if talk.number > 1:
+            await talk.say(HI)
+
+    peer = await Peer(script).start()
+    await whole(await pool.send(ask(peer.origin(), "GET")))
+    assert await whole(await asked_and_failed(pool, ask(peer.origin(), "GET"))) == b"hi"
+    assert [len(talk.heard) for talk in peer.talks] == [2, 1]
+    with pytest.raises(Disconnected):
+        await asked_and_failed(pool, ask(peer.origin(), "POST"))
+    assert [len(talk.heard) for talk in peer.talks] == [2, 2], "a POST that may have been read is not repeated"
+    await peer.stop()
+
+
+async def test_a_retry_that_fails_too_is_the_last(pool: Pool) -> None:
+    async def script(talk: Talk) -> None:
+        talk.heard.append(await talk.request())
+        if not talk.number:
+            await talk.say(HI)
+            talk.heard.append(await talk.request())
+
+    peer = await Peer(script).start()
+    await whole(await pool.send(ask(peer.origin(), "GET")))
+    with pytest.raises(Disconnected) as caught:
+        await asked_and_failed(pool, ask(peer.origin(), "GET"))
+    assert caught.value.sent
+    assert [len(talk.heard) for talk in peer.talks] == [2, 1]
+    await peer.stop()
+
+
+async def test_a_post_asked_and_proven_unread_is_repeated(
+    pool: Pool, blocking: BlockingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+    look = Socket.acknowledged
+    looks: list[int] = []
+
+    def look_then_close(self: Socket) -> int:
+        looks.append(look(self))
+        if len(looks) == 1:
+            blocking.close_first()
+        return looks[-1]
+
+    monkeypatch.setattr(Socket, "acknowledged", look_then_close)
+    assert await whole(await asked_and_failed(pool, ask(blocking.origin()))) == b"hi"
+    assert blocking.requests == 2
+
+
+async def test_an_interrupted_ask_closes_its_connection_and_frees_its_slot(pool: Pool, peer: Peer) -> None:
+    origin = peer.origin(max_connections=1)
+    await whole(await pool.send(ask(origin)))
+
+    asked = pool.ask(ask(origin))
+    assert asked is not None
+    response, head_came = asked
+
+    async def wait() -> None:
+        try:
+            await head_came
+        except BaseException:
+            response.close()
+            raise
+
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [(line.in_use, line.idle) for line in pool.stats()] in ([], [(0, 0)])
+    assert await whole(await pool.send(ask(origin))) == b"hi"
+    assert len(peer.talks) == 2
+
+
+async def test_an_answer_that_comes_before_it_is_awaited_and_one_in_pieces(pool: Pool) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(HI)
+        await talk.request()
+        for at in range(len(HI)):
+            await talk.say(HI[at : at + 1])
+            await asyncio.sleep(0)
+        await talk.request()
+        await talk.say(HI)
+
+    peer = await Peer(script).start()
+    await whole(await pool.send(ask(peer.origin())))
+    for _ in range(2):
+        asked = pool.ask(ask(peer.origin()))
+        assert asked is not None
+        response, head_came = asked
+        await until(lambda done=head_came.done: done())
+        assert not await head_came
+        assert response.head_done
+        assert await whole(response) == b"hi"
+    await peer.stop()
+
+
+async def test_an_answer_before_the_request_was_taken_closes_the_connection(pool: Pool) -> None:
+    """An early response: what is left of the request can no longer be told from a next one."""
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(HI)
+        await talk.head()
+        await talk.say(HI.replace(b"200 OK", b"413 Too Large"))
+        await talk.gone()
+
+    peer = await Peer(script).start()
+    await whole(await pool.send(ask(peer.origin())))
+    asked = pool.ask(ask(peer.origin(), body=b"x" * 50_000_000))
+    assert asked is not None
+    response, head_came = asked
+    await head_came
+    assert (response.status, await whole(response)) == (413, b"hi")
+    assert pool.ask(ask(peer.origin())) is None
+    await peer.stop()
+
+
+async def test_no_answer_in_time_is_a_header_timeout(pool: Pool) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(HI)
+        await talk.gone()
+
+    peer = await Peer(script).start()
+    await whole(await pool.send(ask(peer.origin(), "GET")))
+    with pytest.raises(HeaderTimeout):
+        await asked_and_failed(pool, ask(peer.origin(), "GET", timeouts=Timeouts(header=0.02)))
+    assert len(peer.talks) == 1
+    await peer.stop()

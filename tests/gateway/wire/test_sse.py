@@ -189,3 +189,39 @@ def test_an_event_cut_off_is_left_over():
 def test_empty_data_field_is_not_the_same_as_none():
     events, _ = read([b"data\n\n: c\n\ndata:\ndata: \n\n"])
     assert [event.data for event in events] == [b"", None, b"\n"]
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("bom", [b"", BOM])
+@pytest.mark.parametrize("empties", [0, 1, 3])
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, None])
+def test_the_first_piece_may_be_empty_whole_or_within_a_byte_order_mark(
+    end: bytes, bom: bytes, empties: int, cut: int | None
+):
+    """`stream = [ bom ] *event`: a mark at the very beginning is skipped, however cut; elsewhere it is data."""
+    first, second = (b"data: %b" % text + end + end for text in (b"a", BOM + b"b"))
+    whole = bom + first + second
+    parser = SseParser()
+    events: list[SseEvent] = []
+    for piece in [b""] * empties + ([whole] if cut is None else [whole[:cut], whole[cut:]]):
+        events += parser.feed(piece)
+    events += parser.feed(BOM + b"data: c" + end + end)
+    assert [event.data for event in events] == [b"a", BOM + b"b", None]
+    assert b"".join(event.raw for event in events) == whole + BOM + b"data: c" + end + end
+
+
+def test_a_mark_that_is_none_after_all_is_the_events_own_bytes():
+    for fake in (b"\xef", b"\xef\xbb", b"\xef\xbb\xbe"):
+        for cut in range(len(fake) + 1):
+            stream = fake + b": x\ndata: a\n\n"
+            events, _ = read([stream[:cut], stream[cut:]])
+            assert [(event.raw, event.data) for event in events] == [(stream, b"a")]
+
+
+def test_the_first_piece_is_held_to_the_bound_too():
+    with pytest.raises(ProtocolBroken):
+        SseParser(max_event=10).feed(b"data: 12345\n\n")
+    assert len(SseParser(max_event=13).feed(b"data: 12345\n\n")) == 1
