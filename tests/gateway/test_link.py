@@ -42,6 +42,15 @@ class Transport:
         return default
 
 
+class AtOnce:
+    """An outbox that keeps nothing waiting."""
+
+    def write(self, transport: Transport, data: bytes) -> None:
+        transport.write(data)
+
+    def flush(self) -> None: ...
+
+
 class App:
     """A road that reads the body, waits until the test says so, and answers with it."""
 
@@ -50,6 +59,7 @@ class App:
         self.bodies: list[bytes] = []
         self.gates: list[Signal[None]] = []
         self.immediate = False
+        self.world = SimpleNamespace(outbox_of=lambda loop: AtOnce())
 
     async def road(self, cycle: Cycle, head: Head | None, live: Ride) -> None:
         gate: Signal[None] = Signal()
