@@ -3,7 +3,6 @@
 import os
 import time
 
-
 timer_ns = time.perf_counter_ns
 """Nanoseconds on the finest clock there is, from any beginning: for what a detector took."""
 

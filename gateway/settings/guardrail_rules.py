@@ -61,8 +61,8 @@ def place_rules(
 
 def _joined(rules: list[Placed]) -> list[Placed]:
     """With one detector of personal data for all of them, which looks for what any of them wants."""
-    wanted: frozenset[str] = frozenset().union(*(p.rule.types for p in rules if p.part.kind == "pii"))
-    whole = Part("pii", "pii", wanted)
+    wanted = {type_ for placed in rules if placed.part.kind == "pii" for type_ in placed.rule.types}
+    whole = Part("pii", "pii", frozenset(wanted))
     return [placed._replace(part=whole) if placed.part.kind == "pii" else placed for placed in rules]
 
 

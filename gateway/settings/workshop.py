@@ -105,22 +105,17 @@ def _guilty(detectors: Mapping[Part, Detector]) -> list[tuple[Part, str]]:
 
 
 def _make(part: Part) -> Detector | Classifier:
-    content = part.content
     if part.kind == "patterns":
         from guardrails.words.patterns import PatternDetector
 
-        return PatternDetector([each for each in _all(content) if isinstance(each, UserPattern)], part.name)
+        return PatternDetector(cast("tuple[UserPattern, ...]", part.content), part.name)
     if part.kind == "terms":
         from guardrails.words.terms import TermDetector
 
-        return TermDetector([each for each in _all(content) if isinstance(each, TermList)], part.name)
+        return TermDetector(cast("tuple[TermList, ...]", part.content), part.name)
     if catalogue.BUILTINS[part.kind].kind == "texts":
         return catalogue.classifier(part.kind)
-    return catalogue.detector(part.kind, content if isinstance(content, frozenset) else None)
-
-
-def _all(content: object) -> tuple[object, ...]:
-    return content if isinstance(content, tuple) else ()
+    return catalogue.detector(part.kind, cast("frozenset[str] | None", part.content))
 
 
 def _spoken(part: Part, error: Exception) -> str:
