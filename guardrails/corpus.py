@@ -1,16 +1,22 @@
 """Corpora that detectors are judged on: JSON lines with a text and what is right about it.
 
 A row says what is right in one of three ways: `label` (attack or benign), `spans` (`[{type, start, end}]`), or
-`categories` (names of those that hold, or a mapping of names to whether they do). `source` and `role` are optional.
-Spans and categories win over a label.
+`categories` (names of those that hold, or a mapping of names to whether they do). Spans and categories win over labels.
+
+Optional are `source`, `role` (whose text it is, by default the user's) and `kind`: a `document`, or `indirect …`, is
+text that somebody else wrote and the model was given to read, as a tool's answer is, and has role `tool`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
-LABELS = {"attack": True, "benign": False}
+LABELS: Mapping[str, bool] = MappingProxyType({"attack": True, "benign": False})
+SAME: Mapping[str, str] = MappingProxyType({"DOMAIN_NAME": "URL"})
+"""Names of types in public corpora, where ours are others."""
+Role = Literal["system", "user", "assistant", "tool", "input", "output"]
 
 
 class CorpusError(ValueError):
@@ -33,10 +39,18 @@ class Row(msgspec.Struct, frozen=True):
     spans: tuple[Span, ...] | None = None
     categories: dict[str, object] | tuple[str, ...] | None = None
     source: str = "all"
-    role: Literal["system", "user", "assistant", "tool", "input", "output"] = "user"
+    role: Role | None = None
+    kind: str = ""
 
     @property
-    def kind(self) -> Literal["spans", "categories", "label", ""]:
+    def spoken_by(self) -> Role:
+        """Its role."""
+        if self.role is not None:
+            return self.role
+        return "tool" if self.kind == "document" or self.kind.startswith("indirect") else "user"
+
+    @property
+    def truth(self) -> Literal["spans", "categories", "label", ""]:
         """In which way it says what is right; empty: in none."""
         if self.spans is not None:
             return "spans"
@@ -67,8 +81,8 @@ def rows(data: bytes, *, judged: bool = True) -> Iterator[Row]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             reason = str(error).partition(" (byte")[0] if isinstance(error, msgspec.DecodeError) else "not UTF-8"
             raise CorpusError(f"line {number}: {reason}; a row is {{text, label | spans | categories}}") from None
-        if judged and not row.kind:
+        if judged and not row.truth:
             raise CorpusError(f"line {number}: it does not say what is right; add label, spans or categories")
-        if judged and row.kind == "label" and row.label not in LABELS:
+        if judged and row.truth == "label" and row.label not in LABELS:
             raise CorpusError(f"line {number}: this label is not known; allowed are attack and benign")
         yield row

@@ -19,7 +19,7 @@ from math import sqrt
 import msgspec
 
 from guardrails.actions import Hasher
-from guardrails.corpus import Row
+from guardrails.corpus import SAME, Row
 from guardrails.detector import Hit, Match
 from guardrails.policy import Policy
 from guardrails.program import CompiledRule
@@ -153,8 +153,8 @@ class Evaluation:
         self._texts += 1
         self._characters += len(text)
         pooled: set[tuple[str, int, int]] = set()
-        for name, matches in self._matches(text, row.role).items():
-            found = [match for match in matches if self._finds(name, match, row.role, text)]
+        for name, matches in self._matches(text, row.spoken_by).items():
+            found = [match for match in matches if self._finds(name, match, row.spoken_by, text)]
             wanted = self._wanted(name, row)
             if wanted is not None:
                 self._counts[name][row.source].add(wanted, bool(found))
@@ -193,20 +193,20 @@ class Evaluation:
 
     def _wanted(self, name: str, row: Row) -> bool | None:
         """Whether the text ought to be found; None: the row does not speak of this detector."""
-        if row.kind == "label":
+        if row.truth == "label":
             return row.attack
-        if row.kind == "categories":
+        if row.truth == "categories":
             return bool(row.holding) if name == "moderation" else None
         types = self._types.get(name)
         if not types or any(classifier.name == name for classifier in self._scanner.classifiers):
             return None
-        return any(span.type in types for span in row.spans or ())
+        return any(SAME.get(span.type, span.type) in types for span in row.spans or ())
 
     def _entities(self, row: Row, found: set[tuple[str, int, int]]) -> None:
         spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
         matches: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for span in row.spans or ():
-            spans[span.type].append((span.start, span.end))
+            spans[SAME.get(span.type, span.type)].append((span.start, span.end))
         for type_, start, end in found:
             matches[type_].append((start, end))
         for type_ in spans.keys() | matches.keys():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -36,12 +37,12 @@ would do. All work offline, without a running gateway.
 """
 _TEST = """Examples:
 
-  tollway guardrails test "mail me at jane@example.org"      the built-in detectors
-  tollway guardrails test -p standard - < letter.txt         a policy of the configuration
-  tollway guardrails test -p standard --direction response --role assistant "Call 202-555-0143."
+  tollway guardrails test "mail me at jane@example.org"
+  tollway guardrails test -p standard - < letter.txt
+  tollway guardrails test -p standard --direction response "Call 202-555-0143."
 """
 _EVAL = """Rows are JSON lines: text, and label (attack or benign), or spans ([{type, start, end}]), or categories;
-source and role are optional. Examples:
+source, role, and kind (a document, or indirect: role tool) are optional. Examples:
 
   tollway guardrails eval corpus.jsonl
   tollway guardrails eval corpus.jsonl -p standard --json
@@ -56,9 +57,9 @@ _DIFF = """Example:
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     guardrails = typer.Typer(name="guardrails", help=_HELP, no_args_is_help=True)
-    guardrails.command("test", help=f"{try_text.__doc__}\n\n\b\n{_TEST}")(try_text)
-    guardrails.command("eval", help=f"{evaluate.__doc__}\n\n\b\n{_EVAL}")(evaluate)
-    guardrails.command("diff", help=f"{diff.__doc__}\n\n\b\n{_DIFF}")(diff)
+    guardrails.command("test", help=f"{cleandoc(try_text.__doc__ or '')}\n\n\b\n{_TEST}")(try_text)
+    guardrails.command("eval", help=f"{cleandoc(evaluate.__doc__ or '')}\n\n\b\n{_EVAL}")(evaluate)
+    guardrails.command("diff", help=f"{cleandoc(diff.__doc__ or '')}\n\n\b\n{_DIFF}")(diff)
     app.add_typer(guardrails)
 
 
@@ -168,7 +169,7 @@ def diff(
     comparisons = {name: Comparison() for name in names}
     texts: dict[int, str] = {}
     for number, row in enumerate(_watched(_rows(corpus, judged=False), "comparing"), 1):
-        segment = Segment("text", row.role, row.text)
+        segment = Segment("text", row.spoken_by, row.text)
         for name, comparison in comparisons.items():
             was, would = (side[name].inspect([segment], way, operation) if name in side else ALLOWED for side in sides)
             if comparison.add(was, would) is not None and show:

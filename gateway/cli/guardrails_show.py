@@ -85,26 +85,21 @@ def _lines(match: Explained, text: str) -> Text:
 
 
 def show_report(report: Report) -> None:
-    """A table of detectors by source, and one of entities."""
+    """A table of each detector by source, one of entities, one of latencies."""
     console = Console(highlight=False)
-    console.print(f"{report.texts:,} texts, {report.characters:,} characters; intervals at 95 %")
-    table = _table("detector", "source", "attacks", "recall", "benign", "false positives")
+    console.print(f"{report.texts:,} texts, {report.characters:,} characters; in brackets the interval at 95 %")
     for name, detector in report.detectors.items():
-        first = f"{name} ≥ {detector.threshold:g}"
-        for source, part in detector.by_source.items():
+        parts = [*detector.by_source.items(), *([("all", detector)] if len(detector.by_source) > 1 else [])]
+        table = _table("source", "attacks", "recall", "benign", "false positives")
+        table.title = f"{name}, from score {detector.threshold:g}"
+        for source, part in parts:
             table.add_row(
-                first, source, *_share(part.attacks, part.recall, part.recall_interval),
+                source, *_share(part.attacks, part.recall, part.recall_interval),
                 *_share(part.benign, part.false_positive_rate, part.false_positive_rate_interval),
+                style="bold" if part is detector else "",
             )  # fmt: skip
-            first = ""
-        if len(detector.by_source) > 1:
-            table.add_row(
-                "", "all", *_share(detector.attacks, detector.recall, detector.recall_interval),
-                *_share(detector.benign, detector.false_positive_rate, detector.false_positive_rate_interval),
-                style="bold",
-            )  # fmt: skip
-    if table.row_count:
-        console.print(table)
+        if parts:
+            console.print(table)
     if report.entities:
         entities = _table("entity", "spans", "recall", "matches", "precision")
         for name, entity in report.entities.items():
@@ -124,10 +119,10 @@ def _share(total: int, share: float | None, interval: Interval | None) -> tuple[
 
 
 def spoken_share(share: float | None, interval: Interval | None) -> str:
-    """Such as `0.912 (0.887 – 0.931)`; a dash for nothing."""
+    """Such as `91.2 % (88.7–93.1)`; a dash for nothing."""
     if share is None or interval is None:
         return "-"
-    return f"{share:.3f} ({interval[0]:.3f} – {interval[1]:.3f})"
+    return f"{100 * share:.1f} % ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
 
 
 def show_comparison(name: str, comparison: Comparison, texts: Mapping[int, str]) -> None:
@@ -180,7 +175,7 @@ def _cut(text: str, longest: int = 40) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
     numbers = {"attacks", "benign", "spans", "matches", "found", "would find", "acts", "would act", "p50 µs", "p99 µs"}
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
