@@ -201,7 +201,7 @@ def _verdicts(window: _Window, probability: float, strict: bool, places: _Places
 
 def _at_source(matches: list[Match], folded: Folded) -> list[Match]:
     """The same with offsets into the text before folding."""
-    if not folded.lengths:
+    if not folded.sizes:
         return matches
     places = folded.sources(*(at for match in matches for at in (match.start, match.end)))
     pairs = zip(places[::2], places[1::2], strict=True)

@@ -7,7 +7,9 @@ returned as it is.
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Mapping
 from itertools import accumulate
+from types import MappingProxyType
 
 import msgspec
 
@@ -52,14 +54,15 @@ class Folded(msgspec.Struct, frozen=True):
     text: str
     signals: tuple[str, ...] = ()
     """Kinds of hiding found: tags, invisible, bidi, styled, smallcaps, marks, homoglyphs."""
-    lengths: tuple[int, ...] = ()
-    """For each character of the source, how many characters of `text` stand for it; empty: one each."""
+    source: str = ""
+    sizes: Mapping[str, int] = MappingProxyType({})
+    """Characters of the source for which not one character of `text` stands, and how many do."""
 
     def sources(self, *offsets: int) -> list[int]:
-        """Where in the source the characters at `offsets` of `text` are. O(text) when lengths differ."""
-        if not self.lengths:
+        """Where in the source the characters at `offsets` of `text` are. O(text) when sizes differ."""
+        if not self.sizes:
             return list(offsets)
-        ends = list(accumulate(self.lengths))
+        ends = list(accumulate(self.sizes.get(char, 1) for char in self.source))
         return [min(bisect_right(ends, offset), len(ends)) for offset in offsets]
 
 
@@ -69,14 +72,12 @@ def fold(text: str) -> Folded:
         return Folded(text)
     table = {ord(char): folded for char in set(text) if (folded := _character(char)) != char}
     signals = tuple(name for name, least, shape in _SIGNALS if _occurs(shape, text, least))
-    lengths: tuple[int, ...] = ()
-    if any(len(replacement) != 1 for replacement in table.values()):
-        lengths = tuple(len(table.get(ord(char), char)) for char in text)
+    sizes = {chr(code): len(folded) for code, folded in table.items() if len(folded) != 1}
     plain = text.translate(table) if table else text
     if not _FOREIGN.search(plain):
-        return Folded(plain, signals, lengths)
+        return Folded(plain, signals, text, sizes)
     unmixed = _unmix(plain)
-    return Folded(unmixed, signals if unmixed == plain else (*signals, "homoglyphs"), lengths)
+    return Folded(unmixed, signals if unmixed == plain else (*signals, "homoglyphs"), text, sizes)
 
 
 def _occurs(shape: re.Pattern[str], text: str, least: int) -> bool:

@@ -109,9 +109,9 @@ RULES = (
          "asks for the model's own instructions", starts=tuple(_REVEAL.split("|"))),
     Rule("injection.exfiltration_link", INJECTION, 0.9,
          frozenset(["<img", "![", "markdown image"]),
-         r"!\[[^\]\n]{0,80}\]\(https?://[^\s)]{1,300}[?&/=][^\s)]{0,100}(?:[\[{<$]|%7b|%5b)[^\n)]{0,80}\)"
-         r"|<img[^>\n]{0,80}src=[\"']?https?://[^\s\"'>]{1,200}[?&][^\s\"'>]{0,100}=(?:[\[{<$]|%7b|%5b)"
-         r"|\b(?:render|show|include|insert|append|embed|add|display|output)\b[^\n]{0,60}!\[[^\]\n]{0,80}\]\(https?://[^\s)]{1,300}[?&][^\s)]{0,200}\)"
+         r"!\[[^\]\n]{0,80}\]\(https?://[^\s)\[{<$]{1,300}(?:[\[{<$]|(?<=%7b)|(?<=%5b))"
+         r"|<img[^>\n]{0,80}src=[\"']?https?://[^\s\"'>\[{<$]{1,300}(?:[\[{<$]|(?<=%7b)|(?<=%5b))"
+         r"|\b(?:render|show|include|insert|append|embed|add|display|output)\b[^\n]{0,60}!\[[^\]\n]{0,80}\]\(https?://[^\s)?&]{1,300}[?&][^\s)]{0,200}\)"
          r"|\b(?:markdown image|image tag)\b[^\n]{0,80}https?://[^\n]{0,80}\b(?:conversation|history|summary|password|secret|data)\b",
          "an address that is to be filled with what the model knows", inside=True),
     Rule("injection.tool_hijack", INJECTION, 0.85,

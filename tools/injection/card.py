@@ -19,7 +19,7 @@ LICENCES = {
 TEXT = """# Model card: injection.bin and moderation.bin
 
 Linear models over words, pairs (also with a word between), triples, and sequences of word classes of our own lexicon.
-Windows of 64 words for attacks, of 16 words for requests inside documents. Trained by `tools/train_injection.py`
+Windows of 64 words for attacks, of 8 words for requests inside documents. Trained by `tools/train_injection.py`
 ({note}); run it again to get the same files.
 
 ## Made for
@@ -34,7 +34,8 @@ Texts named *generated* come from `tools/injection/grammar`, our own words. The 
 
 ## Figures: injection and jailbreaks
 Cross-validation over sources: each row's source (and those that share texts with it) was kept out of training, of the
-vocabulary and of the calibration. Model alone, without heuristics. Texts of BIPIA are judged as role `tool`, others as `user`.
+vocabulary and of the calibration. Model alone, without heuristics. The grammars were written by someone who had read samples of
+these sources (no line of them is in it), so a source that nobody of us has seen will fare worse than the columns "source held out". Texts of BIPIA are judged as role `tool`, others as `user`.
 
 {figures}
 
@@ -50,6 +51,8 @@ Five-fold cross-validation inside the one labelled source (openai/moderation-api
   `tool` is judged so; the same text as a user's is not.
 - English is learnt from corpora and templates, the other thirteen languages (de fr es it pt nl pl tr ru zh ja ko ar hi) from
   templates alone: expect less.
+- Long pages of a kind it has never seen are where it errs most (package-descriptions held out above): look at your own documents in
+  shadow before you enforce on role `tool`.
 - rot13 and reversed text are undone when most of a text is in them, not for a sentence in a long plain text. Base85, ciphers with
   a key, images and sound are not read.
 - Moderation has few examples for minors, threats, graphic violence, self-harm and harassment; treat these heads as hints.

@@ -146,7 +146,17 @@ def test_a_long_text_is_read_once(classifier: InjectionClassifier) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 1_000_000, "ignore " * 100_000, "\ud800" * 300_000, "字" * 200_000, "![" * 200_000, "QUJD" * 200_000]
+    "text",
+    [
+        "a" * 1_000_000,
+        "ignore " * 100_000,
+        "\ud800" * 300_000,
+        "字" * 200_000,
+        "![" * 200_000,
+        "![a](https://" * 60_000,
+        "<img src=https://" * 60_000,
+        "QUJD" * 200_000,
+    ],
 )
 def test_bait_is_answered(classifier: InjectionClassifier, text: str) -> None:
     assert isinstance(classifier.judge(text, "tool"), list)
