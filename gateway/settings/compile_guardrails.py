@@ -121,7 +121,7 @@ def _engines(written: Written, policies: Mapping[str, Policy], scanner: Scanner,
 def _warnings(written: Written, placed: list[Placed], workshop: Workshop) -> Iterator[str]:
     if workshop.gate is not None and workshop.gate.backend != "hyperscan":
         yield f"guardrails run on {workshop.gate.why}; install tollway[guardrails] for speed"
-    if written.root.secrets.key_hash is None:
+    if placed and written.root.secrets.key_hash is None:
         allows = [each.rule.id for each in placed if each.rule.allow.digests]
         what = f": the allow-list of {allows[0]} never matches" if allows else ""
         yield f"secrets.key_hash is not set, so digests of guardrail findings change at every start{what}"
