@@ -70,6 +70,7 @@ def try_text(
     direction: DirectionOption = "request",
     role: Annotated[str, typer.Option(help="Whose text it is: system, user, assistant, tool, input, output.")] = "",
     operation: Annotated[str, typer.Option(help="Such as chat.completions.")] = "chat.completions",
+    everything: Annotated[bool, typer.Option("--all", help="Also matches far below their threshold.")] = False,
     key: Annotated[str, typer.Option(help="Id of a virtual key, which decides rollouts in percent.")] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
@@ -94,7 +95,7 @@ def try_text(
         return
     from gateway.cli.guardrails_show import show_explanation
 
-    show_explanation(explanation, text, f"policy {', '.join(names)}, {way}, role {role}")
+    show_explanation(explanation, text, f"policy {', '.join(names)}, {way}, role {role}", everything=everything)
 
 
 def evaluate(

@@ -34,8 +34,9 @@ MOST_SHOWN = 20
 """Texts that change, in one table."""
 
 
-def show_explanation(explanation: Explanation, text: str, what: str) -> None:
-    """Each match in colour, in the text and in a list; and what passes on."""
+def show_explanation(explanation: Explanation, text: str, what: str, *, everything: bool = False) -> None:
+    """Each match in colour, in the text and in a list; and what passes on. `everything`: also what is far from being
+    a finding: below half of the threshold, or of a type that no rule asks for."""
     console = Console(highlight=False, soft_wrap=True)
     verdict = explanation.verdict
     head = Text(what + ": ")
@@ -43,12 +44,16 @@ def show_explanation(explanation: Explanation, text: str, what: str) -> None:
     if verdict.enforced != verdict.action:
         head.append(f" (were every rule enforced: {verdict.action})", "yellow")
     console.print(head)
-    if not explanation.matches:
+    matches = [match for match in explanation.matches if everything or _telling(match)]
+    if not matches:
         console.print("nothing was found", style="green")
     else:
-        console.print(_highlighted(text, explanation.matches))
-        for match in explanation.matches:
+        console.print(_highlighted(text, matches))
+        for match in matches:
             console.print(_lines(match, text))
+    if len(matches) < len(explanation.matches):
+        hidden = len(explanation.matches) - len(matches)
+        console.print(f"{hidden} faint match{'es' * (hidden > 1)} left out; --all shows all", style="dim")
     for failure in verdict.failures:
         console.print(f"{failure.detector} failed ({failure.error}): {', '.join(failure.rules)}", style="bold red")
     if explanation.text is None:
@@ -59,6 +64,12 @@ def show_explanation(explanation: Explanation, text: str, what: str) -> None:
         console.print(f"served by {verdict.reroute} instead", style="bold red")
     elif explanation.text != text:
         console.print(Text("passes on as: ", "bold").append(explanation.text, "not bold"))
+
+
+def _telling(match: Explained) -> bool:
+    if match.outcome == "below_threshold":
+        return 2 * match.score >= match.threshold
+    return match.outcome != "other_type"
 
 
 def _highlighted(text: str, matches: Iterable[Explained]) -> Text:
