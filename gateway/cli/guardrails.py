@@ -114,6 +114,9 @@ def evaluate(
     from guardrails.actions import Hasher
     from guardrails.evaluation import Evaluation
 
+    rows = _rows(file, judged=True)
+    if not rows:
+        _fail(f"{file} holds no rows")
     programs, names = _programs(config, policy)
     evaluation = Evaluation(
         [programs.policies[name] for name in names],
@@ -122,11 +125,9 @@ def evaluate(
         Hasher(programs.key),
         timer_ns,
     )
-    for row in _watched(_rows(file, judged=True), "judging"):
+    for row in _watched(rows, "judging"):
         evaluation.add(row)
     report = evaluation.report()
-    if not report.texts:
-        _fail(f"{file} holds no rows")
     if html is not None:
         from gateway.cli.guardrails_html import page
 

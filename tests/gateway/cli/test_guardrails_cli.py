@@ -22,7 +22,7 @@ guardrails:
   mail:
     - {detect: pii, entities: [EMAIL_ADDRESS], action: mask, mode: enforce}
   own:
-    - {detect: terms, terms: [Acme], type: CUSTOMER, action: block, mode: enforce, teams: [search], message: "Not here."}
+    - {detect: terms, terms: [Acme], type: CUSTOMER, action: block, mode: enforce, teams: [search], message: Not here.}
     - {detect: patterns, patterns: [{name: id, regex: 'C-[0-9]{4}'}], action: redact, mode: shadow}
 """
 ROWS = [
@@ -80,7 +80,10 @@ def test_without_a_policy_the_built_in_detectors_look(tmp_path: Path, monkeypatc
     done = run("test", "to jane@example.org")
     assert done.exit_code == 0, done.output
     assert "passes on as: to <EMAIL_ADDRESS>" in done.stdout
-    assert "nothing was found" in run("test", "hello").stdout
+    faint = run("test", "hello").stdout
+    assert "nothing was found" in faint
+    assert "--all shows all" in faint
+    assert "safety.hate (model)" in run("test", "--all", "hello").stdout
 
 
 def test_the_json_that_scripts_rely_on(corpus: Path, config: Path) -> None:
@@ -118,9 +121,8 @@ def test_a_report_for_people_and_as_a_page(corpus: Path, config: Path, tmp_path:
 def test_what_a_change_would_do(corpus: Path, config: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.yaml"
     text = config.read_text().replace("action: redact, mode: shadow", "action: redact, mode: enforce")
-    new.write_text(
-        text.replace("entities: [EMAIL_ADDRESS]", "entities: [EMAIL_ADDRESS], allow: {values: [jane@example.org]}")
-    )
+    allowing = "entities: [EMAIL_ADDRESS], allow: {values: [jane@example.org]}"
+    new.write_text(text.replace("entities: [EMAIL_ADDRESS]", allowing))
     done = run("diff", config, new, "--corpus", corpus, "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)

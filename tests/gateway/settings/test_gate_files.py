@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +10,6 @@ from gateway.settings.gate_files import KEPT, GateFiles
 from guardrails.detector import Expression
 from guardrails.matching.gate import HyperscanGate
 
-pytest.importorskip("hyperscan")
 WORDS = (Expression("acme[0-9]{3}"), Expression("globex", caseless=True))
 
 

@@ -405,3 +405,13 @@ def test_secrets_do_not_show_in_the_value_itself(write: Callable[..., Path]) -> 
     assert "CANARY" not in repr(written.root)
     assert ("providers", "a", "api_key") in written.secret
     assert hashlib.sha256(b"CANARY").hexdigest()[:16] != written.hash
+
+
+def test_the_examples_guardrails_are_right_too(complaints_of: Complaints) -> None:
+    """What the example configuration shows behind `#`, with the file it names."""
+    example = (Path(__file__).parents[3] / "config" / "gateway.yaml").read_text("utf-8")
+    shown = re.search(r"(?:^# (?:guardrails:|  .*)\n)+", example[example.index("# guardrails:\n") :], re.MULTILINE)
+    assert shown is not None
+    rules = shown[0].replace("\n# ", "\n").removeprefix("# ").replace("customers.txt", "customers.yaml")
+    assert rules.count("detect:") == 5
+    assert complaints_of(example + rules, env={}, customers="Acme\n") == []
