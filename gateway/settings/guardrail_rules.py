@@ -83,7 +83,7 @@ def _part(written: RuleSection, id_: str, path: DataPath, listed: tuple[str, ...
     if detect == "patterns":
         return Part("patterns", f"patterns:{id_}", tuple(_user_pattern(each) for each in written.patterns))
     if detect == "terms":
-        terms = tuple(dict.fromkeys((*(term.strip() for term in written.terms), *listed)))
+        terms = (*(term.strip() for term in written.terms), *listed)
         lists = [TermList(id_, written.type or "TERM", terms, written.ignore_case, written.whole_words, rule=id_)]
         return Part("terms", f"terms:{id_}", tuple(lists))
     if detect == "topics":

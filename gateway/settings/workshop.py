@@ -5,6 +5,7 @@ made once.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from importlib import import_module
 from secrets import token_bytes
 from typing import NamedTuple, cast
 
@@ -108,6 +109,8 @@ def _make(part: Part) -> Detector | Classifier:
     if part.kind == "patterns":
         from guardrails.words.patterns import PatternDetector
 
+        # It is needed at the first hit only, which is too late to say so.
+        import_module("re2")
         return PatternDetector(cast("tuple[UserPattern, ...]", part.content), part.name)
     if part.kind == "terms":
         from guardrails.words.terms import TermDetector

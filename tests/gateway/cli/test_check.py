@@ -98,9 +98,9 @@ def test_guardrails_are_counted_and_their_engine_named(app: typer.Typer, tmp_pat
 @pytest.mark.parametrize(
     ("right", "wrong", "problem"),
     [
-        ("EMAIL_ADDRESS", "EMAIL_ADRESS", "8:31: unknown entity of pii 'EMAIL_ADRESS'; did you mean 'EMAIL_ADDRESS'?"),
+        ("EMAIL_ADDRESS", "EMAIL_ADRESS", "8:32: unknown entity of pii 'EMAIL_ADRESS'; did you mean 'EMAIL_ADDRESS'?"),
         ("detect: pii", "detect: pij", "8:16: unknown detector 'pij'; did you mean 'pii'?"),
-        ("C-[0-9]", "(?<=C-)[0-9]", "9:57: pattern 'id' holds a look-around, which cannot be decided in linear time;"),
+        ("C-[0-9]", "(?<=C-)[0-9]", "9:55: pattern 'id' holds a look-around, which cannot be decided in linear time;"),
     ],
 )
 def test_bad_rules_exit_2_with_their_place(

@@ -90,7 +90,7 @@ def test_what_users_make() -> None:
     (pattern,) = patterns.part.content  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
     assert (pattern.type, pattern.caseless, pattern.score) == ("CUSTOMER_ID", True, 1.0)
     (listed,) = terms.part.content  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
-    assert (listed.terms, listed.type, listed.whole_words) == (("Acme", "Globex", "Initech"), "CUSTOMER", False)
+    assert (listed.terms, listed.type, listed.whole_words) == (("Acme", "Globex", "Initech", "Acme"), "CUSTOMER", False)
     (topic,) = topics.part.content  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
     assert (topic.type, topic.rule) == ("BANNED_TOPIC", "topic.arms")
     assert patterns.rule.detector == patterns.part.name == "patterns:p.patterns.1"

@@ -64,4 +64,5 @@ def test_a_changed_file_is_a_changed_configuration(write: Callable[..., Path], m
     result = configuration.reload("test")
     assert result.ok
     assert result.old_hash != result.new_hash
+    assert result.difference == ["guardrails.p[0].file: 1 terms added, 0 removed"]
     assert configuration.snapshot is not before

@@ -43,10 +43,14 @@ def test_what_cannot_be_made_changes_nothing() -> None:
     assert workshop.scanner([MAIL]) is scanner
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ahocorasick_rs", None)
-    with pytest.raises(PartError, match=r"needs the package ahocorasick-rs, which is not installed"):
-        Workshop().scanner([NAMES])
+@pytest.mark.parametrize(
+    ("part", "module", "package"), [(NAMES, "ahocorasick_rs", "ahocorasick-rs"), (IDS, "re2", "google-re2")]
+)
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, part: Part, module: str, package: str) -> None:
+    """At check and start, not at the first text that needs it."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(PartError, match=f"needs the package {package}, which is not installed"):
+        Workshop().scanner([part])
 
 
 def test_the_part_that_no_gate_takes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
