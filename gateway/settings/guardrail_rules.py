@@ -88,6 +88,8 @@ def _part(written: RuleSection, id_: str, path: DataPath, listed: tuple[str, ...
         return Part("terms", f"terms:{id_}", tuple(lists))
     if detect == "topics":
         return Part("terms", f"topics:{id_}", tuple(_topic_lists(written)))
+    if written.trusted:
+        return Part(detect, f"{detect}:{id_}", tuple(written.trusted))
     source = catalogue.BUILTINS[detect].source
     return Part(source, source)
 

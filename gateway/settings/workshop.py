@@ -27,7 +27,7 @@ class Part(NamedTuple):
     name: str
     """The detector's."""
     content: Hashable = None
-    """Entities of pii, `UserPattern`s of patterns, `TermList`s of terms."""
+    """Entities of pii, hosts of exfiltration, `UserPattern`s of patterns, `TermList`s of terms."""
 
 
 class PartError(ValueError):
@@ -117,7 +117,7 @@ def _make(part: Part) -> Detector | Classifier:
 
         return TermDetector(cast("tuple[TermList, ...]", part.content), part.name)
     if catalogue.BUILTINS[part.kind].kind == "texts":
-        return catalogue.classifier(part.kind)
+        return catalogue.classifier(part.kind, part.name, cast("tuple[str, ...]", part.content or ()))
     return catalogue.detector(part.kind, cast("frozenset[str] | None", part.content))
 
 

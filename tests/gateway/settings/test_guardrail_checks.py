@@ -43,6 +43,7 @@ HEAD = "guardrails: {p: ["
         ),
         ("{detect: pii, teams: [serch]}", "22: unknown team 'serch'; did you mean 'search'?"),
         ("{detect: pii, patterns: [{name: a, regex: b}]}", "24: this belongs to detect: patterns"),
+        ("{detect: pii, trusted: [a]}", "23: this belongs to detect: exfiltration"),
         ("{detect: pii, terms: [a]}", "21: this belongs to detect: terms"),
         ("{detect: patterns}", "9: nothing to look for; add patterns: [{name: NAME, regex: EXPRESSION}]"),
         ("{detect: patterns, entities: [X], patterns: [{name: a, regex: b}]}", "29: this belongs to a built-in detect"),
@@ -110,5 +111,6 @@ guardrails:
     - {detect: patterns, patterns: [{name: a, regex: 'a{3}'}], action: mask, allow: {patterns: ['a+']}}
     - {detect: terms, terms: [a], type: CUSTOMER}
     - {detect: topics, topics: {weapons: [rifle]}, action: block}
+    - {detect: exfiltration, trusted: [example.com], on: [response], action: block}
 """
     assert complaints_of(minimal + rules) == []

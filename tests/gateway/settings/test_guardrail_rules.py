@@ -70,6 +70,12 @@ def test_the_beginning_of_an_id_means_every_rule_below_it() -> None:
     assert "secret.generic.password" not in without
 
 
+def test_trusted_hosts_make_a_classifier_of_their_own() -> None:
+    plain, trusting = placed({"detect": "exfiltration"}, {"detect": "exfiltration", "trusted": ["example.com"]})
+    assert (plain.rule.detector, trusting.rule.detector) == ("exfiltration", "exfiltration:p.exfiltration.2")
+    assert trusting.part.content == ("example.com",)
+
+
 def test_ids_count_rules_of_one_kind() -> None:
     found = placed({"detect": "pii"}, {"detect": "secrets"}, {"detect": "pii"}, {"detect": "pii", "id": "mine"})
     assert [each.rule.id for each in found] == ["p.pii.1", "p.secrets.1", "p.pii.2", "mine"]
