@@ -6,6 +6,7 @@ from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.load import Written
 
 MOST_LINES = 200
+_PEOPLES = frozenset(("allow", "terms", "topics"))
 _LONGEST = 120
 
 _RESTART = (
@@ -97,7 +98,10 @@ class _Differ:
         return f"{_spoken(path)}: {_cut(old)} → {_cut(new)}"
 
     def _hidden(self, path: DataPath, value: Data) -> bool:
-        """Whether `value` is secret or holds something that is."""
+        """Whether `value` is secret or holds something that is. So are values that guardrails look for or allow: they
+        may be people's, and differences are logged."""
+        if path[:1] == ("guardrails",) and not _PEOPLES.isdisjoint(path):
+            return True
         inside = not isinstance(value, str) and path in self._above_secret
         return inside or path in self._secret or path[-1:] in (("hash",), ("key_hash",))
 
