@@ -4,8 +4,7 @@ Where a threshold is not written, the one from here holds. It is chosen where th
 than not": below it are patterns that only count with a context word beside them, such as a bare row of nine digits.
 """
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -46,6 +45,7 @@ _BUILTINS = (
     Builtin("prompt_injection", "texts", 0.75, "orders that override the application's, and jailbreaks"),
     Builtin("jailbreak", "texts", 0.75, "jailbreaks alone", "prompt_injection", ("JAILBREAK",)),
     Builtin("moderation", "texts", 0.5, "unsafe content by category"),
+    Builtin("exfiltration", "texts", 0.5, "images and links that carry data to a stranger's host"),
 )
 BUILTINS: Mapping[str, Builtin] = MappingProxyType({each.name: each for each in _BUILTINS})
 _PII_RULES = (
@@ -65,6 +65,10 @@ def types(name: str) -> Mapping[str, str]:
         return described()
     if name == "secrets":
         return {"SECRET": "a credential"}
+    if name == "exfiltration":
+        from guardrails.injection.links import TYPE
+
+        return {TYPE: "data in an address"}
     if name == "moderation":
         from guardrails.injection.weights import packaged
 
@@ -95,6 +99,10 @@ def rule_ids(name: str) -> frozenset[str]:
         return frozenset(detector.rule_ids())
     if name == "moderation":
         return frozenset(f"safety.{category}" for category in types(name))
+    if name == "exfiltration":
+        from guardrails.injection import links
+
+        return frozenset(links.RULES)
     from guardrails.injection.heuristics import RULES
 
     models = ("injection.model", "jailbreak.model", "injection.indirect", "injection.encoded", "injection.obfuscation")
@@ -113,8 +121,12 @@ def detector(name: str, entities: frozenset[str] | None = None) -> Detector:
     return SecretDetector()
 
 
-def classifier(name: str) -> Classifier:
-    """A built-in classifier. Reads its weights. Raises WeightsError when they are damaged."""
+def classifier(kind: str, name: str = "", trusted: Collection[str] = ()) -> Classifier:
+    """A built-in classifier, under another `name` if one is given. `trusted`: hosts, for exfiltration. Reads its
+    weights. Raises WeightsError when they are damaged."""
     from guardrails.injection import InjectionClassifier, SafetyClassifier
+    from guardrails.injection.links import ExfiltrationClassifier
 
-    return {"prompt_injection": InjectionClassifier, "moderation": partial(SafetyClassifier, "moderation")}[name]()
+    if kind == "exfiltration":
+        return ExfiltrationClassifier(name or kind, trusted)
+    return InjectionClassifier(name or kind) if kind == "prompt_injection" else SafetyClassifier(name or kind)

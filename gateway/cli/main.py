@@ -13,6 +13,7 @@ COMMANDS = (
     "keys",
     "spend",
     "price",
+    "guardrails",
     "demo",
     "loadtest",
 )

@@ -1,6 +1,6 @@
 """Makes the immutable snapshot of a written configuration. What is off compiles to nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -163,7 +163,7 @@ def _server(written: Written) -> ServerOptions:
 
 def _entries(root: Root, stored_keys: Iterable[StoredKey], guardrails: GuardrailPrograms | None) -> Iterable[KeyEntry]:
     """Every key that can match. A key of a team that is not configured any more matches nothing."""
-    engines = guardrails.engines if guardrails is not None else {}
+    engines: Mapping[str, Engine] = guardrails.engines if guardrails is not None else {}
     for name, team in root.teams.items():
         for key in team.keys:
             if key.hash not in PLACEHOLDERS:

@@ -2,19 +2,34 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 from gateway.errors import ConfigError
 from gateway.settings.guardrail_programs import GuardrailPrograms, team_engine
 from gateway.settings.guardrail_rules import Placed, blame, place_rules
 from gateway.settings.interpolate import DataPath
 from gateway.settings.load import Written
+from gateway.settings.schema_guardrails import RuleSection
 from gateway.settings.workshop import PartError, Workshop
+from guardrails import catalogue
 from guardrails.engine import PolicyEngine
 from guardrails.policy import Policy, PolicyError
 from guardrails.scanner import Scanner
+from guardrails.words.language import UserPattern
+from guardrails.words.terms import TermList
 
 _PURPOSE = b"tollway: digests of guardrail findings"
+
+
+BUILT_IN = "built-in"
+"""Name of the policy that `tollway guardrails` tries where none is named."""
+_BUILT_IN = (
+    {"detect": "pii", "action": "mask"},
+    {"detect": "secrets", "action": "mask"},
+    {"detect": "prompt_injection"},
+    {"detect": "moderation"},
+)
 
 
 def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailPrograms | None:
@@ -30,9 +45,7 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
         scanner = None
     if problems or scanner is None:
         raise ConfigError([written.problem(path, message) for path, message in problems])
-    policies = {
-        name: Policy(name, tuple(each.rule for each in placed if each.policy == name)) for name in root.guardrails
-    }
+    policies = _policies(root.guardrails, placed)
     secret = root.secrets.key_hash
     key = workshop.random_key if secret is None else digest_key(secret.get_secret_value().encode())
     return GuardrailPrograms(
@@ -40,10 +53,45 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
         engines=_engines(written, policies, scanner, key),
         scanner=scanner,
         bounds={each.rule.id: each.rule.bounds for each in placed if each.written.bounds is not None},
+        types=_types(placed),
         backend=workshop.gate.backend if workshop.gate is not None else "",
         key=key,
         warnings=tuple(_warnings(written, placed, workshop)),
     )
+
+
+def built_in(workshop: Workshop) -> GuardrailPrograms:
+    """The policy `BUILT_IN`: every built-in detector at its own threshold. Raises `PartError`."""
+    rules = [RuleSection.model_validate({**rule, "mode": "enforce"}) for rule in _BUILT_IN]
+    everything = sorted(catalogue.usual_types("pii") | catalogue.IMPERSONAL)
+    rules[0] = rules[0].model_copy(update={"entities": everything})
+    placed, _ = place_rules({BUILT_IN: rules}, {})
+    scanner = workshop.scanner([each.part for each in placed])
+    return GuardrailPrograms(
+        policies=_policies({BUILT_IN: rules}, placed),
+        engines={},
+        scanner=scanner,
+        bounds={},
+        types=_types(placed),
+        backend=workshop.gate.backend if workshop.gate is not None else "",
+        key=workshop.random_key,
+    )
+
+
+def _policies(names: Iterable[str], placed: Sequence[Placed]) -> dict[str, Policy]:
+    return {name: Policy(name, tuple(each.rule for each in placed if each.policy == name)) for name in names}
+
+
+def _types(placed: Sequence[Placed]) -> dict[str, frozenset[str]]:
+    """What the rules of each detector may report."""
+    found: dict[str, frozenset[str]] = {}
+    for each in placed:
+        if each.part.kind in catalogue.BUILTINS:
+            types = each.rule.types or frozenset(catalogue.types(each.part.kind))
+        else:
+            types = frozenset(made.type for made in cast("tuple[UserPattern | TermList, ...]", each.part.content))
+        found[each.part.name] = found.get(each.part.name, frozenset()) | types
+    return found
 
 
 def digest_key(server_secret: bytes) -> bytes:
@@ -73,7 +121,7 @@ def _engines(written: Written, policies: Mapping[str, Policy], scanner: Scanner,
 def _warnings(written: Written, placed: list[Placed], workshop: Workshop) -> Iterator[str]:
     if workshop.gate is not None and workshop.gate.backend != "hyperscan":
         yield f"guardrails run on {workshop.gate.why}; install tollway[guardrails] for speed"
-    if written.root.secrets.key_hash is None:
+    if placed and written.root.secrets.key_hash is None:
         allows = [each.rule.id for each in placed if each.rule.allow.digests]
         what = f": the allow-list of {allows[0]} never matches" if allows else ""
         yield f"secrets.key_hash is not set, so digests of guardrail findings change at every start{what}"

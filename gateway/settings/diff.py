@@ -6,6 +6,7 @@ from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.load import Written
 
 MOST_LINES = 200
+_PEOPLES = frozenset(("allow", "terms", "topics"))
 _LONGEST = 120
 
 _RESTART = (
@@ -24,11 +25,19 @@ _RESTART = (
 def difference(old: Written, new: Written) -> list[str]:
     """Lines such as `models.gpt-4o: added` and `server.drain: 30s → 10s`, at most 200. Values of secret fields, key
     hashes and whatever came from a variable are shown as `(changed)`."""
-    lines = list(_Differ(old.secret | new.secret).compare(old.data, new.data, ()))
+    lines = [*_Differ(old.secret | new.secret).compare(old.data, new.data, ()), *_terms(old, new)]
     if old.hash != new.hash and not lines:
         lines = ["the order of providers: changed (the first one is the default of passthrough)"]
     more = len(lines) - MOST_LINES
     return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} more"]
+
+
+def _terms(old: Written, new: Written) -> Iterator[str]:
+    """Files of terms that changed while their names did not."""
+    for path in old.terms.keys() & new.terms.keys():
+        if old.terms[path] != new.terms[path]:
+            before, after = frozenset(old.terms[path]), frozenset(new.terms[path])
+            yield f"{_spoken((*path, 'file'))}: {len(after - before)} terms added, {len(before - after)} removed"
 
 
 def needs_restart(old: Written, new: Written) -> list[str]:
@@ -89,7 +98,10 @@ class _Differ:
         return f"{_spoken(path)}: {_cut(old)} → {_cut(new)}"
 
     def _hidden(self, path: DataPath, value: Data) -> bool:
-        """Whether `value` is secret or holds something that is."""
+        """Whether `value` is secret or holds something that is. So are values that guardrails look for or allow: they
+        may be people's, and differences are logged."""
+        if path[:1] == ("guardrails",) and not _PEOPLES.isdisjoint(path):
+            return True
         inside = not isinstance(value, str) and path in self._above_secret
         return inside or path in self._secret or path[-1:] in (("hash",), ("key_hash",))
 

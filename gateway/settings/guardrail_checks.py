@@ -108,6 +108,8 @@ def _misplaced(rule: RuleSection) -> Iterator[tuple[str, str]]:
     named = rule.model_fields_set
     if rule.detect != "patterns":
         yield from ((name, "this belongs to detect: patterns") for name in _OF_PATTERNS if name in named)
+    if rule.detect != "exfiltration" and "trusted" in named:
+        yield "trusted", "this belongs to detect: exfiltration"
     if rule.detect not in ("terms", "topics"):
         yield from ((name, "this belongs to detect: terms") for name in _OF_TERMS if name in named)
     if rule.detect in catalogue.USER_MADE:

@@ -21,6 +21,8 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Mapping[str, Bounds]
     """By id of the rule: those that `guardrails/governor.py` is to demote. What no rule of the snapshot in force has
     any more may be forgotten."""
+    types: Mapping[str, frozenset[str]]
+    """By name of the detector: what its rules may report."""
     backend: str
     """Engine of the gate: hyperscan, re2 or re; empty: nothing needs one."""
     key: bytes

@@ -61,8 +61,8 @@ def place_rules(
 
 def _joined(rules: list[Placed]) -> list[Placed]:
     """With one detector of personal data for all of them, which looks for what any of them wants."""
-    wanted: frozenset[str] = frozenset().union(*(p.rule.types for p in rules if p.part.kind == "pii"))
-    whole = Part("pii", "pii", wanted)
+    wanted = {type_ for placed in rules if placed.part.kind == "pii" for type_ in placed.rule.types}
+    whole = Part("pii", "pii", frozenset(wanted))
     return [placed._replace(part=whole) if placed.part.kind == "pii" else placed for placed in rules]
 
 
@@ -83,11 +83,13 @@ def _part(written: RuleSection, id_: str, path: DataPath, listed: tuple[str, ...
     if detect == "patterns":
         return Part("patterns", f"patterns:{id_}", tuple(_user_pattern(each) for each in written.patterns))
     if detect == "terms":
-        terms = tuple(dict.fromkeys((*(term.strip() for term in written.terms), *listed)))
+        terms = (*(term.strip() for term in written.terms), *listed)
         lists = [TermList(id_, written.type or "TERM", terms, written.ignore_case, written.whole_words, rule=id_)]
         return Part("terms", f"terms:{id_}", tuple(lists))
     if detect == "topics":
         return Part("terms", f"topics:{id_}", tuple(_topic_lists(written)))
+    if written.trusted:
+        return Part(detect, f"{detect}:{id_}", tuple(written.trusted))
     source = catalogue.BUILTINS[detect].source
     return Part(source, source)
 

@@ -68,7 +68,8 @@ class Configuration:
         """How many reloads ended so, for `config_reload_total{result}`."""
 
     def reload(self, reason: str) -> ReloadResult:
-        """Read the files again. Blocks for some milliseconds, or a second where guardrail patterns changed: call it by `asyncio.to_thread`. Never raises."""
+        """Read the files again. Blocks for some milliseconds, or a second where guardrail detectors changed: call it by
+        `asyncio.to_thread`. Never raises."""
         with self._lock:
             result = self._reloaded(reason)
             self.last_error = result.error

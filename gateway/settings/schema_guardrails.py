@@ -150,6 +150,9 @@ class RuleSection(Section):
     topics: dict[Name, list[str]] = Field(
         {}, description="Banned topics: words that speak of each, for detect: topics."
     )
+    trusted: list[str] = Field(
+        [], description="Hosts, with those below them, that answers may link to with data, for detect: exfiltration."
+    )
     type: Type | None = Field(None, description="What a found term is called. Default: TERM.")
     ignore_case: Switch = Field(True, description="Whether terms are found with other capitals too.")
     whole_words: Switch = Field(True, description="Whether terms are found as whole words only.")

@@ -5,6 +5,7 @@ made once.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from importlib import import_module
 from secrets import token_bytes
 from typing import NamedTuple, cast
 
@@ -26,7 +27,7 @@ class Part(NamedTuple):
     name: str
     """The detector's."""
     content: Hashable = None
-    """Entities of pii, `UserPattern`s of patterns, `TermList`s of terms."""
+    """Entities of pii, hosts of exfiltration, `UserPattern`s of patterns, `TermList`s of terms."""
 
 
 class PartError(ValueError):
@@ -105,22 +106,19 @@ def _guilty(detectors: Mapping[Part, Detector]) -> list[tuple[Part, str]]:
 
 
 def _make(part: Part) -> Detector | Classifier:
-    content = part.content
     if part.kind == "patterns":
         from guardrails.words.patterns import PatternDetector
 
-        return PatternDetector([each for each in _all(content) if isinstance(each, UserPattern)], part.name)
+        # It is needed at the first hit only, which is too late to say so.
+        import_module("re2")
+        return PatternDetector(cast("tuple[UserPattern, ...]", part.content), part.name)
     if part.kind == "terms":
         from guardrails.words.terms import TermDetector
 
-        return TermDetector([each for each in _all(content) if isinstance(each, TermList)], part.name)
+        return TermDetector(cast("tuple[TermList, ...]", part.content), part.name)
     if catalogue.BUILTINS[part.kind].kind == "texts":
-        return catalogue.classifier(part.kind)
-    return catalogue.detector(part.kind, content if isinstance(content, frozenset) else None)
-
-
-def _all(content: object) -> tuple[object, ...]:
-    return content if isinstance(content, tuple) else ()
+        return catalogue.classifier(part.kind, part.name, cast("tuple[str, ...]", part.content or ()))
+    return catalogue.detector(part.kind, cast("frozenset[str] | None", part.content))
 
 
 def _spoken(part: Part, error: Exception) -> str:

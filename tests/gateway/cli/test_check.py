@@ -68,3 +68,46 @@ def test_the_default_is_the_example(app: typer.Typer, monkeypatch: pytest.Monkey
     monkeypatch.chdir(Path(__file__).parents[3])
     monkeypatch.delenv("TOLLWAY_CONFIG", raising=False)
     assert "config/gateway.yaml: ok" in CliRunner().invoke(app, ["check"]).stdout
+
+
+GUARDED = (
+    GOOD.replace("{budget: {amount: 1 USD},", "{guardrails: p,")
+    + """\
+prices: off
+secrets: {key_hash: server-secret-0123456789}
+guardrails:
+  p:
+    - {detect: pii, entities: [EMAIL_ADDRESS], action: mask}
+    - {detect: patterns, patterns: [{name: id, regex: 'C-[0-9]{4}'}]}
+"""
+)
+
+
+def test_guardrails_are_counted_and_their_engine_named(app: typer.Typer, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(GUARDED + f"server: {{runtime_dir: {tmp_path}/run}}\n")
+    done = CliRunner().invoke(app, ["check", "--config", str(file)], env={"CHECKED_KEY": "k"})
+    assert done.exit_code == 0
+    assert "1 guardrail policy on hyperscan" in done.stdout
+    assert "warning" not in done.stdout
+    done = CliRunner().invoke(app, ["check", "--config", str(file), "--json"], env={"CHECKED_KEY": "k"})
+    assert json.loads(done.stdout)["guardrails"] == {"policies": 1, "rules": 2, "backend": "hyperscan"}
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("EMAIL_ADDRESS", "EMAIL_ADRESS", "8:32: unknown entity of pii 'EMAIL_ADRESS'; did you mean 'EMAIL_ADDRESS'?"),
+        ("detect: pii", "detect: pij", "8:16: unknown detector 'pij'; did you mean 'pii'?"),
+        ("C-[0-9]", "(?<=C-)[0-9]", "9:55: pattern 'id' holds a look-around, which cannot be decided in linear time;"),
+    ],
+)
+def test_bad_rules_exit_2_with_their_place(
+    app: typer.Typer, tmp_path: Path, right: str, wrong: str, problem: str
+) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(GUARDED.replace(right, wrong))
+    done = CliRunner().invoke(app, ["check", "--config", str(file)], env={"CHECKED_KEY": "k"})
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"{file}:{problem}")

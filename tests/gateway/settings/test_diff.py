@@ -109,3 +109,22 @@ def test_no_difference_tells_a_secret(load: Callable[..., Written], one: str, tw
         texts = [load(text.replace("%s", value)) for value in (one, two)]
     for old, new in [(texts[0], texts[1]), (load(BASE), texts[0]), (texts[1], load(BASE))]:
         assert "CANARY" not in "\n".join(difference(old, new))
+
+
+def test_values_that_guardrails_look_for_or_allow_are_not_shown(load: Callable[..., Written]) -> None:
+    """'they may be people's, and differences are logged'."""
+    rules = """\
+guardrails:
+  p:
+    - {detect: pii, mode: shadow, allow: {values: [CANARY-1]}}
+    - {detect: terms, terms: [CANARY-2]}
+    - {detect: topics, topics: {t: [CANARY-3]}}
+"""
+    old, new = load(BASE + rules), load(BASE + rules.replace("CANARY", "CANARY-X").replace("shadow", "warn"))
+    assert difference(old, new) == [
+        "guardrails.p[0].mode: shadow → warn",
+        "guardrails.p[0].allow.values: (changed)",
+        "guardrails.p[1].terms: (changed)",
+        "guardrails.p[2].topics.t: (changed)",
+    ]
+    assert "CANARY" not in "".join(difference(load(BASE + rules), load(BASE)) + difference(load(BASE), old))

@@ -97,6 +97,11 @@ def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
         ("teams: {a: {models: [gpt-4]}}", "6:22: unknown model 'gpt-4'; did you mean 'gpt-4o'?"),
         ("teams: {a: {models: [x/*]}}", "6:22: unknown model 'x/*'; allowed are gpt-4o"),
         ("teams: {a: {guardrails: standrd}}", "6:25: unknown guardrail policy 'standrd'; none is configured"),
+        ("teams: {a: {guardrails: [p, q]}}\nguardrails: {p: []}", "6:29: unknown guardrail policy 'q'; allowed are p"),
+        (
+            "guardrails: {p: [{detect: prompt_injection, action: reroute, reroute: gpt-4}]}",
+            "6:71: unknown model 'gpt-4'; did you mean 'gpt-4o'?",
+        ),
         ("teams: {a: {budget: {per: day}}}", "6:13: 'amount' is missing; US dollars per period"),
         (
             "teams: {a: {budget: {amount: 5}}}",
@@ -123,7 +128,7 @@ def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
             "6:55: this is not a date; allowed is a UTC date",
         ),
         ("guardrails: {p: {detect: pii}}", "6:14: this is not a list; allowed is a list such as [a, b]"),
-        ("guardrails: {p: [{detect: pi}]}", "6:27: this value is not known; allowed are 'pii', 'secrets'"),
+        ("guardrails: {p: [{detect: pi}]}", "6:27: unknown detector 'pi'; did you mean 'pii'?"),
         ("guardrails: {p: [{detect: pii, threshold: 2}]}", "6:43: this is too large; allowed is 1.0 or less"),
         (
             "guardrails: {p: [{detect: pii, on: []}]}",
@@ -400,3 +405,13 @@ def test_secrets_do_not_show_in_the_value_itself(write: Callable[..., Path]) -> 
     assert "CANARY" not in repr(written.root)
     assert ("providers", "a", "api_key") in written.secret
     assert hashlib.sha256(b"CANARY").hexdigest()[:16] != written.hash
+
+
+def test_the_examples_guardrails_are_right_too(complaints_of: Complaints) -> None:
+    """What the example configuration shows behind `#`, with the file it names."""
+    example = (Path(__file__).parents[3] / "config" / "gateway.yaml").read_text("utf-8")
+    shown = re.search(r"(?:^# (?:guardrails:|  .*)\n)+", example[example.index("# guardrails:\n") :], re.MULTILINE)
+    assert shown is not None
+    rules = shown[0].replace("\n# ", "\n").removeprefix("# ").replace("customers.txt", "customers.yaml")
+    assert rules.count("detect:") == 5
+    assert complaints_of(example + rules, env={}, customers="Acme\n") == []

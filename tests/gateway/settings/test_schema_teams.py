@@ -1,9 +1,9 @@
-"""Keys, budgets and policies as they may be written; the complaints are in `test_load.py`."""
+"""Keys, budgets and the names of policies as they may be written; the complaints are in `test_load.py`."""
 
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings.schema_teams import PLACEHOLDERS, BudgetSection, KeySection, RuleSection, TeamSection
+from gateway.settings.schema_teams import PLACEHOLDERS, BudgetSection, KeySection, TeamSection
 
 HEX = "ab" * 32
 
@@ -18,9 +18,9 @@ def test_a_budget_is_exact() -> None:
     assert (budget.amount, budget.per, budget.soft, budget.when_exhausted) == (1, "month", None, "block")
 
 
-def test_a_rule_does_nothing_until_told() -> None:
-    rule = RuleSection.model_validate({"detect": "pii"})
-    assert (rule.action, rule.mode, rule.on) == ("flag", "shadow", ["request", "response"])
+@pytest.mark.parametrize(("written", "policies"), [(None, ()), ("a", ("a",)), (["a", "b", "a"], ("a", "b")), ([], ())])
+def test_a_team_names_one_policy_or_several(written: object, policies: tuple[str, ...]) -> None:
+    assert TeamSection.model_validate({"guardrails": written}).policies == policies
 
 
 def test_no_list_allows_all_and_an_empty_list_nothing() -> None:
