@@ -44,13 +44,21 @@ POLICIES: dict[str, list[dict]] = {
     "pseudo": [{**_PII, "action": "pseudonymize", "on": ["request"]}],
 }
 
+IMPATIENT = {"idle-soon": {"idle": "300ms"}, "over-soon": {"total": "700ms"}}
+"""Models whose provider has little time."""
+
 
 def guarded_configuration(url: str, data: Path, **changes: Any) -> dict:
-    """Teams named like their policy, with the key `sk-TEAM`; `free` has none."""
+    """Teams named like their policy, with the key `sk-TEAM`; `free` has none. Quiet streams get a comment soon."""
     teams = {name: {"guardrails": name, "keys": [{"id": name, "hash": key_hash(f"sk-{name}")}]} for name in POLICIES}
     teams["half"]["keys"] = [{"id": key, "hash": key_hash(f"sk-{key}")} for key in _HALF]
     teams["free"] = {"keys": [{"id": "free", "hash": key_hash("sk-free")}]}
-    return configuration(url, data, **{"guardrails": POLICIES, "teams": teams, **changes})
+    whole = configuration(url, data, **{"guardrails": POLICIES, "teams": teams, **changes})
+    whole["server"]["ping"] = "200ms"
+    for name, limits in IMPATIENT.items():
+        whole["providers"][name] = {**whole["providers"]["mock"], "timeouts": limits}
+        whole["models"][name] = {"targets": [{"provider": name, "model": "gpt-4o-mini"}]}
+    return whole
 
 
 class Guarded(Gateway):
