@@ -22,12 +22,14 @@ UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = ("engine", "operation", "vault", "x")
+    __slots__ = ("engine", "key", "operation", "vault", "x")
 
     def __init__(self, engine: Engine, x: Exchange, operation: str) -> None:
         self.engine = engine
         self.x = x
         self.operation = operation
+        self.key = x.caller.key_id if x.caller is not None else ""
+        """What a rollout is stable by. A request's id would not do: the client chooses it."""
         self.vault = Vault(os.urandom(16)) if engine.pseudonymizes else None
 
     def request(self, dialect: Dialect, body: bytes) -> bytes:
@@ -57,7 +59,7 @@ class Guard:
 
     def _answer(self, body: bytes, segments: list[Segment]) -> bytes:
         x = self.x
-        verdict = self.engine.inspect(segments, "response", self.operation, key=x.request_id, vault=self.vault)
+        verdict = self.engine.inspect(segments, "response", self.operation, key=self.key, vault=self.vault)
         if verdict is ALLOWED:
             return body
         x.response_verdict = verdict
@@ -74,7 +76,7 @@ class Guard:
         """What rewrites a streamed answer; None: nothing looks at it."""
         if self.operation not in OPERATIONS:
             return None
-        inspector = self.engine.stream(self.operation, key=self.x.request_id, vault=self.vault)
+        inspector = self.engine.stream(self.operation, key=self.key, vault=self.vault)
         return None if inspector is None else rewriters.open(self.operation, inspector)
 
     @property
@@ -84,7 +86,7 @@ class Guard:
 
     def _request(self, body: bytes, segments: list[Segment]) -> bytes:
         x = self.x
-        verdict = self.engine.inspect(segments, "request", self.operation, key=x.request_id, vault=self.vault)
+        verdict = self.engine.inspect(segments, "request", self.operation, key=self.key, vault=self.vault)
         if verdict is ALLOWED:
             return body
         x.request_verdict = verdict
