@@ -131,8 +131,9 @@ class Delivery:
             passage.heard_at = passage.spoke_at = x.first_byte_at = clock.monotonic()
             broken = await self.pass_events(answer, passage, out)
         finally:
-            if rewriter is not None:
+            if rewriter is not None and self.guard is not None:
                 x.response_verdict = rewriter.verdict
+                self.guard.tell("response", x.response_verdict)
         last = passage.out
         x.finished_at = clock.monotonic()
         if passage.blocked:

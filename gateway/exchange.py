@@ -117,7 +117,7 @@ class Trip(Delivery):
 
         # inspect request
         if caller.guardrails is not None:
-            guard = self.guard = Guard(caller.guardrails, x, operation.name)
+            guard = self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
             out.body = guard.request(dialect, body)
             if x.request_verdict.reroute:
                 out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)

@@ -14,6 +14,10 @@ from gateway.inspection import NotRewritable, rewrite_answer, rewrite_segments
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
 from gateway.seams import Dialect
+from gateway.settings.snapshot import Snapshot
+from gateway.telemetry.logs import alert
+from gateway.world import World
+from guardrails.interface import Direction
 from guardrails.vault import Vault
 
 UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
@@ -22,9 +26,11 @@ UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = ("engine", "key", "operation", "vault", "x")
+    __slots__ = ("demoted", "engine", "governor", "key", "operation", "vault", "x")
 
-    def __init__(self, engine: Engine, x: Exchange, operation: str) -> None:
+    def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
+        self.governor = world.governor_of(snapshot)
+        self.demoted = frozenset[str]() if self.governor is None else self.governor.demoted(x.received_at)
         self.engine = engine
         self.x = x
         self.operation = operation
@@ -59,7 +65,10 @@ class Guard:
 
     def _answer(self, body: bytes, segments: list[Segment]) -> bytes:
         x = self.x
-        verdict = self.engine.inspect(segments, "response", self.operation, key=self.key, vault=self.vault)
+        verdict = self.engine.inspect(
+            segments, "response", self.operation, key=self.key, vault=self.vault, demoted=self.demoted
+        )
+        self.tell("response", verdict)
         if verdict is ALLOWED:
             return body
         x.response_verdict = verdict
@@ -76,7 +85,7 @@ class Guard:
         """What rewrites a streamed answer; None: nothing looks at it."""
         if self.operation not in OPERATIONS:
             return None
-        inspector = self.engine.stream(self.operation, key=self.key, vault=self.vault)
+        inspector = self.engine.stream(self.operation, key=self.key, vault=self.vault, demoted=self.demoted)
         return None if inspector is None else rewriters.open(self.operation, inspector)
 
     @property
@@ -84,9 +93,37 @@ class Guard:
         """Whether answers must be had whole and decoded."""
         return self.engine.inspects("response", self.operation) or bool(self.vault)
 
+    def _judge(self, segments: list[Segment], direction: Direction) -> Verdict:
+        verdict = self.engine.inspect(
+            segments, direction, self.operation, key=self.key, vault=self.vault, demoted=self.demoted
+        )
+        self.tell(direction, verdict)
+        return verdict
+
+    def tell(self, direction: Direction, verdict: Verdict) -> None:
+        """Tell the governor what was found and how long it took; rules beyond their bounds go to shadow."""
+        governor = self.governor
+        if governor is None:
+            return
+        spent = dict(verdict.spent)
+        matched = {result.rule for result in verdict.results}
+        for rule, detector in self.engine.rules(direction, self.operation):
+            demotion = governor.tell(rule, rule in matched, spent.get(detector, 0) / 1000, self.x.received_at)
+            if demotion is not None:
+                alert(
+                    "guardrail_demoted",
+                    rule=rule,
+                    reason=demotion.reason,
+                    value=round(demotion.value, 4),
+                    bound=demotion.bound,
+                )
+
     def _request(self, body: bytes, segments: list[Segment]) -> bytes:
         x = self.x
-        verdict = self.engine.inspect(segments, "request", self.operation, key=self.key, vault=self.vault)
+        verdict = self.engine.inspect(
+            segments, "request", self.operation, key=self.key, vault=self.vault, demoted=self.demoted
+        )
+        self.tell("request", verdict)
         if verdict is ALLOWED:
             return body
         x.request_verdict = verdict

@@ -31,7 +31,7 @@ async def pass_through(
 ) -> None:
     """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
     assert x.operation is not None
-    guard = None if caller.guardrails is None else Guard(caller.guardrails, x, x.operation.name)
+    guard = None if caller.guardrails is None else Guard(world, snapshot, caller.guardrails, x, x.operation.name)
     if guard is not None and guard.engine.inspects("request", x.operation.name):
         opening, rest = await client.read(snapshot.server.max_body), client.chunks()
     else:

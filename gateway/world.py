@@ -30,6 +30,7 @@ from gateway.tasks import TaskGroup
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats, Pool
+from guardrails.governor import Governor
 from pricing.tokens import TokenCounter
 
 MOST_UNCOUNTED = 256
@@ -62,6 +63,8 @@ class World:
         self.state_file: StateFile | None = None
         self._other: Transport | None = None
         self._outbox: Outbox | None = None
+        self._governed: object = None
+        self._governor: Governor | None = None
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
         self._flushes = False
@@ -70,6 +73,16 @@ class World:
     @property
     def snapshot(self) -> Snapshot:
         return self.configuration.snapshot
+
+    def governor_of(self, snapshot: Snapshot) -> Governor | None:
+        """Who demotes guardrail rules that are too slow or act too often; None: no rule has bounds. A reload that
+        changes guardrails begins anew."""
+        programs = snapshot.guardrails
+        if programs is None or not programs.bounds:
+            return None
+        if self._governed is not programs:
+            self._governed, self._governor = programs, Governor(programs.bounds)
+        return self._governor
 
     def outbox_of(self, loop: asyncio.AbstractEventLoop) -> Outbox:
         """The outbox of the loop this process serves on."""

@@ -69,6 +69,11 @@ class PolicyEngine:
         """See `guardrails/interface.py`."""
         return self._plans.plan(direction, operation) is not None
 
+    def rules(self, direction: Direction, operation: str) -> Sequence[tuple[str, str]]:
+        """See `guardrails/interface.py`."""
+        plan = self._plans.plan(direction, operation)
+        return () if plan is None else [(compiled.rule.id, compiled.rule.detector) for compiled in plan.rules]
+
     @property
     def hasher(self) -> Hasher:
         """Makes the digests of findings and of allow-lists."""

@@ -119,6 +119,10 @@ class Engine(Protocol):
         """Whether any rule looks at texts of this direction and operation."""
         ...
 
+    def rules(self, direction: Direction, operation: str) -> Sequence[tuple[str, str]]:
+        """Id and detector of every rule that looks there."""
+        ...
+
     def inspect(
         self,
         segments: list[Segment],
@@ -184,6 +188,9 @@ class NoOpEngine:
 
     def inspects(self, direction: Direction, operation: str) -> bool:
         return False
+
+    def rules(self, direction: Direction, operation: str) -> Sequence[tuple[str, str]]:
+        return ()
 
     def inspect(
         self,

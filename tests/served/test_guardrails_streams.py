@@ -115,7 +115,7 @@ DIALECTS: dict[str, tuple[Callable, dict, Callable]] = {
 @pytest.mark.parametrize("cut", [0, 1, 61])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_stream_adds_up_to_the_masked_answer(guarded: Guarded, provider: Scripted, dialect: str, cut: int) -> None:
-    """"A masked stream is, byte for byte, what masking the whole answer would give, however the provider cut it.\""""
+    """ "A masked stream is, byte for byte, what masking the whole answer would give, however the provider cut it.\""""
     ask, answer, stream = DIALECTS[dialect]
     provider.says(by_stream(answer, stream(answer), cut))
     whole = ask(guarded, stream=False)
@@ -204,9 +204,7 @@ def test_a_chat_stream_blocked_in_the_middle_ends_with_content_filter(guarded: G
     assert told.pop() == "[DONE]"
     ends = {c["index"]: c["finish_reason"] for event in told for c in event["choices"] if c["finish_reason"]}
     assert ends[0] == "content_filter"
-    text = "".join(
-        c["delta"].get("content") or "" for event in told for c in event["choices"] if c["index"] == 0
-    )
+    text = "".join(c["delta"].get("content") or "" for event in told for c in event["choices"] if c["index"] == 0)
     assert text == "All of this is safe to say. But eat the "
     provider.says(stalls(data, b"comes"))
     with guarded.openai("answers").chat.completions.stream(model="gpt-4o-mini", messages=HI) as parts:
@@ -255,9 +253,7 @@ HELD = f"The address is {EMAIL}"
 
 
 def never_raw(body: bytes) -> None:
-    said = "".join(
-        c["delta"].get("content") or "" for e in events(body) if e != "[DONE]" for c in e.get("choices", [])
-    )
+    said = "".join(c["delta"].get("content") or "" for e in events(body) if e != "[DONE]" for c in e.get("choices", []))
     assert said == "The address is "
     for part in (EMAIL, "jane", "doe@", "example"):
         assert part.encode() not in body
@@ -277,9 +273,7 @@ def begins(guarded: Guarded, more: bytes = b"", then: str = "broken", size: int 
 
 
 @pytest.mark.parametrize("then", ["broken", "end"])
-def test_a_stream_that_breaks_off_never_lets_out_what_was_held(
-    guarded: Guarded, provider: Scripted, then: str
-) -> None:
+def test_a_stream_that_breaks_off_never_lets_out_what_was_held(guarded: Guarded, provider: Scripted, then: str) -> None:
     provider.says(begins(guarded, then=then))
     answer = raw(guarded, "masked")
     never_raw(answer.content)
@@ -294,7 +288,10 @@ def test_an_error_of_the_provider_in_mid_stream_ends_it(guarded: Guarded, provid
     provider.says(begins(guarded, error, then="end"))
     answer = raw(guarded, "masked")
     never_raw(answer.content)
-    assert "<EMAIL_ADDRESS>" in [e for e in events(answer.content) if e != "[DONE]" and "error" in e][0]["error"]["message"]
+    assert (
+        "<EMAIL_ADDRESS>"
+        in [e for e in events(answer.content) if e != "[DONE]" and "error" in e][0]["error"]["message"]
+    )
     assert guarded.row(answer.headers["x-request-id"])["outcome"] == "upstream_error"
 
 
