@@ -25,7 +25,7 @@ from tests.support.guarded import CARD, CLAUDE, EMAIL, Guarded
 from tests.support.scripted import Scripted, Seen, Wire, by_stream, streamed
 
 HI = [{"role": "user", "content": "hi"}]
-TEXT = f"Dear Jane,\nwe have {EMAIL} (not {EMAIL}s) and the card {CARD}. ☃ Yours: a.b@c, x@example.co.uk"
+TEXT = f"Dear Jane,\nwe have {EMAIL} (or x+{EMAIL}) and the card {CARD}. ☃ Yours: a.b@c, x@example.co.uk"
 ARGUMENTS = json.dumps({"to": EMAIL, "say": f'"{EMAIL}"\n☃', "n": [1, {"card": CARD}]})
 ESCAPED = json.dumps({"to": EMAIL}).replace("@", "\\u0040")
 
@@ -207,9 +207,11 @@ def test_a_chat_stream_blocked_in_the_middle_ends_with_content_filter(guarded: G
     text = "".join(c["delta"].get("content") or "" for event in told for c in event["choices"] if c["index"] == 0)
     assert text == "All of this is safe to say. But eat the "
     provider.says(stalls(data, b"comes"))
-    with guarded.openai("answers").chat.completions.stream(model="gpt-4o-mini", messages=HI) as parts:
-        with contextlib.suppress(openai.ContentFilterFinishReasonError):
-            assert parts.get_final_completion().choices[0].finish_reason == "content_filter"
+    with (
+        contextlib.suppress(openai.ContentFilterFinishReasonError),
+        guarded.openai("answers").chat.completions.stream(model="gpt-4o-mini", messages=HI) as parts,
+    ):
+        assert parts.get_final_completion().choices[0].finish_reason == "content_filter"
 
 
 def test_a_response_blocked_in_the_middle_is_incomplete(guarded: Guarded, provider: Scripted) -> None:
@@ -237,7 +239,6 @@ def test_a_message_blocked_in_the_middle_is_a_refusal(guarded: Guarded, provider
 
 
 def test_a_block_before_anything_was_said_is_an_error_and_no_200(guarded: Guarded, provider: Scripted) -> None:
-    provider.says(streamed(chat_stream(chat("forbidden fruit! " * 3), 1000)[:]))
     first = sse(json.loads(chat_stream(chat("Forbidden fruit, and more"), 1000).split(b"\n\n")[1][6:]))
     provider.says(stalls(first, b"\n\n"))
     with pytest.raises(openai.BadRequestError) as caught:
@@ -259,12 +260,12 @@ def never_raw(body: bytes) -> None:
         assert part.encode() not in body
 
 
-def begins(guarded: Guarded, more: bytes = b"", then: str = "broken", size: int = 4) -> Callable[[Wire, Seen], None]:
-    data = chat_stream(chat(HELD), size, usage=False)
+def begins(more: bytes = b"", then: str = "broken") -> Callable[[Wire, Seen], None]:
+    data = chat_stream(chat(HELD), 4, usage=False)
 
     def play(wire: Wire, _: Seen) -> None:
         wire.open_stream()
-        wire.chunk(data[: data.index(b'{"id": "c1", "object": "chat.completion.chunk"', data.rindex(b".com")) - 6])
+        wire.chunk(b"".join(event + b"\n\n" for event in data.split(b"\n\n")[:-3]))
         if more:
             wire.chunk(more)
         getattr(wire, then)()
@@ -274,7 +275,7 @@ def begins(guarded: Guarded, more: bytes = b"", then: str = "broken", size: int 
 
 @pytest.mark.parametrize("then", ["broken", "end"])
 def test_a_stream_that_breaks_off_never_lets_out_what_was_held(guarded: Guarded, provider: Scripted, then: str) -> None:
-    provider.says(begins(guarded, then=then))
+    provider.says(begins(then=then))
     answer = raw(guarded, "masked")
     never_raw(answer.content)
     assert events(answer.content)[-1]["error"]["code"] == "upstream_error"
@@ -285,13 +286,11 @@ def test_a_stream_that_breaks_off_never_lets_out_what_was_held(guarded: Guarded,
 
 def test_an_error_of_the_provider_in_mid_stream_ends_it(guarded: Guarded, provider: Scripted) -> None:
     error = sse({"error": {"message": f"no more for {EMAIL}", "type": "server_error", "code": None}})
-    provider.says(begins(guarded, error, then="end"))
+    provider.says(begins(error, then="end"))
     answer = raw(guarded, "masked")
     never_raw(answer.content)
-    assert (
-        "<EMAIL_ADDRESS>"
-        in [e for e in events(answer.content) if e != "[DONE]" and "error" in e][0]["error"]["message"]
-    )
+    told = next(event["error"]["message"] for event in events(answer.content) if "error" in event)
+    assert told == "no more for <EMAIL_ADDRESS>"
     assert guarded.row(answer.headers["x-request-id"])["outcome"] == "upstream_error"
 
 
@@ -299,7 +298,7 @@ def test_an_error_of_the_provider_in_mid_stream_ends_it(guarded: Guarded, provid
 def test_time_outs_end_a_stream_with_an_error_and_never_with_what_was_held(
     guarded: Guarded, provider: Scripted, model: str
 ) -> None:
-    provider.says(begins(guarded, then="wait_until_left"))
+    provider.says(begins(then="wait_until_left"))
     answer = raw(guarded, "masked", model=model)
     never_raw(answer.content)
     assert events(answer.content)[-1]["error"]["code"] == "upstream_timeout"
@@ -329,7 +328,7 @@ def test_a_quiet_client_gets_comments_while_text_is_held(guarded: Guarded, provi
 
 
 def test_a_client_that_leaves_closes_the_provider_and_is_settled_once(guarded: Guarded, provider: Scripted) -> None:
-    provider.says(begins(guarded, then="wait_until_left"))
+    provider.says(begins(then="wait_until_left"))
     body = json.dumps({"model": "gpt-4o-mini", "messages": HI, "stream": True}).encode()
     host, port = guarded.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as client:
