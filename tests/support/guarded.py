@@ -40,6 +40,7 @@ POLICIES: dict[str, list[dict]] = {
     "half": [{**_PII, "rollout": "50%"}],
     "capped": [{**_PII, "max_scan": 200, "on": ["request"]}],
     "head": [{**_PII, "max_scan": 200, "beyond": "allow", "on": ["request"]}],
+    "wide": [{**_PII, "max_scan": 20_000_000}],
     "narrow": [{**_PII, "operations": ["chat.completions"]}],
     "pseudo": [{**_PII, "action": "pseudonymize", "on": ["request"]}],
 }
