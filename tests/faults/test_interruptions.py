@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+import gateway.delivery as delivery_module
 import gateway.exchange as exchange_module
 from gateway.app import App
 from gateway.client import Client
@@ -49,8 +50,12 @@ class Books:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settled: dict[str, int] = {}
         self.recorded: dict[str, int] = {}
-        for name in ("settle_answer", "settle_stream", "estimate_unanswered"):
-            monkeypatch.setattr(exchange_module, name, self._counted(getattr(exchange_module, name)))
+        for module, name in (
+            (delivery_module, "settle_answer"),
+            (exchange_module, "settle_stream"),
+            (exchange_module, "estimate_unanswered"),
+        ):
+            monkeypatch.setattr(module, name, self._counted(getattr(module, name)))
         record = World.record
 
         def counted(world: World, x: Exchange) -> None:

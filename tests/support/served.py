@@ -51,7 +51,7 @@ class Process:
     def pid(self) -> int:
         return self.process.pid
 
-    def stop(self, number: int = signal.SIGTERM, limit: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM, limit: float = 60) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:

@@ -55,7 +55,7 @@ def test_serves_until_ctrl_c_and_leaves_nothing() -> None:
             with httpx.Client(trust_env=False) as client:
                 assert client.get(f"{url}/readyz").status_code == 200
                 process.send_signal(signal.SIGINT)
-                assert process.wait(20) == 0
+                assert process.wait(60) == 0
                 port = int(url.rsplit(":", 1)[1])
             with socket.socket() as probe:
                 assert probe.connect_ex(("127.0.0.1", port)) != 0
