@@ -48,7 +48,13 @@ def test_once_shows_traffic_refusals_and_books_that_agree() -> None:
 
 
 def test_serves_until_ctrl_c_and_leaves_nothing() -> None:
-    with subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    # Who runs the tests in the background has SIGINT ignored, and children inherit that.
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         try:
             shown = read_until(process, b"Serving until Ctrl-C")
             url = re.search(r"gateway +(http://\S+)", shown)[1]
