@@ -6,6 +6,7 @@ notebook. Nothing here keeps or names a text.
 """
 
 import os
+from collections.abc import Callable, Sequence
 
 from gateway.dialects.segments import json_segments
 from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
@@ -64,22 +65,7 @@ class Guard:
             raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
 
     def _answer(self, body: bytes, segments: list[Segment]) -> bytes:
-        x = self.x
-        verdict = self.engine.inspect(
-            segments, "response", self.operation, key=self.key, vault=self.vault, demoted=self.demoted
-        )
-        self.tell("response", verdict)
-        if verdict is ALLOWED:
-            return body
-        x.response_verdict = verdict
-        if verdict.enforced == "block":
-            raise _blocked(verdict, "answer")
-        if not verdict.rewrites:
-            return body
-        try:
-            return rewrite_answer(body, verdict.rewrites).body
-        except NotRewritable:
-            raise Blocked(UNREADABLE.format("answer", "a part that must be masked cannot be")) from None
+        return self._carried_out(body, segments, "response", "answer", _rewritten_answer)
 
     def stream(self, rewriters: Rewriters) -> EventRewriter | None:
         """What rewrites a streamed answer; None: nothing looks at it."""
@@ -92,13 +78,6 @@ class Guard:
     def reads_answers(self) -> bool:
         """Whether answers must be had whole and decoded."""
         return self.engine.inspects("response", self.operation) or bool(self.vault)
-
-    def _judge(self, segments: list[Segment], direction: Direction) -> Verdict:
-        verdict = self.engine.inspect(
-            segments, direction, self.operation, key=self.key, vault=self.vault, demoted=self.demoted
-        )
-        self.tell(direction, verdict)
-        return verdict
 
     def tell(self, direction: Direction, verdict: Verdict) -> None:
         """Tell the governor what was found and how long it took; rules beyond their bounds go to shadow."""
@@ -119,22 +98,40 @@ class Guard:
                 )
 
     def _request(self, body: bytes, segments: list[Segment]) -> bytes:
-        x = self.x
+        return self._carried_out(body, segments, "request", "request", rewrite_segments)
+
+    def _carried_out(
+        self,
+        body: bytes,
+        segments: list[Segment],
+        direction: Direction,
+        what: str,
+        rewrite: Callable[[bytes, Sequence[Segment]], bytes],
+    ) -> bytes:
+        """Ask the engine, note its verdict, and give the body as it may go on, rewritten by `rewrite`; `what` it is
+        called in refusals."""
         verdict = self.engine.inspect(
-            segments, "request", self.operation, key=self.key, vault=self.vault, demoted=self.demoted
+            segments, direction, self.operation, key=self.key, vault=self.vault, demoted=self.demoted
         )
-        self.tell("request", verdict)
+        self.tell(direction, verdict)
         if verdict is ALLOWED:
             return body
-        x.request_verdict = verdict
+        if direction == "request":
+            self.x.request_verdict = verdict
+        else:
+            self.x.response_verdict = verdict
         if verdict.enforced == "block":
-            raise _blocked(verdict, "request")
+            raise _blocked(verdict, what)
         if not verdict.rewrites:
             return body
         try:
-            return rewrite_segments(body, verdict.rewrites)
+            return rewrite(body, verdict.rewrites)
         except NotRewritable:
-            raise Blocked(UNREADABLE.format("request", "a part that must be masked cannot be")) from None
+            raise Blocked(UNREADABLE.format(what, "a part that must be masked cannot be")) from None
+
+
+def _rewritten_answer(body: bytes, rewrites: Sequence[Segment]) -> bytes:
+    return rewrite_answer(body, rewrites).body
 
 
 def _blocked(verdict: Verdict, what: str) -> Refusal:
