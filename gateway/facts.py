@@ -1,5 +1,5 @@
-"""The nouns: what an operation, a caller, a hold and an exchange are. Read this file first, then `seams.py`, then
-`exchange.py`.
+"""The nouns: what an operation, a caller and an exchange are. Read this file first, then `seams.py`, then
+`exchange.py`. What limits speak of has its own file, `quota.py`.
 
 `Usage` and `Cost` come from `pricing`, `Verdict` from `guardrails`; they are re-exported here, so that every room
 finds its nouns in one place.
@@ -22,7 +22,6 @@ __all__ = [
     "Cost",
     "Engine",
     "Exchange",
-    "Hold",
     "ModelScope",
     "Operation",
     "Outcome",
@@ -93,15 +92,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
 
 
-class Hold(msgspec.Struct, frozen=True):
-    """What admission reserved. The id exists before the hold is taken; settlement is idempotent by it."""
-
-    id: str
-    input_tokens: int
-    output_tokens: int
-    nanos: int
-
-
 class Attempt(msgspec.Struct, kw_only=True):
     """One try at one target. Failed attempts are recorded with no tokens."""
 
@@ -135,7 +125,8 @@ class Exchange(msgspec.Struct):
     output_estimate: int = 0
     reserved_nanos: int | None = None
     """Cost of the two estimates, what recovery books when the process dies; None: no price."""
-    hold: Hold | None = None
+    held: bool = False
+    """A hold under this id was, or is being, taken from the limits: it must be settled."""
     attempts: list[Attempt] | None = None
     provider: str = ""
     model: str = ""

@@ -4,7 +4,7 @@
     Transport   Pool (asyncio + httptools), HttpxTransport      gateway/transport/
     Dialect     one per operation family                        gateway/dialects/
     Sink        Journal, and metrics                            gateway/ledger/, gateway/telemetry/
-    LimitStore  memory and Redis (issue 4 brings both)          gateway/limits/
+    LimitStore  MemoryStore, RedisStore                         gateway/limits/
     Engine      guardrails                                      guardrails/interface.py
 
 Each has one conformance suite in `tests/conformance/` that runs on every implementation.
@@ -15,7 +15,8 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.facts import Exchange, Hold, Operation, Reading, Segment, Usage
+from gateway.facts import Exchange, Operation, Reading, Segment, Usage
+from gateway.quota import Bound, Charge, Decision, Level
 
 Headers = list[tuple[bytes, bytes]]
 """Header fields in order, names in lower case."""
@@ -194,12 +195,36 @@ class Sink(Protocol):
 
 
 class LimitStore(Protocol):
-    """Keeper of limiter and budget state."""
+    """Keeper of limiter and budget state. A hold lives from `admit` to `settle`; one that is never settled expires
+    `seconds` after it was last admitted or extended, is given back and counted."""
 
-    async def admit(self, hold: Hold, keys: Sequence[str]) -> None:
-        """Reserve, or raise `RateLimited` or `BudgetExhausted`."""
+    def admit_now(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision | None:
+        """Decide at once, if this store can without a round trip; None: use `admit`."""
         ...
 
-    def settle(self, hold_id: str, input_tokens: int, output_tokens: int, nanos: int | None) -> None:
-        """Replace the reservation by the truth; idempotent by hold id; never awaits."""
+    async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
+        """Take `charge` against all bounds or none, for `seconds` at the longest. Never raises, and waits for a store
+        that is away no longer than its configured patience. Admitting a hold that exists does nothing more and says
+        so again; one that was settled already takes nothing."""
         ...
+
+    def settle(self, hold: str, actual: Charge) -> None:
+        """Replace a reservation by the truth, in the windows it was taken in. Exactly once by hold; never awaits,
+        never raises; a hold that is not known leaves a mark, so that an `admit` still on its way takes nothing."""
+        ...
+
+    async def extend(self, hold: str, more: Charge, seconds: float) -> bool:
+        """Reserve more for a hold under way (`requests` of `more` is 0), and let it live `seconds` from now. False:
+        a bound has no room for it, and nothing was taken."""
+        ...
+
+    async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
+        """What the counters of these bounds hold now, in their order."""
+        ...
+
+    async def put(self, bound: Bound, used: int) -> None:
+        """Make what a counter has used in its running window `used`; reservations stay. For rebuilding from the
+        ledger."""
+        ...
+
+    async def aclose(self) -> None: ...
