@@ -97,6 +97,14 @@ class Client(ABC):
         """Write without suspending; False: it has to be awaited, nothing was written."""
         return False
 
+    def flowing(self) -> bool:
+        """Whether `push_chunk` would write now."""
+        return False
+
+    def push_chunk(self, framed: bytes) -> None:
+        """Write a piece of the answer's body that is framed as an HTTP chunk already. Only while `flowing`."""
+        raise RuntimeError("this client takes no chunks")
+
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer. `headers` holds its content-length."""
         await self.head(status, headers)

@@ -208,6 +208,16 @@ class Cycle(Client):
         self._body(data, more)
         return True
 
+    def flowing(self) -> bool:
+        return (
+            self._chunked
+            and self._head is None
+            and not (self.disconnected or self.response_complete or self.wire.flow.write_paused)
+        )
+
+    def push_chunk(self, framed: bytes) -> None:
+        self.wire.write(framed)
+
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         if self.body_done and not self.disconnected and not self.wire.flow.write_paused:
             self._begin(status, headers)

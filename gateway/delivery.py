@@ -20,7 +20,7 @@ from gateway.facts import Exchange
 from gateway.forward import Answer, OpenStream, Outgoing
 from gateway.guard import Guard, header_of, unread_answer
 from gateway.inspection.events import EventRewriter
-from gateway.seams import Late, UpstreamResponse
+from gateway.seams import Clock, Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import decoded, settle_answer
 from gateway.wire.envelopes import error_event
@@ -118,7 +118,7 @@ class Delivery:
         x, client, clock = self.x, self.client, self.world.clock
         response = answer.response
         rewriter = self.guard.stream(self.world.rewriters) if self.guard is not None else None
-        passage = Passage(x, stream, rewriter)
+        passage = Passage(x, stream, rewriter, client, clock, self.patience(answer))
         try:
             out = passage.first(stream.first)
             if passage.blocked and not out:
@@ -131,6 +131,7 @@ class Delivery:
             passage.heard_at = passage.spoke_at = x.first_byte_at = clock.monotonic()
             broken = await self.pass_events(answer, passage, out)
         finally:
+            response.offer(None)
             if rewriter is not None and self.guard is not None:
                 x.response_verdict = rewriter.verdict
                 self.guard.tell("response", x.response_verdict)
@@ -164,7 +165,10 @@ class Delivery:
                 passage.spoke_at = clock.monotonic()
             # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
             try:
+                response.offer(passage.relay if parser.between else None)
                 chunk = await response.chunk(min(passage.heard_at + idle, passage.spoke_at + ping))
+                if passage.blocked:
+                    return None
                 batch = parser.feed(chunk) if chunk else parser.close()
             except Late:
                 if clock.monotonic() < passage.heard_at + idle:
@@ -213,6 +217,10 @@ class Delivery:
             block = b"%bx-tollway-guardrails: %b\r\n" % (block, told)
         return block
 
+    def patience(self, answer: Answer) -> float:
+        """Seconds after which something must be done about a stream on which nothing happens."""
+        return min(answer.target.provider.timeouts.idle, self.snapshot.server.ping)
+
     def idle_until(self, answer: Answer) -> float:
         return self.world.clock.monotonic() + answer.target.provider.timeouts.idle
 
@@ -220,12 +228,35 @@ class Delivery:
 class Passage:
     """What is known of a stream on its way: what may leave, whether it is over, and when either side was last heard."""
 
-    __slots__ = ("_rewriter", "blocked", "heard_at", "out", "over", "spoke_at", "stream", "x")
+    __slots__ = (
+        "_client",
+        "_clock",
+        "_patience",
+        "_rewriter",
+        "blocked",
+        "heard_at",
+        "out",
+        "over",
+        "spoke_at",
+        "stream",
+        "x",
+    )
 
-    def __init__(self, x: Exchange, stream: OpenStream, rewriter: EventRewriter | None) -> None:
+    def __init__(
+        self,
+        x: Exchange,
+        stream: OpenStream,
+        rewriter: EventRewriter | None,
+        client: Client,
+        clock: Clock,
+        patience: float,
+    ) -> None:
         self.x = x
         self.stream = stream
         self._rewriter = rewriter
+        self._client = client
+        self._clock = clock
+        self._patience = patience
         self.blocked = False
         self.over = False
         """The provider has said its last word."""
@@ -262,6 +293,37 @@ class Passage:
                     continue
             self._pass(event, pieces)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def relay(self, framed: bytes, start: int) -> float:
+        """See `seams.Relay`. Takes what nearly every read of a stream is: one chunk with one event of one line of data,
+        which goes to the client as it is, in the same frame. Everything else is left to `pass_events`."""
+        end = len(framed) - 4
+        if (
+            framed[start : start + 6] != b"data: "
+            or framed[end:] != b"\n\n\r\n"
+            or framed.find(b"\n", start) != end
+            or framed.find(b"\r", start) != end + 2
+            or not self._client.flowing()
+        ):
+            return 0.0
+        data = framed[start + 6 : end]
+        if data == b"[DONE]":
+            return 0.0
+        now = self.heard_at = self._clock.monotonic()
+        self.x.events += 1
+        if self.stream.reader.event(b"", data):
+            if self._rewriter is None:
+                self._client.push_chunk(framed)
+                self.spoke_at = now
+            else:
+                out = self._rewriter.event(SseEvent(framed[start:-2], b"", data))
+                if self._rewriter.blocked:
+                    self.blocked = True
+                    self.out = out
+                    return -1.0
+                if out and self._client.push(out):
+                    self.spoke_at = now
+        return now + self._patience
 
     def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:
         if self._rewriter is None:

@@ -10,7 +10,7 @@
 Each has one conformance suite in `tests/conformance/` that runs on every implementation.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -97,6 +97,12 @@ class Late(Exception):
     """`UpstreamResponse.chunk(before)` passed `before`. Nothing is lost: the response can still be read."""
 
 
+Relay = Callable[[bytes, int], float]
+"""Takes a piece of a body the moment it arrives: the bytes of one HTTP chunk as they came, and where in them its data
+begin (they end two bytes before the end). Returns the monotonic second until which the reader waits for more; 0.0: not
+taken, read it with `chunk`; negative: taken, and the reader is to look after it (`chunk` returns b"")."""
+
+
 class UpstreamResponse(Protocol):
     """A response whose head has come. Exactly one of: read to the end, or `close()`."""
 
@@ -115,6 +121,11 @@ class UpstreamResponse(Protocol):
 
     def whole(self) -> bytes | None:
         """The whole body, if all of it has arrived and none of it was read; else None, and nothing is taken."""
+        ...
+
+    def offer(self, relay: Relay | None) -> None:
+        """While `chunk` is awaited, offer each whole piece to `relay` first, which saves waking the reader; None: no
+        more. A transport may do without."""
         ...
 
     def close(self) -> None:

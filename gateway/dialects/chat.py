@@ -25,6 +25,9 @@ from gateway.dialects.tail import reported
 from gateway.facts import Operation, Reading, Segment, Usage
 
 _encode = msgspec.json.encode
+_CONTENT = b'"content":"'
+_MOST_LESSONS = 32
+"""Events whose surroundings are learned; a stream whose events differ in more than their text is not worth it."""
 
 
 class _StreamOptions(msgspec.Struct, gc=False):
@@ -178,7 +181,7 @@ class ChatStream(Delivered):
     is one without choices; usage on a chunk that has choices is passed on with it, since the chunk carries text.
     """
 
-    __slots__ = ("_done", "_missing", "_strip")
+    __slots__ = ("_after", "_before", "_done", "_lessons", "_missing", "_strip")
 
     service_tier: str | None
 
@@ -187,8 +190,21 @@ class ChatStream(Delivered):
         self._strip = not reading.wants_usage_event
         self._missing = reading.choices
         self._done: set[int] = set()
+        self._before = b"[DONE]"
+        """What stood before the text of the last event, and after it: most events differ in nothing else."""
+        self._after = b""
+        self._lessons = _MOST_LESSONS
 
     def event(self, name: bytes, data: bytes) -> bool:
+        before, after = self._before, self._after
+        if after and data.startswith(before) and data.endswith(after) and not name:
+            text = data[len(before) : -len(after)]
+            if text and b'"' not in text and b"\\" not in text and len(data) > len(before) + len(after):
+                try:
+                    self._text.write(text.decode())
+                except UnicodeDecodeError:
+                    return self._unusual(name, data)
+                return True
         if data == b"[DONE]":
             self.finished = True
             return True
@@ -211,9 +227,24 @@ class ChatStream(Delivered):
                     self._end(choice.index)
         if chunk.service_tier is not None:
             self.service_tier = chunk.service_tier
+        elif choices and len(choices) == 1 and self._lessons and not given(chunk.usage) and not given(chunk.error):
+            self._learn(choices[0], data)
         if given(chunk.error) or name == b"error":
             self.failed = True
         return not (given(chunk.usage) and self.take_usage(chunk.usage) and not choices and self._strip)
+
+    def _learn(self, choice: "_Choice", data: bytes) -> None:
+        """Keep what surrounds the text of an event that says nothing else, for the next ones."""
+        delta = choice.delta
+        self._after = b""
+        self._lessons -= 1
+        if delta is None or not delta.content or choice.finish_reason or data.count(_CONTENT) != 1:
+            return
+        begin = data.find(_CONTENT) + len(_CONTENT)
+        end = data.find(b'"', begin)
+        escaped = data[begin - len(_CONTENT) - 1 : begin - len(_CONTENT)] == b"\\"
+        if not escaped and data[begin:end] == delta.content.encode():
+            self._before, self._after = data[:begin], data[end:]
 
     def _other(self, delta: _Delta) -> None:
         """A delta without content: reasoning (some providers give it under two names at once), refusal, tools."""

@@ -6,7 +6,8 @@ Strategy
   fires after the whole read was parsed, as the last thing it does: the exchange runs on from there. When head and body
   came in the same segment, `chunk()` finds everything buffered and never waits. Everywhere else a signal is only set,
   and the exchange runs on the loop's next turn.
-- **The plainest answers skip the parser** (`whole.py`): a 200 with its length, whole in one read.
+- **The plainest answers skip the parser** (`whole.py`): a 200 with its length, whole in one read. So does a chunk that
+  is a read of its own, where the parser stands between two chunks: it is offered to the response's relay as it is.
 - **The connection is given back when the last body byte was parsed**, not when the caller has read it: a slow client
   does not hold a provider connection. So the response owns its buffer, and the connection owns only what is still
   being parsed.
@@ -85,6 +86,10 @@ class Connection(asyncio.Protocol):
         self._fed = 0
         """Bytes read since the request began, while the head was incomplete."""
         self._excess = 0
+        self._at_chunk = False
+        """The parser's last event was the end of a chunk, or the end of the head of a chunked body."""
+        self._between_chunks = False
+        """The next byte read is the first of a chunk: the parser has nothing of it."""
         self._keep = False
         self._read_paused = False
         self._write_paused = False
@@ -120,6 +125,7 @@ class Connection(asyncio.Protocol):
         self._fields = []
         self._fed = 0
         self._excess = 0
+        self._at_chunk = self._between_chunks = False
         self._keep = False
         if deadline < self._timer_at:
             self._arm(deadline)
@@ -213,7 +219,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         response = self._reading
         if response is None:
-            self.retire()
+            return self.retire()
+        if self._between_chunks and response.relay is not None and response.relayed(data):
             return
         in_head = not response.head_done
         if in_head:
@@ -230,6 +237,7 @@ class Connection(asyncio.Protocol):
             if not response.complete:
                 self.fail(response, ProtocolBroken(words(error), sent=True))
                 return
+        self._between_chunks = self._at_chunk and data[-2:] == b"\r\n"
         if response.complete:
             self._finish(response)
         elif not response.head_done:
@@ -335,6 +343,7 @@ class Connection(asyncio.Protocol):
             if name == b"transfer-encoding" and value.rstrip().lower() != b"chunked":
                 raise Fault("response has a transfer-encoding that was not asked for")
             headers.append((name, value.rstrip()))
+            self._at_chunk = self._at_chunk or name == b"transfer-encoding"
         self._fields = None
         response.status = status
         response.head_done = True
@@ -349,7 +358,14 @@ class Connection(asyncio.Protocol):
             response.parts.append(body)
             response.size += len(body)
 
+    def on_chunk_header(self) -> None:
+        self._at_chunk = False
+
+    def on_chunk_complete(self) -> None:
+        self._at_chunk = True
+
     def on_message_complete(self) -> None:
+        self._at_chunk = False
         response = self._reading
         if response is not None and response.head_done:
             response.complete = True

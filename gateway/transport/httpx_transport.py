@@ -31,7 +31,7 @@ from gateway.errors import (
     TransportError,
 )
 from gateway.ride import in_task
-from gateway.seams import Headers, Late, Origin, UpstreamRequest
+from gateway.seams import Headers, Late, Origin, Relay, UpstreamRequest
 from gateway.tasks import TaskGroup
 from gateway.transport import tls
 from gateway.transport.head import BodyFraming, Heads, host_of, streamed_framing
@@ -178,6 +178,9 @@ class HttpxResponse:
     def whole(self) -> bytes | None:
         """See `UpstreamResponse.whole`: httpx does not tell, so the body is read piece by piece."""
         return None
+
+    def offer(self, relay: Relay | None) -> None:
+        """See `UpstreamResponse.offer`: httpx hands over what it has read, not what has just come."""
 
     def close(self) -> None:
         """See `UpstreamResponse.close`. The socket is closed a turn of the event loop later."""

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from gateway.errors import Disconnected
 from gateway.ride import Signal
-from gateway.seams import Headers, Late
+from gateway.seams import Headers, Late, Relay
+from gateway.transport.whole import whole_chunk
 
 
 class Flow(Protocol):
@@ -44,6 +45,8 @@ class PooledResponse:
     request_done = False
     size = 0
     error: BaseException | None = None
+    relay: Relay | None = None
+    """Who is offered whole chunks while `chunk` is awaited."""
     unanswered = False
     """It failed without a single response byte, on a connection that had served before."""
     unread = False
@@ -85,6 +88,23 @@ class PooledResponse:
         if not self.complete or not self.parts:
             return None
         return self._take()
+
+    def offer(self, relay: Relay | None) -> None:
+        """See `UpstreamResponse.offer`."""
+        self.relay = relay
+
+    def relayed(self, data: bytes) -> bool:
+        """Whether the relay took what was read, for its reader, who waits for a chunk."""
+        relay, waiter = self.relay, self.waiter
+        start = whole_chunk(data) if waiter is not None and not self.parts else 0
+        if relay is None or waiter is None or not start:
+            return False
+        until = relay(data, start)
+        if until > 0.0:
+            self.until = until
+        elif until < 0.0:
+            waiter.fire(False)
+        return until != 0.0
 
     def close(self) -> None:
         """See `UpstreamResponse.close`. Once the last byte has come, the connection has long been given back."""

@@ -1,4 +1,4 @@
-"""The usual small answer, read in one go: a whole 200 with `content-length`, all of it in one piece from the socket.
+"""What is read in one go: a whole 200 with `content-length`, or one whole chunk, in one piece from the socket.
 
 Strategy: this is not another parser but a narrow gate in front of llhttp. It takes an answer only if every line of its
 head is of the plainest kind and the body is exactly as long as one `content-length` says; for anything else it returns
@@ -7,6 +7,7 @@ line that was checked once is remembered with its meaning.
 """
 
 import re
+from functools import lru_cache
 from typing import cast
 
 from gateway.seams import Headers
@@ -66,6 +67,26 @@ class WholeReader:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[line] = field
+
+
+def whole_chunk(data: bytes) -> int:
+    """Where the data of the one chunk begin that `data` is, whole and in its plainest form (RFC 9112 section 7.1: size
+    without leading zeros or extensions, CRLF, data, CRLF); 0: it is something else, or the last chunk."""
+    at = data.find(b"\r\n", 1, 10)
+    if at < 0:
+        return 0
+    size = _chunk_size(data[:at])
+    return at + 2 if size and size + at + 4 == len(data) and data[-2:] == b"\r\n" else 0
+
+
+@lru_cache(maxsize=8192)
+def _chunk_size(line: bytes) -> int:
+    """0: not a size in its plainest form."""
+    try:
+        size = int(line, 16)
+    except ValueError:
+        return 0
+    return size if b"%x" % size == line.lower() else 0
 
 
 def _field(line: bytes) -> tuple[bytes, bytes] | None:

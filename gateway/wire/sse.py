@@ -64,6 +64,11 @@ class SseParser:
         return bool(self._buffer)
 
     @property
+    def between(self) -> bool:
+        """The next byte begins an event, and cannot be part of a byte order mark."""
+        return self._between and not self._at_start
+
+    @property
     def leftover(self) -> bytes:
         """Those bytes. After `close()` they are an event cut off, which the specification drops."""
         return bytes(self._buffer)

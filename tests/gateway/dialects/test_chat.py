@@ -242,3 +242,39 @@ def test_completions_stream():
 def test_text_is_what_was_delivered(pieces: list[str]):
     stream, _ = feed([content(piece) for piece in pieces])
     assert stream.text() == "".join(pieces)
+
+
+PIECES = st.one_of(
+    st.sampled_from(
+        [" token", "a", '"', "\\", "\n", "é", "\u2028", "\ud83d\ude00", "", '","finish_reason":"stop', "\x7f"]
+    ),
+    st.text(max_size=8),
+)
+EVENTS = st.one_of(
+    PIECES.map(content),
+    PIECES.map(lambda text: content(text, index=1)),
+    PIECES.map(lambda text: content(text, service_tier="flex")),
+    PIECES.map(lambda text: {"choices": [{"index": 0, "delta": {"content": text, "reasoning": "because"}}]}),
+    PIECES.map(lambda text: {"choices": [{"index": 0, "delta": {'x"content': text, "content": text}}]}),
+    PIECES.map(lambda text: content(text, finish="stop")),
+    st.just({"choices": [], "usage": TOLD}),
+    st.just({"error": {"message": "no"}}),
+)
+
+
+@given(st.lists(EVENTS, max_size=12), st.booleans(), st.booleans())
+def test_what_was_learned_of_one_event_changes_nothing_about_the_next(
+    events: list[Any], compact: bool, ascii_only: bool
+) -> None:
+    """A reader that remembers what surrounds the text says of every stream what one without a memory says."""
+    separators = (",", ":") if compact else (", ", ": ")
+    raw = [
+        json.dumps(event, separators=separators, ensure_ascii=ascii_only).encode("utf-8", "replace") for event in events
+    ]
+    reading = Reading(model="m", stream=True)
+    quick, plain = ChatStream(reading), ChatStream(reading)
+    for data in raw:
+        plain._lessons = 0
+        assert quick.event(b"", data) == plain.event(b"", data)
+    state = [(s.text(), s.usage, s.finished, s.failed, s.service_tier) for s in (quick, plain)]
+    assert state[0] == state[1]

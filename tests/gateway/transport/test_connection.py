@@ -313,3 +313,46 @@ async def test_error_texts_repeat_nothing_of_the_peer() -> None:
         connection.data_received(data)
         assert isinstance(response.error, ProtocolBroken)
         assert "secret" not in str(response.error)
+
+
+async def test_whole_chunks_go_to_the_relay_and_everything_else_to_the_reader() -> None:
+    connection, _, _ = connected(asyncio.get_running_loop())
+    response = asked(connection)
+    connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    taken: list[bytes] = []
+    answers = [5.0]
+
+    def relay(framed: bytes, start: int) -> float:
+        if answers[0]:
+            taken.append(framed[start:-2])
+        return answers[0]
+
+    response.offer(relay)
+    reading = asyncio.ensure_future(response.chunk())
+    await asyncio.sleep(0)
+    connection.data_received(b"5\r\nhello\r\n")
+    assert (taken, response.until, reading.done()) == ([b"hello"], 5.0, False)
+    connection.data_received(b"3\r\nwor")
+    assert await reading == b"wor"
+    assert connection.data_received(b"5\r\nxxxxx\r\n") is None  # within a chunk, this is no chunk
+    assert taken == [b"hello"]
+
+
+async def test_a_relay_may_wake_its_reader_or_leave_a_chunk_to_it() -> None:
+    connection, _, _ = connected(asyncio.get_running_loop())
+    response = asked(connection)
+    connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n")
+    assert await response.chunk() == b"a"
+    verdicts = iter((0.0, -1.0))
+    response.offer(lambda framed, start: next(verdicts))
+    reading = asyncio.ensure_future(response.chunk())
+    await asyncio.sleep(0)
+    connection.data_received(b"1\r\nb\r\n")
+    assert await reading == b"b"
+    reading = asyncio.ensure_future(response.chunk())
+    await asyncio.sleep(0)
+    connection.data_received(b"1\r\nc\r\n")
+    assert await reading == b""
+    connection.data_received(b"1\r\nd\r\n0\r\n\r\n")
+    assert await response.chunk() == b"d"
+    assert response.complete

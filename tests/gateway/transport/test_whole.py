@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.seams import Headers
-from gateway.transport.whole import MOST_FIELDS, MOST_HEAD, WholeReader
+from gateway.transport.whole import MOST_FIELDS, MOST_HEAD, WholeReader, whole_chunk
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-a:  b \t\r\ncontent-length: 5\r\n\r\nhello"
 
@@ -211,3 +211,46 @@ def test_what_it_takes_llhttp_takes_and_means_the_same(answers: list[bytes]) -> 
         assert (seen.headers, seen.body) == (headers, body)
         assert seen.keep_alive
         assert len(re.findall(rb"(?im)^content-length:", data.split(b"\r\n\r\n")[0])) == 1
+
+
+@given(st.binary(min_size=1, max_size=5000))
+def test_a_chunk_in_its_plainest_form_is_known(body: bytes) -> None:
+    """RFC 9112 section 7.1: chunk-size CRLF chunk-data CRLF."""
+    framed = b"%x\r\n%b\r\n" % (len(body), body)
+    start = whole_chunk(framed)
+    assert framed[start:-2] == body
+    assert whole_chunk(framed + b"1\r\na\r\n") == 0
+    assert whole_chunk(framed[:-1]) == 0
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"0\r\n\r\n",
+        b"05\r\nhello\r\n",
+        b"+5\r\nhello\r\n",
+        b" 5\r\nhello\r\n",
+        b"5 \r\nhello\r\n",
+        b"0x5\r\nhello\r\n",
+        b"5;a=b\r\nhello\r\n",
+        b"1_0\r\n0123456789abcdef\r\n",
+        b"5\nhello\r\n",
+        b"\r\nhello\r\n",
+        b"5\r\nhello\n\n",
+        b"",
+        b"5",
+    ],
+)
+def test_any_other_chunk_is_left_to_the_parser(framed: bytes) -> None:
+    assert whole_chunk(framed) == 0
+
+
+@given(st.binary(max_size=12), st.binary(max_size=40))
+def test_what_is_taken_for_a_chunk_llhttp_takes_for_the_same(head: bytes, rest: bytes) -> None:
+    data = head + rest
+    start = whole_chunk(data)
+    if start:
+        reference = Reference(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + data + b"0\r\n\r\n")
+        assert reference.valid
+        assert reference.complete == 1
+        assert reference.body == data[start:-2]
