@@ -125,8 +125,8 @@ class Exchange(msgspec.Struct):
     output_estimate: int = 0
     reserved_nanos: int | None = None
     """Cost of the two estimates, what recovery books when the process dies; None: no price."""
-    held: bool = False
-    """A hold under this id was, or is being, taken from the limits: it must be settled."""
+    holds: tuple[str, ...] = ()
+    """Names of what was, or is being, taken from the limits, noted before it is: all of it must be settled."""
     attempts: list[Attempt] | None = None
     provider: str = ""
     model: str = ""

@@ -6,7 +6,18 @@ from typing import Protocol
 import msgspec
 
 from pricing.parts import consistent
-from pricing.rates import DAY_NS, MeterLine, PricedSheet, Sheet, compile_sheet, lines, nanos, plain_nanos, rate_lines
+from pricing.rates import (
+    DAY_NS,
+    MeterLine,
+    PricedSheet,
+    Sheet,
+    compile_sheet,
+    lines,
+    nanos,
+    plain_nanos,
+    rate_lines,
+    upper_nanos,
+)
 from pricing.usage import UNPRICED, Cost, Usage
 
 STANDARD_TIERS = ("default", "standard", "auto", "scale", "on_demand")
@@ -90,6 +101,17 @@ class RateCard:
         no price is in force. For estimates made before anything was used."""
         sheet = self._sheet(None, at_ns)
         return None if sheet is None else plain_nanos(sheet, input_tokens, output_tokens)
+
+    def upper_nanos(self, input_tokens: int, output_tokens: int, *, tier: str | None, at_ns: int) -> int | None:
+        """The most that a request of at most so many tokens can cost in the standard tier or in `tier`, nano-dollars;
+        None when no price is in force. Not in it: what is not counted in tokens (searches, seconds)."""
+        sheet = self._sheet(None, at_ns)
+        if sheet is None:
+            return None
+        most = upper_nanos(sheet, input_tokens, output_tokens)
+        if tier is not None and (other := self._sheet(tier, at_ns)) is not None and other is not sheet:
+            most = max(most, upper_nanos(other, input_tokens, output_tokens))
+        return most
 
     def meters(self, usage: Usage, tier: str | None, at_ns: int) -> list[MeterLine]:
         """The same bill line by line. The lines' amounts add up to the total before it is rounded to nano-dollars."""

@@ -88,6 +88,14 @@ _FIELDS: dict[Meter, str] = {
     "page": "pages",
     "character": "characters",
 }
+_INPUTS: tuple[Meter, ...] = (
+    "input",
+    *(meter for meter, others in _FALLBACKS.items() if others[-1] == "input"),
+)
+_OUTPUTS: tuple[Meter, ...] = (
+    "output",
+    *(meter for meter, others in _FALLBACKS.items() if others[-1] == "output"),
+)
 _CACHED_MEDIA: dict[Meter, Meter] = {"cache_read_audio": "input_audio", "cache_read_image": "input_image"}
 DAY_NS = 86_400 * 10**9
 """Nanoseconds in a day."""
@@ -151,6 +159,8 @@ class Band(msgspec.Struct, frozen=True):
     """The same, of the meters with a price of their own."""
     plain: tuple[int, int, int]
     """Numerators of plain input and output tokens and of one request: the whole of most estimates."""
+    worst: tuple[int, int, int]
+    """Numerators of the dearest token that can be input, the dearest that can be output, and of one request."""
 
 
 class PricedSheet(msgspec.Struct, frozen=True):
@@ -203,6 +213,16 @@ def plain_nanos(priced: PricedSheet, input_tokens: int, output_tokens: int) -> i
     band = priced.band(input_tokens)
     inputs, outputs, request = band.plain
     return _rounded(input_tokens * inputs + output_tokens * outputs + request, band.denominator)
+
+
+def upper_nanos(priced: PricedSheet, input_tokens: int, output_tokens: int) -> int:
+    """The most that a request of at most so many tokens can cost, whatever kind they are, rounded up. What is not
+    counted in tokens (searches, pages, seconds) is not in it."""
+    most = 0
+    for band in priced.bands[: bisect_left(priced.thresholds, input_tokens) + 1]:
+        inputs, outputs, request = band.worst
+        most = max(most, -(-(input_tokens * inputs + output_tokens * outputs + request) // band.denominator))
+    return most
 
 
 def lines(priced: PricedSheet, usage: Usage) -> list[MeterLine]:
@@ -284,7 +304,9 @@ def _band(sheet: Sheet, input_tokens: int) -> Band:
     )
     numerators = {meter: step.numerator * (denominator // step.denominator) for meter, step in steps.items()}
     plain = numerators.get("input", 0), numerators.get("output", 0), numerators.get("request", 0)
-    return Band(terms, denominator, leaves.get("second", Fraction(0)) * _NANOS, leaves, priced, plain)
+    dearest = [max(leaves.get(meter, Fraction(0)) for meter in meters) for meters in (_INPUTS, _OUTPUTS)]
+    worst = (*(int(rate * _NANOS * denominator) for rate in dearest), plain[2])
+    return Band(terms, denominator, leaves.get("second", Fraction(0)) * _NANOS, leaves, priced, plain, worst)
 
 
 def _leaf_rates(prices: dict[Meter, Fraction]) -> dict[Meter, Fraction]:

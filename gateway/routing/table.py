@@ -77,6 +77,8 @@ class Route(msgspec.Struct, frozen=True):
     targets: tuple[Target, ...]
     fallbacks: tuple[str, ...] = ()
     retry: Retry = Retry()
+    max_output: int | None = None
+    """The most output tokens an answer can have, if that is known."""
 
 
 class RouteTable:
@@ -112,4 +114,4 @@ class RouteTable:
         targets = tuple(
             Target(target.provider, target.model.replace("*", rest, 1), target.weight) for target in wild.targets
         )
-        return Route(model, targets, wild.fallbacks, wild.retry)
+        return Route(model, targets, wild.fallbacks, wild.retry, wild.max_output)

@@ -157,6 +157,7 @@ def _route(name: str, section: ModelSection, providers: dict[str, Provider]) -> 
         tuple(Target(providers[t.provider], t.model or usual, t.weight) for t in section.targets),
         tuple(section.fallbacks),
         Retry(section.retry.rounds, section.retry.backoff, section.retry.max_backoff),
+        section.max_output_tokens,
     )
 
 

@@ -173,3 +173,9 @@ class ModelSection(Section):
         [], description="Names of other models of this configuration, tried in order when every target has failed."
     )
     retry: RetrySection = section(RetrySection, "Further walks over all of them.")
+    max_output_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="The most output tokens an answer can have: what limits and budgets reserve for a request that "
+        "sets no maximum itself. Default: 4096 is reserved.",
+    )

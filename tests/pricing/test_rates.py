@@ -3,12 +3,13 @@
 from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing.card import RateCard
 from pricing.parts import consistent
-from pricing.rates import Meter, Rate, Sheet, compile_sheet, lines, nanos, own_parts, plain_nanos
+from pricing.rates import Meter, Rate, Sheet, compile_sheet, lines, nanos, own_parts, plain_nanos, upper_nanos
 from pricing.usage import UNPRICED, Usage
 
 _PRICES = st.decimals(0, 1000, places=9).map(lambda price: Rate(Fraction(price) / 10**6))
@@ -134,3 +135,19 @@ def test_the_short_way_to_an_estimate_costs_what_the_long_one_does(
     ):
         priced = compile_sheet(sheet)
         assert plain_nanos(priced, inputs, outputs) == nanos(priced, Usage(input_tokens=inputs, output_tokens=outputs))
+
+
+@given(_SHEETS, _USAGES, st.integers(0, 10**6), st.integers(0, 10**6))
+def test_no_request_of_so_many_tokens_costs_more_than_the_upper_bound(
+    rates: dict[Meter, Rate], usage: Usage, more_in: int, more_out: int
+) -> None:
+    """`upper_nanos`: "The most that a request of at most so many tokens can cost, whatever kind they are"."""
+    counted = msgspec.structs.replace(
+        consistent(usage), web_searches=0, file_searches=0, pages=0, characters=0, seconds=0.0, requests=1
+    )
+    steps = ((1000, Fraction(3, 10**6)), (200_000, Fraction(1, 10**9)))
+    stepped = {meter: Rate(rate.base, steps) if meter in ("input", "output") else rate for meter, rate in rates.items()}
+    for sheet in (Sheet(rates, "test"), Sheet(stepped, "test")):
+        priced = compile_sheet(sheet)
+        most = upper_nanos(priced, counted.input_tokens + more_in, counted.output_tokens + more_out)
+        assert nanos(priced, counted) <= most

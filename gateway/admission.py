@@ -1,0 +1,206 @@
+"""The admit stage: may this request go on, by every limit and budget that holds for it?
+
+What it may use at most is taken before anything is forwarded, and replaced by what it did use when the books are closed
+(`World.record`), so requests at work together cannot pass a limit that each of them alone would keep. The reservation
+is an upper bound: a token stands for at least one byte of the body, an answer is no longer than its maximum, and the
+price is the dearest of every target that may serve. `limits.reserve: p95` or `p99` takes what such answers have come to
+instead, and a stream that outgrows it takes more while it runs.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from gateway.errors import BudgetExhausted, Overloaded, RateLimited, Refusal
+from gateway.facts import ANYTHING, Caller, Exchange
+from gateway.forward import Outgoing, find_route
+from gateway.limits.program import lenient
+from gateway.limits.words import period_of, seconds_in_words, amount_in_words
+from gateway.quota import NOTHING, Admitted, Bound, Charge, Decision, Refused, Standing
+from gateway.routing.table import Route, RouteTable, Target
+from gateway.seams import Headers, StreamReader
+from gateway.settings.snapshot import Snapshot
+from gateway.settle import FREE
+from gateway.world import World
+from pricing.tokens import HIDDEN_PROMPT
+
+USUAL_OUTPUT = 4096
+"""Output tokens reserved for a request whose maximum nobody knows."""
+SLACK = 60.0
+"""Seconds a hold outlives the longest time its exchange may take."""
+LOOK_EVERY = 64
+"""Events of a stream between two looks at how much of its reservation is left."""
+SLICE = 512
+"""Output tokens by which a reservation grows, at least."""
+NEVER = 1 << 62
+FREE_CHARGE = Charge()
+
+
+class Admission:
+    """One exchange's place in the limits."""
+
+    __slots__ = ("bounds", "caller", "charge", "decision", "downgraded_by", "growing", "out", "snapshot", "world", "x")
+
+    def __init__(self, world: World, snapshot: Snapshot, x: Exchange, caller: Caller, out: Outgoing) -> None:
+        self.world = world
+        self.snapshot = snapshot
+        self.x = x
+        self.caller = caller
+        self.out = out
+        self.decision: Admitted | None = None
+        self.downgraded_by: tuple[Bound, ...] = ()
+        self.growing = False
+        self._look_up(out.reading.model)
+
+    def _look_up(self, model: str) -> None:
+        """Which bounds hold for `model`, and what the request takes of them."""
+        assert self.snapshot.limits is not None and self.x.operation is not None
+        caller = self.caller
+        self.bounds = self.snapshot.limits.bounds(
+            caller.key_id, caller.team, model, self.x.operation.name, self.x.tags
+        )
+        if self.bounds:
+            self.charge = self._most()
+
+    def _most(self) -> Charge:
+        """What the request may use at most."""
+        out, reading = self.out, self.out.reading
+        if out.operation.name in FREE:
+            return FREE_CHARGE
+        inputs = len(out.body)
+        if out.route.targets[0].provider.wire == "anthropic":
+            inputs += HIDDEN_PROMPT
+        outputs = 0
+        if out.operation.generates:
+            outputs = (reading.max_output_tokens or out.route.max_output or USUAL_OUTPUT) * reading.choices
+            outputs = self._likely(outputs)
+        nanos = 0
+        if self.snapshot.prices is not None:
+            for target in _targets(out.route, self.snapshot.routes):
+                card = self.snapshot.prices.card(target.provider.prices, target.model)
+                if card is not None:
+                    most = card.upper_nanos(inputs, outputs, tier=reading.service_tier, at_ns=self.x.received_ns)
+                    nanos = max(nanos, most or 0)
+        return Charge(inputs, outputs, nanos, stream=reading.stream)
+
+    def _likely(self, outputs: int) -> int:
+        reserve = self.snapshot.limit_options.reserve
+        if reserve == "upper":
+            return outputs
+        learned = self.world.learned.expected(
+            self.caller.team, self.out.reading.model, 0.95 if reserve == "p95" else 0.99
+        )
+        return outputs if learned is None else min(outputs, learned * self.out.reading.choices)
+
+    @property
+    def seconds(self) -> float:
+        """How long the hold lives if nobody settles it."""
+        return max(target.provider.timeouts.total for target in self.out.route.targets) * 2 + SLACK
+
+    # -- admission -------------------------------------------------------------------------------------------------
+
+    def now(self) -> bool:
+        """Take it, if that can be decided at once. False: `ask`."""
+        if not self.bounds:
+            self.decision = _UNLIMITED
+            return True
+        x, store = self.x, self.world.limits
+        x.holds = (x.id,)
+        decision = store.admit_now(x.id, self.bounds, self.charge, self.seconds)
+        if type(decision) is Admitted:
+            self._admitted(decision)
+            return True
+        return False
+
+    async def ask(self) -> None:
+        """Take it, waiting and downgrading as the rules say. Raises the refusal, with nothing taken."""
+        while True:
+            decision = await self._decided()
+            if isinstance(decision, Admitted):
+                return self._admitted(decision)
+            self.x.holds = ()
+            bound = decision.bound
+            if bound.rule.when_exhausted != "downgrade" or decision.store_away or bound.lenient:
+                self.world.limit_refused(bound)
+                raise refusal_of(decision)
+            self._downgrade(bound)
+
+    async def _decided(self) -> Decision:
+        x, store = self.x, self.world.limits
+        x.holds = (x.id,)
+        return await self.world.waiting.admit(store, x.id, self.bounds, self.charge, self.seconds, self.caller.team)
+
+    def _downgrade(self, bound: Bound) -> None:
+        """Go on with the model that the exhausted rule names; the rule counts on, and does not refuse again."""
+        self.world.limit_refused(bound)
+        self.downgraded_by = (*self.downgraded_by, bound)
+        self.out.route = find_route(self.snapshot.routes, ANYTHING, bound.rule.downgrade_to)
+        self._look_up(bound.rule.downgrade_to)
+        passed = {bound.key for bound in self.downgraded_by}
+        kept = [lenient(each) if each.key in passed else each for each in self.bounds]
+        known = {each.key for each in self.bounds}
+        self.bounds = (*kept, *(lenient(each) for each in self.downgraded_by if each.key not in known))
+
+    def _admitted(self, decision: Admitted) -> None:
+        self.decision = decision
+        if decision.crossed or decision.over:
+            self.world.limit_crossed(decision)
+
+    # -- what clients see ------------------------------------------------------------------------------------------
+
+    def block(self) -> bytes:
+        """Header fields of an answer, each ended with CRLF: where the tightest limits stand."""
+        decision = self.decision
+        if decision is None or decision is _UNLIMITED:
+            return b""
+        block = b""
+        if decision.requests is not None:
+            block = _fields(b"requests", decision.requests)
+        if decision.tokens is not None:
+            block += _fields(b"tokens", decision.tokens)
+        if decision.soft or decision.over:
+            named = {bound.rule.id: None for bound in (*decision.over, *decision.soft)}
+            block += b"x-tollway-limit-warning: %b\r\n" % ", ".join(named).encode("ascii", "replace")
+        if self.downgraded_by:
+            block += b"x-tollway-downgraded: %b\r\n" % self.downgraded_by[-1].rule.id.encode("ascii", "replace")
+        return block
+
+    # -- while a stream runs ---------------------------------------------------------------------------------------
+
+    def first_look(self) -> int:
+        """The event of a stream at which to `look` first; most need no look, since no answer is longer than its
+        maximum."""
+        reading = self.out.reading
+        if not self.bounds or reading.max_output_tokens is not None and self.snapshot.limit_options.reserve == "upper":
+            return NEVER
+        return min(LOOK_EVERY, self.charge.output_tokens // 2 + 1)
+
+    def look(self, reader: StreamReader, cut: "Cut") -> int:
+        """Extend the reservation if the stream is about to outgrow it; says at which event to look again. `cut` is
+        called when nothing is left and a rule says that the stream must end then."""
+        told = max(self.x.events, reader.size() // 4)
+        if not self.growing and told + LOOK_EVERY >= self.charge.output_tokens:
+            self.growing = True
+            self.world.tasks.start(self._grow(cut), "extend a reservation")
+        return self.x.events + LOOK_EVERY
+
+    async def _grow(self, cut: "Cut") -> None:
+        more = max(SLICE, self.charge.output_tokens // 2)
+        nanos = 0
+        if self.snapshot.prices is not None:
+            for target in _targets(self.out.route, self.snapshot.routes):
+                card = self.snapshot.prices.card(target.provider.prices, target.model)
+                if card is not None:
+                    at = self.x.received_ns
+                    nanos = max(nanos, card.upper_nanos(0, more, tier=self.out.reading.service_tier, at_ns=at) or 0)
+        extended = await self.world.limits.extend(
+            self.x.id, Charge(output_tokens=more, nanos=nanos, requests=0), self.seconds
+        )
+        self.growing = False
+        if extended:
+            self.charge = msgspec.structs.replace(
+                self.charge, output_tokens=self.charge.output_tokens + more, nanos=self.charge.nanos + nanos
+            )
+        elif any(bound.rule.on_overrun == "cut" and not bound.lenient for bound in self.bounds):
+            cut()
