@@ -7,8 +7,7 @@ price is the dearest of every target that may serve. `limits.reserve: p95` or `p
 instead, and a stream that outgrows it takes more while it runs.
 """
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -16,10 +15,10 @@ from gateway.errors import BudgetExhausted, Overloaded, RateLimited, Refusal
 from gateway.facts import ANYTHING, Caller, Exchange
 from gateway.forward import Outgoing, find_route
 from gateway.limits.program import lenient
-from gateway.limits.words import period_of, seconds_in_words, amount_in_words
-from gateway.quota import NOTHING, Admitted, Bound, Charge, Decision, Refused, Standing
+from gateway.limits.words import fields, refusal_headers, sentence
+from gateway.quota import Admitted, Bound, Charge, Decision, Refused
 from gateway.routing.table import Route, RouteTable, Target
-from gateway.seams import Headers, StreamReader
+from gateway.seams import StreamReader
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import FREE
 from gateway.world import World
@@ -34,7 +33,11 @@ LOOK_EVERY = 64
 SLICE = 512
 """Output tokens by which a reservation grows, at least."""
 NEVER = 1 << 62
-FREE_CHARGE = Charge()
+Cut = Callable[[], None]
+"""Ends a stream whose limit is used up."""
+
+_FREE = Charge()
+_UNLIMITED = Admitted()
 
 
 class Admission:
@@ -55,11 +58,10 @@ class Admission:
 
     def _look_up(self, model: str) -> None:
         """Which bounds hold for `model`, and what the request takes of them."""
-        assert self.snapshot.limits is not None and self.x.operation is not None
+        assert self.snapshot.limits is not None
+        assert self.x.operation is not None
         caller = self.caller
-        self.bounds = self.snapshot.limits.bounds(
-            caller.key_id, caller.team, model, self.x.operation.name, self.x.tags
-        )
+        self.bounds = self.snapshot.limits.bounds(caller.key_id, caller.team, model, self.x.operation.name, self.x.tags)
         if self.bounds:
             self.charge = self._most()
 
@@ -67,7 +69,7 @@ class Admission:
         """What the request may use at most."""
         out, reading = self.out, self.out.reading
         if out.operation.name in FREE:
-            return FREE_CHARGE
+            return _FREE
         inputs = len(out.body)
         if out.route.targets[0].provider.wire == "anthropic":
             inputs += HIDDEN_PROMPT
@@ -75,23 +77,24 @@ class Admission:
         if out.operation.generates:
             outputs = (reading.max_output_tokens or out.route.max_output or USUAL_OUTPUT) * reading.choices
             outputs = self._likely(outputs)
+        return Charge(inputs, outputs, self._dearest(inputs, outputs), stream=reading.stream)
+
+    def _dearest(self, inputs: int, outputs: int) -> int:
+        """What so many tokens cost at most, whichever target serves; nano-dollars. 0 when nothing has a price."""
+        prices, tier, at_ns = self.snapshot.prices, self.out.reading.service_tier, self.x.received_ns
         nanos = 0
-        if self.snapshot.prices is not None:
-            for target in _targets(out.route, self.snapshot.routes):
-                card = self.snapshot.prices.card(target.provider.prices, target.model)
+        if prices is not None:
+            for target in _targets(self.out.route, self.snapshot.routes):
+                card = prices.card(target.provider.prices, target.model)
                 if card is not None:
-                    most = card.upper_nanos(inputs, outputs, tier=reading.service_tier, at_ns=self.x.received_ns)
-                    nanos = max(nanos, most or 0)
-        return Charge(inputs, outputs, nanos, stream=reading.stream)
+                    nanos = max(nanos, card.upper_nanos(inputs, outputs, tier=tier, at_ns=at_ns) or 0)
+        return nanos
 
     def _likely(self, outputs: int) -> int:
         reserve = self.snapshot.limit_options.reserve
         if reserve == "upper":
             return outputs
-        learned = self.world.learned.expected(
-            self.caller.team, self.out.reading.model, 0.95 if reserve == "p95" else 0.99
-        )
-        return outputs if learned is None else min(outputs, learned * self.out.reading.choices)
+        return outputs
 
     @property
     def seconds(self) -> float:
@@ -122,18 +125,18 @@ class Admission:
             self.x.holds = ()
             bound = decision.bound
             if bound.rule.when_exhausted != "downgrade" or decision.store_away or bound.lenient:
-                self.world.limit_refused(bound)
+                self.world.limit_refused(bound, "refused")
                 raise refusal_of(decision)
             self._downgrade(bound)
 
     async def _decided(self) -> Decision:
         x, store = self.x, self.world.limits
         x.holds = (x.id,)
-        return await self.world.waiting.admit(store, x.id, self.bounds, self.charge, self.seconds, self.caller.team)
+        return await store.admit(x.id, self.bounds, self.charge, self.seconds)
 
     def _downgrade(self, bound: Bound) -> None:
         """Go on with the model that the exhausted rule names; the rule counts on, and does not refuse again."""
-        self.world.limit_refused(bound)
+        self.world.limit_refused(bound, "downgraded")
         self.downgraded_by = (*self.downgraded_by, bound)
         self.out.route = find_route(self.snapshot.routes, ANYTHING, bound.rule.downgrade_to)
         self._look_up(bound.rule.downgrade_to)
@@ -156,9 +159,9 @@ class Admission:
             return b""
         block = b""
         if decision.requests is not None:
-            block = _fields(b"requests", decision.requests)
+            block = fields(b"requests", decision.requests)
         if decision.tokens is not None:
-            block += _fields(b"tokens", decision.tokens)
+            block += fields(b"tokens", decision.tokens)
         if decision.soft or decision.over:
             named = {bound.rule.id: None for bound in (*decision.over, *decision.soft)}
             block += b"x-tollway-limit-warning: %b\r\n" % ", ".join(named).encode("ascii", "replace")
@@ -172,28 +175,23 @@ class Admission:
         """The event of a stream at which to `look` first; most need no look, since no answer is longer than its
         maximum."""
         reading = self.out.reading
-        if not self.bounds or reading.max_output_tokens is not None and self.snapshot.limit_options.reserve == "upper":
+        sure = reading.max_output_tokens is not None and self.snapshot.limit_options.reserve == "upper"
+        if not self.bounds or sure:
             return NEVER
         return min(LOOK_EVERY, self.charge.output_tokens // 2 + 1)
 
-    def look(self, reader: StreamReader, cut: "Cut") -> int:
+    def look(self, events: int, reader: StreamReader, cut: Cut) -> int:
         """Extend the reservation if the stream is about to outgrow it; says at which event to look again. `cut` is
         called when nothing is left and a rule says that the stream must end then."""
-        told = max(self.x.events, reader.size() // 4)
+        told = max(events, reader.size() // 4)
         if not self.growing and told + LOOK_EVERY >= self.charge.output_tokens:
             self.growing = True
             self.world.tasks.start(self._grow(cut), "extend a reservation")
-        return self.x.events + LOOK_EVERY
+        return events + LOOK_EVERY
 
-    async def _grow(self, cut: "Cut") -> None:
+    async def _grow(self, cut: Cut) -> None:
         more = max(SLICE, self.charge.output_tokens // 2)
-        nanos = 0
-        if self.snapshot.prices is not None:
-            for target in _targets(self.out.route, self.snapshot.routes):
-                card = self.snapshot.prices.card(target.provider.prices, target.model)
-                if card is not None:
-                    at = self.x.received_ns
-                    nanos = max(nanos, card.upper_nanos(0, more, tier=self.out.reading.service_tier, at_ns=at) or 0)
+        nanos = self._dearest(0, more)
         extended = await self.world.limits.extend(
             self.x.id, Charge(output_tokens=more, nanos=nanos, requests=0), self.seconds
         )
@@ -204,3 +202,28 @@ class Admission:
             )
         elif any(bound.rule.on_overrun == "cut" and not bound.lenient for bound in self.bounds):
             cut()
+
+
+def refusal_of(refused: Refused) -> Refusal:
+    """The refusal a client gets: 402 for money, 429 for rates, 503 when a closed rule cannot be counted."""
+    words, headers = sentence(refused), tuple(refusal_headers(refused))
+    if refused.store_away:
+        return Overloaded(words, code="limits_unavailable", headers=headers)
+    if refused.bound.rule.budget:
+        return BudgetExhausted(words, headers=headers)
+    return RateLimited(words, headers=headers)
+
+
+def _targets(route: Route, routes: RouteTable) -> Iterator[Target]:
+    """Every target that may serve a request."""
+    if not route.fallbacks:
+        yield from route.targets
+        return
+    seen: set[str] = set()
+    names = [route]
+    while names:
+        current = names.pop()
+        if current.name not in seen:
+            seen.add(current.name)
+            yield from current.targets
+            names += [found for name in current.fallbacks if (found := routes.find(name)) is not None]

@@ -5,7 +5,9 @@ as what it was: whole, broken with an error event, or blocked with the dialect's
 """
 
 import contextlib
+from collections.abc import Callable
 
+from gateway.admission import NEVER, Admission
 from gateway.client import Client
 from gateway.errors import (
     Blocked,
@@ -20,6 +22,7 @@ from gateway.facts import Exchange
 from gateway.forward import Answer, OpenStream, Outgoing
 from gateway.guard import Guard, header_of, unread_answer
 from gateway.inspection.events import EventRewriter
+from gateway.ride import Live
 from gateway.seams import Clock, Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import decoded, settle_answer
@@ -41,13 +44,16 @@ ENCODING = frozenset((b"content-encoding",))
 class Delivery:
     """What an exchange needs to answer its client. `exchange.Trip` is one."""
 
-    __slots__ = ("answer", "answered", "client", "guard", "settled", "snapshot", "world", "x")
+    __slots__ = ("admission", "answer", "answered", "client", "guard", "live", "settled", "snapshot", "world", "x")
 
-    def __init__(self, world: World, snapshot: Snapshot, x: Exchange, client: Client) -> None:
+    def __init__(self, world: World, snapshot: Snapshot, x: Exchange, client: Client, live: Live) -> None:
         self.world = world
         self.snapshot = snapshot
         self.x = x
         self.client = client
+        self.live = live
+        self.admission: Admission | None = None
+        """None: no limit is written."""
         self.guard: Guard | None = None
         self.answer: Answer | None = None
         self.settled = False
@@ -129,6 +135,9 @@ class Delivery:
             if not client.open(200, block):
                 await client.head(200, split_fields(block))
             passage.heard_at = passage.spoke_at = x.first_byte_at = clock.monotonic()
+            if self.admission is not None:
+                passage.look_at = self.admission.first_look()
+                passage.look = self.look
             broken = await self.pass_events(answer, passage, out)
         finally:
             response.offer(None)
@@ -191,6 +200,17 @@ class Delivery:
         passage.close()
         return None
 
+    def look(self, events: int) -> int:
+        """Look after the reservation of a running stream; says at which event to do so again."""
+        assert self.admission is not None
+        assert self.answer is not None
+        assert self.answer.stream is not None
+        return self.admission.look(events, self.answer.stream.reader, self.used_up)
+
+    def used_up(self) -> None:
+        """A limit ends this stream."""
+        self.live.stop("used_up")
+
     async def linger(self, response: UpstreamResponse) -> None:
         """The answer was passed on whole; give the provider a moment to end it, so that its connection is kept."""
         with contextlib.suppress(Late, TransportError):
@@ -213,6 +233,8 @@ class Delivery:
             answer.target.block,
             overhead * 1e3,
         )
+        if self.admission is not None:
+            block += self.admission.block()
         if self.guard is not None and (told := header_of(x)):
             block = b"%bx-tollway-guardrails: %b\r\n" % (block, told)
         return block
@@ -235,6 +257,8 @@ class Passage:
         "_rewriter",
         "blocked",
         "heard_at",
+        "look",
+        "look_at",
         "out",
         "over",
         "spoke_at",
@@ -262,6 +286,9 @@ class Passage:
         """The provider has said its last word."""
         self.out = b""
         self.heard_at = self.spoke_at = 0.0
+        self.look_at = NEVER
+        """The event at which to look after the reservation, with `look`."""
+        self.look: Callable[[int], int] = _never
 
     @property
     def ended(self) -> bool:
@@ -292,6 +319,8 @@ class Passage:
                 if not reader.event(event.name, data):
                     continue
             self._pass(event, pieces)
+        if self.x.events >= self.look_at:
+            self.look_at = self.look(self.x.events)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def relay(self, framed: bytes, start: int) -> float:
@@ -311,6 +340,8 @@ class Passage:
             return 0.0
         now = self.heard_at = self._clock.monotonic()
         self.x.events += 1
+        if self.x.events >= self.look_at:
+            self.look_at = self.look(self.x.events)
         if self.stream.reader.event(b"", data):
             if self._rewriter is None:
                 self._client.push_chunk(framed)
@@ -350,6 +381,10 @@ class Passage:
         if self._rewriter is None:
             return b""
         return self._rewriter.block_end(self._rewriter.verdict.message)
+
+
+def _never(events: int) -> int:
+    return NEVER
 
 
 def stream_error(refusal: Refusal, x: Exchange) -> bytes:

@@ -10,11 +10,12 @@ once an exchange has begun, exactly one settlement and one record follow, in `dr
 import asyncio
 import contextlib
 
+from gateway.admission import Admission
 from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery, stream_error
 from gateway.dialects import for_operation
-from gateway.errors import BodyTimeout, Overloaded, Refusal
+from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
 from gateway.facts import ANYTHING, Exchange
 from gateway.forward import Outgoing, find_route, forward
 from gateway.guard import Guard
@@ -38,7 +39,7 @@ async def drive(world: World, client: Client, head: Head, live: Live) -> None:
     id_ = world.ids.uuid7(now_ns)
     x = Exchange(id_, head.request_id or id_, now_ns, clock.monotonic())
     x.cost = NO_COST
-    trip = Trip(world, snapshot, x, client, head)
+    trip = Trip(world, snapshot, x, client, head, live)
     world.live.add(live)
     try:
         try:
@@ -65,8 +66,8 @@ class Trip(Delivery):
 
     __slots__ = ("head", "out")
 
-    def __init__(self, world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head) -> None:
-        super().__init__(world, snapshot, x, client)
+    def __init__(self, world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, live: Live) -> None:
+        super().__init__(world, snapshot, x, client, live)
         self.head = head
         self.out: Outgoing | None = None
 
@@ -110,6 +111,10 @@ class Trip(Delivery):
             dialect,
             snapshot.server.max_event,
         )
+        if snapshot.limits is not None:
+            admission = self.admission = Admission(world, snapshot, x, caller, out)
+            if not admission.now():
+                await admission.ask()
         if world.journal is not None:
             reserve(x, snapshot, out)
             world.begin(x)
@@ -189,11 +194,15 @@ async def _interrupted(trip: Trip, live: Live) -> None:
         x.outcome, x.status = "client_left", 499
         return
     late = live.reason == "body_timeout"
-    refusal = BodyTimeout("The request body did not arrive in time.") if late else _leaving()
+    used_up = live.reason == "used_up"
+    if used_up:
+        refusal = BudgetExhausted("A limit or budget was used up while this answer was streamed; it ends here.")
+    else:
+        refusal = BodyTimeout("The request body did not arrive in time.") if late else _leaving()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
             await _refuse(x, client, refusal)
-    if not late:
+    if not late and not used_up:
         x.outcome = "shutdown"
 
 

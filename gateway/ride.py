@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 T = TypeVar("T")
 
-StopReason = Literal["client_left", "shutdown", "body_timeout"]
+StopReason = Literal["client_left", "shutdown", "body_timeout", "used_up"]
 
 
 class _Adopt:

@@ -166,6 +166,10 @@ class StreamReader(Protocol):
         """
         ...
 
+    def size(self) -> int:
+        """Characters of `text` so far."""
+        ...
+
     def text(self) -> str:
         """The output text delivered so far (all choices, reasoning and tool arguments), to estimate tokens with when
         no usage comes."""

@@ -16,11 +16,14 @@ from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
+from gateway.limits.memory import MemoryStore
+from gateway.limits.tally import Tally, What
 from gateway.outbox import Outbox
+from gateway.quota import Admitted, Bound, Charge
 from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
-from gateway.seams import Clock, Transport
+from gateway.seams import Clock, LimitStore, Transport
 from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.settings.snapshot import Snapshot
@@ -56,6 +59,8 @@ class World:
         self.health = Health()
         self.tokens = TokenCounter()
         self.pool = Pool()
+        self.limits: LimitStore = MemoryStore(clock)
+        self.tally = Tally()
         self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
         self.live: set[Live] = set()
@@ -139,12 +144,26 @@ class World:
             )
 
     def record(self, x: Exchange) -> None:
-        """Close the books on one exchange. Whoever is not known has no page in them, but is counted."""
+        """Close the books on one exchange: settle what it holds of the limits, write it down, count it. Whoever is not
+        known has no page in the books, but is counted."""
+        for hold in x.holds:
+            self.limits.settle(hold, used_by(x))
         if self.journal is not None and x.caller is not None and self.journal.finish_soon(x) and not self._flushes:
             self._flushes = True
             asyncio.get_running_loop().call_soon(self._flush)
         if self.metrics is not None:
             self.metrics.record(x)
+
+    def limit_refused(self, bound: Bound, what: What) -> None:
+        """A limit or budget refused a request, or sent it to a cheaper model."""
+        self.tally.add(bound, what)
+
+    def limit_crossed(self, decision: Admitted) -> None:
+        """A request was let through that took a bound past its soft threshold, or past the whole of one that only
+        warns."""
+        self.tally.admitted(decision)
+        for bound in decision.crossed:
+            info("limit_soft", rule=bound.rule.id, counter=bound.key, amount=bound.rule.amount)
 
     def _flush(self) -> None:
         self._flushes = False
@@ -226,6 +245,14 @@ class World:
             self.metrics.close()
         if self.state_file is not None:
             self.state_file.remove()
+
+
+def used_by(x: Exchange) -> Charge:
+    """What an exchange truly took of the limits. One that was refused took nothing but its turn."""
+    usage = x.usage
+    if usage is None:
+        return Charge(nanos=x.cost.nanos or 0)
+    return Charge(usage.input_tokens, usage.output_tokens, x.cost.nanos or 0)
 
 
 def _key_store(url: str) -> KeyStore:

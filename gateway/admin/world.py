@@ -4,6 +4,7 @@ from collections.abc import Sequence, Sized
 from typing import Protocol
 
 from gateway.ledger.journal import Journal
+from gateway.limits.tally import Tally
 from gateway.routing.health import Health
 from gateway.seams import Clock
 from gateway.settings.reload import Configuration, ReloadResult
@@ -30,6 +31,9 @@ class AdminWorld(Protocol):
 
     @property
     def health(self) -> Health: ...
+
+    @property
+    def tally(self) -> Tally: ...
 
     @property
     def live(self) -> Sized:

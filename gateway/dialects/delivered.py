@@ -26,6 +26,10 @@ class Delivered:
         """The output text delivered so far: all choices, reasoning and tool arguments, as they came."""
         return self._text.getvalue()
 
+    def size(self) -> int:
+        """How many characters that text has."""
+        return self._text.tell()
+
     def take_usage(self, raw: msgspec.Raw) -> bool:
         """Note a usage object, the last one winning; whether there was one."""
         usage, tier = read_usage(raw)

@@ -85,15 +85,19 @@ def sentence(refused: Refused) -> str:
 
 def fields(name: bytes, standing: Standing) -> bytes:
     """`x-ratelimit-*` of one kind (`requests` or `tokens`), each field ended with CRLF."""
-    return (
-        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %.3fs\r\n"
-        % (name, standing.limit, name, standing.remaining, name, standing.reset)
+    return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %.3fs\r\n" % (
+        name,
+        standing.limit,
+        name,
+        standing.remaining,
+        name,
+        standing.reset,
     )
 
 
 def refusal_headers(refused: Refused) -> Headers:
-    """What a refusal carries: how long to wait, the tightest limits, and that a hopeless request is not to be sent again
-    (`x-should-retry`, which OpenAI's and Anthropic's SDKs obey)."""
+    """What a refusal carries: how long to wait, the tightest limits, and that a hopeless request is not to be sent
+    again (`x-should-retry`, which OpenAI's and Anthropic's SDKs obey)."""
     headers: Headers = [(b"x-tollway-limit", refused.bound.rule.id.encode("ascii", "replace"))]
     if refused.retry_after is None:
         headers.append((b"x-should-retry", b"false"))
