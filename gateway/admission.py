@@ -82,9 +82,10 @@ class Admission:
     def _dearest(self, inputs: int, outputs: int) -> int:
         """What so many tokens cost at most, whichever target serves; nano-dollars. 0 when nothing has a price."""
         prices, tier, at_ns = self.snapshot.prices, self.out.reading.service_tier, self.x.received_ns
+        route = self.out.route
         nanos = 0
         if prices is not None:
-            for target in _targets(self.out.route, self.snapshot.routes):
+            for target in _targets(route, self.snapshot.routes) if route.fallbacks else route.targets:
                 card = prices.card(target.provider.prices, target.model)
                 if card is not None:
                     nanos = max(nanos, card.upper_nanos(inputs, outputs, tier=tier, at_ns=at_ns) or 0)
@@ -99,7 +100,11 @@ class Admission:
     @property
     def seconds(self) -> float:
         """How long the hold lives if nobody settles it."""
-        return max(target.provider.timeouts.total for target in self.out.route.targets) * 2 + SLACK
+        targets = self.out.route.targets
+        longest = targets[0].provider.timeouts.total
+        for target in targets[1:]:
+            longest = max(longest, target.provider.timeouts.total)
+        return longest * 2 + SLACK
 
     # -- admission -------------------------------------------------------------------------------------------------
 
@@ -216,9 +221,6 @@ def refusal_of(refused: Refused) -> Refusal:
 
 def _targets(route: Route, routes: RouteTable) -> Iterator[Target]:
     """Every target that may serve a request."""
-    if not route.fallbacks:
-        yield from route.targets
-        return
     seen: set[str] = set()
     names = [route]
     while names:
