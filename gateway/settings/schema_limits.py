@@ -307,7 +307,7 @@ class LimitRuleSection(Section):
     @property
     def amounts(self) -> list[tuple[Measure, int]]:
         """What it counts with its amounts; one when it is right."""
-        found = ((measure, getattr(self, measure)) for measure in AMOUNTS)
+        found: list[tuple[Measure, int | None]] = [(measure, getattr(self, measure)) for measure in AMOUNTS]
         return [(measure, amount) for measure, amount in found if amount is not None]
 
 
