@@ -26,6 +26,8 @@ from pricing.tokens import HIDDEN_PROMPT
 
 USUAL_OUTPUT = 4096
 """Output tokens reserved for a request whose maximum nobody knows."""
+PASSED_THROUGH = 3600.0
+"""Seconds the hold of an operation lives that is passed through: an upload may take long."""
 SLACK = 60.0
 """Seconds a hold outlives the longest time its exchange may take."""
 LOOK_EVERY = 64
@@ -45,7 +47,11 @@ class Admission:
 
     __slots__ = ("bounds", "caller", "charge", "decision", "downgraded_by", "growing", "out", "snapshot", "world", "x")
 
-    def __init__(self, world: World, snapshot: Snapshot, x: Exchange, caller: Caller, out: Outgoing) -> None:
+    def __init__(
+        self, world: World, snapshot: Snapshot, x: Exchange, caller: Caller, out: Outgoing | None, model: str = ""
+    ) -> None:
+        """`out` is None for an operation that is passed through: nobody knows what it may use, so it takes its turn,
+        and what it did use is counted when its answer tells. `model` is what it names."""
         self.world = world
         self.snapshot = snapshot
         self.x = x
@@ -54,7 +60,7 @@ class Admission:
         self.decision: Admitted | None = None
         self.downgraded_by: tuple[Bound, ...] = ()
         self.growing = False
-        self._look_up(out.reading.model)
+        self._look_up(model if out is None else out.reading.model)
 
     def _look_up(self, model: str) -> None:
         """Which bounds hold for `model`, and what the request takes of them."""
@@ -63,11 +69,11 @@ class Admission:
         caller = self.caller
         self.bounds = self.snapshot.limits.bounds(caller.key_id, caller.team, model, self.x.operation.name, self.x.tags)
         if self.bounds:
-            self.charge = self._most()
+            self.charge = _FREE if self.out is None else self._most(self.out)
 
-    def _most(self) -> Charge:
+    def _most(self, out: Outgoing) -> Charge:
         """What the request may use at most."""
-        out, reading = self.out, self.out.reading
+        reading = out.reading
         if out.operation.name in FREE:
             return _FREE
         inputs = len(out.body)
@@ -77,12 +83,12 @@ class Admission:
         if out.operation.generates:
             outputs = (reading.max_output_tokens or out.route.max_output or USUAL_OUTPUT) * reading.choices
             outputs = self._likely(outputs)
-        return Charge(inputs, outputs, self._dearest(inputs, outputs), stream=reading.stream)
+        return Charge(inputs, outputs, self._dearest(out, inputs, outputs), stream=reading.stream)
 
-    def _dearest(self, inputs: int, outputs: int) -> int:
+    def _dearest(self, out: Outgoing, inputs: int, outputs: int) -> int:
         """What so many tokens cost at most, whichever target serves; nano-dollars. 0 when nothing has a price."""
-        prices, tier, at_ns = self.snapshot.prices, self.out.reading.service_tier, self.x.received_ns
-        route = self.out.route
+        prices, tier, at_ns = self.snapshot.prices, out.reading.service_tier, self.x.received_ns
+        route = out.route
         nanos = 0
         if prices is not None:
             for target in _targets(route, self.snapshot.routes) if route.fallbacks else route.targets:
@@ -100,6 +106,8 @@ class Admission:
     @property
     def seconds(self) -> float:
         """How long the hold lives if nobody settles it."""
+        if self.out is None:
+            return PASSED_THROUGH
         targets = self.out.route.targets
         longest = targets[0].provider.timeouts.total
         for target in targets[1:]:
@@ -129,21 +137,22 @@ class Admission:
                 return self._admitted(decision)
             self.x.holds = ()
             bound = decision.bound
-            if bound.rule.when_exhausted != "downgrade" or decision.store_away or bound.lenient:
+            downgrades = bound.rule.when_exhausted == "downgrade" and not decision.store_away and not bound.lenient
+            if self.out is None or not downgrades:
                 self.world.limit_refused(bound, "refused")
                 raise refusal_of(decision)
-            self._downgrade(bound)
+            self._downgrade(self.out, bound)
 
     async def _decided(self) -> Decision:
         x, store = self.x, self.world.limits
         x.holds = (x.id,)
         return await store.admit(x.id, self.bounds, self.charge, self.seconds)
 
-    def _downgrade(self, bound: Bound) -> None:
+    def _downgrade(self, out: Outgoing, bound: Bound) -> None:
         """Go on with the model that the exhausted rule names; the rule counts on, and does not refuse again."""
         self.world.limit_refused(bound, "downgraded")
         self.downgraded_by = (*self.downgraded_by, bound)
-        self.out.route = find_route(self.snapshot.routes, ANYTHING, bound.rule.downgrade_to)
+        out.route = find_route(self.snapshot.routes, ANYTHING, bound.rule.downgrade_to)
         self._look_up(bound.rule.downgrade_to)
         passed = {bound.key for bound in self.downgraded_by}
         kept = [lenient(each) if each.key in passed else each for each in self.bounds]
@@ -179,9 +188,10 @@ class Admission:
     def first_look(self) -> int:
         """The event of a stream at which to `look` first; most need no look, since no answer is longer than its
         maximum."""
-        reading = self.out.reading
-        sure = reading.max_output_tokens is not None and self.snapshot.limit_options.reserve == "upper"
-        if not self.bounds or sure:
+        out = self.out
+        if not self.bounds or out is None:
+            return NEVER
+        if out.reading.max_output_tokens is not None and self.snapshot.limit_options.reserve == "upper":
             return NEVER
         return min(LOOK_EVERY, self.charge.output_tokens // 2 + 1)
 
@@ -196,7 +206,8 @@ class Admission:
 
     async def _grow(self, cut: Cut) -> None:
         more = max(SLICE, self.charge.output_tokens // 2)
-        nanos = self._dearest(0, more)
+        assert self.out is not None
+        nanos = self._dearest(self.out, 0, more)
         extended = await self.world.limits.extend(
             self.x.id, Charge(output_tokens=more, nanos=nanos, requests=0), self.seconds
         )

@@ -28,6 +28,7 @@ Outcome = Literal[
     "upstream_error",  # the provider broke: connect, protocol, cut stream
     "upstream_timeout",  # the provider was too slow
     "client_left",  # the client closed before the end (status 499)
+    "cut",  # a limit or budget was used up while the answer was streamed
     "shutdown",  # the drain time was over
     "interrupted",  # the gateway process died; written by recovery
     "error",  # a defect of ours

@@ -202,8 +202,8 @@ async def _interrupted(trip: Trip, live: Live) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
             await _refuse(x, client, refusal)
-    if not late and not used_up:
-        x.outcome = "shutdown"
+    if not late:
+        x.outcome = "cut" if used_up else "shutdown"
 
 
 def _leaving() -> Refusal:

@@ -5,6 +5,7 @@ Only the beginning of the body is looked at, to find the model and with it the p
 
 from collections.abc import AsyncIterator
 
+from gateway.admission import Admission
 from gateway.client import Client
 from gateway.dialects.peek import Peeked, find_model
 from gateway.dialects.tail import reported
@@ -39,6 +40,10 @@ async def pass_through(
     came = len(opening)
     peeked = find_model(head.content_type, opening)
     provider, opening = _choose(snapshot, caller, x, peeked, opening)
+    if snapshot.limits is not None:
+        admission = Admission(world, snapshot, x, caller, None, peeked.model if peeked is not None else "")
+        if not admission.now():
+            await admission.ask()
     world.begin(x)
     if guard is not None:
         opening = guard.opaque_request(opening, b"json" in head.content_type)

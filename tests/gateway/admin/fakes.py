@@ -8,6 +8,7 @@ import httpx
 from gateway.admin.app import admin_app
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
+from gateway.limits.tally import Tally
 from gateway.routing.health import Health
 from gateway.seams import Origin
 from gateway.settings.reload import Configuration, ReloadResult
@@ -31,6 +32,7 @@ class FakeWorld:
         self.journal = journal
         self.metrics: Metrics | None = Metrics()
         self.health = Health()
+        self.tally = Tally()
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None

@@ -1,0 +1,278 @@
+"""Limits and budgets as applications meet them: real SDKs, a served gateway, the books afterwards."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import anthropic
+import httpx
+import openai
+import pytest
+from openai import OpenAI
+
+from tests.support.scripted import Seen, Wire, scripted
+from tests.support.served import key_hash, wait_for
+
+PRICES = {
+    "models": [
+        {"model": "gpt-*", "usd_per_million_tokens": {"input": "1", "output": "10"}},
+    ]
+}
+
+
+def teams(**search: object) -> dict:
+    return {"search": {"keys": [{"id": "search-dev", "hash": key_hash("sk-search")}], **search}}
+
+
+def ask(client: OpenAI, **changes: object):
+    arguments = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 20}
+    return client.chat.completions.with_raw_response.create(**{**arguments, **changes})
+
+
+def sdk(gateway, retries: int = 0) -> OpenAI:
+    return OpenAI(base_url=gateway.v1, api_key="sk-search", max_retries=retries)
+
+
+def answer(tokens: int = 20) -> dict:
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens},
+    }
+
+
+def metric(gateway, name: str, **labels: str) -> float:
+    text = httpx.get(gateway.url + "/metrics").text
+    wanted = {f'{key}="{value}"' for key, value in labels.items()}
+    for line in text.splitlines():
+        if line.startswith(name + "{") and all(label in line for label in wanted):
+            return float(line.rpartition(" ")[2])
+    return 0.0
+
+
+def test_headers_count_down_and_the_refusal_is_the_sdks_own_exception(serve) -> None:
+    gateway = serve(teams=teams(limits={"requests_per_minute": 3, "tokens_per_minute": 100_000}))
+    client = sdk(gateway)
+    left = [ask(client).headers["x-ratelimit-remaining-requests"] for _ in range(3)]
+    assert left == ["2", "1", "0"]
+    with pytest.raises(openai.RateLimitError) as raised:
+        ask(client)
+    refused = raised.value
+    assert refused.code == "rate_limit_exceeded"
+    assert "teams.search.requests_per_minute" in refused.message
+    assert 1 <= int(refused.response.headers["retry-after"]) <= 61
+    assert refused.response.headers["x-ratelimit-limit-requests"] == "3"
+    assert metric(gateway, "tollway_limit_decisions_total", decision="refused") == 1
+
+
+def test_the_sdks_own_retry_gets_through(serve) -> None:
+    """The SDK waits what `retry-after-ms` says, and is admitted then."""
+    gateway = serve(teams=teams(limits={"requests_per_second": 1}))
+    client = sdk(gateway, retries=2)
+    for _ in range(3):
+        assert ask(client).parse().choices
+
+
+def test_anthropics_envelope(serve) -> None:
+    gateway = serve(teams=teams(limits={"requests_per_minute": 1}))
+    client = anthropic.Anthropic(base_url=gateway.url, api_key="sk-search", max_retries=0)
+    hello = {"model": "claude-3-7-sonnet-20250219", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    client.messages.create(**hello)
+    with pytest.raises(anthropic.RateLimitError) as raised:
+        client.messages.create(**hello)
+    assert raised.value.body["error"]["type"] == "rate_limit_error"
+    assert "retry-after" in raised.value.response.headers
+
+
+def test_what_can_never_be_admitted_is_not_sent_again(serve) -> None:
+    gateway = serve(teams=teams(limits={"tokens_per_minute": 1000}))
+    with pytest.raises(openai.RateLimitError, match="never be admitted") as raised:
+        ask(sdk(gateway, retries=5), max_tokens=5000)
+    assert raised.value.response.headers["x-should-retry"] == "false"
+    assert metric(gateway, "tollway_limit_decisions_total", decision="refused") == 1
+
+
+def test_requests_at_work_together_cannot_pass_a_budget(serve) -> None:
+    """Fifty at once, streamed or not, each of which alone would fit: what is spent never exceeds the budget."""
+    arrived = threading.Semaphore(0)
+    go = threading.Event()
+
+    def play(wire: Wire, seen: Seen) -> None:
+        arrived.release()
+        go.wait(10)
+        if not seen.json.get("stream"):
+            return wire.whole(json.dumps(answer()).encode())
+        wire.open_stream()
+        for _ in range(20):
+            wire.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}\n\n')
+        usage = json.dumps({"choices": [], "usage": answer()["usage"]}).encode()
+        end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+        wire.chunk(end + b"data: " + usage + b"\n\ndata: [DONE]\n\n")
+        wire.end()
+
+    budget = Decimal("0.003")
+    with scripted(play) as provider:
+        gateway = serve(
+            upstream=provider.url, prices=PRICES, teams=teams(budget={"amount": f"{budget} USD", "per": "month"})
+        )
+
+        def one(number: int) -> int:
+            try:
+                asked = ask(sdk(gateway), stream=number % 2 == 1)
+            except openai.APIStatusError as error:
+                return 0 if (error.status_code, error.code) == (402, "budget_exhausted") else 1000
+            content = asked.parse()
+            if number % 2:
+                assert [chunk for chunk in content if chunk.choices]
+            return 1
+
+        with ThreadPoolExecutor(50) as pool:
+            asked = [pool.submit(one, number) for number in range(50)]
+            assert arrived.acquire(timeout=10)
+            wait_for(lambda: sum(future.done() for future in asked) + len(provider.seen) >= 50, "all asked")
+            go.set()
+            served = sum(future.result() for future in asked)
+    assert 0 < served < 50
+    total = gateway.settled(served)["total"]
+    assert Decimal(total["cost_usd"]) == served * Decimal("0.00021")
+    assert Decimal(total["cost_usd"]) <= budget
+
+
+def test_what_was_reserved_too_much_is_given_back(serve) -> None:
+    with scripted() as provider:
+        provider.says(answer(tokens=1))
+        gateway = serve(upstream=provider.url, teams=teams(limits={"tokens_per_minute": 1500}))
+        for _ in range(8):
+            assert ask(sdk(gateway), max_tokens=1000).parse().choices
+
+
+def test_an_exhausted_budget_goes_on_with_the_cheaper_model(serve) -> None:
+    budget = {"amount": "0.001 USD", "per": "day", "soft": "20%", "when_exhausted": {"downgrade": "gpt-4o-mini"}}
+    with scripted() as provider:
+        provider.says(answer())
+        gateway = serve(upstream=provider.url, prices=PRICES, teams=teams(budget=budget))
+        client = sdk(gateway)
+        answers = [ask(client, model="gpt-4o") for _ in range(6)]
+    served = [each.headers["x-tollway-model"] for each in answers]
+    assert served[0] == "gpt-4o"
+    assert served[-1] == "gpt-4o-mini"
+    assert answers[-1].headers["x-tollway-downgraded"] == "teams.search.budget"
+    assert any("teams.search.budget" in each.headers.get("x-tollway-limit-warning", "") for each in answers)
+    assert provider.last.json["model"] == "gpt-4o-mini"
+
+
+def test_a_stream_past_its_budget_is_cut_with_an_event_and_settled(serve) -> None:
+    """`on_overrun: cut`: a model whose maximum nobody knows, and a budget that is used up while it streams."""
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}\n\n'
+
+    def play(wire: Wire, _: Seen) -> None:
+        wire.open_stream()
+        for _ in range(3000):
+            wire.chunk(event)
+            time.sleep(0.0005)
+        wire.chunk(b"data: [DONE]\n\n")
+        wire.end()
+
+    budget = {"amount": "0.0045 USD", "per": "day", "on_overrun": "cut"}
+    models = {"gpt-4o-mini": {"targets": [{"provider": "mock"}], "max_output_tokens": 400}}
+    with scripted(play) as provider:
+        gateway = serve(upstream=provider.url, prices=PRICES, models=models, teams=teams(budget=budget))
+        with pytest.raises(openai.APIError) as raised:
+            list(ask(sdk(gateway), stream=True, max_tokens=openai.NOT_GIVEN).parse())
+        assert raised.value.code == "budget_exhausted"
+        assert provider.left.wait(10)
+    row = gateway.settled(1)["total"]
+    assert row["estimated_requests"] == 1
+    assert 0 < Decimal(row["cost_usd"]) < Decimal("0.0065")
+
+
+def test_places_are_given_back_by_clients_that_leave(serve) -> None:
+    gone = threading.Event()
+
+    def play(wire: Wire, seen: Seen) -> None:
+        if not seen.json.get("stream"):
+            return wire.whole(json.dumps(answer()).encode())
+        wire.open_stream()
+        wire.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}\n\n')
+        if wire.wait_until_left():
+            gone.set()
+
+    with scripted(play) as provider:
+        gateway = serve(upstream=provider.url, teams=teams(limits={"concurrent": 1, "streams": 1}))
+        stream = ask(sdk(gateway), stream=True).parse()
+        next(iter(stream))
+        with pytest.raises(openai.RateLimitError, match="at one time"):
+            ask(sdk(gateway))
+        stream.close()
+        assert gone.wait(10)
+
+        def admitted() -> bool:
+            try:
+                return bool(ask(sdk(gateway)).parse().choices)
+            except openai.RateLimitError:
+                return False
+
+        wait_for(admitted, "the place that was left")
+
+
+def test_a_rule_that_warns_lets_through_and_says_so(serve) -> None:
+    rules = [{"name": "soft-cap", "requests": 2, "per": "hour", "when_exhausted": "warn"}]
+    gateway = serve(teams=teams(), limits={"rules": rules})
+    warned = [ask(sdk(gateway)).headers.get("x-tollway-limit-warning") for _ in range(4)]
+    assert warned[:2] == [None, None]
+    assert "soft-cap" in warned[3]
+    assert metric(gateway, "tollway_limit_decisions_total", decision="over") == 2
+
+
+def test_rules_by_key_model_operation_and_tag(serve) -> None:
+    rules = [
+        {"name": "tagged", "match": {"tag": {"app": "web"}}, "requests": 1, "per": "hour"},
+        {"name": "embed", "match": {"operation": "embeddings"}, "requests": 1, "per": "hour"},
+    ]
+    gateway = serve(teams=teams(), limits={"rules": rules})
+    client = sdk(gateway)
+    web = {"extra_headers": {"x-tollway-tags": "app=web"}}
+    ask(client, **web)
+    with pytest.raises(openai.RateLimitError, match="tagged"):
+        ask(client, **web)
+    ask(client)
+    client.embeddings.create(model="text-embedding-3-small", input="a")
+    with pytest.raises(openai.RateLimitError, match="embed"):
+        client.embeddings.create(model="text-embedding-3-small", input="a")
+
+
+def test_what_is_passed_through_is_limited_too(serve) -> None:
+    def play(wire: Wire, _: Seen) -> None:
+        wire.whole(b'{"data":[]}')
+
+    with scripted(play) as provider:
+        gateway = serve(upstream=provider.url, passthrough="mock", teams=teams(limits={"requests_per_minute": 2}))
+        client = sdk(gateway)
+        client.files.list()
+        client.files.list()
+        with pytest.raises(openai.RateLimitError):
+            client.files.list()
+
+
+def test_a_budget_is_changed_live(serve, tmp_path) -> None:
+    gateway = serve(teams=teams(limits={"requests_per_minute": 1}))
+    ask(sdk(gateway))
+    with pytest.raises(openai.RateLimitError):
+        ask(sdk(gateway))
+    config = tmp_path / "gateway.yaml"
+    config.write_text(config.read_text().replace("requests_per_minute: 1", "requests_per_minute: 2"))
+
+    def admitted() -> bool:
+        try:
+            return bool(ask(sdk(gateway)).parse().choices)
+        except openai.RateLimitError:
+            return False
+
+    wait_for(admitted, "the new limit")
+    with pytest.raises(openai.RateLimitError):
+        ask(sdk(gateway))
