@@ -14,18 +14,19 @@ from pydantic.fields import FieldInfo
 from gateway.settings.complaints import options
 from gateway.settings.schema import Root
 from gateway.settings.schema_base import Section
-from gateway.settings.units import DATE_HINT, DURATION_HINT, MONEY_HINT, PERCENT_HINT, SIZE_HINT
+from gateway.settings.units import COUNT_HINT, DATE_HINT, DURATION_HINT, MONEY_HINT, PERCENT_HINT, SIZE_HINT
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 MARKER = "<!-- everything below is written by tools/config_reference.py -->"
 UNITS = {"parse_size": "size", "parse_duration": "duration", "parse_money": "money", "parse_percent": "percentage",
-         "parse_moment": "date"}  # fmt: skip
+         "parse_moment": "date", "parse_count": "count"}  # fmt: skip
 
 
 def reference() -> str:
     """Units, then a table for every section, in the order of the file."""
     parts = ["## Reference", "", "### Values", "", "| value | written |", "|---|---|"]
     for name, hint in (("size", SIZE_HINT), ("duration", DURATION_HINT), ("money", MONEY_HINT),
+                       ("count", COUNT_HINT),
                        ("percentage", PERCENT_HINT), ("date", DATE_HINT)):  # fmt: skip
         parts.append(f"| {name} | {hint.removeprefix('allowed is ')} |")
     parts += ["| switch | `on` or `off` (`yes`, `no`, `true`, `false` are understood too) |"]

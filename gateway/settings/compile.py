@@ -12,7 +12,7 @@ from gateway.ledger.keystore import StoredKey
 from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
 from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.compile_guardrails import compile_guardrails
-from gateway.settings.compile_limits import compile_limit_options, compile_limits, compile_sharing
+from gateway.settings.compile_limits import compile_limit_options, compile_limits
 from gateway.settings.guardrail_programs import GuardrailPrograms
 from gateway.settings.limit_warnings import limit_warnings
 from gateway.settings.load import Written
@@ -69,7 +69,6 @@ def compile_snapshot(
         guardrails=guardrails,
         limits=limits,
         limit_options=compile_limit_options(root.limits),
-        sharing=compile_sharing(root),
         warnings=(
             *_warnings(written),
             *(guardrails.warnings if guardrails is not None else ()),

@@ -1,4 +1,4 @@
-"""Makes the program of limits and budgets, and the shares of providers' capacity, of the written configuration."""
+"""Makes the program of limits and budgets of the written configuration."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
@@ -21,7 +21,7 @@ from gateway.settings.schema_limits import (
     OwnLimitsSection,
     OwnSection,
 )
-from gateway.settings.snapshot import Capacity, LimitOptions, Share, Sharing
+from gateway.settings.snapshot import LimitOptions
 from gateway.settings.units import parse_duration
 
 _RATES: tuple[tuple[str, Measure, Unit], ...] = tuple(
@@ -67,27 +67,6 @@ def compile_limit_options(section: LimitsSection) -> LimitOptions:
         lease=section.lease or 0.0,
         reserve=section.reserve,
         queue=section.wait.queue,
-    )
-
-
-def compile_sharing(root: Root) -> Sharing | None:
-    """How providers' capacity is shared; None when no provider has one."""
-    capacities = {
-        name: Capacity(provider.capacity.concurrent, provider.capacity.queue, provider.capacity.wait)
-        for name, provider in root.providers.items()
-        if provider.capacity is not None
-    }
-    if not capacities:
-        return None
-    return Sharing(
-        capacities=capacities,
-        teams={name: Share(team.weight, team.priority) for name, team in root.teams.items()},
-        keys={
-            key.id: Share(team.weight, key.priority)
-            for team in root.teams.values()
-            for key in team.keys
-            if key.priority is not None and key.priority != team.priority
-        },
     )
 
 

@@ -61,7 +61,19 @@ AMOUNTS: tuple[Measure, ...] = (
 GOING_ON: tuple[Measure, ...] = ("concurrent", "streams")
 ATTRIBUTES = ("team", "key", "model", "provider", "operation")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_DATABASE = re.compile(r"/?[0-9]{0,5}")
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#\s]+)(?::([0-9]{1,5}))?")
+_NUMBERED = re.compile(r"/?[0-9]{0,4}")
+_PATHS = {
+    "redis": _NUMBERED,
+    "rediss": _NUMBERED,
+    "redis+cluster": re.compile("/?"),
+    "redis+sentinel": re.compile(r"/[^/]+(/[0-9]{0,4})?"),
+}
+"""What may follow the hosts: the number of a database; nothing; the name of the master."""
+_STORES = (
+    "allowed are memory://, redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// (TLS), redis+cluster://HOST,HOST and "
+    "redis+sentinel://HOST,HOST/MASTER"
+)
 
 
 def _off(value: object) -> object:
@@ -111,21 +123,20 @@ def check_tag(name: str) -> str:
 def check_store(store: SecretStr) -> SecretStr:
     """memory:// or the URL of a Redis. Never repeats it: it may hold a password."""
     text = store.get_secret_value()
-    allowed = "allowed are memory://, redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// (TLS) and redis+cluster://"
     if text.startswith("memory:"):
         if text != "memory://":
             raise ValueError("memory takes no address; allowed is memory://")
         return store
     try:
         parts = urlsplit(text)
-        usable = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
     except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(f"this is not a Redis URL: it needs a host, and a port that is a number; {allowed}")
-    scheme = urlsplit(text).scheme
-    if scheme in ("redis", "rediss") and not _DATABASE.fullmatch(urlsplit(text).path):
-        raise ValueError(f"the database of this Redis URL is not a number; {allowed}")
+        raise ValueError(f"this is not a Redis URL; {_STORES}") from None
+    for place in parts.netloc.rpartition("@")[2].split(","):
+        found = _PLACE.fullmatch(place)
+        if found is None or not 1 <= int(found[1] or 1) <= 65535:
+            raise ValueError(f"this Redis URL needs a host, and a port from 1 to 65535 if it has one; {_STORES}")
+    if not _PATHS[parts.scheme].fullmatch(parts.path):
+        raise ValueError(f"what follows the host of this Redis URL is not right; {_STORES}")
     return store
 
 
@@ -343,7 +354,10 @@ class LimitsSection(Section):
         store_url(
             "memory", "redis", "rediss", "redis+cluster", "redis+sentinel", example="memory:// and redis://HOST:PORT"
         ),
-    ] = secret("memory://", "Where it is counted: memory:// (one worker), redis://…, rediss://… or redis+cluster://….")
+    ] = secret(
+        "memory://",
+        "Where it is counted: memory:// (one worker), redis://, rediss://, redis+cluster:// or redis+sentinel://.",
+    )
     on_store_failure: OnStoreFailure = Field(
         "local",
         description="While the shared store is away: local (each worker counts on its share of the limit), closed "

@@ -47,7 +47,6 @@ class TeamSection(Section):
         None, description="Models it may use; wildcards as prefix*. Default: all. An empty list: none."
     )
     tags: dict[str, str] = Field({}, description="Cost attribution tags of every request of the team.")
-    keys: list[KeySection] = Field([], description="Virtual keys; more can be made with `tollway keys create`.")
     budget: Budgets | None = Field(None, description="What it may spend: one budget or a list; []: no limit.")
     limits: OwnLimitsSection | None = Field(None, description="How fast it may go, all its keys together.")
     zone: Zone | None = Field(
@@ -59,6 +58,7 @@ class TeamSection(Section):
     priority: Priority = Field(
         "interactive", description="interactive, or batch: served when nothing interactive waits for the provider."
     )
+    keys: list[KeySection] = Field([], description="Virtual keys; more can be made with `tollway keys create`.")
     guardrails: (
         Annotated[
             Annotated[Name, Tag("<text>")] | Annotated[list[Name], Tag("<list>")],

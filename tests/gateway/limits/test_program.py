@@ -39,6 +39,18 @@ def test_the_same_question_gets_the_same_answer() -> None:
     assert program.bounds("k", "u", "m", "embeddings", None) is not found
 
 
+def test_what_is_kept_is_kept_by_all_that_rules_look_at() -> None:
+    looking = [clause(each=("model",)), clause("s", each=("operation",)), clause("u", each=("tag:x",))]
+    program = LimitProgram(
+        [*looking, *(clause(f"p{one.rule.id}", each=("provider", *one.rule.each)) for one in looking)]
+    )
+    for model, operation, tag in (("m", "o", "1"), ("n", "o", "1"), ("m", "q", "1"), ("m", "o", "2")):
+        asked = ("k", "t", model, operation, {"x": tag})
+        assert keys_of(program, *asked) == [f"r:{model}", f"s:{operation}", f"u:{tag}"]
+        late = [bound.key for bound in program.provider_bounds("p", *asked)]
+        assert late == [f"pr:p:{model}", f"ps:p:{operation}", f"pu:p:{tag}"]
+
+
 def test_what_clients_choose_freely_does_not_grow_memory() -> None:
     program = LimitProgram([clause(each=("tag:user", "model")), clause("p", each=("provider", "tag:user"))])
     kept = (program._kept, program._late_kept)

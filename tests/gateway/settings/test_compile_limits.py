@@ -13,11 +13,9 @@ from gateway.settings.compile_limits import (
     budgets_of,
     compile_limit_options,
     compile_limits,
-    compile_sharing,
     window_of,
 )
 from gateway.settings.schema import Root
-from gateway.settings.snapshot import Capacity, Share
 
 TEAMS, MODELS, PROVIDERS = ("a", "b", "c"), ("gpt", "gpt-4", "local/x"), ("p", "q")
 OPERATIONS = ("chat.completions", "embeddings")
@@ -246,21 +244,7 @@ def test_what_a_rule_does_not_say_is_what_limits_say() -> None:
     assert (options.lease, options.reserve, options.queue) == (0.05, "upper", 7)
 
 
-def test_nothing_written_is_no_program_and_no_sharing() -> None:
+def test_nothing_written_is_no_program() -> None:
     root = Root.model_validate({"teams": {"a": {"budget": [], "limits": {"concurrent": "off"}}}})
     assert compile_limits(root) is None
-    assert compile_sharing(root) is None
     assert budgets_of(None) == []
-
-
-def test_capacity_is_shared_by_weight_and_priority() -> None:
-    provider = {"dialect": "openai", "base_url": "https://h", "capacity": {"concurrent": "8", "wait": "3s"}}
-    keys = [{"id": "k", "hash": "sha256:…", "priority": "batch"}, {"id": "l", "hash": "sha256:…"}]
-    config = {"providers": {"p": provider}, "teams": {"a": {"weight": "3", "keys": keys}, "b": {"priority": "batch"}}}
-    sharing = compile_sharing(Root.model_validate(config))
-    assert sharing is not None
-    assert sharing.capacities == {"p": Capacity(8, 1000, 3.0)}
-    assert sharing.of("a", "k") == Share(3, "batch")
-    assert sharing.of("a", "l") == Share(3, "interactive")
-    assert sharing.of("b", "stored") == Share(1, "batch")
-    assert sharing.of("gone", "x") == Share()

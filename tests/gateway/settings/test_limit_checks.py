@@ -113,11 +113,11 @@ def test_bad_budgets_and_limits_of_a_team(complaints_of: Complaints, minimal: st
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("store: redis://", "17: this is not a Redis URL: it needs a host, and a port that is a number; allowed are m"),
-        ("store: 'redis://:pa-CANARY@h:port/1'", "17: this is not a Redis URL: it needs a host"),
-        ("store: 'redis://u:CANARY@h:99999'", "17: this is not a Redis URL: it needs a host"),
-        ("store: 'redis://u:CANARY@h/main'", "17: the database of this Redis URL is not a number; allowed are memory"),
-        ("store: 'redis://u:CANARY@[h'", "17: this is not a Redis URL: it needs a host"),
+        ("store: redis://", "17: this Redis URL needs a host, and a port from 1 to 65535 if it has one; allowed"),
+        ("store: 'redis://:pa-CANARY@h:port/1'", "17: this Redis URL needs a host"),
+        ("store: 'redis://u:CANARY@h:99999'", "17: this Redis URL needs a host"),
+        ("store: 'redis://u:CANARY@h/main'", "17: what follows the host of this Redis URL is not right; allowed are"),
+        ("store: 'redis://u:CANARY@[h'", "17: this is not a Redis URL; allowed are"),
         ("store: 'memory://CANARY'", "17: memory takes no address; allowed is memory://"),
         ("on_store_failure: shut", "28: this value is not known; allowed are 'local', 'closed', 'open'"),
         ("patience: 0s", "20: this is too small; allowed is more than 0"),
@@ -136,7 +136,16 @@ def test_bad_options_never_repeat_a_password(complaints_of: Complaints, minimal:
     assert "CANARY" not in "".join(found)
 
 
-@pytest.mark.parametrize("url", ["redis://h", "rediss://u:p%40x@h:6380/3", "redis+cluster://h:7000", "redis://[::1]:1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "rediss://u:p%40x@h:6380/3",
+        "redis+cluster://h:7000,i:7001",
+        "redis://[::1]:1?prefix=x",
+        "redis+sentinel://:p@a,b:26379/main/2",
+    ],
+)
 def test_stores_that_may_be_written(complaints_of: Complaints, minimal: str, url: str) -> None:
     assert complaints_of(minimal + f"limits: {{store: '{url}'}}\n") == []
 
