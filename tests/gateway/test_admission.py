@@ -1,0 +1,178 @@
+"""What a request reserves: an upper bound of what it can come to, whoever serves it."""
+
+import json
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.admission import LOOK_EVERY, NEVER, USUAL_OUTPUT, Admission, refusal_of
+from gateway.clock import ManualClock
+from gateway.dialects import for_operation
+from gateway.errors import BudgetExhausted, Overloaded, RateLimited
+from gateway.facts import Caller, Exchange
+from gateway.forward import Outgoing
+from gateway.limits.memory import MemoryStore
+from gateway.limits.tally import Tally
+from gateway.operations import accept
+from gateway.quota import Bound, Calendar, Charge, Measure, Refused, Rolling, Rule, Window
+from gateway.routing.table import Provider, Route, RouteTable, Target
+from gateway.seams import Origin
+from gateway.settings.snapshot import LimitOptions
+from pricing.card import RateCard
+from pricing.rates import Rate, Sheet
+from pricing.tokens import TokenCounter
+
+CALLER = Caller(key_id="k", team="t")
+PROVIDER = Provider(name="p", wire="openai", origin=Origin("http", "h", 1), base_path=b"")
+
+
+class Priced:
+    """One price for every model, dearer for one that is called so."""
+
+    def __init__(self, model: str) -> None:
+        self.factor = 7 if model == "dear" else 1
+
+    def tiers(self) -> set[str]:
+        return set()
+
+    def dates(self) -> set[int]:
+        return set()
+
+    def times(self) -> set[int]:
+        return set()
+
+    def sheet(self, at_ns: int, tier: str | None) -> Sheet:
+        micro = Fraction(self.factor, 10**6)
+        return Sheet({"input": Rate(micro), "output": Rate(micro * 4), "cache_write_5m": Rate(micro * 2)}, "test")
+
+
+class Prices:
+    def card(self, provider: str | None, model: str) -> RateCard:
+        return RateCard("p", model, Priced(model))
+
+
+def bound(measure: Measure, amount: int, window: Window | None = Rolling(60), **more: Any) -> Bound:
+    return Bound(Rule(id=measure, measure=measure, amount=amount, window=window, **more), measure)
+
+
+def admission(
+    bounds: tuple[Bound, ...] = (bound("requests", 10),),
+    *,
+    route: Route | None = None,
+    reserve: str = "upper",
+    store: MemoryStore | None = None,
+    content: str = "Hello",
+    operation: str = "/v1/chat/completions",
+    **fields: Any,
+) -> Admission:
+    asked = accept("POST", operation)
+    body = json.dumps(
+        {"model": "m", "messages": [{"role": "user", "content": content}], "input": content, **fields},
+        ensure_ascii=False,
+    )
+    dialect = for_operation(asked.name)
+    plain = Route("m", (Target(PROVIDER, "m"),))
+    dear = Route("d", (Target(PROVIDER, "dear"),))
+    reading = dialect.read(asked, body.encode())
+    routed = route or plain
+    out = Outgoing(asked, routed, None, b"", b"", b"", body.encode(), reading, dialect, 1)  # pyright: ignore
+    snapshot = SimpleNamespace(
+        limits=SimpleNamespace(bounds=lambda *_: bounds),
+        limit_options=LimitOptions(reserve=reserve),  # pyright: ignore
+        prices=Prices(),
+        routes=RouteTable([plain, dear], []),
+    )
+    world = SimpleNamespace(limits=store or MemoryStore(ManualClock()), tally=Tally())
+    world.limit_refused = world.tally.add
+    world.limit_crossed = world.tally.admitted
+    x = Exchange("x", "x", 0, 0.0, operation=asked, caller=CALLER, reading=reading)
+    return Admission(world, snapshot, x, CALLER, out)  # pyright: ignore
+
+
+TOKENS = TokenCounter()
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300), st.sampled_from(["gpt-4o", "gpt-4", "claude-3-5-sonnet-latest"]))
+def test_no_prompt_has_more_tokens_than_are_reserved(content: str, model: str) -> None:
+    """A token stands for at least one byte of the body."""
+    messages = [{"role": "user", "content": content}]
+    assert TOKENS.count_chat(messages, model) <= admission(content=content).charge.input_tokens
+
+
+def test_output_is_the_clients_maximum_else_the_models_else_the_usual_one() -> None:
+    assert admission(max_tokens=7, n=3).charge.output_tokens == 21
+    known = Route("m", (Target(PROVIDER, "m"),), max_output=99)
+    assert admission(route=known).charge.output_tokens == 99
+    assert admission(route=known, max_tokens=7).charge.output_tokens == 7
+    assert admission().charge.output_tokens == USUAL_OUTPUT
+
+
+def test_what_generates_nothing_reserves_no_output() -> None:
+    assert admission(operation="/v1/embeddings").charge.output_tokens == 0
+    assert admission(operation="/v1/moderations").charge == Charge()
+
+
+def test_money_is_reserved_for_the_dearest_who_may_serve() -> None:
+    plain = admission(max_tokens=10).charge
+    assert plain.nanos == plain.input_tokens * 2000 + 10 * 4000
+    fallback = admission(route=Route("m", (Target(PROVIDER, "m"),), fallbacks=("d",)), max_tokens=10).charge
+    assert fallback.nanos == 7 * plain.nanos
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind"),
+    [
+        (Refused(bound("requests", 1), 1.0, 1, 0), RateLimited),
+        (Refused(bound("usd", 1, Calendar("day")), 1.0, 1, 0), BudgetExhausted),
+        (Refused(bound("usd", 1, Calendar("day")), 1.0, 1, 0, store_away=True), Overloaded),
+    ],
+)
+def test_refusals_have_the_status_of_what_refuses(refused: Refused, kind: type[Exception]) -> None:
+    assert type(refusal_of(refused)) is kind
+
+
+async def test_what_is_refused_holds_nothing_and_names_no_hold() -> None:
+    store = MemoryStore(ManualClock())
+    bounds = (bound("requests", 1), bound("tokens", 10_000))
+    first, second = (admission(bounds, store=store) for _ in range(2))
+    second.x.id = "y"
+    assert first.now()
+    assert first.x.holds == ("x",)
+    assert not second.now()
+    with pytest.raises(RateLimited):
+        await second.ask()
+    assert second.x.holds == ()
+    assert store.under_way == 1
+
+
+async def test_a_downgraded_request_is_served_by_the_cheaper_model_and_counted() -> None:
+    store = MemoryStore(ManualClock())
+    rule = bound("usd", 1000, Calendar("day"), when_exhausted="downgrade", downgrade_to="d")
+    asked = admission((rule,), store=store, max_tokens=5)
+    assert not asked.now()
+    await asked.ask()
+    assert asked.out is not None
+    assert asked.out.route.name == "d"
+    assert asked.decision is not None
+    assert [each.key for each in asked.decision.over] == ["usd"]
+    assert b"x-tollway-downgraded: usd\r\n" in asked.block()
+    assert asked.world.tally.counts == {("usd", "downgraded"): 1, ("usd", "over"): 1}
+
+
+def test_a_stream_whose_maximum_is_known_needs_no_look() -> None:
+    assert admission(stream=True, max_tokens=50).first_look() == NEVER
+    assert admission((), stream=True).first_look() == NEVER
+    assert admission(stream=True).first_look() <= LOOK_EVERY
+    assert admission(stream=True, max_tokens=50, reserve="p95").first_look() <= LOOK_EVERY
+
+
+def test_without_a_rule_nothing_is_held() -> None:
+    asked = admission(())
+    assert asked.now()
+    assert asked.x.holds == ()
+    assert asked.block() == b""
