@@ -77,7 +77,7 @@ _STORES = (
 
 
 def _off(value: object) -> object:
-    return 0 if isinstance(value, str) and value.lower() in ("off", "no") else value
+    return 0 if isinstance(value, str) and value.lower() in ("off", "no", "false") else value
 
 
 def check_zone(name: str) -> str:
