@@ -25,6 +25,7 @@ __all__ = [
     "ModelScope",
     "Operation",
     "Outcome",
+    "Priority",
     "Reading",
     "Segment",
     "Usage",
@@ -33,6 +34,9 @@ __all__ = [
 
 Wire = Literal["openai", "anthropic"]
 """Whose error envelope and authentication style an operation uses."""
+
+Priority = Literal["interactive", "batch"]
+"""Where a provider's capacity is the bottleneck, batch waits behind interactive."""
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -77,6 +81,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Wall clock, nanoseconds since the epoch; None: never."""
     guardrails: Engine | None = None
     """None: nothing inspects this caller's text, and the stage costs nothing."""
+    weight: int = 1
+    """Its team's part of a provider's capacity, beside the weights of the other teams that wait for it."""
+    priority: Priority = "interactive"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from gateway.facts import Wire
+from gateway.quota import Capacity
 from gateway.seams import Headers, Origin, Timeouts
 
 
@@ -36,6 +37,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Provider id in the price book; None: the book finds the model by its name alone."""
     asks_usage: bool = True
     """Whether it understands `stream_options.include_usage`."""
+    capacity: Capacity | None = None
+    """None: as much as is asked."""
     auth: dict[str, Headers] = {}
     """Credential headers by the wire of an operation: Anthropic's own operations at an Anthropic provider are paid by
     `x-api-key`, all others by a bearer token; the extra headers follow. Derived."""
