@@ -16,6 +16,7 @@ from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
+from gateway.limits.turnstile import Turnstiles
 from gateway.outbox import Outbox
 from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
@@ -56,6 +57,7 @@ class World:
         self.health = Health()
         self.tokens = TokenCounter()
         self.pool = Pool()
+        self.turnstiles = Turnstiles(clock.monotonic)
         self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
         self.live: set[Live] = set()
@@ -67,6 +69,8 @@ class World:
         self._governor: Governor | None = None
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
+        self._workers = self.snapshot.server.workers
+        self._set_capacities()
         self._flushes = False
         """The journal is to be flushed when this turn of the event loop is over."""
 
@@ -175,7 +179,18 @@ class World:
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""
-        return await asyncio.to_thread(self.configuration.reload, reason)
+        result = await asyncio.to_thread(self.configuration.reload, reason)
+        self._set_capacities()
+        return result
+
+    def _set_capacities(self) -> None:
+        """Each worker keeps its part of a provider's capacity; of how many workers is only known at the start."""
+        self.turnstiles.resize(
+            {
+                provider.name: provider.capacity and provider.capacity.part(self._workers)
+                for provider in self.snapshot.routes.providers()
+            }
+        )
 
     def pool_stats(self) -> Sequence[OriginStats]:
         return self.pool.stats()

@@ -106,6 +106,14 @@ class RouteTable:
                 return self._filled(wild, model, model[len(prefix) :])
         return None
 
+    def providers(self) -> list[Provider]:
+        """Every provider a route leads to, by name."""
+        routed = (target.provider for route in (*self.exact.values(), *self.wildcards) for target in route.targets)
+        found = {provider.name: provider for provider in routed}
+        if self.passthrough is not None:
+            found[self.passthrough.name] = self.passthrough
+        return [found[name] for name in sorted(found)]
+
     def names(self) -> list[str]:
         """Every model name a client may use, wildcards as they are written; sorted."""
         return sorted([*self.exact, *(wild.name for wild in self.wildcards)])
