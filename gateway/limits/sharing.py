@@ -10,8 +10,8 @@ Strategy
 - **The cost of a request is the time it holds its place**, for a place is what is scarce. Requests or estimated tokens
   would not tell: a team of long streams would get as many grants as a team of short questions, and with them nearly
   every place. Time is known only at the end, so a request is charged its team's mean at first and the difference when
-  it leaves. What a team was overcharged comes back to it; what it owes is held against it only up to one mean request
-  for every place, so that one endless stream does not shut its team out.
+  it leaves. What a team was overcharged comes back to it; what it owes is held against it only up to four mean
+  requests for every place, so that one endless stream does not shut its team out.
 - **Interactive before batch**, but for one place in ten: while both wait, of every ten places given one goes to batch.
 - **Within a team, first come, first served.**
 - **The line is bounded.** When it is full, a newcomer whose team has less of it than its weight says takes the place of
@@ -21,7 +21,8 @@ Strategy
 Bounds, for teams i and j that both wait all the while, weights w, costs c and n places:
 
 - equal costs: requests served differ by less than one each, |g_i/w_i - g_j/w_j| <= 1/w_i + 1/w_j;
-- any costs: seconds of place differ by |s_i/w_i - s_j/w_j| <= (n+1)(c_i/w_i + c_j/w_j), c the longest request;
+- requests that last up to four times their team's mean: seconds of place differ by
+  |s_i/w_i - s_j/w_j| <= 2(n+1)(c_i/w_i + c_j/w_j), c the longest request (twice SFQ(D)'s bound, for costs are guesses);
 - a batch request at the head of its class is served within ten grants.
 
 Never more places than there are; a free place and a waiting request never exist at one time.
@@ -43,7 +44,7 @@ IN_A_ROW = 9
 LEARNING = 0.125
 """Weight of the newest request in a team's mean (as TCP's smoothed round trip, RFC 6298)."""
 OUTLIER = 4.0
-"""A request counts in the mean as this many means at most."""
+"""A request counts in the mean as this many means at most; so many for every place a team may owe."""
 SHORTEST = 0.001
 """Seconds a request costs at least: who fails at once, again and again, is not free."""
 UNKNOWN = 1.0
@@ -299,7 +300,7 @@ class Sharing:
         mean = line.mean
         took = max(now - ticket.since, SHORTEST)
         line.tag += (took - ticket.cost) / line.weight
-        most = line.rank.time + self.concurrent * mean / line.weight
+        most = line.rank.time + OUTLIER * self.concurrent * mean / line.weight
         if line.tag > most:
             line.tag = most
         if took > OUTLIER * mean:
