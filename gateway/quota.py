@@ -147,7 +147,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     queue_per_team: int | None = None
     """Those of them that may be of one team and priority; None: all, but a full line makes room for a team that has
     less of it than its weight says."""
-    wait: float = 30.0
+    wait: float = 10.0
     """Seconds a request waits for a place at most."""
 
     def part(self, workers: int) -> "Capacity":

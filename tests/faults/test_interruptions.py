@@ -158,11 +158,16 @@ class Place:
                 await asyncio.sleep(0)
 
 
+ONE_CONNECTION = {"max_connections": 1}
+ONE_PLACE = {"max_connections": 2, "capacity": {"concurrent": 1, "queue": 5, "wait": "60s"}}
+
+
 @pytest.fixture
-async def place(tmp_path: Path, provider: Any) -> AsyncIterator[Place]:
+async def place(tmp_path: Path, provider: Any, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """`request.param`: options of every provider."""
     written = configuration(provider.url, tmp_path)
     for each in written["providers"].values():
-        each["max_connections"] = 1
+        each.update(request.param)
     config = tmp_path / "gateway.yaml"
     config.write_text(yaml.safe_dump(written))
     world = build_world(Configuration(config, clock=SystemClock()))
@@ -209,15 +214,17 @@ def asked(stream: bool, pieces: int = 1) -> list[bytes]:
     return [head, *(body[at : at + size] for at in range(0, len(body), size))]
 
 
+LIMITS = pytest.mark.parametrize("place", [ONE_CONNECTION, ONE_PLACE], indirect=True, ids=["connection", "place"])
 CASES: dict[str, tuple[list[list[bytes]], int]] = {
     "unary": ([asked(False)], 1),
     "stream": ([asked(True)], 1),
     "slow body": ([asked(False, 4)], 1),
-    "waiting for a connection": ([asked(False), asked(False)], 2),
-    "a stream waiting for a connection": ([asked(True), asked(True)], 2),
+    "waiting for another": ([asked(False), asked(False)], 2),
+    "a stream waiting for another": ([asked(True), asked(True)], 2),
 }
 
 
+@LIMITS
 @pytest.mark.parametrize("reason", ["client_left", "shutdown"])
 @pytest.mark.parametrize("how", ["while running", "at rest"])
 @pytest.mark.parametrize("case", CASES)
@@ -225,7 +232,9 @@ async def test_one_settlement_and_one_record_wherever_it_is_interrupted(
     place: Place, monkeypatch: pytest.MonkeyPatch, case: str, how: str, reason: StopReason
 ) -> None:
     """Rule 3 of the road: "The books never await: settle and record are synchronous". A provider that was at work is
-    settled exactly once, nothing is settled twice, everything is recorded once, and no connection stays taken."""
+    settled exactly once, nothing is settled twice, everything is recorded once, and no connection and no place at a
+    provider stays taken. Requests that must wait do so for a connection, or for a place at a provider of limited
+    capacity."""
     clients, watched = CASES[case]
     books = Books(monkeypatch)
     at = 0
@@ -240,6 +249,7 @@ async def test_one_settlement_and_one_record_wherever_it_is_interrupted(
         ride = place.road.watched
         assert ride is not None
         assert [line for line in place.world.pool.stats() if line.in_use or line.waiting] == []
+        assert [each.provider for each in place.world.turnstiles if each.in_use or each.waiting] == []
         if ride.rests < at:
             break
     assert at > {"unary": 3, "stream": 5, "slow body": 5}.get(case, 4), "it comes to rest more often than that"
