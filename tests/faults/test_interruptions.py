@@ -127,7 +127,7 @@ async def provider() -> AsyncIterator[Any]:
     async def handler(state: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             _, sent = await read_request(reader)
-            if json.loads(sent).get("stream"):
+            if sent and json.loads(sent).get("stream"):
                 events = [delta("one"), delta("two"), delta("three", "stop"), USAGE, "[DONE]"]
                 pieces = [STREAM_HEAD, *(chunk(sse(event)) for event in events), b"0\r\n\r\n"]
             else:
@@ -252,6 +252,8 @@ async def test_one_settlement_and_one_record_wherever_it_is_interrupted(
         assert [each.provider for each in place.world.turnstiles if each.in_use or each.waiting] == []
         if ride.rests < at:
             break
+    turnstiles = list(place.world.turnstiles)
+    assert any(sum(each.waits) for each in turnstiles) is (bool(turnstiles) and len(clients) == 2)
     assert at > {"unary": 3, "stream": 5, "slow body": 5}.get(case, 4), "it comes to rest more often than that"
     assert len(books.recorded) == at * len(clients)
     assert set(books.recorded.values()) == {1}
@@ -269,3 +271,32 @@ async def test_one_settlement_and_one_record_wherever_it_is_interrupted(
         assert ("usage" in line) is at_work
         interrupted.add(str(line["outcome"]))
     assert interrupted == {"ok", reason}
+
+
+PASSED = b"GET /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("place", [ONE_PLACE], indirect=True, ids=["place"])
+@pytest.mark.parametrize("how", ["while running", "at rest"])
+async def test_what_is_passed_through_takes_a_place_and_gives_it_back_wherever_it_is_interrupted(
+    place: Place, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """An operation that is not read is work for the provider as any other."""
+    books = Books(monkeypatch)
+    at = 0
+    while True:
+        at += 1
+        place.road.watch(2, at, how, "client_left")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send(place.port, [PASSED]))
+            group.create_task(send(place.port, [PASSED]))
+        await place.quiet()
+        assert [(each.in_use, each.waiting) for each in place.world.turnstiles] == [(0, 0)]
+        ride = place.road.watched
+        assert ride is not None
+        if ride.rests < at:
+            break
+    assert at > 3
+    assert len(books.recorded) == 2 * at
+    (turnstile,) = place.world.turnstiles
+    assert sum(turnstile.waits) > 0
