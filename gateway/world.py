@@ -17,6 +17,7 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.turnstile import Turnstiles
+from gateway.limits.waiting import WaitingRoom
 from gateway.outbox import Outbox
 from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
@@ -58,6 +59,7 @@ class World:
         self.tokens = TokenCounter()
         self.pool = Pool()
         self.turnstiles = Turnstiles(clock.monotonic)
+        self.waiting_room = WaitingRoom(clock.monotonic)
         self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
         self.live: set[Live] = set()
@@ -185,6 +187,7 @@ class World:
 
     def _set_capacities(self) -> None:
         """Each worker keeps its part of a provider's capacity; of how many workers is only known at the start."""
+        self.waiting_room.queue = self.snapshot.limit_options.queue
         self.turnstiles.resize(
             {
                 provider.name: provider.capacity and provider.capacity.part(self._workers)

@@ -84,7 +84,7 @@ class Ticket:
     since: float
     """When it was granted its place."""
     cost: float
-    """What it was charged, seconds."""
+    """What it was charged: seconds, where requests are timed."""
 
     def __init__(
         self, team: str, weight: int = 1, priority: Priority = "interactive", deadline: float = math.inf
@@ -130,7 +130,7 @@ class Sharing:
     """The places of one provider. Times are monotonic seconds, given by the caller; every call is one step."""
 
     def __init__(self, capacity: Capacity, *, timed: bool = True) -> None:
-        """`timed`: a request costs the time it holds its place; else each costs the same."""
+        """`timed`: a request costs the time it holds its place; else what `enter` says."""
         self._capacity = capacity
         self._timed = timed
         self._interactive = _Class()
@@ -145,13 +145,14 @@ class Sharing:
 
     # -- the four steps --------------------------------------------------------------------------------------------
 
-    def enter(self, ticket: Ticket, now: float) -> Entry:
-        """Take a free place, or stand in line, or be turned away."""
+    def enter(self, ticket: Ticket, now: float, cost: float = 1.0) -> Entry:
+        """Take a free place, or stand in line, or be turned away. `cost`: where requests are not timed."""
         rank = self._interactive if ticket.priority == "interactive" else self._batch
         line = rank.lines.get(ticket.team)
         if line is None:
             line = rank.lines[ticket.team] = _Line(ticket.team, rank, self._mean)
         ticket.line = line
+        ticket.cost = cost
         line.weight = ticket.weight
         if not line.queue and line.tag < rank.time:
             line.tag = rank.time
@@ -219,8 +220,9 @@ class Sharing:
         rank = line.rank
         if line.tag > rank.time:
             rank.time = line.tag
-        ticket.cost = line.mean
-        line.tag += line.mean / line.weight
+        if self._timed:
+            ticket.cost = line.mean
+        line.tag += ticket.cost / line.weight
         ticket.since = now
         ticket.state = "granted"
         self.in_use += 1
