@@ -4,6 +4,8 @@ from collections.abc import Sequence, Sized
 from typing import Protocol
 
 from gateway.ledger.journal import Journal
+from gateway.limits.turnstile import Turnstiles
+from gateway.limits.waiting import WaitingRoom
 from gateway.routing.health import Health
 from gateway.seams import Clock
 from gateway.settings.reload import Configuration, ReloadResult
@@ -30,6 +32,12 @@ class AdminWorld(Protocol):
 
     @property
     def health(self) -> Health: ...
+
+    @property
+    def turnstiles(self) -> Turnstiles: ...
+
+    @property
+    def waiting_room(self) -> WaitingRoom: ...
 
     @property
     def live(self) -> Sized:

@@ -73,6 +73,11 @@ class Turnstile:
     def concurrent(self) -> int:
         return self._sharing.concurrent
 
+    @property
+    def limited(self) -> bool:
+        """A reload can lift the limit."""
+        return self._sharing.capacity is not UNLIMITED
+
     def enter_now(self, team: str, weight: int, priority: Priority) -> Place | None:
         """A place if one is free; None: use `enter`."""
         sharing = self._sharing

@@ -8,6 +8,8 @@ import httpx
 from gateway.admin.app import admin_app
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
+from gateway.limits.turnstile import Turnstiles
+from gateway.limits.waiting import WaitingRoom
 from gateway.routing.health import Health
 from gateway.seams import Origin
 from gateway.settings.reload import Configuration, ReloadResult
@@ -31,6 +33,8 @@ class FakeWorld:
         self.journal = journal
         self.metrics: Metrics | None = Metrics()
         self.health = Health()
+        self.turnstiles = Turnstiles(clock.monotonic)
+        self.waiting_room = WaitingRoom(clock.monotonic)
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None
