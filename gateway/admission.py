@@ -82,7 +82,7 @@ class Admission:
         outputs = 0
         if out.operation.generates:
             outputs = (reading.max_output_tokens or out.route.max_output or USUAL_OUTPUT) * reading.choices
-            outputs = self._likely(outputs)
+            outputs = self._likely(out, outputs)
         return Charge(inputs, outputs, self._dearest(out, inputs, outputs), stream=reading.stream)
 
     def _dearest(self, out: Outgoing, inputs: int, outputs: int) -> int:
@@ -97,11 +97,14 @@ class Admission:
                     nanos = max(nanos, card.upper_nanos(inputs, outputs, tier=tier, at_ns=at_ns) or 0)
         return nanos
 
-    def _likely(self, outputs: int) -> int:
+    def _likely(self, out: Outgoing, outputs: int) -> int:
+        """What such answers have come to, if the configuration reserves that."""
         reserve = self.snapshot.limit_options.reserve
         if reserve == "upper":
             return outputs
-        return outputs
+        share = 0.95 if reserve == "p95" else 0.99
+        learned = self.world.learned.expected(self.caller.team, out.reading.model, share)
+        return outputs if learned is None else min(outputs, learned)
 
     @property
     def seconds(self) -> float:
@@ -121,9 +124,10 @@ class Admission:
         if not self.bounds:
             self.decision = _UNLIMITED
             return True
-        x, store = self.x, self.world.limits
+        x, world = self.x, self.world
         x.holds = (x.id,)
-        decision = store.admit_now(x.id, self.bounds, self.charge, self.seconds)
+        x.bounds = self.bounds
+        decision = world.waiting_room.admit_now(world.limits, x.id, self.bounds, self.charge, self.seconds)
         if type(decision) is Admitted:
             self._admitted(decision)
             return True
@@ -146,7 +150,17 @@ class Admission:
     async def _decided(self) -> Decision:
         x, store = self.x, self.world.limits
         x.holds = (x.id,)
-        return await store.admit(x.id, self.bounds, self.charge, self.seconds)
+        x.bounds = self.bounds
+        return await self.world.waiting_room.admit(
+            store,
+            x.id,
+            self.bounds,
+            self.charge,
+            self.seconds,
+            self.caller.team,
+            self.caller.weight,
+            self.caller.priority,
+        )
 
     def _downgrade(self, out: Outgoing, bound: Bound) -> None:
         """Go on with the model that the exhausted rule names; the rule counts on, and does not refuse again."""

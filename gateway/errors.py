@@ -7,6 +7,7 @@ TollwayError
 │   ├── ConnectFailed          refused, unreachable, name not found, TLS not trusted     (nothing was sent)
 │   ├── ConnectTimeout         no connection within `connect`                            (nothing was sent)
 │   ├── PoolTimeout            no free connection within `queue`                         (nothing was sent)
+│   ├── AtCapacity             no place within the provider's capacity                   (nothing was sent)
 │   ├── HeaderTimeout          no response head within `header`
 │   ├── DeadlineExceeded       the total time of the exchange is over
 │   ├── Disconnected           the peer closed or reset before the response was complete
@@ -70,6 +71,15 @@ class ConnectTimeout(TransportError):
 
 class PoolTimeout(TransportError):
     """No free connection within the `queue` time-out."""
+
+
+class AtCapacity(TransportError):
+    """The provider's capacity is taken, and the line is full or the wait was over."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        """`retry_after`: seconds until a place may be free, if all goes on as it did."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class HeaderTimeout(TransportError):

@@ -142,6 +142,8 @@ class Trip(Delivery):
         x, world, out, answer = self.x, self.world, self.out, self.answer
         if answer is not None:
             answer.response.close()
+        if out is not None:
+            out.leave()
         if self.settled or out is None or not world.counts:
             return world.record(x)
         if answer is not None and answer.stream is not None:

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from gateway.errors import Outcome
+from gateway.quota import Bound
 from guardrails.interface import ALLOWED, Engine, Segment, Verdict
 from pricing.usage import UNPRICED, Cost, Usage
 
@@ -25,6 +26,7 @@ __all__ = [
     "ModelScope",
     "Operation",
     "Outcome",
+    "Priority",
     "Reading",
     "Segment",
     "Usage",
@@ -33,6 +35,9 @@ __all__ = [
 
 Wire = Literal["openai", "anthropic"]
 """Whose error envelope and authentication style an operation uses."""
+
+Priority = Literal["interactive", "batch"]
+"""Where a provider's capacity is the bottleneck, batch waits behind interactive."""
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -77,6 +82,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Wall clock, nanoseconds since the epoch; None: never."""
     guardrails: Engine | None = None
     """None: nothing inspects this caller's text, and the stage costs nothing."""
+    weight: int = 1
+    """Its team's part of a provider's capacity, beside the weights of the other teams that wait for it."""
+    priority: Priority = "interactive"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +135,8 @@ class Exchange(msgspec.Struct):
     """Cost of the two estimates, what recovery books when the process dies; None: no price."""
     holds: tuple[str, ...] = ()
     """Names of what was, or is being, taken from the limits, noted before it is: all of it must be settled."""
+    bounds: tuple[Bound, ...] = ()
+    """The counters it is taken from."""
     attempts: list[Attempt] | None = None
     provider: str = ""
     model: str = ""

@@ -6,6 +6,7 @@ Until then a time-out, a 429 or a 5xx can still move on to the next target witho
 
 import asyncio
 import difflib
+import math
 from collections.abc import Generator
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from gateway import errors
 from gateway.errors import Forbidden, NotFound, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
 from gateway.facts import Attempt, Exchange, ModelScope, Operation, Reading
+from gateway.limits.turnstile import Place
 from gateway.routing.plan import Failed, Try, first_try, moves_on, order, tries
 from gateway.routing.retry_after import retry_after
 from gateway.routing.table import Provider, Route, RouteTable, Target
@@ -27,6 +29,8 @@ from gateway.world import World
 BUFFER_CAP = 8 * 1024 * 1024
 """Bytes. A larger answer is passed on while it comes: no fail-over and no cost header for it."""
 _NO_HEADERS: Headers = []
+LONGEST_HINT = 60
+"""Seconds; the largest `retry-after` of a provider at capacity, which is a guess."""
 DISCARD_CAP = 256 * 1024
 """Bytes. An error answer larger than this is not kept while another target is tried."""
 
@@ -45,6 +49,14 @@ class Outgoing(msgspec.Struct):
     reading: Reading
     dialect: Dialect
     max_event: int
+    place: Place | None = None
+    """The place held at the provider that is at work, if its capacity is limited."""
+
+    def leave(self) -> None:
+        """That provider has done its work."""
+        if self.place is not None:
+            self.place.leave()
+            self.place = None
 
 
 class OpenStream(msgspec.Struct):
@@ -105,16 +117,25 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
     while True:
         if step.wait:
             await asyncio.sleep(step.wait)
-        attempt = Attempt(provider=step.target.provider.name, model=step.target.model)
-        x.attempts = [*x.attempts, attempt] if x.attempts else [attempt]
+        provider = step.target.provider
+        attempt = Attempt(provider=provider.name, model=step.target.model)
         pause: float | None = None
         try:
+            if provider.capacity is not None:
+                out.place = await enter(world, x, provider)
+            # Not before: who leaves while waiting for a place has cost the provider nothing.
+            x.attempts = [*x.attempts, attempt] if x.attempts else [attempt]
             answer = await _attempt(world, x, out, step.target, attempt)
         except TransportError as error:
+            out.leave()
             attempt.error = type(error).__name__
+            if isinstance(error, errors.AtCapacity):
+                x.attempts = [*(x.attempts or ()), attempt]
             broken = error
         else:
             status = answer.response.status
+            if answer.whole:
+                out.leave()
             if not moves_on(status) and not (answer.stream is not None and answer.stream.reader.failed):
                 if status < 400:
                     world.health.answered(step.target, status, None, world.clock.monotonic())
@@ -125,6 +146,7 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
             break
         if spoken is not None:
             spoken.response.close()
+            out.leave()
         if walk is None:
             walk = tries(out.route, targets)
             next(walk)
@@ -136,6 +158,17 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
         return _presentable(spoken)
     assert broken is not None
     raise refusal_of(broken, step.target.provider) from broken
+
+
+async def enter(world: World, x: Exchange, provider: Provider) -> Place:
+    """A place at a provider of limited capacity, perhaps after a wait. Raises `AtCapacity`."""
+    caller = x.caller
+    assert caller is not None
+    turnstile = world.turnstiles.at(provider.name)
+    place = turnstile.enter_now(caller.team, caller.weight, caller.priority)
+    if place is None:
+        place = await turnstile.enter(caller.team, caller.weight, caller.priority)
+    return place
 
 
 async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, attempt: Attempt) -> Answer:
@@ -278,6 +311,12 @@ def refusal_of(error: TransportError, provider: Provider) -> Refusal:
             return errors.Overloaded(
                 f"Every connection to the provider '{name}' is busy; none came free within {limits.queue:g} s.",
                 headers=((b"retry-after", b"1"),),
+            )
+        case errors.AtCapacity():
+            return errors.Overloaded(
+                f"The provider '{name}' is at work on as many requests as it may be sent at one time: {error}.",
+                code="provider_capacity",
+                headers=((b"retry-after", b"%d" % min(max(math.ceil(error.retry_after), 1), LONGEST_HINT)),),
             )
         case errors.ConnectTimeout():
             return UpstreamTimeout(f"The provider '{name}' took no connection within {limits.connect:g} s.")

@@ -9,10 +9,11 @@ from gateway.admission import Admission
 from gateway.client import Client
 from gateway.dialects.peek import Peeked, find_model
 from gateway.dialects.tail import reported
-from gateway.errors import Disconnected, Forbidden, NotFound, TransportError, UpstreamBroken
+from gateway.errors import AtCapacity, Disconnected, Forbidden, NotFound, TransportError, UpstreamBroken
 from gateway.facts import Attempt, Caller, Exchange
-from gateway.forward import refusal_of, target_of
+from gateway.forward import enter, refusal_of, target_of
 from gateway.guard import Guard, unread_answer
+from gateway.limits.turnstile import Place
 from gateway.routing.table import Provider
 from gateway.seams import Late, UpstreamRequest, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
@@ -47,11 +48,42 @@ async def pass_through(
     world.begin(x)
     if guard is not None:
         opening = guard.opaque_request(opening, b"json" in head.content_type)
-    grown = len(opening) - came
-    x.read_at = x.forwarded_at = world.clock.monotonic()
+    length = None if client.length is None else client.length + len(opening) - came
+    body = opening if client.body_done else _joined(opening, rest)
+    x.read_at = world.clock.monotonic()
+    place = None if provider.capacity is None else await _entered(world, x, provider)
+    try:
+        await _ask(world, snapshot, x, client, head, provider, body, length, guard)
+    finally:
+        if place is not None:
+            place.leave()
+
+
+async def _entered(world: World, x: Exchange, provider: Provider) -> Place:
+    """A place at a provider of limited capacity. Raises the refusal that tells why there was none."""
+    try:
+        return await enter(world, x, provider)
+    except AtCapacity as error:
+        x.attempts = [Attempt(provider=provider.name, model=x.model, error=type(error).__name__)]
+        raise refusal_of(error, provider) from error
+
+
+async def _ask(
+    world: World,
+    snapshot: Snapshot,
+    x: Exchange,
+    client: Client,
+    head: Head,
+    provider: Provider,
+    body: bytes | AsyncIterator[bytes],
+    length: int | None,
+    guard: Guard | None,
+) -> None:
+    """Send the request on, and its answer back."""
+    assert x.operation is not None
+    x.forwarded_at = world.clock.monotonic()
     attempt = Attempt(provider=provider.name, model=x.model)
     x.attempts, x.provider = [attempt], provider.name
-    length = None if client.length is None else client.length + grown
     request = UpstreamRequest(
         origin=provider.origin,
         method=client.method,
@@ -64,7 +96,7 @@ async def pass_through(
                 *provider.auth[x.operation.wire],
             ],
         ),
-        body=opening if client.body_done else _joined(opening, rest),
+        body=body,
         content_length=length,
         timeouts=provider.timeouts,
         deadline=x.forwarded_at + provider.timeouts.total,

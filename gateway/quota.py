@@ -137,6 +137,32 @@ class Adjustment(msgspec.Struct, frozen=True):
         return self.from_ns <= now_ns < self.until_ns
 
 
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a provider takes at one time, over all workers of this gateway, and who may wait for it."""
+
+    concurrent: int
+    """Requests under way, streams to their end."""
+    queue: int = 1000
+    """Requests that may wait for a place; 0: none waits."""
+    queue_per_team: int | None = None
+    """Those of them that may be of one team and priority; None: all, but a full line makes room for a team that has
+    less of it than its weight says."""
+    wait: float = 10.0
+    """Seconds a request waits for a place at most."""
+
+    def part(self, workers: int) -> "Capacity":
+        """One worker's part: rounded down, so that all together never pass the whole; but at least one place each."""
+        if workers <= 1:
+            return self
+        team = self.queue_per_team
+        return Capacity(
+            concurrent=max(1, self.concurrent // workers),
+            queue=-(-self.queue // workers),
+            queue_per_team=None if team is None else -(-team // workers),
+            wait=self.wait,
+        )
+
+
 class Charge(msgspec.Struct, frozen=True):
     """What one request takes, or took."""
 

@@ -16,8 +16,11 @@ from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
+from gateway.limits.learned import LearnedOutput
 from gateway.limits.memory import MemoryStore
 from gateway.limits.tally import Tally, What
+from gateway.limits.turnstile import Turnstiles
+from gateway.limits.waiting import WaitingRoom
 from gateway.outbox import Outbox
 from gateway.quota import Admitted, Bound, Charge
 from gateway.ride import Live, StopReason
@@ -61,6 +64,9 @@ class World:
         self.pool = Pool()
         self.limits: LimitStore = MemoryStore(clock)
         self.tally = Tally()
+        self.learned = LearnedOutput()
+        self.turnstiles = Turnstiles(clock.monotonic)
+        self.waiting_room = WaitingRoom(clock.monotonic)
         self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
         self.live: set[Live] = set()
@@ -72,6 +78,8 @@ class World:
         self._governor: Governor | None = None
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
+        self._workers = self.snapshot.server.workers
+        self._set_capacities()
         self._flushes = False
         """The journal is to be flushed when this turn of the event loop is over."""
 
@@ -146,13 +154,20 @@ class World:
     def record(self, x: Exchange) -> None:
         """Close the books on one exchange: settle what it holds of the limits, write it down, count it. Whoever is not
         known has no page in the books, but is counted."""
-        for hold in x.holds:
-            self.limits.settle(hold, used_by(x))
+        if x.holds:
+            self._settle_limits(x)
         if self.journal is not None and x.caller is not None and self.journal.finish_soon(x) and not self._flushes:
             self._flushes = True
             asyncio.get_running_loop().call_soon(self._flush)
         if self.metrics is not None:
             self.metrics.record(x)
+
+    def _settle_limits(self, x: Exchange) -> None:
+        used = used_by(x)
+        for hold in x.holds:
+            self.limits.settle(hold, used)
+        if used.output_tokens and not x.usage_estimated and x.caller is not None and x.reading is not None:
+            self.learned.observe(x.caller.team, x.reading.model, used.output_tokens)
 
     def limit_refused(self, bound: Bound, what: What) -> None:
         """A limit or budget refused a request, or sent it to a cheaper model."""
@@ -194,7 +209,19 @@ class World:
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""
-        return await asyncio.to_thread(self.configuration.reload, reason)
+        result = await asyncio.to_thread(self.configuration.reload, reason)
+        self._set_capacities()
+        return result
+
+    def _set_capacities(self) -> None:
+        """Each worker keeps its part of a provider's capacity; of how many workers is only known at the start."""
+        self.waiting_room.queue = self.snapshot.limit_options.queue
+        self.turnstiles.resize(
+            {
+                provider.name: provider.capacity and provider.capacity.part(self._workers)
+                for provider in self.snapshot.routes.providers()
+            }
+        )
 
     def pool_stats(self) -> Sequence[OriginStats]:
         return self.pool.stats()

@@ -7,8 +7,9 @@ from gateway.admin.state import providers_of, url_of
 from gateway.admin.world import AdminWorld
 from gateway.ledger.journal import Journal
 from gateway.ledger.status import read_status
+from gateway.limits.turnstile import WAIT_BOUNDS, Turnstiles
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.page import Family, Labels
+from gateway.telemetry.page import Family, Labels, Waits
 from gateway.telemetry.process import pull_process
 
 Samples = Iterator[tuple[Labels, float]]
@@ -42,6 +43,35 @@ POOL = Family(
     "Connections to providers (in_use, idle) and requests that wait for one (waiting).",
     "gauge",
     ("origin", "state"),
+)
+CAPACITY = Family(
+    "tollway_capacity_requests",
+    "Places at providers of limited capacity: there are (limit), are taken (in_use), are waited for (waiting).",
+    "gauge",
+    ("provider", "state"),
+)
+CAPACITY_GRANTED = Family(
+    "tollway_capacity_granted", "Places at providers of limited capacity that were given.", "counter", ("provider",)
+)
+CAPACITY_REFUSED = Family(
+    "tollway_capacity_refused",
+    "Requests that got no place: the line was full, or their wait was over (late).",
+    "counter",
+    ("provider", "reason"),
+)
+CAPACITY_WAITS = Waits(
+    "tollway_capacity_wait_seconds",
+    "How long requests waited for a place; those that found one free are not among them.",
+    "provider",
+    WAIT_BOUNDS,
+    {},
+)
+ADMISSION_WAITING = Family("tollway_admission_waiting", "Requests that wait for a limit to let them in.", "gauge")
+ADMISSION_WAITED = Family(
+    "tollway_admission_waited",
+    "Requests that might wait for a limit: admitted after a wait, or refused (full: no room; late: wait over).",
+    "counter",
+    ("outcome",),
 )
 JOURNAL_BYTES = Family("tollway_journal_bytes", "Bytes written to the journal.", "counter")
 JOURNAL_RECORDS = Family("tollway_journal_records", "Lines written to the journal.", "counter")
@@ -96,8 +126,33 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull_one(CONFIG_TIME, lambda: world.configuration.snapshot.loaded_ns / 1e9)
     metrics.pull(CREDENTIAL, lambda: _credentials(world))
     metrics.pull(POOL, lambda: _pool(world))
+    _join_sharing(world, metrics)
     if world.journal is not None:
         _join_journal(world, metrics, world.journal)
+
+
+def _join_sharing(world: AdminWorld, metrics: Metrics) -> None:
+    turnstiles, room = world.turnstiles, world.waiting_room
+    metrics.pull(CAPACITY, lambda: _places(turnstiles))
+    metrics.pull(CAPACITY_GRANTED, lambda: [((each.provider,), each.granted) for each in turnstiles])
+    metrics.pull(
+        CAPACITY_REFUSED,
+        lambda: [((each.provider, why), count) for each in turnstiles for why, count in each.refused.items()],
+    )
+    metrics.pull_waits(CAPACITY_WAITS, lambda: [(each.provider, each.waits, each.waited) for each in turnstiles])
+    metrics.pull_one(ADMISSION_WAITING, lambda: room.waiting)
+    metrics.pull(
+        ADMISSION_WAITED,
+        lambda: [(("admitted",), room.admitted), *(((why,), count) for why, count in room.refused.items())],
+    )
+
+
+def _places(turnstiles: Turnstiles) -> Samples:
+    for each in turnstiles:
+        yield (each.provider, "in_use"), each.in_use
+        yield (each.provider, "waiting"), each.waiting
+        if each.limited:
+            yield (each.provider, "limit"), each.concurrent
 
 
 def _join_journal(world: AdminWorld, metrics: Metrics, journal: Journal) -> None:

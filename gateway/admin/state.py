@@ -1,7 +1,5 @@
 """What the gateway is doing now: its configuration and reload, and its providers."""
 
-from collections.abc import Iterator
-
 from starlette.responses import Response
 
 from gateway.admin.access import Conflict
@@ -72,16 +70,7 @@ async def list_providers(call: Call) -> Response:
 
 def providers_of(routes: RouteTable) -> list[Provider]:
     """Every provider a route leads to, by name."""
-
-    def named() -> Iterator[Provider]:
-        for route in (*routes.exact.values(), *routes.wildcards):
-            for target in route.targets:
-                yield target.provider
-        if routes.passthrough is not None:
-            yield routes.passthrough
-
-    found = {provider.name: provider for provider in named()}
-    return [found[name] for name in sorted(found)]
+    return routes.providers()
 
 
 def url_of(origin: Origin) -> str:

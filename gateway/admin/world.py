@@ -5,6 +5,8 @@ from typing import Protocol
 
 from gateway.ledger.journal import Journal
 from gateway.limits.tally import Tally
+from gateway.limits.turnstile import Turnstiles
+from gateway.limits.waiting import WaitingRoom
 from gateway.routing.health import Health
 from gateway.seams import Clock
 from gateway.settings.reload import Configuration, ReloadResult
@@ -34,6 +36,12 @@ class AdminWorld(Protocol):
 
     @property
     def tally(self) -> Tally: ...
+
+    @property
+    def turnstiles(self) -> Turnstiles: ...
+
+    @property
+    def waiting_room(self) -> WaitingRoom: ...
 
     @property
     def live(self) -> Sized:

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from gateway.facts import Wire
+from gateway.quota import Capacity
 from gateway.seams import Headers, Origin, Timeouts
 
 
@@ -36,6 +37,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Provider id in the price book; None: the book finds the model by its name alone."""
     asks_usage: bool = True
     """Whether it understands `stream_options.include_usage`."""
+    capacity: Capacity | None = None
+    """None: as much as is asked."""
     auth: dict[str, Headers] = {}
     """Credential headers by the wire of an operation: Anthropic's own operations at an Anthropic provider are paid by
     `x-api-key`, all others by a bearer token; the extra headers follow. Derived."""
@@ -104,6 +107,14 @@ class RouteTable:
             if model.startswith(prefix) and len(model) > len(prefix):
                 return self._filled(wild, model, model[len(prefix) :])
         return None
+
+    def providers(self) -> list[Provider]:
+        """Every provider a route leads to, by name."""
+        routed = (target.provider for route in (*self.exact.values(), *self.wildcards) for target in route.targets)
+        found = {provider.name: provider for provider in routed}
+        if self.passthrough is not None:
+            found[self.passthrough.name] = self.passthrough
+        return [found[name] for name in sorted(found)]
 
     def names(self) -> list[str]:
         """Every model name a client may use, wildcards as they are written; sorted."""

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from gateway.auth.keys import KeyEntry, KeyIndex, parse_hash
 from gateway.facts import Caller, Engine, ModelScope
 from gateway.ledger.keystore import StoredKey
+from gateway.quota import Capacity
 from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
 from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.compile_guardrails import compile_guardrails
@@ -140,6 +141,7 @@ def compile_provider(name: str, section: ProviderSection) -> Provider:
         transport="httpx" if proxy is not None or section.http2 else "pool",
         prices=section.prices,
         asks_usage=section.asks_usage,
+        capacity=None if section.capacity is None else Capacity(**section.capacity.model_dump()),
     )
 
 
@@ -189,6 +191,8 @@ def _caller(name: str, team: TeamSection, key: KeySection, engine: Engine | None
         tags={**team.tags, **key.tags},
         expires_ns=key.expires,
         guardrails=engine,
+        weight=team.weight,
+        priority=key.priority or team.priority,
     )
 
 
@@ -200,6 +204,8 @@ def _stored_caller(stored: StoredKey, team: TeamSection, engine: Engine | None) 
         tags={**team.tags, **stored.tags},
         expires_ns=stored.ends_ns,
         guardrails=engine,
+        weight=team.weight,
+        priority=team.priority,
     )
 
 

@@ -383,6 +383,11 @@ class LimitsSection(Section):
 class CapacitySection(Section):
     """What a provider takes at one time. When more is asked, teams wait in turn, by their weights."""
 
-    concurrent: int = Field(ge=1, le=1_000_000, description="Requests under way at one time, per worker.")
-    queue: int = Field(1000, ge=0, le=1_000_000, description="Requests that may wait, per worker; more are refused.")
+    concurrent: int = Field(
+        ge=1, le=1_000_000, description="Requests under way at one time, of all workers together; each has its part."
+    )
+    queue: int = Field(1000, ge=0, le=1_000_000, description="Requests that may wait, of all workers together.")
+    queue_per_team: int | None = Field(
+        None, ge=0, le=1_000_000, description="Those of them that may be of one team. Default: no bound of its own."
+    )
     wait: Duration = duration("10s", "How long a request may wait for its turn.", gt=0)

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 
 from gateway.telemetry import page as cells
-from gateway.telemetry.page import Histogram, Page, Pulled
+from gateway.telemetry.page import Histogram, Labels, Page, Pulled
 
 _METERS = (
     ("input", cells.INPUT),
@@ -53,6 +53,11 @@ class _Collector:
         )
         for pulled in page.pulled.values():
             yield _pulled(pulled)
+        for waits in page.waits.values():
+            family = HistogramMetricFamily(waits.name, waits.help, labels=(waits.label,))
+            for label, histogram in sorted(waits.samples.items()):
+                _add_histogram(family, (label,), histogram, waits.bounds)
+            yield family
 
 
 def _traffic(page: Page) -> Iterator[Metric]:
@@ -146,7 +151,7 @@ def _histograms(page: Page) -> Iterator[Metric]:
 
 
 def _add_histogram(
-    family: HistogramMetricFamily, labels: tuple[str, str], histogram: Histogram, bounds: tuple[float, ...]
+    family: HistogramMetricFamily, labels: Labels, histogram: Histogram, bounds: tuple[float, ...]
 ) -> None:
     buckets: list[tuple[str, float]] = []
     below = 0

@@ -7,7 +7,7 @@ each leaves its page where the others find it (`share.py`), so that any of them 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from gateway.facts import ALLOWED, Exchange
@@ -26,10 +26,12 @@ from gateway.telemetry.page import (
     REQUESTS,
     UNPRICED,
     Family,
+    Histogram,
     Labels,
     Page,
     Pulled,
     Timings,
+    Waits,
     new_timings,
 )
 from gateway.telemetry.share import Share
@@ -57,6 +59,7 @@ class Metrics:
         self._max_series = max_series
         self._taken = 0
         self._sources: list[tuple[Family, Callable[[], Iterable[tuple[Labels, float]]]]] = []
+        self._histograms: list[tuple[Waits, Callable[[], Iterable[tuple[str, Sequence[int], float]]]]] = []
         self._share = Share(shared) if shared is not None else None
 
     # -- hot path --------------------------------------------------------------------------------------------------
@@ -139,6 +142,10 @@ class Metrics:
         """As `pull`, for a family without labels."""
         self.pull(family, lambda: [((), read())])
 
+    def pull_waits(self, empty: Waits, read: Callable[[], Iterable[tuple[str, Sequence[int], float]]]) -> None:
+        """As `pull`, for a histogram: (label value, count of each bucket and above all, sum)."""
+        self._histograms.append((empty, read))
+
     # -- publication -----------------------------------------------------------------------------------------------
 
     def page(self) -> Page:
@@ -148,6 +155,12 @@ class Metrics:
         for family, read in self._sources:
             try:
                 page.pulled[family.name] = Pulled(family, {labels: float(value) for labels, value in read()})
+            except Exception:
+                self._page.failures += 1
+        for empty, read in self._histograms:
+            try:
+                samples = {label: Histogram(list(counts), total) for label, counts, total in read()}
+                page.waits[empty.name] = Waits(empty.name, empty.help, empty.label, empty.bounds, samples)
             except Exception:
                 self._page.failures += 1
         page.add(self._page)

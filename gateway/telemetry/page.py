@@ -89,6 +89,20 @@ class Pulled(msgspec.Struct):
                 self.samples[labels] = max(mine, value) if merge == "max" else min(mine, value)
 
 
+class Waits(msgspec.Struct, array_like=True):
+    """A pulled histogram: label value → observations, counted in buckets of the same bounds everywhere."""
+
+    name: str
+    help: str
+    label: str
+    bounds: tuple[float, ...]
+    samples: dict[str, Histogram]
+
+    def add(self, other: "Waits") -> None:
+        for label, histogram in other.samples.items():
+            self.samples.setdefault(label, Histogram([0] * len(histogram.counts))).add(histogram)
+
+
 class Page(msgspec.Struct):
     """Everything one worker has to say. See `CELL` for what a traffic cell holds."""
 
@@ -103,6 +117,7 @@ class Page(msgspec.Struct):
     guardrail_failures: dict[tuple[str, str], int] = {}
     """(detector, whether the text was kept back: closed or open) → exchanges it failed in."""
     pulled: dict[str, Pulled] = {}
+    waits: dict[str, Waits] = {}
     failures: int = 0
     """Exchanges that could not be counted, or gauges that could not be asked: defects of ours."""
     number: int = 0
@@ -124,6 +139,8 @@ class Page(msgspec.Struct):
             self.guardrail_failures[failure] = self.guardrail_failures.get(failure, 0) + count
         for name, pulled in other.pulled.items():
             self.pulled.setdefault(name, Pulled(pulled.family, {})).add(pulled)
+        for name, waits in other.waits.items():
+            self.waits.setdefault(name, Waits(waits.name, waits.help, waits.label, waits.bounds, {})).add(waits)
         self.failures += other.failures
 
     def without_gauges(self) -> "Page":
@@ -136,6 +153,7 @@ class Page(msgspec.Struct):
             self.guardrails,
             self.guardrail_failures,
             counters,
+            self.waits,
             self.failures,
         )
 

@@ -127,7 +127,7 @@ async def provider() -> AsyncIterator[Any]:
     async def handler(state: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             _, sent = await read_request(reader)
-            if json.loads(sent).get("stream"):
+            if sent and json.loads(sent).get("stream"):
                 events = [delta("one"), delta("two"), delta("three", "stop"), USAGE, "[DONE]"]
                 pieces = [STREAM_HEAD, *(chunk(sse(event)) for event in events), b"0\r\n\r\n"]
             else:
@@ -158,11 +158,16 @@ class Place:
                 await asyncio.sleep(0)
 
 
+ONE_CONNECTION = {"max_connections": 1}
+ONE_PLACE = {"max_connections": 2, "capacity": {"concurrent": 1, "queue": 5, "wait": "60s"}}
+
+
 @pytest.fixture
-async def place(tmp_path: Path, provider: Any) -> AsyncIterator[Place]:
+async def place(tmp_path: Path, provider: Any, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """`request.param`: options of every provider."""
     written = configuration(provider.url, tmp_path)
     for each in written["providers"].values():
-        each["max_connections"] = 1
+        each.update(request.param)
     config = tmp_path / "gateway.yaml"
     config.write_text(yaml.safe_dump(written))
     world = build_world(Configuration(config, clock=SystemClock()))
@@ -209,15 +214,17 @@ def asked(stream: bool, pieces: int = 1) -> list[bytes]:
     return [head, *(body[at : at + size] for at in range(0, len(body), size))]
 
 
+LIMITS = pytest.mark.parametrize("place", [ONE_CONNECTION, ONE_PLACE], indirect=True, ids=["connection", "place"])
 CASES: dict[str, tuple[list[list[bytes]], int]] = {
     "unary": ([asked(False)], 1),
     "stream": ([asked(True)], 1),
     "slow body": ([asked(False, 4)], 1),
-    "waiting for a connection": ([asked(False), asked(False)], 2),
-    "a stream waiting for a connection": ([asked(True), asked(True)], 2),
+    "waiting for another": ([asked(False), asked(False)], 2),
+    "a stream waiting for another": ([asked(True), asked(True)], 2),
 }
 
 
+@LIMITS
 @pytest.mark.parametrize("reason", ["client_left", "shutdown"])
 @pytest.mark.parametrize("how", ["while running", "at rest"])
 @pytest.mark.parametrize("case", CASES)
@@ -225,7 +232,9 @@ async def test_one_settlement_and_one_record_wherever_it_is_interrupted(
     place: Place, monkeypatch: pytest.MonkeyPatch, case: str, how: str, reason: StopReason
 ) -> None:
     """Rule 3 of the road: "The books never await: settle and record are synchronous". A provider that was at work is
-    settled exactly once, nothing is settled twice, everything is recorded once, and no connection stays taken."""
+    settled exactly once, nothing is settled twice, everything is recorded once, and no connection and no place at a
+    provider stays taken. Requests that must wait do so for a connection, or for a place at a provider of limited
+    capacity."""
     clients, watched = CASES[case]
     books = Books(monkeypatch)
     at = 0
@@ -240,8 +249,11 @@ async def test_one_settlement_and_one_record_wherever_it_is_interrupted(
         ride = place.road.watched
         assert ride is not None
         assert [line for line in place.world.pool.stats() if line.in_use or line.waiting] == []
+        assert [each.provider for each in place.world.turnstiles if each.in_use or each.waiting] == []
         if ride.rests < at:
             break
+    turnstiles = list(place.world.turnstiles)
+    assert any(sum(each.waits) for each in turnstiles) is (bool(turnstiles) and len(clients) == 2)
     assert at > {"unary": 3, "stream": 5, "slow body": 5}.get(case, 4), "it comes to rest more often than that"
     assert len(books.recorded) == at * len(clients)
     assert set(books.recorded.values()) == {1}
@@ -259,3 +271,32 @@ async def test_one_settlement_and_one_record_wherever_it_is_interrupted(
         assert ("usage" in line) is at_work
         interrupted.add(str(line["outcome"]))
     assert interrupted == {"ok", reason}
+
+
+PASSED = b"GET /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("place", [ONE_PLACE], indirect=True, ids=["place"])
+@pytest.mark.parametrize("how", ["while running", "at rest"])
+async def test_what_is_passed_through_takes_a_place_and_gives_it_back_wherever_it_is_interrupted(
+    place: Place, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """An operation that is not read is work for the provider as any other."""
+    books = Books(monkeypatch)
+    at = 0
+    while True:
+        at += 1
+        place.road.watch(2, at, how, "client_left")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send(place.port, [PASSED]))
+            group.create_task(send(place.port, [PASSED]))
+        await place.quiet()
+        assert [(each.in_use, each.waiting) for each in place.world.turnstiles] == [(0, 0)]
+        ride = place.road.watched
+        assert ride is not None
+        if ride.rests < at:
+            break
+    assert at > 3
+    assert len(books.recorded) == 2 * at
+    (turnstile,) = place.world.turnstiles
+    assert sum(turnstile.waits) > 0

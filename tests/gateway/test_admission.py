@@ -15,8 +15,10 @@ from gateway.dialects import for_operation
 from gateway.errors import BudgetExhausted, Overloaded, RateLimited
 from gateway.facts import Caller, Exchange
 from gateway.forward import Outgoing
+from gateway.limits.learned import LearnedOutput
 from gateway.limits.memory import MemoryStore
 from gateway.limits.tally import Tally
+from gateway.limits.waiting import WaitingRoom
 from gateway.operations import accept
 from gateway.quota import Bound, Calendar, Charge, Measure, Refused, Rolling, Rule, Window
 from gateway.routing.table import Provider, Route, RouteTable, Target
@@ -86,7 +88,11 @@ def admission(
         prices=Prices(),
         routes=RouteTable([plain, dear], []),
     )
-    world = SimpleNamespace(limits=store or MemoryStore(ManualClock()), tally=Tally())
+    clock = ManualClock()
+    world = SimpleNamespace(
+        limits=store or MemoryStore(clock), tally=Tally(), waiting_room=WaitingRoom(clock.monotonic)
+    )
+    world.learned = LearnedOutput()
     world.limit_refused = world.tally.add
     world.limit_crossed = world.tally.admitted
     x = Exchange("x", "x", 0, 0.0, operation=asked, caller=CALLER, reading=reading)

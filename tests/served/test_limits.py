@@ -121,9 +121,11 @@ def test_requests_at_work_together_cannot_pass_a_budget(serve) -> None:
             upstream=provider.url, prices=PRICES, teams=teams(budget={"amount": f"{budget} USD", "per": "month"})
         )
 
+        client = sdk(gateway)
+
         def one(number: int) -> int:
             try:
-                asked = ask(sdk(gateway), stream=number % 2 == 1)
+                asked = ask(client, stream=number % 2 == 1)
             except openai.APIStatusError as error:
                 return 0 if (error.status_code, error.code) == (402, "budget_exhausted") else 1000
             content = asked.parse()

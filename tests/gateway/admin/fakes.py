@@ -9,6 +9,8 @@ from gateway.admin.app import admin_app
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
 from gateway.limits.tally import Tally
+from gateway.limits.turnstile import Turnstiles
+from gateway.limits.waiting import WaitingRoom
 from gateway.routing.health import Health
 from gateway.seams import Origin
 from gateway.settings.reload import Configuration, ReloadResult
@@ -33,6 +35,8 @@ class FakeWorld:
         self.metrics: Metrics | None = Metrics()
         self.health = Health()
         self.tally = Tally()
+        self.turnstiles = Turnstiles(clock.monotonic)
+        self.waiting_room = WaitingRoom(clock.monotonic)
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None

@@ -1,13 +1,17 @@
 """What the World's own figures look like in a scrape."""
 
+import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
 from gateway.admin.gauges import LOADER_STALE, join_metrics
+from gateway.errors import AtCapacity
 from gateway.ledger.status import write_status
+from gateway.quota import Capacity
 from gateway.routing.table import Target
 from gateway.telemetry.metrics import Metrics
 from tests.gateway.admin.fakes import FakeWorld
@@ -93,3 +97,44 @@ def test_every_metric_is_in_the_manual_and_no_other(world: FakeWorld) -> None:
     families = list(text_string_to_metric_families(body.decode()))
     shown = {family.name + ("_total" if family.type == "counter" else "") for family in families}
     assert set(re.findall(r"\b(?:tollway|process)_[a-z_]+\b", manual)) == shown
+
+
+async def test_who_waits_for_capacity_and_for_how_long(world: FakeWorld) -> None:
+    """Labels are names of configured providers, so their number needs no bound."""
+    world.turnstiles.resize({"local": Capacity(concurrent=2, queue=0)})
+    turnstile = world.turnstiles.at("local")
+    places = [turnstile.enter_now("search", 1, "interactive") for _ in range(2)]
+    with pytest.raises(AtCapacity):
+        await turnstile.enter("search", 1, "interactive")
+    found = figures(world)
+    assert found["tollway_capacity_requests"] == {
+        ("local", "in_use"): 2,
+        ("local", "waiting"): 0,
+        ("local", "limit"): 2,
+    }
+    assert found["tollway_capacity_granted"] == {("local",): 2}
+    assert found["tollway_capacity_refused"] == {("local", "full"): 1, ("local", "late"): 0}
+    assert found["tollway_admission_waiting"] == {(): 0}
+    assert found["tollway_admission_waited"] == {("admitted",): 0, ("full",): 0, ("late",): 0}
+    world.turnstiles.resize({})
+    assert ("local", "limit") not in figures(world)["tollway_capacity_requests"]
+    assert None not in places
+
+
+async def test_waits_for_a_place_are_a_histogram_of_the_exposition(world: FakeWorld) -> None:
+    world.turnstiles.resize({"local": Capacity(concurrent=1, wait=60.0)})
+    turnstile = world.turnstiles.at("local")
+    place = turnstile.enter_now("search", 1, "interactive")
+    assert place is not None
+    waiting = asyncio.ensure_future(turnstile.enter("support", 1, "interactive"))
+    await asyncio.sleep(0)
+    world.clock.advance(0.3)
+    place.leave()
+    (await waiting).leave()
+    metrics = Metrics()
+    join_metrics(world, metrics)
+    text = metrics.render(metrics.page())[0].decode()
+    series = next(f for f in text_string_to_metric_families(text) if f.name == "tollway_capacity_wait_seconds")
+    found = {(s.name.rsplit("_", 1)[1], s.labels.get("le")): s.value for s in series.samples}
+    assert (found["bucket", "0.25"], found["bucket", "0.5"], found["count", None]) == (0, 1, 1)
+    assert found["sum", None] == pytest.approx(0.3)

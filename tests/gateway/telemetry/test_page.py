@@ -6,7 +6,7 @@ import functools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.telemetry.page import CELL, Family, Page, Pulled, Timings, decode, encode, new_timings
+from gateway.telemetry.page import CELL, Family, Histogram, Page, Pulled, Timings, Waits, decode, encode, new_timings
 
 names = st.sampled_from(["a", "b", "c"])
 cells = st.lists(st.integers(0, 2**40), min_size=len(CELL), max_size=len(CELL))
@@ -27,6 +27,8 @@ def timings_of(seconds: list[float]) -> Timings:
 def pages(draw: st.DrawFn) -> Page:
     # Whole seconds: their sums are exact in any order.
     seconds = st.lists(st.integers(0, 1000).map(float), max_size=5)
+    counts = st.lists(st.integers(0, 99), min_size=2, max_size=2)
+    waits = st.builds(Histogram, counts, st.integers(0, 99).map(float))
     labelled = st.dictionaries(st.tuples(names), st.integers(0, 100).map(float), max_size=3)
     return Page(
         traffic=draw(st.dictionaries(st.tuples(names, names, names, names, names), cells, max_size=4)),
@@ -38,6 +40,7 @@ def pages(draw: st.DrawFn) -> Page:
             "down": Pulled(DOWN, draw(labelled)),
             "flying": Pulled(FLYING, {(): float(draw(st.integers(0, 99)))}),
         },
+        waits={"waits": Waits("waits", "Waits.", "x", (1.0,), draw(st.dictionaries(names, waits, max_size=3)))},
         failures=draw(st.integers(0, 9)),
     )
 
