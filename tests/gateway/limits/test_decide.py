@@ -3,7 +3,7 @@
 import copy
 from typing import get_args
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.limits.counters import counter_for
@@ -24,6 +24,7 @@ from gateway.quota import (
     Window,
 )
 
+slow_machine = settings(deadline=None)
 NOW = 1_700_000_000 * SECOND
 
 
@@ -44,6 +45,7 @@ charges = st.builds(
 )
 
 
+@slow_machine
 @given(charges)
 def test_amounts_are_what_a_charge_takes_of_each_measure(charge: Charge) -> None:
     taken, kept = asked(charge), owed(charge)
@@ -70,6 +72,7 @@ def seen(plan: Plan) -> list[tuple[int, int, int]]:
     return [(made.counter.used, made.counter.cell.amount, made.counter.told) for made in plan.lines]
 
 
+@slow_machine
 @given(st.integers(1, 100), st.lists(charges, max_size=20))
 def test_a_decision_takes_nothing(amount: int, tried: list[Charge]) -> None:
     """Deciding any number of times leaves every counter as it was, and says the same again."""
@@ -79,6 +82,7 @@ def test_a_decision_takes_nothing(amount: int, tried: list[Charge]) -> None:
     assert [decide(plan, asked(charge), NOW) for charge in tried] == first
 
 
+@slow_machine
 @given(st.integers(1, 100), st.lists(charges, min_size=1, max_size=20))
 def test_admits_exactly_what_fits_every_bound_that_may_refuse(amount: int, tried: list[Charge]) -> None:
     """Admitted if and only if, for each measure asked for, used and asked together are at most the amount."""
@@ -101,6 +105,7 @@ def test_admits_exactly_what_fits_every_bound_that_may_refuse(amount: int, tried
         assert decision.requests.remaining == amount - sums["requests"]
 
 
+@slow_machine
 @given(charges, st.lists(charges, max_size=4), charges)
 def test_settling_leaves_what_was_truly_taken(first: Charge, later: list[Charge], actual: Charge) -> None:
     """Whatever was reserved, at once or by extensions: in the end the truth is counted, of every measure but a rate;
@@ -182,6 +187,7 @@ def test_a_threshold_a_settlement_passed_is_told_by_the_next_charge() -> None:
     assert decision.crossed == (plan.lines[0].bound,)
 
 
+@slow_machine
 @given(st.lists(st.tuples(st.integers(1, 100), st.integers(0, 120)), min_size=1, max_size=6))
 def test_the_standing_is_of_the_rule_with_the_smallest_share_left(rules: list[tuple[int, int]]) -> None:
     lines = [line("requests", amount) for amount, _ in rules]
