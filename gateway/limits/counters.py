@@ -72,7 +72,7 @@ class RollingCounter:
     until that part is wholly outside, at most one part (`seconds / BUCKETS`) longer than it must.
     """
 
-    __slots__ = ("_cells", "_seconds", "_span", "cell", "told", "until", "used")
+    __slots__ = ("_cells", "_release", "_seconds", "_span", "cell", "told", "until", "used")
 
     def __init__(self, window: Rolling, now: int) -> None:
         self._seconds = window.seconds
@@ -85,6 +85,7 @@ class RollingCounter:
     def _open(self, now: int) -> None:
         index = bucket(self._seconds, now)
         self.until = bucket_end(self._seconds, index)
+        self._release = self.until + self._span
         self.cell = Cell(self, index)
         self._cells.append(self.cell)
 
@@ -99,7 +100,7 @@ class RollingCounter:
 
     def resets_in(self, amount: int, now: int) -> float:
         if amount or self.cell.amount:
-            return (self.until + self._span - now) / SECOND
+            return (self._release - now) / SECOND
         for cell in reversed(self._cells):
             if cell.amount:
                 return (bucket_end(self._seconds, cell.index) + self._span - now) / SECOND
@@ -111,7 +112,7 @@ class RollingCounter:
             over -= cell.amount
             if over <= 0:
                 return (bucket_end(self._seconds, cell.index) + self._span - now) / SECOND
-        return (self.until + self._span - now) / SECOND
+        return (self._release - now) / SECOND
 
     def quiet_until(self, now: int) -> int:
         return now + self._span

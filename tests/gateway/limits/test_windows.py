@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.limits.windows import SECOND, Period, bucket, bucket_end, bucket_release, period
 from gateway.quota import BUCKETS, Calendar, Unit
 
+slow_machine = settings(deadline=None)
 ZONES = (
     "UTC",
     "Europe/Berlin",
@@ -47,6 +48,7 @@ def local(zone: str, now_ns: int) -> datetime:
     return datetime.fromtimestamp(now_ns // SECOND, ZoneInfo(zone))
 
 
+@slow_machine
 @given(zones, units, moments)
 @example("Pacific/Apia", "day", at("2011-12-30T09:59:59+00:00"))
 @example("America/St_Johns", "day", at("2010-11-07T02:45:00+00:00"))
@@ -75,6 +77,7 @@ def expected_first(unit: Unit, day: date) -> date:
             return day
 
 
+@slow_machine
 @given(zones, st.sampled_from(UNITS[3:]), moments)
 def test_days_and_longer_begin_with_a_local_date(zone: str, unit: Unit, now: int) -> None:
     """At its start the zone's clocks show the first date of the period, 00:00 or what daylight saving made of it, and
@@ -87,6 +90,7 @@ def test_days_and_longer_begin_with_a_local_date(zone: str, unit: Unit, now: int
     assert (first.hour, first.minute) == (0, 0) or first.utcoffset() != before.utcoffset()
 
 
+@slow_machine
 @given(zones, st.sampled_from(UNITS[:3]), moments)
 def test_hours_and_shorter_are_as_long_as_they_say_unless_the_clocks_change(zone: str, unit: Unit, now: int) -> None:
     """Aligned to local time; cut only where the zone's offset changes."""
@@ -221,6 +225,7 @@ def test_a_zone_that_is_not_known_is_an_error() -> None:
         period(Calendar("day", "Europe/Atlantis"), at("2026-01-01T00:00+00:00"))
 
 
+@slow_machine
 @given(st.integers(1, 86400 * 31), moments)
 def test_a_part_of_a_rolling_window_is_left_when_it_is_wholly_outside(seconds: int, now: int) -> None:
     """A charge counts for `seconds` at least, and at most one part longer (rounded up to a nanosecond)."""
