@@ -300,5 +300,10 @@ def _raised(rule: Rule, extra: int) -> Rule:
     return msgspec.structs.replace(rule, amount=amount, soft=soft)
 
 
-def _values(names: tuple[str, ...], tags: Mapping[str, str] | None) -> tuple[str, ...]:
-    return tuple([tags.get(name, "") for name in names]) if tags else ()
+def _values(names: tuple[str, ...], tags: Mapping[str, str] | None) -> str | tuple[str, ...]:
+    """The values of the tags that rules look at; of one tag, as most often, without a tuple around it."""
+    if not tags:
+        return ""
+    if len(names) == 1:
+        return tags.get(names[0], "")
+    return tuple([tags.get(name, "") for name in names])
