@@ -70,6 +70,40 @@ class _Asked(msgspec.Struct, frozen=True):
         return self.tags.get(name[4:], "") if name.startswith("tag:") else getattr(self, name)
 
 
+class _Part:
+    """The rules that are asked at one moment, what they look at, and the answers that are kept."""
+
+    __slots__ = ("_common", "_own", "by_model", "by_operation", "clauses", "kept", "tags")
+
+    def __init__(self, clauses: Iterable[Clause]) -> None:
+        self.clauses = tuple(clauses)
+        rules = [clause.rule for clause in self.clauses]
+        tags = {name for rule in rules for name, _ in rule.scope.tags}
+        tags |= {name[4:] for rule in rules for name in rule.each if name.startswith("tag:")}
+        self.tags: tuple[str, ...] = tuple(sorted(tags))
+        self.by_model: bool = any(rule.scope.model or "model" in rule.each for rule in rules)
+        self.by_operation: bool = any(rule.scope.operation or "operation" in rule.each for rule in rules)
+        self.kept: _Kept = {}
+        # Most rules are a team's own: a thousand teams must not make each other's requests slower.
+        teams = {team for rule in rules for team in rule.scope.team}
+        self._common: tuple[Clause, ...] = tuple(clause for clause in self.clauses if not clause.rule.scope.team)
+        self._own: dict[str, list[Clause]] = {team: [] for team in teams}
+        for clause in self.clauses:
+            for team in dict.fromkeys(clause.rule.scope.team):
+                self._own[team].append(clause)
+
+    def of_team(self, team: str) -> Iterable[Clause]:
+        """The rules that may hold for this team."""
+        return itertools.chain(self._own.get(team, ()), self._common)
+
+    def keep(self, asked: tuple[object, ...], found: tuple[Bound, ...]) -> None:
+        if any(isinstance(name, str) and len(name) > LONGEST_KEPT for name in asked):
+            return
+        if len(self.kept) >= MOST_KEPT:
+            self.kept.clear()
+        self.kept[asked] = found
+
+
 class LimitProgram:
     """All rules of a configuration."""
 
@@ -82,52 +116,50 @@ class LimitProgram:
         for adjustment in adjustments:
             self._extra[adjustment.bound_key] = self._extra.get(adjustment.bound_key, 0) + adjustment.extra
         self.rules: tuple[Rule, ...] = tuple(clause.rule for clause in self._clauses)
-        """In the order they are looked at: teams' and keys' own, defaults, general ones."""
-        self._early = tuple(clause for clause in self._clauses if not of_provider(clause.rule))
-        self._late = tuple(clause for clause in self._clauses if of_provider(clause.rule))
-        self.by_provider: bool = bool(self._late)
+        """As they are written: teams' and keys' own, defaults, general ones."""
+        self._early = _Part(clause for clause in self._clauses if not of_provider(clause.rule))
+        self._late = _Part(clause for clause in self._clauses if of_provider(clause.rule))
+        self.by_provider: bool = bool(self._late.clauses)
         """Whether any rule has to be asked for at every attempt."""
-        self._by_model, self._by_operation, self._tags = _looked_at(self._early)
-        self._late_by_model, self._late_by_operation, self._late_tags = _looked_at(self._late)
-        self._kept: _Kept = {}
-        self._late_kept: _Kept = {}
 
     def bounds(
         self, key_id: str, team: str, model: str, operation: str, tags: Mapping[str, str] | None
     ) -> tuple[Bound, ...]:
         """The counters a request counts on when it is admitted: of every rule that matches it, but for those that look
         at the provider. `model` is the name the client asks for; "" for an operation that names none."""
+        part = self._early
         asked = (
             key_id,
             team,
-            model if self._by_model else "",
-            operation if self._by_operation else "",
-            _values(self._tags, tags) if self._tags else None,
+            model if part.by_model else "",
+            operation if part.by_operation else "",
+            _values(part.tags, tags) if part.tags else None,
         )
-        found = self._kept.get(asked)
+        found = part.kept.get(asked)
         if found is None:
-            found = self._find(self._early, _Asked(key_id, team, model, "", operation, tags or {}))
-            _keep(self._kept, asked, found)
+            found = self._find(part, _Asked(key_id, team, model, "", operation, tags or {}))
+            part.keep(asked, found)
         return found
 
     def provider_bounds(
         self, provider: str, key_id: str, team: str, model: str, operation: str, tags: Mapping[str, str] | None
     ) -> tuple[Bound, ...]:
         """The counters an attempt at `provider` counts on: of rules that match or count by provider."""
-        if not self._late:
+        part = self._late
+        if not part.clauses:
             return ()
         asked = (
             provider,
             key_id,
             team,
-            model if self._late_by_model else "",
-            operation if self._late_by_operation else "",
-            _values(self._late_tags, tags) if self._late_tags else None,
+            model if part.by_model else "",
+            operation if part.by_operation else "",
+            _values(part.tags, tags) if part.tags else None,
         )
-        found = self._late_kept.get(asked)
+        found = part.kept.get(asked)
         if found is None:
-            found = self._find(self._late, _Asked(key_id, team, model, provider, operation, tags or {}))
-            _keep(self._late_kept, asked, found)
+            found = self._find(part, _Asked(key_id, team, model, provider, operation, tags or {}))
+            part.keep(asked, found)
         return found
 
     def known(self, team: str | None = None, keys: Mapping[str, str] | None = None) -> list[Bound]:
@@ -150,8 +182,8 @@ class LimitProgram:
         valid = [each for each in adjustments if now_ns is None or each.valid(now_ns)]
         return LimitProgram(self._clauses, self._roster, valid)
 
-    def _find(self, clauses: Sequence[Clause], asked: _Asked) -> tuple[Bound, ...]:
-        return tuple(self._bound(clause, asked) for clause in clauses if _holds(clause, asked))
+    def _find(self, part: _Part, asked: _Asked) -> tuple[Bound, ...]:
+        return tuple(self._bound(clause, asked) for clause in part.of_team(asked.team) if _holds(clause, asked))
 
     def _bound(self, clause: Clause, asked: _Asked) -> Bound:
         rule = clause.rule
@@ -268,27 +300,10 @@ def _raised(rule: Rule, extra: int) -> Rule:
     return msgspec.structs.replace(rule, amount=amount, soft=soft)
 
 
-def _looked_at(clauses: Sequence[Clause]) -> tuple[bool, bool, tuple[str, ...]]:
-    """Whether any of them looks at the model, at the operation, and at which tags."""
-    rules = [clause.rule for clause in clauses]
-    tags = {name for rule in rules for name, _ in rule.scope.tags}
-    tags |= {name[4:] for rule in rules for name in rule.each if name.startswith("tag:")}
-    return (
-        any(rule.scope.model or "model" in rule.each for rule in rules),
-        any(rule.scope.operation or "operation" in rule.each for rule in rules),
-        tuple(sorted(tags)),
-    )
-
-
-def _values(names: tuple[str, ...], tags: Mapping[str, str] | None) -> tuple[str, ...]:
-    return tuple([tags.get(name, "") for name in names]) if tags else ()
-
-
-def _keep(
-    kept: dict[tuple[object, ...], tuple[Bound, ...]], asked: tuple[object, ...], found: tuple[Bound, ...]
-) -> None:
-    if any(isinstance(name, str) and len(name) > LONGEST_KEPT for name in asked):
-        return
-    if len(kept) >= MOST_KEPT:
-        kept.clear()
-    kept[asked] = found
+def _values(names: tuple[str, ...], tags: Mapping[str, str] | None) -> str | tuple[str, ...]:
+    """The values of the tags that rules look at; of one tag, as most often, without a tuple around it."""
+    if not tags:
+        return ""
+    if len(names) == 1:
+        return tags.get(names[0], "")
+    return tuple([tags.get(name, "") for name in names])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from gateway.limits.program import LimitProgram
+from gateway.limits.program import LimitProgram, covers
 from gateway.quota import Rule
 from gateway.settings.references import matches
 from gateway.settings.schema import Root
@@ -21,8 +21,11 @@ def limit_warnings(root: Root, program: LimitProgram | None, stored_keys: Mappin
         never = _never(rule, root, keys)
         if never is not None:
             yield f"{rule.id} can never match: {never}"
-        if rule.when_exhausted == "downgrade" and rule.scope.model and set(rule.scope.model) == {rule.downgrade_to}:
-            yield f"{rule.id} downgrades '{rule.downgrade_to}' to itself: it refuses nothing"
+        if rule.when_exhausted == "downgrade" and any(covers(each, rule.downgrade_to) for each in rule.scope.model):
+            yield (
+                f"{rule.id} counts '{rule.downgrade_to}', the model it downgrades to, too: requests for that are never "
+                "refused"
+            )
     yield from _without_effect(root, program)
 
 

@@ -1,9 +1,10 @@
 """The written form of limits and budgets: of teams and keys, of defaults for all of them, and general rules."""
 
 import re
+from functools import cache
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -80,17 +81,20 @@ def _off(value: object) -> object:
     return 0 if isinstance(value, str) and value.lower() in ("off", "no", "false") else value
 
 
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def check_zone(name: str) -> str:
     """An IANA time zone's name."""
-    known = available_timezones()
-    if name not in known and name != "UTC":
-        meant = near(name, known)
-        raise ValueError(
-            "this time zone is not known; "
-            + (f"did you mean '{meant}'?" if meant else "allowed are UTC and IANA names such as Europe/Berlin")
-        )
-    ZoneInfo(name) if name != "UTC" else None
-    return name
+    if name == "UTC" or name in _zones():
+        return name
+    if not _zones():
+        raise ValueError("this machine has no time zones; allowed is UTC, or install tzdata")
+    meant = near(name, _zones())
+    allowed = f"did you mean '{meant}'?" if meant else "allowed are UTC and IANA names such as Europe/Berlin"
+    raise ValueError(f"this time zone is not known; {allowed}")
 
 
 def check_per(text: str) -> str:
@@ -112,6 +116,15 @@ def check_each(name: str) -> str:
     if name in ATTRIBUTES or (name.startswith("tag:") and _TAG.fullmatch(name[4:])):
         return name
     raise ValueError(f"a rule cannot be counted apart by this; {hint(name, (*ATTRIBUTES, 'tag:NAME'))}")
+
+
+def check_budget_name(name: str) -> str:
+    """What may follow `teams.NAME.budget.` without meaning a counter of a team called `NAME.budget`."""
+    if "." in name or name == "budget" or name in OwnLimitsSection.model_fields:
+        raise ValueError(
+            "a budget cannot have this name; allowed are letters, digits, '_' and '-', and no name of a limit"
+        )
+    return name
 
 
 def check_tag(name: str) -> str:
@@ -196,7 +209,7 @@ OnOverrun = Literal["cut", "finish"]
 class BudgetSection(Section):
     """What may be spent: an amount for every hour, day, week, month or year."""
 
-    name: Name | None = Field(
+    name: Annotated[Name, AfterValidator(check_budget_name)] | None = Field(
         None, description="Its name in answers, metrics and commands. One budget of a team or key may go without."
     )
     amount: Budget = Field(description="US dollars per period, such as 500 USD.")

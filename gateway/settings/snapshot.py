@@ -74,6 +74,9 @@ class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
     queue: int = 1000
     """Requests that may wait to be admitted at one time, per worker."""
 
+    def __repr__(self) -> str:
+        return f"LimitOptions({self.store.partition(':')[0]}, on_store_failure={self.on_store_failure!r})"
+
 
 class AdminKey(msgspec.Struct, frozen=True):
     """One admin key."""

@@ -53,7 +53,7 @@ def test_what_is_kept_is_kept_by_all_that_rules_look_at() -> None:
 
 def test_what_clients_choose_freely_does_not_grow_memory() -> None:
     program = LimitProgram([clause(each=("tag:user", "model")), clause("p", each=("provider", "tag:user"))])
-    kept = (program._kept, program._late_kept)
+    kept = (program._early.kept, program._late.kept)
     for at in range(MOST_KEPT + 10):
         tags = {"user": str(at)}
         assert keys_of(program, "k", "t", "m", "o", tags) == [f"r:{at}:m"]
@@ -114,6 +114,15 @@ def test_groups_are_teams_where_a_counter_lies_within_one() -> None:
         "all": "g", "one": "t:t", "two": "g", "key": "t:t", "each": "t:t", "models": "g",
     }  # fmt: skip
     assert {bound.rule.id: bound.scope for bound in found}["each"] == Scope(team=("t",), key=("k",), model=("m",))
+
+
+def test_a_team_that_is_named_twice_is_counted_once() -> None:
+    program = LimitProgram(
+        [clause(scope=Scope(team=("t", "t"))), clause("p", scope=Scope(team=("t", "t"), provider=("q",)))]
+    )
+    assert keys_of(program, "k", "t", "m", "o", None) == ["r"]
+    assert [bound.key for bound in program.provider_bounds("q", "k", "t", "m", "o", None)] == ["p"]
+    assert keys_of(program, "k", "u", "m", "o", None) == []
 
 
 def test_a_default_counts_where_an_own_rule_would() -> None:

@@ -16,6 +16,7 @@ from gateway.settings.compile_limits import (
     window_of,
 )
 from gateway.settings.schema import Root
+from gateway.settings.schema_limits import LimitsSection
 
 TEAMS, MODELS, PROVIDERS = ("a", "b", "c"), ("gpt", "gpt-4", "local/x"), ("p", "q")
 OPERATIONS = ("chat.completions", "embeddings")
@@ -241,6 +242,9 @@ def test_what_a_rule_does_not_say_is_what_limits_say() -> None:
     ]
     options = compile_limit_options(Root.model_validate({"limits": {**limits, "lease": "5%"}}).limits)
     assert (options.store, options.on_store_failure, options.patience) == ("memory://", "closed", 0.05)
+    assert repr(compile_limit_options(LimitsSection.model_validate({"store": "redis://u:CANARY@h"}))) == (
+        "LimitOptions(redis, on_store_failure='local')"
+    )
     assert (options.lease, options.reserve, options.queue) == (0.05, "upper", 7)
 
 

@@ -49,6 +49,7 @@ def load(write: Callable[..., Path]) -> Callable[..., Written]:
         ("id: one", "id: three", ["teams.search.keys[one]: removed", "teams.search.keys[three]: added"]),
         ("name: n}", "name: m, tags: {a: b}}", ["teams.search.keys[one]: changed (name, tags)"]),
         ("server:", "ledger: off\nserver:", ["ledger: (default) → off"]),
+        ("server:", "limits: {store: 'redis://:CANARY@h'}\nserver:", ["limits: added"]),
     ],
 )  # fmt: skip
 def test_what_a_change_is_called(load: Callable[..., Written], old: str, new: str, lines: list[str]) -> None:
@@ -90,6 +91,19 @@ def test_what_only_counts_after_a_restart_is_named(load: Callable[..., Written])
         "telemetry",
     ]
     assert needs_restart(old, load("ledger: {url: 'sqlite:///other.db'}\n" + BASE)) == ["ledger"]
+    assert needs_restart(old, load("limits: {store: 'redis://h', lease: 5%, zone: Europe/Berlin}\n" + BASE)) == [
+        "limits.store",
+        "limits.lease",
+    ]
+
+
+def test_rules_are_told_apart_by_their_names(load: Callable[..., Written]) -> None:
+    rules = "limits: {rules: [%s{name: a, requests: 1, per: day}, {name: b, concurrent: 1}]}\n"
+    old = load(BASE + rules % "")
+    assert difference(old, load(BASE + rules % "{name: c, streams: 1}, ")) == ["limits.rules[c]: added"]
+    assert difference(old, load(BASE + rules.replace("requests: 1", "requests: 2") % "")) == [
+        "limits.rules[a]: changed (requests)"
+    ]
 
 
 SECRETS = st.text("abcdefXYZ0123456789", min_size=1, max_size=20).map(lambda text: "CANARY" + text)

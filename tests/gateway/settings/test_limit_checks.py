@@ -88,6 +88,9 @@ def test_a_bad_rule_has_a_place_and_says_what_is_allowed(
     [
         ("budget: [{amount: 1 USD}, {amount: 2 USD}]", "27: only one of several budgets may go without a name; add na"),
         ("budget: [{name: a, amount: 1 USD}, {name: a, amount: 2 USD}]", "43: this name is taken by teams.t.budget[0]"),
+        ("budget: {name: a.b, amount: 1 USD}", "16: a budget cannot have this name; allowed are letters, digits, '_'"),
+        ("budget: {name: concurrent, amount: 1 USD}", "16: a budget cannot have this name; allowed are letters"),
+        ("budget: {name: budget, amount: 1 USD}", "16: a budget cannot have this name; allowed are letters"),
         ("budget: {amount: 1 USD, models: [gpt-4]}", "34: unknown model 'gpt-4'; did you mean 'gpt-4o'?"),
         ("budget: {amount: 1 USD, models: gpt-4}", "33: unknown model 'gpt-4'; did you mean 'gpt-4o'?"),
         ("budget: {amount: 1 USD, rolling: on, zone: UTC}", "44: a rolling window has no time zone; remove zone, or r"),

@@ -65,11 +65,12 @@ def test_what_has_no_output_cannot_be_limited_by_it() -> None:
     assert found == ["limits.rules.x can never match: embeddings has no output tokens"]
 
 
-def test_a_downgrade_to_itself_refuses_nothing() -> None:
+def test_a_model_that_is_downgraded_to_itself_is_never_refused() -> None:
     action = {"when_exhausted": {"downgrade": "mini"}}
-    found = warnings({"requests": "5", "match": {"model": "mini"}, **action})
-    assert found == ["limits.rules.x downgrades 'mini' to itself: it refuses nothing"]
-    assert warnings({"requests": "5", "match": {"model": ["mini", "gpt"]}, **action}) == []
+    told = "limits.rules.x counts 'mini', the model it downgrades to, too: requests for that are never refused"
+    assert warnings({"requests": "5", "match": {"model": ["gpt", "m*"]}, **action}) == [told]
+    assert warnings({"requests": "5", "match": {"model": "gpt"}, **action}) == []
+    assert warnings({"requests": "5", **action}) == []
 
 
 def test_a_key_that_is_not_there_yet() -> None:
