@@ -42,6 +42,17 @@ Examples:
   tollway loadtest compare
   tollway loadtest compare --only tollway-bare,rolter --seconds 4 --runs 3 --json
 """
+_FAIRNESS = """Measure what one team at ten times its share does to another team's latency.
+
+Starts a gateway in front of the mock provider with limited capacity, loads it with a quiet team alone and then beside
+a noisy one, several times, and prints both p99 and their ratio.
+
+\b
+Examples:
+  tollway loadtest fairness
+  tollway loadtest fairness --seconds 30 --runs 5 --json
+  tollway loadtest fairness --one-team          # what it would be without sharing
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +61,7 @@ def register(app: typer.Typer) -> None:
     load = typer.Typer(name="loadtest", help="Generate load, and compare gateways.", no_args_is_help=True)
     load.command("run", help=_RUN)(run)
     load.command("compare", help=_COMPARE)(compare)
+    load.command("fairness", help=_FAIRNESS)(fairness)
     app.add_typer(load)
 
 
@@ -137,6 +149,43 @@ def compare(
     else:
         _show_comparison(made)
     if not any(row.rate for row in made.rows):
+        raise typer.Exit(1)
+
+
+def fairness(
+    seconds: Annotated[int, typer.Option(min=1, max=600, help="Length of one measurement in seconds.")] = 20,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="Runs; the median of their ratios counts.")] = 3,
+    concurrent: Annotated[int, typer.Option(min=1, max=1000, help="Requests the provider takes at one time.")] = 20,
+    latency: Annotated[int, typer.Option(min=1, max=10_000, help="Median latency of its answers, milliseconds.")] = 100,
+    noisy: Annotated[float, typer.Option(min=0.1, max=100, help="Load of the noisy team, in shares.")] = 10.0,
+    quiet: Annotated[float, typer.Option(min=0.05, max=1, help="Load of the quiet team, in shares.")] = 0.5,
+    one_team: Annotated[bool, typer.Option("--one-team", help="Let both be one team: what sharing prevents.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Measure fairness between two teams."""
+    from loadtest.fairness import FairnessError, FairSettings, measure_fairness
+    from loadtest.generator import LoadError
+
+    settings = FairSettings(
+        concurrent=concurrent,
+        latency=latency / 1000,
+        quiet=quiet,
+        noisy=noisy,
+        seconds=seconds,
+        runs=runs,
+        together=one_team,
+    )
+    try:
+        made = measure_fairness(settings, lambda text: print(text, file=sys.stderr))
+    except (FairnessError, LoadError) as error:
+        print(f"tollway loadtest fairness: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    if json:
+        print(made.json().decode())
+    else:
+        print(f"quiet team, p99: {made.alone_p99} ms alone, {made.beside_p99} ms beside the noisy team")
+        print(f"ratio: {made.ratio} (median of {len(made.runs)} runs)")
+    if made.ratio is None:
         raise typer.Exit(1)
 
 

@@ -2,16 +2,19 @@
 
 Strategy
 --------
-- **Start-time fair queueing for several servers**, SFQ(D): a team's line has a tag, the virtual time at which its next
-  request may begin; the line with the smallest tag is served, and serving it moves its tag on by cost / weight. Virtual
-  time is the tag served last, so a team that comes back does not collect credit for its absence.
-  (Goyal, Vin, Cheng: Start-time Fair Queuing, SIGCOMM 1996; Jin, Chase, Kaur: Interposed proportional sharing,
-  SIGMETRICS 2004.)
+- **A team's part of the places is always there for it.** A team that holds fewer places than its part (by weight, among
+  the teams that hold or want one; rounded down) is served before one that holds its part: however much others ask for,
+  it waits for the next place that comes free, and not for its turn among them.
+- **What is left is shared by start-time fair queueing**, SFQ(D): a team's line has a tag, the virtual time at which its
+  next request may begin; the line with the smallest tag is served, and serving it moves its tag on by cost / weight.
+  Virtual time is the smallest tag of those who wait, so a team that comes back has no credit for its absence. So parts
+  below one place, and fractions, come out right in the long run. (Goyal, Vin, Cheng: Start-time Fair Queuing, SIGCOMM
+  1996; Jin, Chase, Kaur: Interposed proportional sharing, SIGMETRICS 2004.)
 - **The cost of a request is the time it holds its place**, for a place is what is scarce. Requests or estimated tokens
   would not tell: a team of long streams would get as many grants as a team of short questions, and with them nearly
   every place. Time is known only at the end, so a request is charged its team's mean at first and the difference when
-  it leaves. What a team was overcharged comes back to it; what it owes is held against it only up to four mean
-  requests for every place, so that one endless stream does not shut its team out.
+  it leaves. What a team was overcharged comes back to it; what it owes is held against it only up to four of the
+  longest mean requests for every place, so that one endless stream does not shut its team out.
 - **Interactive before batch**, but for one place in ten: while both wait, of every ten places given one goes to batch.
 - **Within a team, first come, first served.**
 - **The line is bounded.** When it is full, a newcomer whose team has less of it than its weight says takes the place of
@@ -20,9 +23,10 @@ Strategy
 
 Bounds, for teams i and j that both wait all the while, weights w, costs c and n places:
 
-- equal costs: requests served differ by less than one each, |g_i/w_i - g_j/w_j| <= 1/w_i + 1/w_j;
+- equal costs, one place: requests served differ by less than one each, |g_i/w_i - g_j/w_j| <= 1/w_i + 1/w_j;
 - requests that last up to four times their team's mean: seconds of place differ by
-  |s_i/w_i - s_j/w_j| <= 2(n+1)(c_i/w_i + c_j/w_j), c the longest request (twice SFQ(D)'s bound, for costs are guesses);
+  |s_i/w_i - s_j/w_j| <= 3(n+1)(c_i/w_i + c_j/w_j), c the longest request, however long it goes on (SFQ(D) has 1 for 3;
+  costs are guesses here);
 - a batch request at the head of its class is served within ten grants.
 
 Never more places than there are; a free place and a waiting request never exist at one time.
@@ -99,13 +103,16 @@ class Ticket:
 class _Line:
     """The requests of one team in one class."""
 
-    __slots__ = ("mean", "queue", "rank", "tag", "team", "weight")
+    __slots__ = ("counted", "in_use", "mean", "queue", "rank", "tag", "team", "weight")
 
     def __init__(self, team: str, rank: "_Class", mean: float) -> None:
         self.team = team
         self.rank = rank
         self.mean = mean
         self.weight = 1
+        self.counted = 0
+        """Its weight, while it has a place or waits for one; else 0."""
+        self.in_use = 0
         self.tag = 0.0
         self.queue: OrderedDict[Ticket, None] = OrderedDict()
 
@@ -113,10 +120,12 @@ class _Line:
 class _Class:
     """The lines of one priority, and the virtual time they share."""
 
-    __slots__ = ("lines", "time", "waiting")
+    __slots__ = ("lines", "time", "waiting", "weight")
 
     def __init__(self) -> None:
         self.time = 0.0
+        self.weight = 0
+        """Of all teams that have a place or wait for one."""
         self.lines: dict[str, _Line] = {}
         self.waiting: dict[_Line, None] = {}
         """Lines somebody waits in."""
@@ -153,13 +162,20 @@ class Sharing:
             line = rank.lines[ticket.team] = _Line(ticket.team, rank, self._mean)
         ticket.line = line
         ticket.cost = cost
-        line.weight = ticket.weight
+        if line.counted != ticket.weight:
+            rank.weight += ticket.weight - line.counted
+            line.weight = line.counted = ticket.weight
         if not line.queue and line.tag < rank.time:
             line.tag = rank.time
         if self.in_use < self.concurrent:
+            if line.tag > rank.time:
+                rank.time = line.tag
             self._grant(ticket, now)
             return _GRANTED
-        return self._join(ticket, now)
+        entry = self._join(ticket, now)
+        if entry is _FULL and not (line.in_use or line.queue):
+            _forget(line)
+        return entry
 
     def leave(self, ticket: Ticket, now: float) -> Sequence[Ticket]:
         """Give a place back. Returns the tickets that are granted one by that; a second time does nothing."""
@@ -167,8 +183,12 @@ class Sharing:
             return ()
         ticket.state = "gone"
         self.in_use -= 1
+        line = ticket.line
+        line.in_use -= 1
         if self._timed:
             self._true_up(ticket, now)
+        if not (line.in_use or line.queue):
+            _forget(line)
         return self._fill(now) if self.waiting else ()
 
     def cancel(self, ticket: Ticket, now: float) -> Sequence[Ticket]:
@@ -217,14 +237,12 @@ class Sharing:
 
     def _grant(self, ticket: Ticket, now: float) -> None:
         line = ticket.line
-        rank = line.rank
-        if line.tag > rank.time:
-            rank.time = line.tag
         if self._timed:
             ticket.cost = line.mean
         line.tag += ticket.cost / line.weight
         ticket.since = now
         ticket.state = "granted"
+        line.in_use += 1
         self.in_use += 1
 
     def _join(self, ticket: Ticket, now: float) -> Entry:
@@ -272,6 +290,8 @@ class Sharing:
         self.waiting -= 1
         if not line.queue:
             del line.rank.waiting[line]
+            if not line.in_use:
+                _forget(line)
 
     def _fill(self, now: float) -> list[Ticket]:
         """Give free places to those who wait."""
@@ -294,7 +314,9 @@ class Sharing:
             rank, self._in_a_row = self._batch, 0
         else:
             self._in_a_row += 1
-        return min(rank.waiting, key=lambda line: line.tag)
+        rank.time = max(rank.time, min(line.tag for line in rank.waiting))
+        places, weights = self.concurrent, rank.weight
+        return min(rank.waiting, key=lambda line: ((line.in_use + 1) * weights > line.weight * places, line.tag))
 
     def _true_up(self, ticket: Ticket, now: float) -> None:
         """Charge what the request truly took."""
@@ -302,10 +324,19 @@ class Sharing:
         mean = line.mean
         took = max(now - ticket.since, SHORTEST)
         line.tag += (took - ticket.cost) / line.weight
-        most = line.rank.time + OUTLIER * self.concurrent * mean / line.weight
-        if line.tag > most:
-            line.tag = most
+        rank = line.rank
+        owed = line.tag - rank.time
+        most = OUTLIER * self.concurrent / line.weight
+        if owed > most * mean:
+            longest = max(mean, *(other.mean for other in rank.waiting), 0.0)
+            line.tag = rank.time + min(owed, most * longest)
         if took > OUTLIER * mean:
             took = OUTLIER * mean
         line.mean = mean + LEARNING * (took - mean)
         self._mean += LEARNING * (took - self._mean)
+
+
+def _forget(line: _Line) -> None:
+    """The team has no place and wants none: the others share without it."""
+    line.rank.weight -= line.counted
+    line.counted = 0

