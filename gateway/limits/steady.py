@@ -24,12 +24,12 @@ class SteadyClock:
         if wall >= self._last:
             self._last = wall
             return wall
-        return self._slow(wall)
+        return self._slow()
 
-    def _slow(self, wall: int) -> int:
+    def _slow(self) -> int:
         elapsed = self._monotonic()
         if self._last == self._slowed:
-            self._last = max(wall, self._last + int((elapsed - self._since) * 5e8))
+            self._last += int((elapsed - self._since) * 5e8)
         self._since = elapsed
         self._slowed = self._last
         return self._last
