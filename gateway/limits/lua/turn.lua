@@ -261,7 +261,8 @@ local function tells(bound, c)
 end
 
 local function take(bound, c, amount, entries, age)
-    -- Takes it, and notes where: key, kind, amount, measure, bucket or period, width or end.
+    -- Takes it, and notes where: key, kind, amount, measure, bucket or period, width or end. Also of 0: what it was in
+    -- truth will be entered there.
     local kind, where, extent = bound[2], 0, 0
     if kind == ROLLING then
         where, extent = c.bucket, c.width
@@ -432,12 +433,10 @@ local function admit(op)
     for at = from, #op, 2 do
         local bound = bounds[op[at]]
         local c = counter_of(bound)
-        if op[at + 1] > 0 then
-            if bound[5] == 1 and lacks_room(bound, c, op[at + 1]) then
-                over = over + bit
-            end
-            take(bound, c, op[at + 1], entries, op[5])
+        if bound[5] == 1 and lacks_room(bound, c, op[at + 1]) then
+            over = over + bit
         end
+        take(bound, c, op[at + 1], entries, op[5])
         if tells(bound, c) then
             crossed = crossed + bit
         end
@@ -475,10 +474,8 @@ local function extend(op)
     end
     local entries = unpack_value(value)
     for at = 4, #op, 2 do
-        if op[at + 1] > 0 then
-            local bound = bounds[op[at]]
-            take(bound, counter_of(bound), op[at + 1], entries, 0)
-        end
+        local bound = bounds[op[at]]
+        take(bound, counter_of(bound), op[at + 1], entries, 0)
     end
     keep(op[2], pack_value(entries), op[3])
     return 1
