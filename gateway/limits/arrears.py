@@ -88,7 +88,7 @@ class Arrears:
                 age = now - entry.at
                 self._remote.settled_elsewhere(debt.hold, part, entry.amounts, age, debt.actual, again)
             else:
-                self._remote.settle(debt.hold, part.groups[0], debt.actual, again)
+                self._remote.settle(debt.hold, part.groups[0], debt.actual, again, taken=False)
         if debt.sent is None:
             debt.sent = now
 

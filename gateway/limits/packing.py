@@ -136,8 +136,9 @@ class Batch:
             operation.append(amounts[one.pick])
         self.operations.append(operation)
 
-    def settle(self, hold: str, actual: Amounts) -> None:
-        self.operations.append((SETTLE, hold, actual))
+    def settle(self, hold: str, actual: Amounts, taken: bool) -> None:
+        """`taken`: it was taken here before, and is not to be taken for unknown."""
+        self.operations.append((SETTLE, hold, actual, 1 if taken else 0))
 
     def extend(self, hold: str, asked: Sequence[Asked], more: Amounts, seconds: float) -> None:
         self._take([EXTEND, hold, int(seconds * MICROS)], asked, more)

@@ -29,11 +29,13 @@ LINGER = 0.002
 SECOND_LOOK = 0.002
 """Seconds. A process that was paused must not blame the server: it reads before it judges."""
 KNOWN = 20_000
+LOST = -1
+"""A settlement's answer: the server does not know the hold any more."""
 REDIRECTS = 5
 """How often a call follows a Cluster that is being rearranged."""
 
 Undelivered = Callable[[bool], None]
-"""Told that an operation was not, or perhaps not, carried out; True: it may have been."""
+"""Told that a settlement was not, or perhaps not, carried out; True: it may have been."""
 
 
 class Waiting:
@@ -155,9 +157,10 @@ class Remote:
         self._ask(lane, waiting)
         return waiting.signal
 
-    def settle(self, hold: str, group: str, actual: Amounts, undelivered: Undelivered | None = None) -> None:
+    def settle(self, hold: str, group: str, actual: Amounts, undelivered: Undelivered, taken: bool = True) -> None:
+        """`taken`: it was taken there before; a server that does not know it has lost it."""
         lane = self._lane(group)
-        lane.batch.settle(hold, actual)
+        lane.batch.settle(hold, actual, taken)
         lane.takers.append(undelivered)
         self._linger(lane)
 
@@ -175,7 +178,7 @@ class Remote:
         lane = self._lane(plan.groups[0])
         lane.batch.force(hold, plan.asked, taken, 1.0, age)
         lane.takers.append(None)
-        lane.batch.settle(hold, actual)
+        lane.batch.settle(hold, actual, taken=False)
         lane.takers.append(undelivered)
         self._linger(lane)
 
@@ -250,8 +253,11 @@ class Remote:
         self.expired += answers.expired
         self._note(call.bounds, answers.used)
         for operation, taker, answer in zip(call.operations, call.takers, answers.answers, strict=True):
-            if isinstance(taker, Waiting) and not taker.signal.done():
-                taker.signal.fire(taker.read(operation, answer, answers))
+            if isinstance(taker, Waiting):
+                if not taker.signal.done():
+                    taker.signal.fire(taker.read(operation, answer, answers))
+            elif taker is not None and answer == LOST:
+                taker(False)
         if lane.takers and not lane.scheduled:
             self._turn(lane)
 

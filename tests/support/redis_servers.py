@@ -98,8 +98,8 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def running(directory: Path, *options: str) -> Iterator[RedisServer]:
-    server = RedisServer(directory, *options)
+def running(directory: Path, *options: str, port: int = 0) -> Iterator[RedisServer]:
+    server = RedisServer(directory, *options, port=port)
     try:
         yield server
     finally:
@@ -117,6 +117,17 @@ def replicated(directory: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
     ):
         wait_for(lambda: b"master_link_status:up" in replica.ask("INFO", "replication"), "the replica to be in step")
         yield master, replica
+
+
+def in_step(master: RedisServer, replica: RedisServer) -> bool:
+    """The replica has everything the master had a moment ago."""
+    return _offset(replica, b"slave_repl_offset") >= _offset(master, b"master_repl_offset")
+
+
+def _offset(server: RedisServer, name: bytes) -> int:
+    text = server.ask("INFO", "replication")
+    assert isinstance(text, bytes)
+    return int(text.split(name + b":")[1].split(b"\r")[0])
 
 
 @contextlib.contextmanager

@@ -451,16 +451,19 @@ local function entries_of(value)
 end
 
 local function settle(op)
-    -- {2, hold, {actual by measure}} -> 1; 0: it was settled before, or never taken
+    -- {2, hold, {actual by measure}, taken} -> 1; 0: it was settled before; -1: `taken` is 1, and it is not known here,
+    -- so that this server has lost it and must be told of it again
     local value = holds[op[2]]
     if value == '' then
         return 0
+    elseif not value and op[4] == 1 then
+        return -1
     end
     if value then
         settle_entries(entries_of(value), op[3])
     end
     keep(op[2], '', mark)
-    return value and 1 or 0
+    return 1
 end
 
 local function extend(op)
