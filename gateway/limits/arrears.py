@@ -21,7 +21,7 @@ AT_ONCE = 64
 class Entry:
     """A hold of this worker."""
 
-    __slots__ = ("amounts", "at", "borrowed", "plan", "seconds", "shared", "told")
+    __slots__ = ("amounts", "at", "borrowed", "plan", "seconds", "settled", "shared")
 
     def __init__(self, plan: Plan, amounts: Amounts, at: float, seconds: float) -> None:
         self.plan = plan
@@ -31,6 +31,7 @@ class Entry:
         self.seconds = seconds
         self.shared = True
         """It was asked for in the shared store; else it was taken on this worker's share."""
+        self.settled = False
         self.borrowed = False
         """It was taken in the shared store, and extended on this worker's share."""
 
@@ -54,6 +55,7 @@ class Arrears:
         self._remote = remote
         self._loop = asyncio.get_running_loop()
         self._debts: deque[Debt] = deque()
+        self._claims: deque[tuple[str, Entry]] = deque()
         self.dropped = 0
         """Settlements the store will never hear of."""
         self.told = 0
@@ -68,8 +70,26 @@ class Arrears:
             self.dropped += 1
         self._debts.append(debt)
 
+    def claim(self, under_way: dict[str, Entry]) -> None:
+        """The store has come back: what is under way is to be reserved there, if it is not."""
+        self._claims = deque(under_way.items())
+
     def tell(self) -> bool:
-        """Tell some, if the store is there; whether there are more to be told now."""
+        """Tell some, if the store is there; whether there are more to be told now. Settlements first: what was spent
+        weighs more than what may be."""
+        return self._tell_debts() or self._tell_claims()
+
+    def _tell_claims(self) -> bool:
+        now = self._loop.time()
+        for _ in range(min(AT_ONCE, len(self._claims))):
+            hold, entry = self._claims.popleft()
+            if entry.settled or entry.at + entry.seconds <= now:
+                continue
+            for part in self._remote.parts(entry.plan):
+                self._remote.held_elsewhere(hold, part, entry.amounts, now - entry.at, entry.seconds)
+        return bool(self._claims)
+
+    def _tell_debts(self) -> bool:
         debts = self._debts
         for _ in range(min(AT_ONCE, len(debts))):
             debt = debts.popleft()

@@ -78,7 +78,7 @@ class RedisStore:
             decision = await self._ask(hold, entry)
             if decision is not None:
                 if type(decision) is Refused:
-                    self._open.pop(hold, None)
+                    self._forget(hold, entry)
                 return decision
         return await self._decide_alone(hold, entry, charge)
 
@@ -86,6 +86,7 @@ class RedisStore:
         entry = self._open.pop(hold, None)
         if entry is None:
             return self._mark(hold, actual)
+        entry.settled = True
         amounts = owed(actual)
         if not entry.shared:
             self._alone.settle(hold, actual)
@@ -145,6 +146,7 @@ class RedisStore:
             return
         self.up = up
         if up:
+            self._arrears.claim(self._open)
             self._tell()
         else:
             self.counts.outages += 1
@@ -212,11 +214,15 @@ class RedisStore:
         decision = await self._alone.decide(hold, entry.plan.bounds, charge, entry.seconds)
         if isinstance(decision, Refused):
             self.counts.refused_away += decision.store_away
-            self._open.pop(hold, None)
+            self._forget(hold, entry)
             for part in self._remote.parts(entry.plan):
                 # An answer may still be on its way.
                 self._remote.undo(hold, part.groups[0])
         return decision
+
+    def _forget(self, hold: str, entry: Entry) -> None:
+        entry.settled = True
+        self._open.pop(hold, None)
 
     async def _extend(self, hold: str, entry: Entry, more: Charge, seconds: float) -> bool | None:
         """None: no answer in time. A Cluster's place that has no room leaves what others have lent: it is settled with

@@ -209,7 +209,7 @@ async def test_a_server_that_lost_everything_is_told_what_was_under_way(server: 
         store.settle("a", spending(300))
         server.start()
         await until(lambda: store.up, "recovery")
-        await holds(store, bound, 300)
+        await holds(store, bound, 300, 400)
         store.settle("b", spending(200))
         await holds(store, bound, 500)
 
