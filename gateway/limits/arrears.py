@@ -56,13 +56,14 @@ class Arrears:
         self._loop = asyncio.get_running_loop()
         self._debts: deque[Debt] = deque()
         self._claims: deque[tuple[str, Entry]] = deque()
+        self._regrets: dict[str, Entry] = {}
         self.dropped = 0
         """Settlements the store will never hear of."""
         self.told = 0
         """Holds that were entered afterwards."""
 
     def __len__(self) -> int:
-        return len(self._debts)
+        return len(self._debts) + len(self._regrets)
 
     def add(self, debt: Debt) -> None:
         if len(self._debts) >= KEPT:
@@ -74,10 +75,32 @@ class Arrears:
         """The store has come back: what is under way is to be reserved there, if it is not."""
         self._claims = deque(under_way.items())
 
+    def regret(self, hold: str, entry: Entry) -> None:
+        """A request was refused without the store, which may have taken its hold: it is to forget it, unless the
+        request comes again under the same name. Nothing is lost when that is never told: the hold expires."""
+        if len(self._regrets) < KEPT:
+            self._regrets[hold] = entry
+
     def tell(self) -> bool:
         """Tell some, if the store is there; whether there are more to be told now. Settlements first: what was spent
         weighs more than what may be."""
-        return self._tell_debts() or self._tell_claims()
+        return self._tell_debts() or self._tell_regrets() or self._tell_claims()
+
+    def _tell_regrets(self) -> bool:
+        for hold, entry in list(self._regrets.items())[:AT_ONCE]:
+            if not self._reaches(entry):
+                return False
+            del self._regrets[hold]
+            for part in self._remote.parts(entry.plan):
+                self._remote.undo(hold, part.groups[0], lambda _, hold=hold, entry=entry: self.regret(hold, entry))
+        return bool(self._regrets)
+
+    def no_regret(self, hold: str) -> None:
+        """The request has come again."""
+        self._regrets.pop(hold, None)
+
+    def _reaches(self, entry: Entry) -> bool:
+        return all(self._remote.ready(part.groups[0]) for part in self._remote.parts(entry.plan))
 
     def _tell_claims(self) -> bool:
         now = self._loop.time()
@@ -93,7 +116,7 @@ class Arrears:
         debts = self._debts
         for _ in range(min(AT_ONCE, len(debts))):
             debt = debts.popleft()
-            if not all(self._remote.ready(part.groups[0]) for part in self._remote.parts(debt.entry.plan)):
+            if not self._reaches(debt.entry):
                 debts.append(debt)
                 return False
             self._tell(debt)

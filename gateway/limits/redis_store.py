@@ -26,6 +26,8 @@ MARKS = 8192
 """The last so many settlements of holds nobody knew, at least, are remembered against an `admit` that comes late."""
 FORGET = 60.0
 """Seconds a hold that expired is remembered here, so that a late settlement finds it."""
+LAST_WORDS = 1.0
+"""Seconds for them when the store is closed."""
 PACE = 0.005
 """Seconds between two portions of what Redis is told after an outage."""
 
@@ -74,6 +76,8 @@ class RedisStore:
         entry = self._open.get(hold)
         if entry is None:
             entry = self._open[hold] = Entry(self._plan_of(tuple(bounds)), asked(charge), self._loop.time(), seconds)
+            if self._arrears:
+                self._arrears.no_regret(hold)
         if entry.shared and self._reachable(entry.plan):
             decision = await self._ask(hold, entry)
             if decision is not None:
@@ -134,6 +138,11 @@ class RedisStore:
             raise StoreAway("the limit store is away: the counter was not changed")
 
     async def aclose(self) -> None:
+        """What is owed is told, if the servers are there to hear it."""
+        end = self._loop.time() + LAST_WORDS
+        while self._arrears and self.up and self._loop.time() < end:
+            self._arrears.tell()
+            await asyncio.sleep(PACE)
         if self._telling is not None:
             self._telling.cancel()
         await self._remote.aclose()
@@ -215,9 +224,9 @@ class RedisStore:
         if isinstance(decision, Refused):
             self.counts.refused_away += decision.store_away
             self._forget(hold, entry)
-            for part in self._remote.parts(entry.plan):
-                # An answer may still be on its way.
-                self._remote.undo(hold, part.groups[0])
+            self._arrears.regret(hold, entry)
+            if self.up:
+                self._tell()
         return decision
 
     def _forget(self, hold: str, entry: Entry) -> None:

@@ -164,10 +164,10 @@ class Remote:
         lane.takers.append(undelivered)
         self._linger(lane)
 
-    def undo(self, hold: str, group: str) -> None:
+    def undo(self, hold: str, group: str, undelivered: Undelivered | None = None) -> None:
         lane = self._lane(group)
         lane.batch.undo(hold)
-        lane.takers.append(None)
+        lane.takers.append(undelivered)
         self._linger(lane)
 
     def settled_elsewhere(
