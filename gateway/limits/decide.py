@@ -77,7 +77,7 @@ class Plan:
         """Those that an extension of a hold counts on."""
 
 
-class Taken(msgspec.Struct, frozen=True, gc=False):
+class Taken(msgspec.Struct, gc=False):
     """One charge as it was entered: amounts, and the cell of each line, in their order."""
 
     lines: tuple[Line, ...]
@@ -154,10 +154,11 @@ def _tightest(lines: tuple[Line, ...], amounts: Amounts, now: int) -> Standing:
     """Where the line with the smallest share left stands after these amounts; the first of equals."""
     line = lines[0]
     left = line.limit - line.counter.used - amounts[line.pick]
-    for other in lines[1:]:
-        rest = other.limit - other.counter.used - amounts[other.pick]
-        if max(rest, 0) * line.limit < max(left, 0) * other.limit:
-            line, left = other, rest
+    if len(lines) > 1:
+        for other in lines:
+            rest = other.limit - other.counter.used - amounts[other.pick]
+            if max(rest, 0) * line.limit < max(left, 0) * other.limit:
+                line, left = other, rest
     return Standing(line.bound, line.limit, left if left > 0 else 0, line.counter.resets_in(amounts[line.pick], now))
 
 
@@ -196,7 +197,16 @@ def room(lines: tuple[Line, ...], amounts: Amounts, now: int) -> bool:
 
 def settle(taken: Taken, actual: Amounts) -> None:
     """Let a charge that was entered once be what it was in truth."""
-    _correct(taken, taken.amounts, actual)
+    held = taken.amounts
+    cells = taken.cells
+    for at, line in enumerate(taken.lines):
+        back = line.back
+        change = actual[back] - held[back]
+        if change:
+            cell = cells[at]
+            cell.amount += change
+            if cell.live:
+                cell.state.used += change
 
 
 def settle_all(takes: Sequence[Taken], actual: Amounts, lapsed: bool = False) -> None:
@@ -205,23 +215,18 @@ def settle_all(takes: Sequence[Taken], actual: Amounts, lapsed: bool = False) ->
     for taken in takes[:-1]:
         share = [min(left, held) for left, held in zip(rest, taken.amounts, strict=True)]
         rest = [left - part for left, part in zip(rest, share, strict=True)]
-        _correct(taken, _NOTHING if lapsed else taken.amounts, _amounts(share))
-    _correct(takes[-1], _NOTHING if lapsed else takes[-1].amounts, _amounts(rest))
+        settle(_nothing_of(taken) if lapsed else taken, _amounts(share))
+    settle(_nothing_of(takes[-1]) if lapsed else takes[-1], _amounts(rest))
 
 
 def lapse(takes: Sequence[Taken]) -> None:
     """Give back a hold that was never settled. A settlement after all is entered where it would have been."""
     for taken in takes:
-        _correct(taken, taken.amounts, _NOTHING)
+        settle(taken, _NOTHING)
 
 
-def _correct(taken: Taken, before: Amounts, after: Amounts) -> None:
-    for cell, line in zip(taken.cells, taken.lines, strict=True):
-        change = after[line.back] - before[line.back]
-        if change:
-            cell.amount += change
-            if cell.live:
-                cell.state.used += change
+def _nothing_of(taken: Taken) -> Taken:
+    return Taken(taken.lines, _NOTHING, taken.cells)
 
 
 _NOTHING: Amounts = (0, 0, 0, 0, 0, 0, 0, 0)

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from gateway.limits.counters import (
     CalendarCounter,
     Cell,
@@ -47,18 +45,17 @@ EXPIRY_PAUSE = 10_000_000
 """Nanoseconds from one search for expired holds to the next, at least."""
 
 
-class Hold(msgspec.Struct, gc=False):
-    """A request under way: what it was answered, what it took, and when that is given back (ns)."""
+class Hold(Taken):
+    """A request under way: its first charge, what it was answered, and when it is given back (ns)."""
 
     answer: Admitted
     plan: Plan
-    taken: Taken
     expires: int
     more: list[Taken] | None = None
     """Later charges, of extensions."""
 
     def takes(self) -> list[Taken]:
-        return [self.taken, *(self.more or ())]
+        return [self, *(self.more or ())]
 
 
 class MemoryStore:
@@ -79,6 +76,9 @@ class MemoryStore:
         self._holds: dict[str, Hold] = {}
         self._due = 0
         """No hold expires before."""
+        self._seconds = -1.0
+        self._life = 0
+        """`_seconds` in nanoseconds."""
         self._settled: dict[str, None] = {}
         self._settled_before: dict[str, None] = {}
         self._lapsed: dict[str, Hold] = {}
@@ -114,13 +114,19 @@ class MemoryStore:
         decision = decide(plan, amounts, now)
         if isinstance(decision, Refused):
             return decision
-        expires = now + int(seconds * SECOND)
-        self._holds[hold] = Hold(decision, plan, Taken(plan.lines, amounts, take(plan.lines, amounts)), expires)
+        expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
+        self._holds[hold] = Hold(plan.lines, amounts, take(plan.lines, amounts), decision, plan, expires)
         if expires < self._due:
             self._due = expires
         if decision.soft:
             tell(plan.lines, now)
         return decision
+
+    def _reckon(self, seconds: float) -> int:
+        """Nanoseconds; nearly every hold lives as long as the one before it may."""
+        self._seconds = seconds
+        self._life = int(seconds * SECOND)
+        return self._life
 
     async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
         return self.admit_now(hold, bounds, charge, seconds)
@@ -130,7 +136,7 @@ class MemoryStore:
         if found is None:
             self._settle_late(hold, actual)
         elif found.more is None:
-            settle(found.taken, owed(actual))
+            settle(found, owed(actual))
         else:
             settle_all(found.takes(), owed(actual))
         settled = self._settled
@@ -153,7 +159,7 @@ class MemoryStore:
         found = self._holds.get(hold)
         if found is None:
             return False
-        found.expires = now + int(seconds * SECOND)
+        found.expires = now + self._reckon(seconds)
         self._due = min(self._due, found.expires)
         lines = found.plan.extended
         amounts = asked(more)

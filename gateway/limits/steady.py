@@ -14,8 +14,8 @@ class SteadyClock:
     def __init__(self, clock: Clock) -> None:
         self._wall = clock.now_ns
         self._monotonic = clock.monotonic
-        self._last = 0
-        self._slowed = -1
+        self._last: int = 0
+        self._slowed: int = -1
         """What `_last` was made by the last slow step; anything else there: the wall was ahead in between."""
         self._since = 0.0
 
