@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support import redis_servers
+from tests.support.redis_servers import RedisServer
 from tests.support.served import Gateway, Process, configuration
 
 
@@ -30,6 +32,20 @@ def own_mock() -> Iterator[Callable[..., Process]]:
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis server for all tests that leave it running."""
+    with redis_servers.running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServer]]:
+    """A Redis Cluster of three for all tests that leave it as it is."""
+    with redis_servers.cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
 
 
 @pytest.fixture

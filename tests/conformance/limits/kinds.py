@@ -15,8 +15,11 @@ import pytest
 
 from gateway.clock import ManualClock, SystemClock
 from gateway.limits.memory import MemoryStore
-from gateway.quota import Admitted, Bound, Charge, Decision, Level, Measure, Refused, Rule, Window
+from gateway.limits.redis_open import SharedStore
+from gateway.limits.stores import open_store
+from gateway.quota import Admitted, Bound, Calendar, Charge, Decision, Level, Measure, Refused, Rule, Window
 from gateway.seams import LimitStore
+from tests.support.redis_servers import RedisServer
 
 LONG = 3600.0
 """Seconds a hold lives in tests that are not about its end."""
@@ -136,7 +139,38 @@ async def memory(_request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     await store.aclose()
 
 
+@asynccontextmanager
+async def shared(url: str) -> AsyncIterator[Place]:
+    """A store kept by servers; as patient as a slow machine needs it to be."""
+    store = open_store(url, clock=SystemClock(), worker="suite", patience=PATIENCE)
+    place = Place(store)
+
+    async def answers() -> bool:
+        await store.levels([place.bound("usd", 1, Calendar("year"), "first")])
+        return isinstance(store, SharedStore) and store.up
+
+    await place.until(answers)
+    yield place
+    await store.aclose()
+
+
+@asynccontextmanager
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    server: RedisServer = request.getfixturevalue("redis_server")
+    async with shared(server.url) as place:
+        yield place
+
+
+@asynccontextmanager
+async def redis_cluster(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    nodes: list[RedisServer] = request.getfixturevalue("redis_cluster")
+    async with shared(f"redis+cluster://127.0.0.1:{nodes[0].port}") as place:
+        yield place
+
+
 KINDS: tuple[Kind, ...] = (
     Kind("memory, time by hand", memory_by_hand, manual=True),
     Kind("memory", memory),
+    Kind("Redis", redis),
+    Kind("Redis Cluster", redis_cluster),
 )

@@ -1,0 +1,652 @@
+-- What one worker asks of the counters of one place in one turn of its loop: admissions, settlements and the rest, in
+-- order, all rules of a request together. Counters and holds are read when first needed and written once at the end, so
+-- a script that fails midway has changed nothing, and a hundred requests cost little more than one.
+--
+-- KEYS[1]  hash: hold -> what it took (msgpack); the same behind "!" once it has expired; "" once it is settled
+-- KEYS[2]  sorted set: hold -> microsecond at which it, or what is remembered of it, is over
+-- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/packing.py writes it and reads the answer
+--
+-- Counters stand under the hash tag of KEYS, so that a Cluster keeps them in the same slot. Time is the server's, in
+-- microseconds. Numbers are doubles: exact up to 2^53 (nine million dollars in nano-dollars).
+
+local ROLLING, CALENDAR, SMOOTH, GAUGE = 1, 2, 3, 4
+local BUCKETS = 240
+local SWEPT_AT_ONCE = 32
+local GUESS = 1000000 -- to wait for a place among those under way; nobody can know
+local GAUGE_QUIET = 60000000
+
+local call, floor, max, min, sub = redis.call, math.floor, math.max, math.min, string.sub
+local unpack_value, pack_value = cmsgpack.unpack, cmsgpack.pack
+
+local asked = unpack_value(ARGV[1])
+local bounds, operations, mark = asked[1], asked[2], asked[3]
+local clock = call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+
+local function text(number)
+    return string.format('%.0f', number)
+end
+
+-- Counters ------------------------------------------------------------------------------------------------------------
+
+local counters = {}
+
+local function sweep_rolling(c, bucket)
+    -- Buckets that have left the window. One in which the newest has left is empty.
+    local first_kept = bucket - BUCKETS
+    if c.newest < first_kept then
+        if c.total ~= 0 or c.oldest ~= 0 then
+            c.clear = true
+        end
+        c.total, c.oldest, c.newest = 0, bucket, bucket
+        return
+    end
+    if c.oldest >= first_kept then
+        return
+    end
+    local fields = {}
+    for b = c.oldest, first_kept - 1 do
+        fields[#fields + 1] = text(b)
+    end
+    local values = call('HMGET', c.key, unpack(fields))
+    local gone = {}
+    for at = 1, #fields do
+        if values[at] then
+            c.total = c.total - tonumber(values[at])
+            gone[#gone + 1] = fields[at]
+            gone[#gone + 1] = 'r' .. fields[at]
+        end
+    end
+    if #gone > 0 then
+        c.gone = gone
+    end
+    c.total = max(0, c.total)
+    c.oldest = first_kept
+    c.dirty = true
+end
+
+local function load_rolling(c, width)
+    c.width = width
+    c.bucket = floor(now / width)
+    local name = text(c.bucket)
+    local v = call('HMGET', c.key, 't', 'o', 'n', 'w', name, 'r' .. name)
+    c.total, c.oldest, c.newest = tonumber(v[1]) or 0, tonumber(v[2]) or 0, tonumber(v[3]) or 0
+    c.told = tonumber(v[4])
+    if c.newest > c.bucket then
+        -- The clock stepped back (another server took over): time stands still until it has caught up.
+        c.bucket = c.newest
+        name = text(c.bucket)
+        v = call('HMGET', c.key, 't', 'o', 'n', 'w', name, 'r' .. name)
+    end
+    c.cells = { [c.bucket] = { used = tonumber(v[5]) or 0, held = tonumber(v[6]) or 0 } }
+    sweep_rolling(c, c.bucket)
+end
+
+local function cell_of(c, bucket)
+    local cell = c.cells[bucket]
+    if not cell then
+        local name = text(bucket)
+        local v = c.clear and {} or call('HMGET', c.key, name, 'r' .. name)
+        cell = { used = tonumber(v[1]) or 0, held = tonumber(v[2]) or 0 }
+        c.cells[bucket] = cell
+    end
+    return cell
+end
+
+local function load_calendar(c)
+    local v = call('HMGET', c.key, 's', 'e', 't', 'r', 'w')
+    c.start, c.stop = tonumber(v[1]), tonumber(v[2])
+    c.total, c.held, c.told = tonumber(v[3]) or 0, tonumber(v[4]) or 0, tonumber(v[5])
+end
+
+local function choose_period(c, first, second, third, fourth)
+    -- Of the previous, the running and the next period, the one the server's clock is in. A period that runs is left
+    -- only when it is over: another zone moves its end, a clock that stepped back moves nothing.
+    local start, stop = second, third
+    if now < second then
+        start, stop = first, second
+    elseif now >= third then
+        start, stop = third, fourth
+    end
+    if not c.start then
+        c.start, c.stop, c.total, c.held = start, stop, 0, 0
+    elseif now >= c.stop then
+        c.start, c.stop, c.total, c.held = max(start, c.start + 1), stop, 0, 0
+    elseif stop > c.start then
+        c.stop = stop
+    end
+end
+
+local function counter(key, kind, width)
+    local c = counters[key]
+    if c then
+        return c
+    end
+    c = { key = key, kind = kind }
+    counters[key] = c
+    if kind == ROLLING then
+        load_rolling(c, width)
+    elseif kind == CALENDAR then
+        load_calendar(c)
+    elseif kind == SMOOTH then
+        local v = call('HMGET', key, 'b', 'f', 'w')
+        c.base, c.part, c.told = tonumber(v[1]) or 0, tonumber(v[2]) or 0, tonumber(v[3])
+    else
+        local v = call('HMGET', key, 't', 'w')
+        c.total, c.told = tonumber(v[1]) or 0, tonumber(v[2])
+        c.before = c.total
+    end
+    return c
+end
+
+local function counter_of(bound)
+    local c = bound.counter
+    if not c then
+        c = counter(bound[1], bound[2], bound[6])
+        if bound[2] == CALENDAR then
+            choose_period(c, bound[6], bound[7], bound[8], bound[9])
+        end
+        bound.counter = c
+    end
+    return c
+end
+
+-- One bound and one amount --------------------------------------------------------------------------------------------
+
+local function smooth_after(bound, c, amount)
+    -- Theoretical arrival time after `amount` more: microseconds, and a part of one in 1/rate.
+    local base, part = c.base, c.part
+    if base < now then
+        base, part = now, 0
+    end
+    part = part + amount * bound[6]
+    local whole = floor(part / bound[3])
+    return base + whole, part - whole * bound[3]
+end
+
+local function smooth_over(bound, base, part)
+    -- By how much an arrival time lies beyond the burst, in 1/rate of a microsecond; not above 0: it conforms.
+    return (base - now) * bound[3] + part - bound[7] * bound[6]
+end
+
+local function used_of(bound, c)
+    -- What is taken now, reservations included.
+    if bound[2] ~= SMOOTH then
+        return c.total
+    end
+    local base, part = smooth_after(bound, c, 0)
+    return math.ceil(((base - now) * bound[3] + part) / bound[6])
+end
+
+local function smooth_fill(bound, c, used)
+    local part = min(used, bound[7]) * bound[6]
+    local whole = floor(part / bound[3])
+    c.base, c.part = now + whole, part - whole * bound[3]
+end
+
+local function rolling_wait(c, excess)
+    -- Microseconds until buckets that hold `excess` have left.
+    if not c.sorted then
+        local sorted, seen = {}, {}
+        for bucket, cell in pairs(c.cells) do
+            sorted[#sorted + 1] = { bucket, cell.used }
+            seen[bucket] = true
+        end
+        local all = c.clear and {} or call('HGETALL', c.key)
+        for at = 1, #all, 2 do
+            local bucket = tonumber(all[at])
+            if bucket and bucket >= c.oldest and not seen[bucket] then
+                sorted[#sorted + 1] = { bucket, tonumber(all[at + 1]) }
+            end
+        end
+        table.sort(sorted, function(a, b) return a[1] < b[1] end)
+        c.sorted = sorted
+    end
+    for _, pair in ipairs(c.sorted) do
+        excess = excess - pair[2]
+        if excess <= 0 then
+            return (pair[1] + BUCKETS + 1) * c.width - now
+        end
+    end
+    return 0
+end
+
+local function lacks_room(bound, c, amount)
+    if amount == 0 then
+        return false
+    elseif bound[2] == SMOOTH then
+        return smooth_over(bound, smooth_after(bound, c, amount)) > 0
+    end
+    return c.total + amount > bound[3]
+end
+
+local function wait_of(bound, c, amount)
+    -- Microseconds until `amount`, for which there is no room now, might be admitted; -1: never.
+    local kind, limit = bound[2], bound[3]
+    if kind == SMOOTH then
+        if amount > bound[7] then
+            return -1
+        end
+        return math.ceil(smooth_over(bound, smooth_after(bound, c, amount)) / limit)
+    elseif amount > limit then
+        return -1
+    elseif kind == ROLLING then
+        return rolling_wait(c, c.total + amount - limit)
+    elseif kind == CALENDAR then
+        return c.stop - now
+    end
+    return GUESS
+end
+
+local function tells(bound, c)
+    -- Whether a soft threshold is passed that was not told; it counts as told as long as it stays passed, and then for
+    -- the length of a window.
+    local soft, kind = bound[4], bound[2]
+    if soft < 0 or used_of(bound, c) < soft then
+        return false
+    end
+    local news = now >= (c.told or 0)
+    local quiet = now + GAUGE_QUIET
+    if kind == CALENDAR then
+        quiet = c.stop
+    elseif kind == ROLLING then
+        quiet = now + c.width * BUCKETS
+    elseif kind == SMOOTH then
+        quiet = now + bound[6]
+    end
+    if not c.told or quiet > c.told then
+        c.told, c.dirty = quiet, true
+    end
+    return news
+end
+
+local function take(bound, c, amount, entries, age)
+    -- Takes it, and notes where: key, kind, amount, measure, bucket or period, width or end. Also of 0: what it was in
+    -- truth will be entered there.
+    local kind, where, extent = bound[2], 0, 0
+    if kind == ROLLING then
+        where, extent = c.bucket, c.width
+        if age > 0 then
+            where = max(c.oldest, where - floor(age / c.width))
+        end
+        local cell = cell_of(c, where)
+        c.fresh = c.fresh or cell.used == 0
+        cell.used, cell.held, cell.dirty = cell.used + amount, cell.held + amount, true
+        c.newest, c.sorted = max(c.newest, where), nil
+    elseif kind == CALENDAR then
+        if age > 0 and now - age < c.start then
+            return
+        end
+        where, extent = c.start, c.stop
+        c.held = c.held + amount
+    elseif kind == SMOOTH then
+        local base, part = smooth_after(bound, c, amount)
+        if smooth_over(bound, base, part) > 0 then
+            smooth_fill(bound, c, bound[7])
+        else
+            c.base, c.part = base, part
+        end
+        c.dirty = true
+        return
+    end
+    c.dirty = true
+    c.total = c.total + amount
+    local at = #entries
+    entries[at + 1], entries[at + 2], entries[at + 3] = bound[1], kind, amount
+    entries[at + 4], entries[at + 5], entries[at + 6] = bound[10], where, extent
+end
+
+local function replace(key, kind, amount, where, extent, actual)
+    -- Puts `actual` in the place of a reservation of `amount`, if its window is still counted.
+    local c = counter(key, kind, extent)
+    if kind == GAUGE then
+        c.total = max(0, c.total - amount)
+    elseif kind == CALENDAR then
+        if not c.start or where > c.start then
+            c.start, c.stop, c.total, c.held = where, extent, 0, 0
+        elseif where < c.start then
+            return
+        end
+        c.total, c.held = max(0, c.total - amount) + actual, max(0, c.held - amount)
+    else
+        if where < c.bucket - BUCKETS or extent ~= c.width then
+            return
+        end
+        local cell = cell_of(c, where)
+        local used = max(0, cell.used - amount) + actual
+        c.total = max(0, c.total + used - cell.used)
+        cell.used, cell.held, cell.dirty = used, max(0, cell.held - amount), true
+        c.newest, c.sorted, c.fresh = max(c.newest, where), nil, c.fresh or used == actual
+        c.oldest = min(c.oldest, where)
+    end
+    c.dirty = true
+end
+
+-- Holds ---------------------------------------------------------------------------------------------------------------
+
+local holds, changed, deadlines = {}, {}, {}
+local NOTHING = { 0, 0, 0, 0, 0, 0, 0 }
+
+local function preload()
+    local names, seen = {}, {}
+    for _, op in ipairs(operations) do
+        local name = op[2]
+        if op[1] <= 4 and not seen[name] then
+            seen[name] = true
+            names[#names + 1] = name
+        end
+    end
+    local expired = call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now), 'LIMIT', 0, SWEPT_AT_ONCE + #operations)
+    for _, name in ipairs(expired) do
+        if not seen[name] then
+            seen[name] = true
+            names[#names + 1] = name
+        end
+    end
+    if #names > 0 then
+        local values = call('HMGET', KEYS[1], unpack(names))
+        for at = 1, #names do
+            holds[names[at]] = values[at]
+        end
+    end
+    return expired
+end
+
+local function keep(name, value, microseconds)
+    holds[name], changed[name], deadlines[name] = value, true, now + microseconds
+end
+
+local function settle_entries(entries, actual)
+    -- What was taken in several goes (`extend`) is filled in order; the last takes what is left.
+    local rest, last = {}, {}
+    for at = 1, #entries, 6 do
+        last[entries[at]] = at
+    end
+    for at = 1, #entries, 6 do
+        local key, amount = entries[at], entries[at + 2]
+        local left = rest[key] or actual[entries[at + 3]]
+        local part = last[key] == at and left or min(left, amount)
+        rest[key] = left - part
+        replace(key, entries[at + 1], amount, entries[at + 4], entries[at + 5], part)
+    end
+end
+
+local function expire(expired)
+    -- Gives back what nobody settled. It is remembered for a while where it stood: a settlement may come after all.
+    local count = 0
+    for _, name in ipairs(expired) do
+        local value = holds[name]
+        if value and value ~= '' and sub(value, 1, 1) ~= '!' then
+            local entries = unpack_value(value)
+            settle_entries(entries, NOTHING)
+            for at = 3, #entries, 6 do
+                entries[at] = 0
+            end
+            keep(name, '!' .. pack_value(entries), mark)
+            count = count + 1
+        else
+            holds[name], changed[name], deadlines[name] = false, true, nil
+        end
+    end
+    return count
+end
+
+-- Operations ----------------------------------------------------------------------------------------------------------
+
+local function totals(op, from, answer)
+    for at = from, #op, 2 do
+        local bound = bounds[op[at]]
+        answer[#answer + 1] = used_of(bound, counter_of(bound))
+    end
+    return answer
+end
+
+local function refusal(op, from)
+    -- The bound that takes longest to let it through; nil: all have room.
+    local worst, longest
+    for at = from, #op, 2 do
+        local bound = bounds[op[at]]
+        local c = counter_of(bound)
+        if bound[5] == 0 and lacks_room(bound, c, op[at + 1]) then
+            local wait = wait_of(bound, c, op[at + 1])
+            if not longest or (longest >= 0 and (wait < 0 or wait > longest)) then
+                worst, longest = at, wait
+            end
+        end
+    end
+    return worst, longest
+end
+
+local function admit(op)
+    -- {1, hold, microseconds, force, age, bound, amount, …} -> {1, crossed, over, used…} or {0, position, wait, used…}
+    local name, from = op[2], 6
+    if holds[name] then
+        return totals(op, from, { 1, 0, 0 })
+    end
+    if op[4] == 0 then
+        local worst, wait = refusal(op, from)
+        if worst then
+            return totals(op, from, { 0, (worst - from) / 2, wait })
+        end
+    end
+    local entries, crossed, over, bit = {}, 0, 0, 1
+    for at = from, #op, 2 do
+        local bound = bounds[op[at]]
+        local c = counter_of(bound)
+        if bound[5] == 1 and lacks_room(bound, c, op[at + 1]) then
+            over = over + bit
+        end
+        take(bound, c, op[at + 1], entries, op[5])
+        if tells(bound, c) then
+            crossed = crossed + bit
+        end
+        bit = bit * 2
+    end
+    keep(name, pack_value(entries), op[3])
+    return totals(op, from, { 1, crossed, over })
+end
+
+local function entries_of(value)
+    return unpack_value(sub(value, 1, 1) == '!' and sub(value, 2) or value)
+end
+
+local function settle(op)
+    -- {2, hold, {actual by measure}, taken} -> 1; 0: it was settled before; -1: `taken` is 1, and it is not known here,
+    -- so that this server has lost it and must be told of it again
+    local value = holds[op[2]]
+    if value == '' then
+        return 0
+    elseif not value and op[4] == 1 then
+        return -1
+    end
+    if value then
+        settle_entries(entries_of(value), op[3])
+    end
+    keep(op[2], '', mark)
+    return 1
+end
+
+local function extend(op)
+    -- {3, hold, microseconds, bound, amount, …} -> 1; 0: no room, or no such hold. It lives on either way.
+    local value = holds[op[2]]
+    if not value or value == '' or sub(value, 1, 1) == '!' then
+        return 0
+    elseif refusal(op, 4) then
+        keep(op[2], value, op[3])
+        return 0
+    end
+    local entries = unpack_value(value)
+    for at = 4, #op, 2 do
+        local bound = bounds[op[at]]
+        take(bound, counter_of(bound), op[at + 1], entries, 0)
+    end
+    keep(op[2], pack_value(entries), op[3])
+    return 1
+end
+
+local function undo(op)
+    -- {4, hold} -> 1: as if it had never been admitted, for a request that another place of a Cluster refused.
+    local value = holds[op[2]]
+    if value and value ~= '' then
+        settle_entries(entries_of(value), NOTHING)
+        holds[op[2]], changed[op[2]], deadlines[op[2]] = false, true, nil
+    end
+    return 1
+end
+
+local function held_in(c)
+    if c.kind == CALENDAR then
+        return c.held
+    elseif c.kind ~= ROLLING then
+        return 0
+    end
+    local names = {}
+    for bucket = c.oldest, c.newest do
+        names[#names + 1] = bucket
+    end
+    local held = 0
+    for _, bucket in ipairs(names) do
+        held = held + cell_of(c, bucket).held
+    end
+    return held
+end
+
+local function level(op)
+    -- {5, bound} -> {used, reserved, end}
+    local bound = bounds[op[2]]
+    local c = counter_of(bound)
+    if bound[2] == GAUGE then
+        return { 0, c.total, 0 }
+    elseif bound[2] == SMOOTH then
+        return { used_of(bound, c), 0, 0 }
+    end
+    local held = min(c.total, held_in(c))
+    return { c.total - held, held, bound[2] == CALENDAR and c.stop or 0 }
+end
+
+local function put(op)
+    -- {6, bound, used} -> 1
+    local bound = bounds[op[2]]
+    local c = counter_of(bound)
+    if bound[2] == CALENDAR then
+        c.total = c.held + op[3]
+    elseif bound[2] == ROLLING then
+        -- What was used is taken to have been used now: it leaves late, never early.
+        local held = 0
+        for bucket = c.oldest, c.newest do
+            local cell = cell_of(c, bucket)
+            cell.used, cell.dirty = cell.held, true
+            held = held + cell.held
+        end
+        local cell = cell_of(c, c.bucket)
+        cell.used, cell.dirty = cell.held + op[3], true
+        c.total, c.newest, c.fresh, c.sorted = held + op[3], c.bucket, true, nil
+    elseif bound[2] == SMOOTH then
+        smooth_fill(bound, c, op[3])
+    end
+    c.dirty = true
+    return 1
+end
+
+-- Write back ----------------------------------------------------------------------------------------------------------
+
+local function write_rolling(c)
+    if c.clear then
+        call('DEL', c.key)
+    elseif c.gone then
+        call('HDEL', c.key, unpack(c.gone))
+    end
+    local fields = { 't', text(c.total), 'o', text(c.oldest), 'n', text(c.newest) }
+    if c.told then
+        fields[7], fields[8] = 'w', text(c.told)
+    end
+    for bucket, cell in pairs(c.cells) do
+        if cell.dirty then
+            local at, name = #fields, text(bucket)
+            fields[at + 1], fields[at + 2], fields[at + 3], fields[at + 4] = name, text(cell.used), 'r' .. name, text(cell.held)
+        end
+    end
+    call('HSET', c.key, unpack(fields))
+    if c.fresh or c.clear then
+        call('PEXPIRE', c.key, text(math.ceil(c.width * (BUCKETS + 2) / 1000)))
+    end
+end
+
+local function write(c)
+    if c.kind == ROLLING then
+        write_rolling(c)
+    elseif c.kind == CALENDAR then
+        local told = c.told and text(c.told) or ''
+        call('HSET', c.key, 's', text(c.start), 'e', text(c.stop), 't', text(c.total), 'r', text(c.held), 'w', told)
+        call('PEXPIREAT', c.key, text(floor(c.stop / 1000) + 1))
+    elseif c.kind == SMOOTH then
+        call('HSET', c.key, 'b', text(c.base), 'f', text(c.part), 'w', text(c.told or 0))
+        call('PEXPIREAT', c.key, text(floor(max(c.base, c.told or 0) / 1000) + 1))
+    elseif c.total > 0 then
+        call('HSET', c.key, 't', text(c.total), 'w', text(c.told or 0))
+        if c.before == 0 then
+            call('PERSIST', c.key)
+        end
+    elseif c.told and c.told > now then
+        call('HSET', c.key, 't', '0', 'w', text(c.told))
+        call('PEXPIREAT', c.key, text(floor(c.told / 1000) + 1))
+    else
+        call('DEL', c.key)
+    end
+end
+
+local function write_holds()
+    local set, add, gone = {}, {}, {}
+    for name in pairs(changed) do
+        local value = holds[name]
+        if value then
+            set[#set + 1], set[#set + 2] = name, value
+            add[#add + 1], add[#add + 2] = text(deadlines[name]), name
+        else
+            gone[#gone + 1] = name
+        end
+    end
+    if #gone > 0 then
+        call('HDEL', KEYS[1], unpack(gone))
+        call('ZREM', KEYS[2], unpack(gone))
+    end
+    if #set > 0 then
+        call('HSET', KEYS[1], unpack(set))
+        call('ZADD', KEYS[2], unpack(add))
+    end
+end
+
+local function reset_of(bound)
+    -- Microseconds until everything is there again.
+    local c = bound.counter
+    if not c then
+        return 0
+    elseif bound[2] == SMOOTH then
+        return max(0, c.base + (c.part > 0 and 1 or 0) - now)
+    elseif c.total == 0 then
+        return 0
+    elseif bound[2] == CALENDAR then
+        return c.stop - now
+    elseif bound[2] == ROLLING then
+        return (c.newest + BUCKETS + 1) * c.width - now
+    end
+    return GUESS
+end
+
+local work = { admit, settle, extend, undo, level, put }
+local expired = expire(preload())
+local answers, resets, ends = {}, {}, {}
+for at, op in ipairs(operations) do
+    answers[at] = work[op[1]](op)
+end
+for _, c in pairs(counters) do
+    if c.dirty then
+        write(c)
+    end
+end
+write_holds()
+for at, bound in ipairs(bounds) do
+    resets[at] = reset_of(bound)
+    ends[at] = bound.counter and used_of(bound, bound.counter) or 0
+end
+return pack_value({ now, expired, resets, answers, ends })

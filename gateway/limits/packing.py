@@ -1,0 +1,182 @@
+"""What is said to the script `turn.lua` and what it answers, as bytes. No I/O.
+
+A `Batch` collects what one turn of the loop asks of the counters of one place. Bounds are packed once and kept: of a
+calendar window the previous, the running and the next period are named, because the script cannot compute them and
+must choose by the server's clock.
+"""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from gateway.limits.decide import Amounts
+from gateway.limits.plans import MICROS, Asked
+from gateway.limits.windows import Period, period
+from gateway.quota import BUCKETS, MEASURES, Bound, Calendar, Level, Rolling, Rule, Smooth
+
+ADMIT, SETTLE, EXTEND, UNDO, LEVEL, PUT = 1, 2, 3, 4, 5, 6
+MARK_SECONDS = 120
+"""How long it is remembered that a hold was settled."""
+
+_ROLLING, _CALENDAR, _SMOOTH, _GAUGE = 1, 2, 3, 4
+_EXACT = 2**53
+"""The script's numbers are doubles; larger limits are rounded down to one."""
+_MEASURE_NUMBER = {measure: number for number, measure in enumerate(MEASURES, 1)}
+
+Packed = msgspec.Raw
+
+
+def script(name: str) -> bytes:
+    """Source of one of our Lua scripts."""
+    return resources.files("gateway.limits").joinpath("lua", name).read_bytes()
+
+
+def counter_name(prefix: str, bound: Bound) -> str:
+    """The Redis key of a bound's counter. Windows of another kind or length are other counters; of another zone or
+    rate they are not."""
+    match bound.rule.window:
+        case Rolling(seconds=seconds):
+            window = f"{seconds}s"
+        case Calendar(unit=unit):
+            window = unit
+        case Smooth():
+            window = "rate"
+        case None:
+            window = "now"
+    return f"{prefix}:{{{bound.group}}}:{window}:{bound.rule.measure}:{bound.key}"
+
+
+class Packer:
+    """Packs bounds, and keeps them packed as long as their periods are the right ones."""
+
+    def __init__(self, prefix: str, most: int = 20_000) -> None:
+        self._prefix = prefix
+        self._most = most
+        self._kept: dict[Bound, tuple[Packed, int]] = {}
+        self._periods: dict[Calendar, tuple[Period, Period, Period]] = {}
+
+    def pack(self, bound: Bound, now_ns: int) -> Packed:
+        """`now_ns` is the server's wall clock, as far as it is known."""
+        kept = self._kept.get(bound)
+        if kept is not None and now_ns < kept[1]:
+            return kept[0]
+        if len(self._kept) >= self._most:
+            self._kept.clear()
+        packed, until = self._pack(bound, now_ns)
+        self._kept[bound] = packed, until
+        return packed
+
+    def _pack(self, bound: Bound, now_ns: int) -> tuple[Packed, int]:
+        rule = bound.rule
+        kind, extent, until = self._window(rule, now_ns)
+        soft = -1 if rule.soft is None else rule.soft
+        lenient = 1 if bound.lenient or rule.when_exhausted == "warn" else 0
+        number = _MEASURE_NUMBER[rule.measure]
+        name = counter_name(self._prefix, bound)
+        fields = (name, kind, min(rule.amount, _EXACT), soft, lenient, *extent, number)
+        return Packed(msgspec.msgpack.encode(fields)), until
+
+    def _window(self, rule: Rule, now_ns: int) -> tuple[int, tuple[int, int, int, int], int]:
+        """Kind, its four numbers, and until when (ns) they hold."""
+        match rule.window:
+            case Rolling(seconds=seconds):
+                return _ROLLING, (-(-seconds * MICROS // BUCKETS), 0, 0, 0), _EXACT << 10
+            case Smooth(seconds=seconds, burst=burst):
+                return _SMOOTH, (seconds * MICROS, burst, 0, 0), _EXACT << 10
+            case Calendar():
+                before, running, after = self._around(rule.window, now_ns)
+                starts = (before.start_ns, running.start_ns, after.start_ns, after.end_ns)
+                first, second, third, fourth = (start // 1000 for start in starts)
+                return _CALENDAR, (first, second, third, fourth), running.end_ns
+            case None:
+                return _GAUGE, (0, 0, 0, 0), _EXACT << 10
+
+    def _around(self, calendar: Calendar, now_ns: int) -> tuple[Period, Period, Period]:
+        known = self._periods.get(calendar)
+        if known is None or not known[1].start_ns <= now_ns < known[1].end_ns:
+            running = period(calendar, now_ns)
+            before, after = period(calendar, running.start_ns - 1), period(calendar, running.end_ns)
+            known = self._periods[calendar] = before, running, after
+        return known
+
+
+class Batch:
+    """Operations in order, and the bounds they speak of. Positions of bounds count from 1, as Lua does."""
+
+    __slots__ = ("_numbers", "bounds", "operations")
+
+    def __init__(self) -> None:
+        self._numbers: dict[Bound, int] = {}
+        self.bounds: list[Bound] = []
+        self.operations: list[Sequence[Any]] = []
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def _number(self, bound: Bound) -> int:
+        number = self._numbers.get(bound)
+        if number is None:
+            self.bounds.append(bound)
+            number = self._numbers[bound] = len(self.bounds)
+        return number
+
+    def admit(self, hold: str, asked: Sequence[Asked], amounts: Amounts, seconds: float) -> None:
+        self._take([ADMIT, hold, int(seconds * MICROS), 0, 0], asked, amounts)
+
+    def force(self, hold: str, asked: Sequence[Asked], amounts: Amounts, seconds: float, age: float) -> None:
+        """Take without asking: it was admitted elsewhere, `age` seconds ago."""
+        self._take([ADMIT, hold, int(seconds * MICROS), 1, int(age * MICROS)], asked, amounts)
+
+    def _take(self, operation: list[Any], asked: Sequence[Asked], amounts: Amounts) -> None:
+        numbers = self._numbers
+        for one in asked:
+            operation.append(numbers.get(one.bound) or self._number(one.bound))
+            operation.append(amounts[one.pick])
+        self.operations.append(operation)
+
+    def settle(self, hold: str, actual: Amounts, taken: bool) -> None:
+        """`taken`: it was taken here before, and is not to be taken for unknown."""
+        self.operations.append((SETTLE, hold, actual, 1 if taken else 0))
+
+    def extend(self, hold: str, asked: Sequence[Asked], more: Amounts, seconds: float) -> None:
+        self._take([EXTEND, hold, int(seconds * MICROS)], asked, more)
+
+    def undo(self, hold: str) -> None:
+        self.operations.append((UNDO, hold))
+
+    def level(self, bound: Bound) -> None:
+        self.operations.append((LEVEL, self._number(bound)))
+
+    def put(self, bound: Bound, used: int) -> None:
+        self.operations.append((PUT, self._number(bound), used))
+
+    def encode(self, packer: Packer, now_ns: int) -> bytes:
+        """The script's argument."""
+        packed = [packer.pack(bound, now_ns) for bound in self.bounds]
+        return msgspec.msgpack.encode((packed, self.operations, MARK_SECONDS * MICROS))
+
+
+class Answers(msgspec.Struct, array_like=True, frozen=True):
+    """The script's answer."""
+
+    now: int
+    """The server's clock, microseconds."""
+    expired: int
+    """Holds given back because nobody settled them."""
+    resets: list[int]
+    """Microseconds for each bound."""
+    answers: list[Any]
+    """One for each operation; see the script."""
+    used: list[int]
+    """What each bound's counter holds in the end."""
+
+
+decode_answers = msgspec.msgpack.Decoder(Answers).decode
+
+
+def level_of(answer: Sequence[int]) -> Level:
+    """The answer to `Batch.level`."""
+    used, reserved, ends = answer
+    return Level(used, reserved, ends * 1000 or None)

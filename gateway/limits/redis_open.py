@@ -1,0 +1,151 @@
+"""Puts the parts of the shared store together, and keeps it up to date: servers, layout, live workers."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from gateway.limits.address import Address
+from gateway.limits.fleet import Fleet, fleet_for
+from gateway.limits.memory import MemoryStore
+from gateway.limits.node import Find, Node, Prove
+from gateway.limits.packing import script
+from gateway.limits.redis_store import RedisStore
+from gateway.limits.remote import Remote
+from gateway.limits.wire import Reply, ReplyError, Wire, WireLost, encode
+from gateway.seams import Clock
+from gateway.tasks import TaskGroup
+
+ROUND = 1.0
+"""Seconds between two signs of life of a worker."""
+SILENT = 5.0
+"""Seconds after which a silent worker does not count as live any more."""
+
+OnState = Callable[[bool, str], None]
+
+
+class Gauges(msgspec.Struct, frozen=True):
+    """How the shared store and this worker are doing, for metrics."""
+
+    up: bool
+    reason: str
+    """Why not."""
+    workers: int
+    """Live workers, as last heard of: each has an n-th of the limits while the store is away."""
+    outages: int
+    connections: int
+    """Made since the start."""
+    silences: int
+    """Connections given up because the server said nothing."""
+    timeouts: int
+    """Questions without an answer in time."""
+    calls: int
+    operations: int
+    """Admissions, settlements and others, in `calls` calls."""
+    alone: int
+    """Requests decided without the store."""
+    refused_away: int
+    owed: int
+    """Settlements the store must still be told."""
+    told: int
+    """Told after an outage."""
+    dropped: int
+    """Never told: there were too many."""
+    expired: int
+    """Holds nobody settled."""
+
+
+class SharedStore(RedisStore):
+    """A `RedisStore` and what keeps it going. Must be made within the running event loop; connects by itself.
+
+    `worker` names this process among all that share the limits; `workers` is how many there are while nobody knows.
+    """
+
+    def __init__(
+        self, address: Address, clock: Clock, worker: str, workers: int, patience: float, on_state: OnState
+    ) -> None:
+        self._turn, self._roll_call = script("turn.lua"), script("workers.lua")
+        self._turn_sha = hashlib.sha1(self._turn, usedforsecurity=False).hexdigest()
+        self._roll_call_sha = hashlib.sha1(self._roll_call, usedforsecurity=False).hexdigest()
+        self._workers_key = f"{address.prefix}:{{g}}:workers"
+        self._worker = worker
+        context = address.encryption.context() if address.encryption is not None else None
+
+        def new_node(find: Find, prove: Prove) -> Node:
+            return Node(address, context, find, prove, clock, self._node_changed)
+
+        self._fleet: Fleet = fleet_for(address, context, new_node, self._prove)
+        self._tasks = TaskGroup(lambda name, error: on_state(self.up, f"{name}: {type(error).__name__}: {error}"))
+        remote = Remote(self._fleet, address.prefix, self._turn_sha, self._turn, patience, clock)
+        super().__init__(remote, MemoryStore(clock), clock, workers, on_state)
+        self._fleet.start()
+        self._tasks.start(self._rounds(), "limits: rounds")
+
+    def gauges(self) -> Gauges:
+        nodes = self._fleet.nodes()
+        return Gauges(
+            up=self.up,
+            reason=next((node.reason for node in nodes if not node.up), "" if self.up else "not connected yet"),
+            workers=self.workers,
+            outages=self.counts.outages,
+            connections=sum(node.connections for node in nodes),
+            silences=sum(node.silences for node in nodes),
+            timeouts=self.remote.timeouts,
+            calls=self.remote.calls,
+            operations=self.remote.operations,
+            alone=self.counts.alone,
+            refused_away=self.counts.refused_away,
+            owed=len(self.arrears),
+            told=self.arrears.told,
+            dropped=self.arrears.dropped,
+            expired=self.remote.expired,
+        )
+
+    async def aclose(self) -> None:
+        """What is still to be said is said; this worker leaves the others its share."""
+        await self._tasks.close()
+        await super().aclose()
+        node = self._fleet.node_of("g")
+        if node is not None and node.up:
+            said: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            node.send(self._sign(b"1"), lambda _: None if said.done() else said.set_result(None))
+            await asyncio.wait([said], timeout=ROUND / 2)
+        await self._fleet.aclose()
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _sign(self, leaving: bytes = b"0") -> bytes:
+        return encode("EVALSHA", self._roll_call_sha, 1, self._workers_key, self._worker, int(SILENT * 1e6), leaving)
+
+    async def _prove(self, wire: Wire) -> None:
+        """Scripts are there, and, where all is on one server, it can be written to."""
+        commands = [encode("SCRIPT", "LOAD", self._turn), encode("SCRIPT", "LOAD", self._roll_call)]
+        if self._fleet.together:
+            commands.append(self._sign())
+        for reply in await wire.ask(commands):
+            if isinstance(reply, ReplyError):
+                raise WireLost(f"it answers: {str(reply)[:200]}")
+
+    def _node_changed(self, node: Node, up: bool, reason: str) -> None:
+        self.changed(all(one.up for one in self._fleet.nodes()), reason)
+
+    async def _rounds(self) -> None:
+        while True:
+            await self._fleet.look()
+            node = self._fleet.node_of("g")
+            if node is not None and node.up:
+                node.send(self._sign(), partial(self._counted, node))
+            self.sweep()
+            await asyncio.sleep(ROUND)
+
+    def _counted(self, node: Node, reply: Reply) -> None:
+        if isinstance(reply, int):
+            self.workers = max(1, reply)
+        elif isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT"):
+            node.send(encode("SCRIPT", "LOAD", self._roll_call), _ignore)
+
+
+def _ignore(reply: Reply) -> None:
+    """The next round will tell."""

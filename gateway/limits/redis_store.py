@@ -1,0 +1,290 @@
+"""The limit store of a fleet: counters in Redis, and this worker's share of them while Redis is away.
+
+While the server answers, it decides. When it is away, or has not answered within the patience, each rule says what
+happens (`on_store_failure`): count on this worker's share, refuse, or let through. Whatever was let through so is
+remembered, and entered in Redis when it is back, as if it had been asked: by hold, so each exactly once.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gateway.errors import TollwayError
+from gateway.limits.arrears import Arrears, Debt, Entry
+from gateway.limits.decide import asked, owed
+from gateway.limits.failover import Alone, together
+from gateway.limits.memory import MemoryStore
+from gateway.limits.packing import level_of
+from gateway.limits.plans import Plan, joined
+from gateway.limits.remote import Remote
+from gateway.quota import Admitted, Bound, Charge, Decision, Level, Refused
+from gateway.seams import Clock
+
+PLANS = 8192
+MARKS = 8192
+"""The last so many settlements of holds nobody knew, at least, are remembered against an `admit` that comes late."""
+FORGET = 60.0
+"""Seconds a hold that expired is remembered here, so that a late settlement finds it."""
+LAST_WORDS = 1.0
+"""Seconds for them when the store is closed."""
+PACE = 0.005
+"""Seconds between two portions of what Redis is told after an outage."""
+
+
+class Counts(msgspec.Struct):
+    """What happened since the start, for metrics."""
+
+    alone: int = 0
+    """Requests decided without Redis."""
+    refused_away: int = 0
+    """Of those, refused because a rule is `closed`."""
+    outages: int = 0
+
+
+class RedisStore:
+    """Implements `gateway.seams.LimitStore`. Opened by `gateway.limits.stores.open_store`."""
+
+    def __init__(
+        self, remote: Remote, local: MemoryStore, clock: Clock, workers: int, on_state: Callable[[bool, str], None]
+    ) -> None:
+        self._remote = remote
+        self._loop = asyncio.get_running_loop()
+        self._alone = Alone(local, clock, self._known)
+        self._arrears = Arrears(remote)
+        self._on_state = on_state
+        self._plans: dict[tuple[Bound, ...], Plan] = {}
+        self._open: dict[str, Entry] = {}
+        self._marks: dict[str, None] = {}
+        self._marks_before: dict[str, None] = {}
+        self._telling: asyncio.TimerHandle | None = None
+        self.workers = workers
+        """Workers that share the limits, as far as is known."""
+        self.up = False
+        self.counts = Counts()
+        self._alone.reset(workers)
+
+    # --- LimitStore ---------------------------------------------------------------------------------------------
+
+    def admit_now(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision | None:
+        """Always None: even a share has to be looked up first."""
+        return None
+
+    async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
+        if hold in self._marks or hold in self._marks_before:
+            return Admitted()
+        entry = self._open.get(hold)
+        if entry is None:
+            entry = self._open[hold] = Entry(self._plan_of(tuple(bounds)), asked(charge), self._loop.time(), seconds)
+            if self._arrears:
+                self._arrears.no_regret(hold)
+        if entry.shared and self._reachable(entry.plan):
+            decision = await self._ask(hold, entry)
+            if decision is not None:
+                if type(decision) is Refused:
+                    self._forget(hold, entry)
+                return decision
+        return await self._decide_alone(hold, entry, charge)
+
+    def settle(self, hold: str, actual: Charge) -> None:
+        entry = self._open.pop(hold, None)
+        if entry is None:
+            return self._mark(hold, actual)
+        entry.settled = True
+        amounts = owed(actual)
+        if not entry.shared:
+            self._alone.settle(hold, actual)
+            self._owe(Debt(hold, entry, amounts, None))
+        elif self._reachable(entry.plan):
+            delivery = _Delivery(self, Debt(hold, entry, amounts, None))
+            for part in self._remote.parts(entry.plan):
+                self._remote.settle(hold, part.groups[0], amounts, delivery)
+        else:
+            self._owe(Debt(hold, entry, amounts, None))
+        if entry.borrowed:
+            self._alone.settle(hold)
+
+    async def extend(self, hold: str, more: Charge, seconds: float) -> bool:
+        entry = self._open.get(hold)
+        if entry is None:
+            return False
+        done: bool | None = None
+        if entry.shared and self._reachable(entry.plan):
+            done = await self._extend(hold, entry, more, seconds)
+        if done is None and entry.shared:
+            done = entry.borrowed = await self._alone.extend(hold, entry.plan.bounds, more, seconds)
+        elif done is None:
+            done = await self._alone.extend_own(hold, more, seconds)
+        entry.at, entry.seconds = self._loop.time() if done else entry.at, seconds
+        if done:
+            entry.amounts = together(entry.amounts, asked(more))
+        return done
+
+    async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
+        """While Redis is away: what counters held when they were last heard of, all of it as used."""
+        plans = [self._plan_of((bound,)) for bound in bounds]
+        asked_for = [self._remote.level(plan) if self._reachable(plan) else None for plan in plans]
+        found: list[Level] = []
+        for bound, signal in zip(bounds, asked_for, strict=True):
+            answer = None if signal is None else await signal
+            known = self._known(bound)
+            found.append(level_of(answer) if answer else Level(known[0] if known else 0, 0, None))
+        return found
+
+    async def put(self, bound: Bound, used: int) -> None:
+        """Raises `StoreAway`."""
+        plan = self._plan_of((bound,))
+        if not self._reachable(plan) or await self._remote.put(plan, used) is None:
+            raise StoreAway("the limit store is away: the counter was not changed")
+
+    async def aclose(self) -> None:
+        """What is owed is told, if the servers are there to hear it."""
+        end = self._loop.time() + LAST_WORDS
+        while self._arrears and self.up and self._loop.time() < end:
+            self._arrears.tell()
+            await asyncio.sleep(PACE)
+        if self._telling is not None:
+            self._telling.cancel()
+        await self._remote.aclose()
+
+    # --- for who watches the servers ------------------------------------------------------------------------------
+
+    def changed(self, up: bool, reason: str) -> None:
+        """All servers are there, or one of them is not."""
+        if up == self.up:
+            return
+        self.up = up
+        if up:
+            self._arrears.claim(self._open)
+            self._tell()
+        else:
+            self.counts.outages += 1
+            self._alone.reset(self.workers)
+        self._on_state(up, reason)
+
+    def sweep(self) -> None:
+        """Forget holds that nobody settled, long after they expired."""
+        now = self._loop.time()
+        for hold in [hold for hold, entry in self._open.items() if entry.at + entry.seconds + FORGET < now]:
+            del self._open[hold]
+        if self._arrears and self.up:
+            self._tell()
+
+    @property
+    def arrears(self) -> Arrears:
+        """What Redis must still be told."""
+        return self._arrears
+
+    @property
+    def remote(self) -> Remote:
+        return self._remote
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _plan_of(self, bounds: tuple[Bound, ...]) -> Plan:
+        plan = self._plans.get(bounds)
+        if plan is None:
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            plan = self._plans[bounds] = Plan(bounds)
+        return plan
+
+    def _reachable(self, plan: Plan) -> bool:
+        parts = self._remote.parts(plan)
+        if len(parts) == 1:
+            return self._remote.ready(parts[0].groups[0])
+        return all(self._remote.ready(part.groups[0]) for part in parts)
+
+    def _known(self, bound: Bound) -> tuple[int, float] | None:
+        known = self._remote.known.get(bound)
+        return None if known is None else (known[0], self._loop.time() - known[1])
+
+    async def _ask(self, hold: str, entry: Entry) -> Decision | None:
+        """None: no answer in time. Places of a Cluster are asked in turn, and told to forget it when a later one
+        refuses."""
+        parts = self._remote.parts(entry.plan)
+        if len(parts) == 1:
+            return await self._remote.admit(hold, parts[0], entry.amounts, entry.seconds)
+        said: list[Admitted] = []
+        for part in parts:
+            decision = await self._remote.admit(hold, part, entry.amounts, entry.seconds)
+            if not isinstance(decision, Admitted):
+                for earlier in parts[: len(said) + 1]:
+                    self._remote.undo(hold, earlier.groups[0])
+                return decision
+            said.append(decision)
+        return joined(said)
+
+    async def _decide_alone(self, hold: str, entry: Entry, charge: Charge) -> Decision:
+        if hold not in self._open:
+            return Admitted(degraded=True)
+        self.counts.alone += 1
+        entry.shared = False
+        decision = await self._alone.decide(hold, entry.plan.bounds, charge, entry.seconds)
+        if isinstance(decision, Refused):
+            self.counts.refused_away += decision.store_away
+            self._forget(hold, entry)
+            self._arrears.regret(hold, entry)
+            if self.up:
+                self._tell()
+        return decision
+
+    def _forget(self, hold: str, entry: Entry) -> None:
+        entry.settled = True
+        self._open.pop(hold, None)
+
+    async def _extend(self, hold: str, entry: Entry, more: Charge, seconds: float) -> bool | None:
+        """None: no answer in time. A Cluster's place that has no room leaves what others have lent: it is settled with
+        the rest."""
+        for part in self._remote.parts(entry.plan):
+            answer = await self._remote.extend(hold, part, asked(more), seconds)
+            if not answer:
+                return None if answer is None else False
+        return True
+
+    def _mark(self, hold: str, actual: Charge) -> None:
+        """A settlement of a hold that is not known: an `admit` that comes after it takes nothing."""
+        self._marks[hold] = None
+        if len(self._marks) >= MARKS:
+            self._marks_before, self._marks = self._marks, {}
+
+    def undelivered(self, debt: Debt, sent: bool) -> None:
+        """A settlement did not arrive, or its answer did not."""
+        if sent:
+            debt.sent = self._loop.time()
+        self._owe(debt)
+
+    def _owe(self, debt: Debt) -> None:
+        self._arrears.add(debt)
+        if self.up:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell what is owed, a portion at a time."""
+        if self._telling is None:
+            self._telling = self._loop.call_later(PACE, self._tell_some)
+
+    def _tell_some(self) -> None:
+        self._telling = None
+        if self.up and self._arrears.tell():
+            self._tell()
+
+
+class StoreAway(TollwayError):
+    """The shared store cannot be asked now."""
+
+
+class _Delivery:
+    """Told once that a settlement did not arrive everywhere."""
+
+    __slots__ = ("_debt", "_done", "_store")
+
+    def __init__(self, store: RedisStore, debt: Debt) -> None:
+        self._store = store
+        self._debt = debt
+        self._done = False
+
+    def __call__(self, sent: bool) -> None:
+        if not self._done:
+            self._done = True
+            self._store.undelivered(self._debt, sent)

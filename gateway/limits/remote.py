@@ -1,0 +1,339 @@
+"""The counters in Redis, as one worker asks for them: what a turn of the loop asks goes out in one call.
+
+- An admission waits on a `Signal`, fired by the read that brings its answer; nothing here is a task or a future.
+- Operations of one turn of the loop are one `EVALSHA`. While two calls are under way, what comes joins the next one:
+  under load calls get larger, not more.
+- A settlement waits for company: it goes out with the next admission, or `LINGER` seconds later.
+- Nobody waits longer than `patience`. An answer that comes later is not used: whoever asked knows what to do without.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gateway.limits.decide import Amounts
+from gateway.limits.fleet import Fleet
+from gateway.limits.node import Node
+from gateway.limits.packing import Answers, Batch, Packer, decode_answers
+from gateway.limits.plans import Plan
+from gateway.limits.wire import Reply, ReplyError, WireLost, encode
+from gateway.quota import Bound, Decision
+from gateway.ride import Signal
+from gateway.seams import Clock
+
+LARGEST = 128
+"""Operations in one call: some 3 ms of the server's time at the most."""
+UNDER_WAY = 2
+LINGER = 0.002
+SECOND_LOOK = 0.002
+"""Seconds. A process that was paused must not blame the server: it reads before it judges."""
+KNOWN = 20_000
+LOST = -1
+"""A settlement's answer: the server does not know the hold any more."""
+REDIRECTS = 5
+"""How often a call follows a Cluster that is being rearranged."""
+
+Undelivered = Callable[[bool], None]
+"""Told that a settlement was not, or perhaps not, carried out; True: it may have been."""
+
+
+class Waiting:
+    """An admission, or another question, on its way. `signal` gives None when no answer came in time."""
+
+    __slots__ = ("amounts", "plan", "signal")
+
+    def __init__(self, plan: Plan | None, amounts: Amounts | None) -> None:
+        self.signal: Signal[Any] = Signal()
+        self.plan = plan
+        self.amounts = amounts
+
+    def read(self, operation: Sequence[Any], answer: Any, answers: Answers) -> Any:
+        if self.plan is None or self.amounts is None:
+            return answer
+        return self.plan.decision(self.amounts, answer, answers.resets, operation[5::2])
+
+
+Taker = Waiting | Undelivered | None
+
+
+class Lane:
+    """What is asked of one place: all groups of a server, or one group of a Cluster."""
+
+    __slots__ = ("batch", "expiry", "group", "holds", "scheduled", "takers", "timer", "under_way")
+
+    def __init__(self, prefix: str, group: str) -> None:
+        self.group = group
+        self.holds = f"{prefix}:{{{group}}}:holds"
+        self.expiry = f"{prefix}:{{{group}}}:expiry"
+        self.batch = Batch()
+        self.takers: list[Taker] = []
+        self.under_way = 0
+        self.scheduled = False
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Call:
+    """One EVALSHA: what it carries, until its answer has come."""
+
+    __slots__ = ("bounds", "command", "lane", "operations", "takers", "tries")
+
+    def __init__(self, lane: Lane, command: bytes) -> None:
+        self.lane = lane
+        self.command = command
+        self.operations = lane.batch.operations
+        self.bounds = lane.batch.bounds
+        self.takers = lane.takers
+        self.tries = 0
+
+
+class Remote:
+    """`ready` says whether asking makes sense; what is asked when it does not is answered None at once."""
+
+    def __init__(self, fleet: Fleet, prefix: str, sha: str, source: bytes, patience: float, clock: Clock) -> None:
+        self._fleet = fleet
+        self._prefix = prefix
+        self._sha = sha
+        self._source = source
+        self._patience = patience
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._packer = Packer(prefix)
+        self._lanes: dict[str, Lane] = {}
+        self._common = Lane(prefix, "g") if fleet.together else None
+        self._deadlines: deque[tuple[float, Waiting]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self.known: dict[Bound, tuple[int, float]] = {}
+        """What counters held when they were last heard of, and when that was, on the loop's clock."""
+        self.expired = 0
+        """Holds given back because nobody settled them, noticed by calls of this worker."""
+        self.timeouts = 0
+        """Questions that had no answer within `patience`."""
+        self.calls = 0
+        self.operations = 0
+
+    def parts(self, plan: Plan) -> tuple[Plan, ...]:
+        """What of a plan is asked in one place, in the order in which it is asked."""
+        return (plan,) if self._common is not None else plan.parts
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    def ready(self, group: str) -> bool:
+        """The server of this group is there, and has answered lately."""
+        node = self._fleet.node_of(group)
+        if node is None or not node.up:
+            return False
+        since = node.waiting_since()
+        return since is None or self._loop.time() - since < self._patience
+
+    def admit(self, hold: str, plan: Plan, amounts: Amounts, seconds: float) -> Signal[Decision | None]:
+        """All of the plan's bounds must live in one place."""
+        lane = self._lane(plan.groups[0])
+        waiting = Waiting(plan, amounts)
+        lane.batch.admit(hold, plan.asked, amounts, seconds)
+        self._ask(lane, waiting)
+        return waiting.signal
+
+    def extend(self, hold: str, plan: Plan, amounts: Amounts, seconds: float) -> Signal[int | None]:
+        lane = self._lane(plan.groups[0])
+        waiting = Waiting(None, None)
+        lane.batch.extend(hold, plan.extended, amounts, seconds)
+        self._ask(lane, waiting)
+        return waiting.signal
+
+    def level(self, plan: Plan) -> Signal[list[int] | None]:
+        """Of the plan's one bound."""
+        lane = self._lane(plan.groups[0])
+        waiting = Waiting(None, None)
+        lane.batch.level(plan.bounds[0])
+        self._ask(lane, waiting)
+        return waiting.signal
+
+    def put(self, plan: Plan, used: int) -> Signal[int | None]:
+        """Of the plan's one bound."""
+        lane = self._lane(plan.groups[0])
+        waiting = Waiting(None, None)
+        lane.batch.put(plan.bounds[0], used)
+        self._ask(lane, waiting)
+        return waiting.signal
+
+    def settle(self, hold: str, group: str, actual: Amounts, undelivered: Undelivered, taken: bool = True) -> None:
+        """`taken`: it was taken there before; a server that does not know it has lost it."""
+        lane = self._lane(group)
+        lane.batch.settle(hold, actual, taken)
+        lane.takers.append(undelivered)
+        self._linger(lane)
+
+    def undo(self, hold: str, group: str, undelivered: Undelivered | None = None) -> None:
+        lane = self._lane(group)
+        lane.batch.undo(hold)
+        lane.takers.append(undelivered)
+        self._linger(lane)
+
+    def settled_elsewhere(
+        self, hold: str, plan: Plan, taken: Amounts, age: float, actual: Amounts, undelivered: Undelivered
+    ) -> None:
+        """Enter what was admitted without this store `age` seconds ago, and is settled. Once, however often it is
+        said."""
+        lane = self._lane(plan.groups[0])
+        lane.batch.force(hold, plan.asked, taken, 1.0, age)
+        lane.takers.append(None)
+        lane.batch.settle(hold, actual, taken=False)
+        lane.takers.append(undelivered)
+        self._linger(lane)
+
+    def held_elsewhere(self, hold: str, plan: Plan, taken: Amounts, age: float, seconds: float) -> None:
+        """Enter a reservation that was made without this store `age` seconds ago, and is still under way."""
+        lane = self._lane(plan.groups[0])
+        lane.batch.force(hold, plan.asked, taken, seconds, age)
+        lane.takers.append(None)
+        self._linger(lane)
+
+    # --- sending ------------------------------------------------------------------------------------------------
+
+    def _lane(self, group: str) -> Lane:
+        if self._common is not None:
+            return self._common
+        lane = self._lanes.get(group)
+        if lane is None:
+            lane = self._lanes[group] = Lane(self._prefix, group)
+        return lane
+
+    def _ask(self, lane: Lane, waiting: Waiting) -> None:
+        lane.takers.append(waiting)
+        self._deadlines.append((self._loop.time() + self._patience - SECOND_LOOK, waiting))
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadlines[0][0], self._look)
+        if not lane.scheduled:
+            lane.scheduled = True
+            self._loop.call_soon(self._turn, lane)
+
+    def _linger(self, lane: Lane) -> None:
+        if len(lane.takers) >= LARGEST:
+            self._flush(lane)
+        elif not lane.scheduled and lane.timer is None:
+            lane.timer = self._loop.call_later(LINGER, self._turn, lane)
+
+    def _turn(self, lane: Lane) -> None:
+        lane.scheduled = False
+        if lane.takers and lane.under_way < UNDER_WAY:
+            self._flush(lane)
+
+    def _flush(self, lane: Lane) -> None:
+        if lane.timer is not None:
+            lane.timer.cancel()
+            lane.timer = None
+        node = self._fleet.node_of(lane.group)
+        ahead = node.ahead_ns if node is not None else 0
+        argument = lane.batch.encode(self._packer, self._clock.now_ns() + ahead)
+        call = Call(lane, encode("EVALSHA", self._sha, 2, lane.holds, lane.expiry, argument))
+        self.calls += 1
+        self.operations += len(call.takers)
+        lane.batch, lane.takers = Batch(), []
+        lane.under_way += 1
+        self._send(call, node)
+
+    def _send(self, call: Call, node: Node | None, before: bytes = b"") -> None:
+        if node is None:
+            return self._answered(call, None, WireLost("no server is known for it"))
+        if before:
+            node.send(before, _ignore)
+        node.send(call.command, lambda reply: self._answered(call, node, reply))
+
+    # --- answers ------------------------------------------------------------------------------------------------
+
+    def _answered(self, call: Call, node: Node | None, reply: Reply) -> None:
+        if type(reply) is not bytes:
+            if isinstance(reply, ReplyError) and node is not None and self._again(call, node, str(reply)):
+                return
+            return self._unanswered(call, node, reply)
+        lane = call.lane
+        lane.under_way -= 1
+        answers = decode_answers(reply)
+        self.expired += answers.expired
+        self._note(call.bounds, answers.used)
+        for operation, taker, answer in zip(call.operations, call.takers, answers.answers, strict=True):
+            if isinstance(taker, Waiting):
+                if not taker.signal.done():
+                    taker.signal.fire(taker.read(operation, answer, answers))
+            elif taker is not None and answer == LOST:
+                taker(False)
+        if lane.takers and not lane.scheduled:
+            self._turn(lane)
+
+    def _note(self, bounds: list[Bound], used: list[int]) -> None:
+        known = self.known
+        if len(known) > KNOWN:
+            known.clear()
+        now = self._loop.time()
+        for bound, amount in zip(bounds, used, strict=True):
+            known[bound] = amount, now
+
+    def _again(self, call: Call, node: Node, error: str) -> bool:
+        """Send a call again that a server did not carry out, but says how to. None of it has happened there."""
+        word, *rest = error.split(" ")
+        if call.tries >= REDIRECTS:
+            return False
+        call.tries += 1
+        if word == "NOSCRIPT":
+            self._send(call, node, encode("SCRIPT", "LOAD", self._source))
+        elif word in ("MOVED", "ASK") and len(rest) == 2:
+            host, _, port = rest[1].rpartition(":")
+            place = (host or node.place[0], int(port))
+            if word == "MOVED":
+                self._send(call, self._fleet.moved(call.lane.group, place))
+            else:
+                self._send(call, self._fleet.at(place), encode("ASKING"))
+        elif word == "TRYAGAIN":
+            self._loop.call_later(LINGER * call.tries, self._send, call, node)
+        else:
+            return False
+        return True
+
+    def _unanswered(self, call: Call, node: Node | None, reply: Reply) -> None:
+        lane = call.lane
+        lane.under_way -= 1
+        refused = isinstance(reply, ReplyError)
+        if refused and node is not None:
+            node.give_up(f"it answers: {str(reply)[:200]}")
+        for taker in call.takers:
+            if isinstance(taker, Waiting):
+                taker.signal.set_result(None)
+            elif taker is not None:
+                taker(isinstance(reply, WireLost) and reply.sent)
+        if lane.takers and not lane.scheduled:
+            lane.scheduled = True
+            self._loop.call_soon(self._turn, lane)
+
+    def _look(self) -> None:
+        """Who has waited long enough is told so, after the loop had another chance to read."""
+        self._timer = None
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][1].signal.done():
+            deadlines.popleft()
+        if deadlines:
+            now, first = self._loop.time(), deadlines[0][0]
+            due = first <= now + SECOND_LOOK / 2
+            self._timer = self._loop.call_at(now + SECOND_LOOK if due else first, self._judge if due else self._look)
+
+    def _judge(self) -> None:
+        deadlines, now = self._deadlines, self._loop.time()
+        while deadlines and (deadlines[0][1].signal.done() or deadlines[0][0] <= now):
+            waiting = deadlines.popleft()[1]
+            if not waiting.signal.done():
+                self.timeouts += 1
+                waiting.signal.set_result(None)
+        self._look()
+
+    async def aclose(self) -> None:
+        """What is still to be said is said."""
+        lanes = [self._common] if self._common is not None else list(self._lanes.values())
+        for lane in lanes:
+            if lane.takers:
+                self._flush(lane)
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _ignore(reply: Reply) -> None:
+    """ASKING, SCRIPT LOAD: when they fail, so does what follows."""

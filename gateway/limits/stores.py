@@ -1,0 +1,38 @@
+"""Opens the limit store a URL names."""
+
+from collections.abc import Callable
+
+from gateway.limits.memory import MemoryStore
+from gateway.seams import Clock, LimitStore
+
+PATIENCE = 0.05
+"""Seconds a request waits for a shared store at the longest."""
+
+
+def open_store(
+    url: str,
+    *,
+    clock: Clock,
+    worker: str,
+    workers: int = 1,
+    patience: float = PATIENCE,
+    on_state: Callable[[bool, str], None] | None = None,
+) -> LimitStore:
+    """The store at `url`: `memory://`, or one of those `gateway.limits.address` reads.
+
+    `worker` names this process among all that share the limits (its host name and process id, say); `workers` is how
+    many there are until the store has said so. `on_state(up, reason)` is told when a shared store comes and goes.
+
+    A shared store must be opened within the running event loop; it connects by itself, and until it has, decides as if
+    Redis were away. Raises `address.AddressError` for a URL, or TLS files, that cannot be used.
+    """
+    if url in ("memory://", "memory:"):
+        return MemoryStore(clock)
+    from gateway.limits.address import parse_address
+    from gateway.limits.redis_open import SharedStore
+
+    return SharedStore(parse_address(url), clock, worker, workers, patience, on_state or _say_nothing)
+
+
+def _say_nothing(up: bool, reason: str) -> None:
+    """Nobody wants to know."""
