@@ -5,7 +5,9 @@ A request takes one `Snapshot` from `configuration` at accept; everything else i
 
 import asyncio
 import contextlib
+import os
 import random
+import socket
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -18,6 +20,7 @@ from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.learned import LearnedOutput
 from gateway.limits.memory import MemoryStore
+from gateway.limits.stores import is_up, open_store
 from gateway.limits.tally import Tally, What
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
@@ -41,6 +44,8 @@ from pricing.tokens import TokenCounter
 
 MOST_UNCOUNTED = 256
 """Exchanges that may wait for a vocabulary to be loaded."""
+STORE_LOOK, STORE_LOOKS = 0.02, 25
+"""How often, and how many times, the start looks whether a shared limit store is there."""
 FIRST_LOOK = 3.0
 """Seconds the start waits for the database's keys; a database that is away must not keep the gateway from serving."""
 
@@ -192,7 +197,8 @@ class World:
         alert("defect", error=type(error).__name__, place=place, exchange=x.id)
 
     async def start(self, port: int) -> None:
-        """Begin what runs beside the requests: state file, key watch, file watch, and a tick a second."""
+        """Begin what runs beside the requests: limit store, state file, key watch, file watch, and a tick a second."""
+        await self._open_limits()
         self.state_file = StateFile(self.configuration, port)
         self.configuration.subscribe(self._reloaded)
         self._write_state()
@@ -206,6 +212,26 @@ class World:
         self.tasks.start(self._tick(), "tick")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
+
+    async def _open_limits(self) -> None:
+        """Open the shared limit store, if one is configured, and give it a moment to be there; a store that is away
+        must not keep the gateway from serving."""
+        options = self.snapshot.limit_options
+        if options.store.startswith("memory:"):
+            return
+        store = open_store(
+            options.store,
+            clock=self.clock,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            workers=self._workers,
+            patience=options.patience,
+            on_state=_store_state,
+        )
+        self.limits = store
+        for _ in range(STORE_LOOKS):
+            if is_up(store):
+                break
+            await asyncio.sleep(STORE_LOOK)
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""
@@ -263,6 +289,7 @@ class World:
         """End everything. Called when no exchange is under way any more."""
         await self.tasks.close()
         self.settle_uncounted()
+        await self.limits.aclose()
         await self.pool.aclose()
         if self._other is not None:
             await self._other.aclose()
@@ -284,6 +311,13 @@ def used_by(x: Exchange) -> Charge:
 
 def _key_store(url: str) -> KeyStore:
     return KeyStore(open_engine(url))
+
+
+def _store_state(up: bool, reason: str) -> None:
+    if up:
+        info("limit_store_up")
+    else:
+        alert("limit_store_away", reason=reason)
 
 
 def _failed(name: str, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from gateway import __version__
+from gateway.admin.limit_gauges import join_limits
 from gateway.admin.state import providers_of, url_of
 from gateway.admin.world import AdminWorld
 from gateway.ledger.journal import Journal
@@ -94,13 +95,6 @@ LAG_BYTES = Family("tollway_ledger_lag_bytes", "Journal bytes that are not in th
 LOADER_UP = Family(
     "tollway_ledger_loader_up", "1 while the loader reports and reaches the database.", "gauge", (), "min"
 )
-LIMITS = Family(
-    "tollway_limit_decisions",
-    "Requests that a rule refused, sent to a cheaper model (downgraded), let through beyond its amount (over), or that "
-    "passed its soft threshold (soft).",
-    "counter",
-    ("rule", "decision"),
-)
 REJECTED = Family(
     "tollway_ledger_rejected_lines",
     "Journal lines that could not be loaded, since the loader began.",
@@ -121,12 +115,12 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull_one(IN_FLIGHT, lambda: len(world.live))
     metrics.pull_one(DRAINING, lambda: world.draining)
     metrics.pull(CONFIG, lambda: [((world.configuration.snapshot.hash,), 1)])
-    metrics.pull(LIMITS, lambda: list(world.tally.counts.items()))
     metrics.pull(RELOADS, lambda: [((result,), count) for result, count in world.configuration.reloads.items()])
     metrics.pull_one(CONFIG_TIME, lambda: world.configuration.snapshot.loaded_ns / 1e9)
     metrics.pull(CREDENTIAL, lambda: _credentials(world))
     metrics.pull(POOL, lambda: _pool(world))
     _join_sharing(world, metrics)
+    join_limits(world, metrics)
     if world.journal is not None:
         _join_journal(world, metrics, world.journal)
 

@@ -8,7 +8,7 @@ from gateway.limits.tally import Tally
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
 from gateway.routing.health import Health
-from gateway.seams import Clock
+from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats
@@ -33,6 +33,9 @@ class AdminWorld(Protocol):
 
     @property
     def health(self) -> Health: ...
+
+    @property
+    def limits(self) -> LimitStore: ...
 
     @property
     def tally(self) -> Tally: ...

@@ -1,9 +1,13 @@
 """Opens the limit store a URL names."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from gateway.limits.memory import MemoryStore
 from gateway.seams import Clock, LimitStore
+
+if TYPE_CHECKING:
+    from gateway.limits.redis_open import Gauges, SharedStore
 
 PATIENCE = 0.05
 """Seconds a request waits for a shared store at the longest."""
@@ -32,6 +36,22 @@ def open_store(
     from gateway.limits.redis_open import SharedStore
 
     return SharedStore(parse_address(url), clock, worker, workers, patience, on_state or _say_nothing)
+
+
+def is_up(store: LimitStore) -> bool:
+    """Whether it decides for all who share it now."""
+    gauges = gauges_of(store)
+    return gauges is None or gauges.up
+
+
+def gauges_of(store: LimitStore) -> "Gauges | None":
+    """How a shared store is doing; None: it is this process's memory."""
+    return None if isinstance(store, MemoryStore) else cast("SharedStore", store).gauges()
+
+
+def expired(store: LimitStore) -> int:
+    """Holds that nobody settled in time, since the start."""
+    return store.expired if isinstance(store, MemoryStore) else cast("SharedStore", store).gauges().expired
 
 
 def _say_nothing(up: bool, reason: str) -> None:

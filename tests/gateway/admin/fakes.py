@@ -8,11 +8,12 @@ import httpx
 from gateway.admin.app import admin_app
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
+from gateway.limits.memory import MemoryStore
 from gateway.limits.tally import Tally
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
 from gateway.routing.health import Health
-from gateway.seams import Origin
+from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats
@@ -35,6 +36,7 @@ class FakeWorld:
         self.metrics: Metrics | None = Metrics()
         self.health = Health()
         self.tally = Tally()
+        self.limits: LimitStore = MemoryStore(clock)
         self.turnstiles = Turnstiles(clock.monotonic)
         self.waiting_room = WaitingRoom(clock.monotonic)
         self.draining = False
