@@ -225,13 +225,19 @@ class World:
             worker=f"{socket.gethostname()}:{os.getpid()}",
             workers=self._workers,
             patience=options.patience,
-            on_state=_store_state,
+            on_state=self._limit_store_state,
         )
         self.limits = store
         for _ in range(STORE_LOOKS):
             if is_up(store):
                 break
             await asyncio.sleep(STORE_LOOK)
+
+    def _limit_store_state(self, up: bool, reason: str) -> None:
+        if up:
+            info("limit_store_up")
+        elif not self.draining:
+            alert("limit_store_away", reason=reason)
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""
@@ -311,13 +317,6 @@ def used_by(x: Exchange) -> Charge:
 
 def _key_store(url: str) -> KeyStore:
     return KeyStore(open_engine(url))
-
-
-def _store_state(up: bool, reason: str) -> None:
-    if up:
-        info("limit_store_up")
-    else:
-        alert("limit_store_away", reason=reason)
 
 
 def _failed(name: str, error: BaseException) -> None:
