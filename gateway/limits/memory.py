@@ -16,15 +16,14 @@ from gateway.limits.decide import (
     Line,
     Plan,
     Taken,
+    admit,
     asked,
-    decide,
     lapse,
     owed,
     room,
     settle,
     settle_all,
     take,
-    tell,
 )
 from gateway.limits.steady import SteadyClock
 from gateway.quota import Admitted, Bound, Charge, Decision, Level, Measure, Refused
@@ -115,15 +114,14 @@ class MemoryStore:
         ready = self._ready.get(id(bounds))
         plan = ready[1] if ready is not None else self._plan(bounds, now)
         amounts = asked(charge)
-        decision = decide(plan, amounts, now)
+        cells: list[Cell] = []
+        decision = admit(plan, amounts, now, cells)
         if isinstance(decision, Refused):
             return decision
         expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
-        self._holds[hold] = Hold(plan.lines, amounts, take(plan.lines, amounts), decision, plan, expires)
+        self._holds[hold] = Hold(plan.lines, amounts, cells, decision, plan, expires)
         if expires < self._due:
             self._due = expires
-        if decision.soft:
-            tell(plan.lines, now)
         return decision
 
     def _reckon(self, seconds: float) -> int:
