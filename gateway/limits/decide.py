@@ -57,7 +57,7 @@ class Line:
         """Where its measure stands in `Amounts`."""
         self.back = _KEPT if isinstance(counter, PacedCounter) else self.pick
         """Where what is to be settled stands."""
-        self.limit = rule.window.burst if isinstance(rule.window, Smooth) else rule.amount
+        self.limit = min(rule.amount, 1) * rule.window.burst if isinstance(rule.window, Smooth) else rule.amount
         self.soft = NEVER if rule.soft is None else rule.soft
         self.strict = not bound.lenient and rule.when_exhausted != "warn"
         self.watch = min(self.soft, self.limit + 1)

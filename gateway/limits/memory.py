@@ -58,7 +58,8 @@ class Hold(Taken):
 
 
 class MemoryStore:
-    """Counts in memory, exactly. Implements `gateway.seams.LimitStore`, and always decides at once.
+    """Counts in memory, exactly. Implements `gateway.seams.LimitStore`, and always decides at once. For one event loop:
+    no method may be called from another thread.
 
     Counters belong to the bound's key and outlive a reload: another amount counts at once, on what was used so far. So
     does another zone of a calendar, or another rate; a window of another length, unit or kind starts anew.

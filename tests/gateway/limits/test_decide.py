@@ -185,6 +185,17 @@ def test_settling_leaves_what_was_truly_taken(first: Charge, later: list[Charge]
         ]  # fmt: skip
 
 
+def test_an_amount_of_0_lets_nothing_through() -> None:
+    windows: tuple[Window | None, ...] = (Rolling(60), Calendar("month"), Smooth(60, 5), None)
+    for window in windows:
+        plan = Plan([line("requests" if window else "concurrent", 0, window)])
+        for _ in range(2):
+            decision = decide(plan, asked(Charge()), NOW)
+            assert isinstance(decision, Refused)
+            assert (decision.retry_after, decision.needed, decision.available) == (None, 1, 0)
+            assert decision.requests is None or (decision.requests.limit, decision.requests.reset) == (0, 0)
+
+
 def test_what_was_reserved_too_much_is_given_back_from_the_latest() -> None:
     """Two charges in two windows of a second: what was used fills the first one first."""
     plan = Plan([line("usd", 100, Calendar("second"))])
