@@ -220,7 +220,9 @@ class PacedCounter:
         self.used = -(-debt // self._span) if debt > 0 else 0
 
     def resets_in(self, amount: int, now: int) -> float:
-        full = max(self._arrival, self._at * self._rate) + amount * self._span
+        if not self._rate:
+            return 0.0
+        full = max(self._arrival, self._at * self._rate) + (amount + self.cell.amount) * self._span
         return max(0, -(-full // self._rate) - now) / SECOND
 
     def wait(self, amount: int, limit: int, now: int) -> float:

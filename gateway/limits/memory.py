@@ -16,15 +16,14 @@ from gateway.limits.decide import (
     Line,
     Plan,
     Taken,
+    admit,
     asked,
-    decide,
     lapse,
     owed,
     room,
     settle,
     settle_all,
     take,
-    tell,
 )
 from gateway.limits.steady import SteadyClock
 from gateway.quota import Admitted, Bound, Charge, Decision, Level, Measure, Refused
@@ -59,7 +58,8 @@ class Hold(Taken):
 
 
 class MemoryStore:
-    """Counts in memory, exactly. Implements `gateway.seams.LimitStore`, and always decides at once.
+    """Counts in memory, exactly. Implements `gateway.seams.LimitStore`, and always decides at once. For one event loop:
+    no method may be called from another thread.
 
     Counters belong to the bound's key and outlive a reload: another amount counts at once, on what was used so far. So
     does another zone of a calendar, or another rate; a window of another length, unit or kind starts anew.
@@ -115,15 +115,14 @@ class MemoryStore:
         ready = self._ready.get(id(bounds))
         plan = ready[1] if ready is not None else self._plan(bounds, now)
         amounts = asked(charge)
-        decision = decide(plan, amounts, now)
+        cells: list[Cell] = []
+        decision = admit(plan, amounts, now, cells)
         if isinstance(decision, Refused):
             return decision
         expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
-        self._holds[hold] = Hold(plan.lines, amounts, take(plan.lines, amounts), decision, plan, expires)
+        self._holds[hold] = Hold(plan.lines, amounts, cells, decision, plan, expires)
         if expires < self._due:
             self._due = expires
-        if decision.soft:
-            tell(plan.lines, now)
         return decision
 
     def _reckon(self, seconds: float) -> int:

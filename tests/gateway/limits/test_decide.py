@@ -1,13 +1,28 @@
 """The one decision: what it says, that it takes nothing, and what taking and settling do."""
 
 import copy
+from random import Random
 from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.limits.counters import counter_for
-from gateway.limits.decide import Line, Plan, Taken, asked, decide, lapse, owed, room, settle, settle_all, take, tell
+from gateway.limits.counters import Cell, counter_for
+from gateway.limits.decide import (
+    Line,
+    Plan,
+    Taken,
+    admit,
+    asked,
+    decide,
+    lapse,
+    owed,
+    room,
+    settle,
+    settle_all,
+    take,
+    tell,
+)
 from gateway.limits.windows import SECOND
 from gateway.quota import (
     MEASURES,
@@ -105,6 +120,45 @@ def test_admits_exactly_what_fits_every_bound_that_may_refuse(amount: int, tried
         assert decision.requests.remaining == amount - sums["requests"]
 
 
+moments = st.sampled_from([0, 0, 1, SECOND // 3, 20 * SECOND, 61 * SECOND, -5 * SECOND])
+
+
+@slow_machine
+@given(st.integers(1, 60), st.lists(st.tuples(charges, moments), max_size=30), st.randoms())
+def test_admitting_in_one_pass_is_deciding_and_then_taking(
+    amount: int, tried: list[tuple[Charge, int]], chance: Random
+) -> None:
+    """`admit` gives the same decisions and leaves the same counters as `decide`, `take` and `tell`, one by one."""
+    fast = Plan(
+        [
+            line("requests", amount, soft=amount // 2),
+            line("tokens", 10 * amount, Calendar("minute"), soft=8 * amount),
+            line("requests", 3 * amount, Smooth(7, amount)),
+            line("concurrent", amount, None, soft=amount),
+            line("usd", 5 * amount, Rolling(20), when_exhausted="warn"),
+            line("input_tokens", 7 * amount, lenient=chance.random() < 0.5),
+        ]
+    )
+    slow, now = copy.deepcopy(fast), NOW
+    for charge, later in tried:
+        now += later
+        amounts = asked(charge)
+        cells: list[Cell] = []
+        expected = decide(slow, amounts, now)
+        assert admit(fast, amounts, now, cells) == expected
+        if isinstance(expected, Admitted):
+            taken = Taken(fast.lines, amounts, cells)
+            same = Taken(slow.lines, amounts, take(slow.lines, amounts))
+            if expected.soft:
+                tell(slow.lines, now)
+            if chance.random() < 0.5:
+                settle(taken, owed(Charge(1, 2, 3)))
+                settle(same, owed(Charge(1, 2, 3)))
+        else:
+            assert cells == []
+        assert seen(fast) == seen(slow)
+
+
 @slow_machine
 @given(charges, st.lists(charges, max_size=4), charges)
 def test_settling_leaves_what_was_truly_taken(first: Charge, later: list[Charge], actual: Charge) -> None:
@@ -129,6 +183,17 @@ def test_settling_leaves_what_was_truly_taken(first: Charge, later: list[Charge]
         assert [made.counter.used for made in plan.lines] == [
             actual.requests, tokens, 0, first.requests, actual.nanos,
         ]  # fmt: skip
+
+
+def test_an_amount_of_0_lets_nothing_through() -> None:
+    windows: tuple[Window | None, ...] = (Rolling(60), Calendar("month"), Smooth(60, 5), None)
+    for window in windows:
+        plan = Plan([line("requests" if window else "concurrent", 0, window)])
+        for _ in range(2):
+            decision = decide(plan, asked(Charge()), NOW)
+            assert isinstance(decision, Refused)
+            assert (decision.retry_after, decision.needed, decision.available) == (None, 1, 0)
+            assert decision.requests is None or (decision.requests.limit, decision.requests.reset) == (0, 0)
 
 
 def test_what_was_reserved_too_much_is_given_back_from_the_latest() -> None:
