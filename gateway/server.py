@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
         await self.world.start(sockets[0].getsockname()[1] if sockets else 0)
         await super().startup(sockets)
         self.world.tasks.start(self._sweep(), "sweep connections")
-        _settle_heap()
+        settle_heap()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.world.draining = True
@@ -142,7 +142,7 @@ def build_world(configuration: Configuration) -> World:
     return World(configuration, clock, journal, Metrics(shared) if snapshot.telemetry.metrics else None)
 
 
-def _settle_heap() -> None:
+def settle_heap() -> None:
     """What start-up made stays for good: the collector need not look at it again. A request leaves hardly any cycles,
     so looking every 700 allocations (Python's default) costs more than it finds."""
     gc.collect()

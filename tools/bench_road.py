@@ -24,7 +24,7 @@ import uvloop
 from gateway.app import App
 from gateway.clock import SystemClock
 from gateway.link import Link
-from gateway.server import build_world
+from gateway.server import build_world, settle_heap
 from gateway.settings.reload import Configuration
 from gateway.transport.connection import Connection
 from gateway.transport.pool import Site
@@ -130,6 +130,8 @@ async def measure(config: Path, rounds: int, profile: bool, events: int) -> None
         await asyncio.sleep(0.01)
     assert client.last.startswith(b"HTTP/1.1 200") or client.last.endswith(b"0\r\n\r\n"), client.last[:300]
 
+    outbox = world.outbox_of(asyncio.get_running_loop())
+
     def some(count: int) -> None:
         ask: Callable[[bytes], None] = link.data_received
         tell: Callable[[bytes], None] = upstream[0].data_received
@@ -137,7 +139,9 @@ async def measure(config: Path, rounds: int, profile: bool, events: int) -> None
             ask(request)
             for piece in answer:
                 tell(piece)
+            outbox.flush()
 
+    settle_heap()
     some(rounds // 10)
     if profile:
         profiler = cProfile.Profile()
