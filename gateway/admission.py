@@ -15,7 +15,7 @@ from gateway.errors import BudgetExhausted, Overloaded, RateLimited, Refusal
 from gateway.facts import ANYTHING, Caller, Exchange
 from gateway.forward import Outgoing, find_route
 from gateway.limits.program import lenient
-from gateway.limits.words import fields, refusal_headers, sentence
+from gateway.limits.words import refusal_headers, sentence, standings
 from gateway.quota import Admitted, Bound, Charge, Decision, Refused
 from gateway.routing.table import Route, RouteTable, Target
 from gateway.seams import StreamReader
@@ -109,13 +109,7 @@ class Admission:
     @property
     def seconds(self) -> float:
         """How long the hold lives if nobody settles it."""
-        if self.out is None:
-            return PASSED_THROUGH
-        targets = self.out.route.targets
-        longest = targets[0].provider.timeouts.total
-        for target in targets[1:]:
-            longest = max(longest, target.provider.timeouts.total)
-        return longest * 2 + SLACK
+        return PASSED_THROUGH if self.out is None else self.out.route.longest * 2 + SLACK
 
     # -- admission -------------------------------------------------------------------------------------------------
 
@@ -185,11 +179,7 @@ class Admission:
         decision = self.decision
         if decision is None or decision is _UNLIMITED:
             return b""
-        block = b""
-        if decision.requests is not None:
-            block = fields(b"requests", decision.requests)
-        if decision.tokens is not None:
-            block += fields(b"tokens", decision.tokens)
+        block = standings(decision)
         if decision.soft or decision.over:
             named = {bound.rule.id: None for bound in (*decision.over, *decision.soft)}
             block += b"x-tollway-limit-warning: %b\r\n" % ", ".join(named).encode("ascii", "replace")

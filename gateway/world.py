@@ -171,6 +171,9 @@ class World:
         used = used_by(x)
         for hold in x.holds:
             self.limits.settle(hold, used)
+        self.waiting_room.settled(x.bounds)
+        if self.snapshot.limit_options.reserve == "upper":
+            return
         if used.output_tokens and not x.usage_estimated and x.caller is not None and x.reading is not None:
             self.learned.observe(x.caller.team, x.reading.model, used.output_tokens)
 

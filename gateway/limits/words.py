@@ -5,7 +5,7 @@
 
 import math
 
-from gateway.quota import Calendar, Measure, Refused, Rolling, Rule, Smooth, Standing
+from gateway.quota import Admitted, Calendar, Measure, Refused, Rolling, Rule, Smooth, Standing
 from gateway.seams import Headers
 
 _THINGS: dict[Measure, tuple[str, str]] = {
@@ -93,6 +93,26 @@ def fields(name: bytes, standing: Standing) -> bytes:
         name,
         standing.reset,
     )
+
+
+def standings(decision: Admitted) -> bytes:
+    """The fields of both kinds; most answers have both, so they are made in one go."""
+    requests, tokens = decision.requests, decision.tokens
+    if requests is None or tokens is None:
+        one = requests or tokens
+        return b"" if one is None else fields(b"tokens" if requests is None else b"requests", one)
+    return _BOTH % (
+        requests.limit,
+        requests.remaining,
+        requests.reset,
+        tokens.limit,
+        tokens.remaining,
+        tokens.reset,
+    )
+
+
+_FIELDS = b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%.3fs\r\n"
+_BOTH = b"".join(_FIELDS % (name, name, name) for name in (b"requests", b"tokens"))
 
 
 def refusal_headers(refused: Refused) -> Headers:

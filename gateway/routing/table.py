@@ -82,6 +82,12 @@ class Route(msgspec.Struct, frozen=True):
     retry: Retry = Retry()
     max_output: int | None = None
     """The most output tokens an answer can have, if that is known."""
+    longest: float = 0.0
+    """The longest total time of its targets, seconds. Derived."""
+
+    def __post_init__(self) -> None:
+        longest = max((each.provider.timeouts.total for each in self.targets), default=0.0)
+        msgspec.structs.force_setattr(self, "longest", longest)
 
 
 class RouteTable:
