@@ -273,7 +273,7 @@ class MemoryStore:
         for name, counters in self._counters.items():
             for counter in counters:
                 _refresh(counter, now)
-            if busy := [counter for counter in counters if not counter.idle() or id(counter) in held]:
+            if busy := [counter for counter in counters if counter.used or id(counter) in held]:
                 kept[name] = busy
         self._counters = kept
         self._many = sum(map(len, kept.values()))
