@@ -11,7 +11,8 @@ All four look alike to whoever decides (`gateway.limits.decide`):
 - `wait(amount, limit, now)`: seconds until `amount` fits (at most `limit`, and no room for it now), if nothing else
   happens.
 
-A counter with nothing `used`, after `roll`, is no different from one made anew. Amounts are in the rule's measure, times in nanoseconds.
+A counter with nothing `used`, after `roll`, is no different from one made anew. Amounts are in the rule's measure,
+times in nanoseconds.
 
 Time in a counter never goes back: a `now` before one it has seen counts as in the part it is in.
 """

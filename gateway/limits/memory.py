@@ -168,8 +168,9 @@ class MemoryStore:
         amounts = asked(more)
         if not room(lines, amounts, now):
             return False
-        taken = Taken(lines, amounts, take(lines, amounts))
-        found.more = [*(found.more or ()), taken]
+        if found.more is None:
+            found.more = []
+        found.more.append(Taken(lines, amounts, take(lines, amounts)))
         return True
 
     async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
