@@ -168,8 +168,9 @@ class MemoryStore:
         amounts = asked(more)
         if not room(lines, amounts, now):
             return False
-        taken = Taken(lines, amounts, take(lines, amounts))
-        found.more = [*(found.more or ()), taken]
+        if found.more is None:
+            found.more = []
+        found.more.append(Taken(lines, amounts, take(lines, amounts)))
         return True
 
     async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
@@ -273,7 +274,7 @@ class MemoryStore:
         for name, counters in self._counters.items():
             for counter in counters:
                 _refresh(counter, now)
-            if busy := [counter for counter in counters if not counter.idle() or id(counter) in held]:
+            if busy := [counter for counter in counters if counter.used or id(counter) in held]:
                 kept[name] = busy
         self._counters = kept
         self._many = sum(map(len, kept.values()))

@@ -212,6 +212,13 @@ def test_known_periods(unit: Unit, zone: str, now: str, name: str, start: str, e
     assert period(Calendar(unit, zone), at(now)) == Period(name, at(start), at(end))
 
 
+def test_a_midnight_in_the_middle_of_skipped_time() -> None:
+    """Toronto, 1919: clocks went from 23:30 on 30 March to 00:30 on the 31st, the only such change there has been."""
+    calendar, change = Calendar("day", "America/Toronto"), at("1919-03-31T00:30:00-04:00")
+    assert period(calendar, change) == Period("1919-03-31", change, at("1919-04-01T00:00:00-04:00"))
+    assert period(calendar, change - 1) == Period("1919-03-30", at("1919-03-30T00:00:00-05:00"), change)
+
+
 def test_clocks_set_back_over_midnight_do_not_bring_a_day_back() -> None:
     """Newfoundland, 2010: at 00:01 on 7 November clocks showed 23:01 of the 6th again."""
     calendar = Calendar("day", "America/St_Johns")
