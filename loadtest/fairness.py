@@ -31,8 +31,6 @@ from loadtest.units import Seconds
 
 _ROOT = Path(__file__).resolve().parent.parent  # so that an uninstalled checkout works
 _SIGMA = 0.4
-_WARM = 2.0
-"""Seconds before anything is measured, in which the noisy team begins."""
 _KEYS = {"quiet": "sk-fair-quiet", "noisy": "sk-fair-noisy"}
 
 
@@ -51,6 +49,8 @@ class FairSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Load of the noisy team, in shares."""
     seconds: float = 20.0
     runs: int = 3
+    warm: float = 2.0
+    """Seconds before anything is measured, in which the noisy team begins."""
     closed: bool = False
     """The noisy team keeps ten times its share of places asked for, instead of asking at ten times its rate."""
     together: bool = False
@@ -162,11 +162,11 @@ def _serve(settings: FairSettings, directory: Path, stack: ExitStack) -> str:
 
 async def _quiet(settings: FairSettings, base_url: str) -> StageResult:
     stage = Stage(duration=Seconds(settings.seconds), rate=settings.quiet * settings.share, name="quiet")
-    return await _load(stage, _WARM, base_url, "quiet")
+    return await _load(stage, settings.warm, base_url, "quiet")
 
 
 async def _both(settings: FairSettings, base_url: str) -> tuple[StageResult, StageResult]:
-    lasts = Seconds(settings.seconds + _WARM + 0.5)
+    lasts = Seconds(settings.seconds + settings.warm + 0.5)
     if settings.closed:
         stage = Stage(duration=lasts, concurrency=round(settings.noisy * settings.concurrent / 2), name="noisy")
     else:
