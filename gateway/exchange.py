@@ -17,7 +17,7 @@ from gateway.delivery import Delivery, stream_error
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
 from gateway.facts import ANYTHING, Exchange
-from gateway.forward import Outgoing, find_route, forward
+from gateway.forward import Outgoing, at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
@@ -150,7 +150,7 @@ class Trip(Delivery):
             if complete(answer.stream.reader):
                 return self.settle()
             return world.when_countable(x.model, self.settle)
-        if answer is None and x.attempts and x.outcome in ("client_left", "shutdown"):
+        if answer is None and x.attempts and at_work(x.attempts[-1]) and x.outcome in ("client_left", "shutdown"):
             return world.when_countable(x.attempts[-1].model, self.settle)
         return world.record(x)
 

@@ -160,6 +160,12 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
     raise refusal_of(broken, step.target.provider) from broken
 
 
+def at_work(attempt: Attempt) -> bool:
+    """Whether the provider of an exchange's last attempt is still at work on it. It is not when the attempt has failed,
+    and the exchange waits for a place at the next provider, or for another round."""
+    return not attempt.error and not moves_on(attempt.status)
+
+
 async def enter(world: World, x: Exchange, provider: Provider) -> Place:
     """A place at a provider of limited capacity, perhaps after a wait. Raises `AtCapacity`."""
     caller = x.caller

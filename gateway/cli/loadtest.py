@@ -159,6 +159,9 @@ def fairness(
     latency: Annotated[int, typer.Option(min=1, max=10_000, help="Median latency of its answers, milliseconds.")] = 100,
     noisy: Annotated[float, typer.Option(min=0.1, max=100, help="Load of the noisy team, in shares.")] = 10.0,
     quiet: Annotated[float, typer.Option(min=0.05, max=1, help="Load of the quiet team, in shares.")] = 0.5,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="The noisy team asks again when answered (fewer a second).")
+    ] = (False),
     one_team: Annotated[bool, typer.Option("--one-team", help="Let both be one team: what sharing prevents.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -173,6 +176,7 @@ def fairness(
         noisy=noisy,
         seconds=seconds,
         runs=runs,
+        closed=closed,
         together=one_team,
     )
     try:

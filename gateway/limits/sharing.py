@@ -165,7 +165,7 @@ class Sharing:
         if line.counted != ticket.weight:
             rank.weight += ticket.weight - line.counted
             line.weight = line.counted = ticket.weight
-        if not line.queue and line.tag < rank.time:
+        if line.tag < rank.time and not line.queue:
             line.tag = rank.time
         if self.in_use < self.concurrent:
             if line.tag > rank.time:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gateway.errors import AtCapacity
 from gateway.facts import Priority
-from gateway.limits.sharing import Full, Granted, Sharing, Ticket, Waiting
+from gateway.limits.sharing import Full, Granted, Sharing, State, Ticket, Waiting
 from gateway.quota import Capacity
 from gateway.ride import Signal
 
@@ -32,7 +32,12 @@ class Place(Ticket):
     __slots__ = ("_turnstile",)
 
     def __init__(self, turnstile: "Turnstile", team: str, weight: int, priority: Priority, deadline: float) -> None:
-        super().__init__(team, weight, priority, deadline)
+        # As `Ticket` does it, without a call: every request to a provider of limited capacity makes one.
+        self.team = team
+        self.weight = weight
+        self.priority: Priority = priority
+        self.deadline = deadline
+        self.state: State = "new"
         self._turnstile = turnstile
 
     def leave(self) -> None:

@@ -4,14 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.gateway.ledger.helpers import journal_lines
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
-from tests.support.served import key_hash
+from tests.support.served import key_hash, wait_for
 
 ADMIN = {"authorization": "Bearer sk-admin"}
 ANSWER = json.dumps(
@@ -119,11 +121,13 @@ async def there(serve: Callable[..., Any], **capacity: object) -> AsyncIterator[
             providers={
                 "p": {"dialect": "openai", "base_url": state.url + "/v1", "api_key": "k", "capacity": capacity},
                 "spare": {"dialect": "openai", "base_url": state.url + "/v1", "api_key": "k"},
+                "gone": {"dialect": "openai", "base_url": "http://127.0.0.1:9/v1"},
             },
             models={
                 "m": {"targets": [{"provider": "p"}]},
                 "backed": {"targets": [{"provider": "p"}], "fallbacks": ["spare"]},
                 "spare": {"targets": [{"provider": "spare"}]},
+                "gone": {"targets": [{"provider": "gone"}], "fallbacks": ["m"]},
             },
             teams={
                 name: {"keys": [{"id": name, "hash": key_hash(f"sk-{name}")}], **more}
@@ -194,15 +198,26 @@ async def test_who_finds_no_place_moves_on_or_is_told_when_to_come_back(serve) -
         assert (figures["in_use"], figures["late"], figures["granted"]) == (0, 1, 2)
 
 
+def ended(journal: Path) -> list[dict[str, Any]]:
+    """Finished exchanges, once there are any."""
+    lines = wait_for(lambda: [line for line in journal_lines(journal) if line["t"] == "end"], "an end in the journal")
+    assert isinstance(lines, list)
+    return lines
+
+
 async def test_who_leaves_frees_its_place_and_a_reload_opens_the_turnstile(serve) -> None:
     async with there(serve, concurrent=1, queue=10, wait="60s") as t:
         t.ask("first", "quiet")
         await until(lambda: t.slow.at_work)
         for name in ("second", "third", "fourth", "fifth"):
-            t.ask(name, "quiet")
+            t.ask(name, "quiet", "gone" if name == "second" else "m")
             await t.waiting(len(t.tasks) - 1)
         t.tasks["second"].cancel()
         await t.waiting(3)
+        ends = await asyncio.to_thread(ended, t.gateway.data / "journal")
+        assert [(end["outcome"], end["attempts"][0]["error"], end.get("usage")) for end in ends] == [
+            ("client_left", "ConnectFailed", None)
+        ], "no provider was at work on it: nothing is billed"
         t.tasks["first"].cancel()
         await until(lambda: t.slow.at_work == ["third"])
         written = yaml.safe_load(t.gateway.config.read_text())

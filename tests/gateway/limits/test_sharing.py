@@ -125,6 +125,12 @@ class Machine(RuleBasedStateMachine):
         assert not self.outside or len(self.inside) >= self.capacity.concurrent
 
     @invariant()
+    def parts_are_reckoned_among_those_who_hold_or_want_a_place(self) -> None:
+        for rank, priority in ((self.sharing._interactive, "interactive"), (self.sharing._batch, "batch")):
+            teams = {ticket.team for ticket in self.inside + self.outside if ticket.priority == priority}
+            assert rank.weight == sum(WEIGHTS[team] for team in teams)
+
+    @invariant()
     def the_next_deadline_is_known(self) -> None:
         assert self.sharing.next_deadline == min((t.deadline for t in self.outside), default=float("inf"))
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.auth.keys import authenticate
 from gateway.clock import ManualClock
 from gateway.ledger.keystore import StoredKey
+from gateway.quota import Capacity
 from gateway.settings.compile import both, compile_snapshot, merge_keys, scope_of
 from gateway.settings.load import load_config
 from gateway.settings.snapshot import Snapshot
@@ -243,3 +244,21 @@ def test_an_allow_list_allows_its_names_and_what_begins_like_its_wildcards(
         model.startswith(name[:-1]) if name.endswith("*") else model == name for name in models
     )
     assert scope_of(models).allows(model) == expected
+
+
+def test_a_key_has_its_teams_weight_and_its_own_priority(write: Callable[..., Path]) -> None:
+    """Also a key of the ledger, whose team has both."""
+    text = TEXT.replace("  search:\n", "  search:\n    weight: 3\n    priority: batch\n")
+    text = text.replace("{id: one,", "{id: one, priority: interactive,")
+    text = text.replace("http2: on,", "http2: on, capacity: {concurrent: 4, queue_per_team: 2},")
+    text = text.replace("[{provider: openai}]", "[{provider: two}]")
+    snapshot = compiled(write(text), (stored("mine", b"sk-mine"),))
+    callers = [authenticate(snapshot.keys, key, snapshot.loaded_ns) for key in (b"sk-one", b"sk-two", b"sk-mine")]
+    assert [(caller.weight, caller.priority) for caller in callers] == [
+        (3, "interactive"),
+        (3, "batch"),
+        (3, "batch"),
+    ]
+    capacities = {provider.name: provider.capacity for provider in snapshot.routes.providers()}
+    assert capacities["two"] == Capacity(concurrent=4, queue=1000, queue_per_team=2, wait=10.0)
+    assert capacities["openai"] is None
