@@ -117,8 +117,8 @@ class Node:
         self._lost.clear()
         wire: Wire | None = None
         try:
+            place = self.place = await self._find()
             async with asyncio.timeout(CONNECT):
-                place = self.place = await self._find()
                 name = self._address.encryption.server_name if self._address.encryption else None
                 wire = await connect(self._loop, place, self._context, name, self._gone)
                 await self._greet(wire)

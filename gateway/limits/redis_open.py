@@ -77,7 +77,7 @@ class SharedStore(RedisStore):
             return Node(address, context, find, prove, clock, self._node_changed)
 
         self._fleet: Fleet = fleet_for(address, context, new_node, self._prove)
-        self._tasks = TaskGroup(lambda name, error: on_state(self.up, f"{name}: {type(error).__name__}: {error}"))
+        self._tasks = TaskGroup(self._failed)
         remote = Remote(self._fleet, address.prefix, self._turn_sha, self._turn, patience, clock)
         super().__init__(remote, MemoryStore(clock), clock, workers, on_state)
         self._fleet.start()
@@ -139,6 +139,10 @@ class SharedStore(RedisStore):
                 node.send(self._sign(), partial(self._counted, node))
             self.sweep()
             await asyncio.sleep(ROUND)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        self._on_state(self.up, f"{name}: {type(error).__name__}: {error}")
+        asyncio.get_running_loop().call_later(ROUND, lambda: self._tasks.start(self._rounds(), name))
 
     def _counted(self, node: Node, reply: Reply) -> None:
         if isinstance(reply, int):

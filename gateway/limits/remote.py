@@ -23,7 +23,9 @@ from gateway.ride import Signal
 from gateway.seams import Clock
 
 LARGEST = 128
-"""Operations in one call: some 3 ms of the server's time at the most."""
+"""Operations that go out without waiting for company."""
+MOST = 1024
+"""Operations that go out even when two calls are under way: Lua cannot unpack many thousands."""
 UNDER_WAY = 2
 LINGER = 0.002
 SECOND_LOOK = 0.002
@@ -204,7 +206,9 @@ class Remote:
         self._deadlines.append((self._loop.time() + self._patience - SECOND_LOOK, waiting))
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadlines[0][0], self._look)
-        if not lane.scheduled:
+        if len(lane.takers) >= MOST:
+            self._flush(lane)
+        elif not lane.scheduled:
             lane.scheduled = True
             self._loop.call_soon(self._turn, lane)
 
