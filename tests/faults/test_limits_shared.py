@@ -57,5 +57,5 @@ async def test_what_a_killed_worker_held_is_given_back(redis_server: RedisServer
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     assert redis_server.ask("HGET", counter_name("tollway", bound), "t") == b"600"
-    async with opened(redis_server.url) as store:
+    async with opened(f"{redis_server.url}?prefix=tollway") as store:
         await holds(store, bound, 0)
