@@ -1,13 +1,14 @@
 """The counters in Redis, as one worker asks for them: what a turn of the loop asks goes out in one call.
 
 - An admission waits on a `Signal`, fired by the read that brings its answer; nothing here is a task or a future.
-- Operations of one turn of the loop are one `EVALSHA`. While two calls are under way, what comes joins the next one:
-  under load calls get larger, not more.
+- Operations of one turn of the loop are one `EVALSHA`. What comes while a call is under way joins the next one, unless
+  that was sent a while ago (`SPACING`): under load calls get larger, not more, and a far server costs no second round.
 - A settlement waits for company: it goes out with the next admission, or `LINGER` seconds later.
 - Nobody waits longer than `patience`. An answer that comes later is not used: whoever asked knows what to do without.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,8 +26,9 @@ from gateway.seams import Clock
 LARGEST = 128
 """Operations that go out without waiting for company."""
 MOST = 1024
-"""Operations that go out even when two calls are under way: Lua cannot unpack many thousands."""
-UNDER_WAY = 2
+"""Operations that go out whatever is under way: Lua cannot unpack many thousands."""
+SPACING = 0.0005
+"""Seconds after which a call may follow one that has no answer yet."""
 LINGER = 0.002
 SECOND_LOOK = 0.002
 """Seconds. A process that was paused must not blame the server: it reads before it judges."""
@@ -62,7 +64,7 @@ Taker = Waiting | Undelivered | None
 class Lane:
     """What is asked of one place: all groups of a server, or one group of a Cluster."""
 
-    __slots__ = ("batch", "expiry", "group", "holds", "scheduled", "takers", "timer", "under_way")
+    __slots__ = ("batch", "expiry", "group", "holds", "scheduled", "sent", "takers", "timer", "under_way", "urgent")
 
     def __init__(self, prefix: str, group: str) -> None:
         self.group = group
@@ -71,7 +73,11 @@ class Lane:
         self.batch = Batch()
         self.takers: list[Taker] = []
         self.under_way = 0
+        self.sent = 0.0
+        """When the last call was, on a finer clock than the loop's."""
         self.scheduled = False
+        self.urgent = False
+        """Somebody waits for what is collected."""
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -203,6 +209,7 @@ class Remote:
 
     def _ask(self, lane: Lane, waiting: Waiting) -> None:
         lane.takers.append(waiting)
+        lane.urgent = True
         self._deadlines.append((self._loop.time() + self._patience - SECOND_LOOK, waiting))
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadlines[0][0], self._look)
@@ -216,11 +223,16 @@ class Remote:
         if len(lane.takers) >= LARGEST:
             self._flush(lane)
         elif not lane.scheduled and lane.timer is None:
-            lane.timer = self._loop.call_later(LINGER, self._turn, lane)
+            lane.timer = self._loop.call_later(LINGER, self._lingered, lane)
+
+    def _lingered(self, lane: Lane) -> None:
+        lane.timer = None
+        if lane.takers:
+            self._flush(lane)
 
     def _turn(self, lane: Lane) -> None:
         lane.scheduled = False
-        if lane.takers and lane.under_way < UNDER_WAY:
+        if lane.takers and (not lane.under_way or time.monotonic() - lane.sent > SPACING):
             self._flush(lane)
 
     def _flush(self, lane: Lane) -> None:
@@ -233,7 +245,8 @@ class Remote:
         call = Call(lane, encode("EVALSHA", self._sha, 2, lane.holds, lane.expiry, argument))
         self.calls += 1
         self.operations += len(call.takers)
-        lane.batch, lane.takers = Batch(), []
+        lane.batch, lane.takers, lane.urgent = Batch(), [], False
+        lane.sent = time.monotonic()
         lane.under_way += 1
         self._send(call, node)
 
@@ -262,7 +275,7 @@ class Remote:
                     taker.signal.fire(taker.read(operation, answer, answers))
             elif taker is not None and answer == LOST:
                 taker(False)
-        if lane.takers and not lane.scheduled:
+        if lane.urgent and not lane.scheduled:
             self._turn(lane)
 
     def _note(self, bounds: list[Bound], used: list[int]) -> None:
