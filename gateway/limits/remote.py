@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.limits.decide import Amounts
+import msgspec
+
+from gateway.limits.decide import Amounts, asked, owed
 from gateway.limits.fleet import Fleet
 from gateway.limits.node import Node
 from gateway.limits.packing import Answers, Batch, Packer, decode_answers
 from gateway.limits.plans import Plan
 from gateway.limits.wire import Reply, ReplyError, WireLost, encode
-from gateway.quota import Bound, Decision
+from gateway.quota import NOTHING, Bound, Decision
 from gateway.ride import Signal
 from gateway.seams import Clock
 
@@ -37,6 +39,11 @@ LOST = -1
 """A settlement's answer: the server does not know the hold any more."""
 REDIRECTS = 5
 """How often a call follows a Cluster that is being rearranged."""
+
+AWAY = frozenset(
+    ("OOM", "READONLY", "LOADING", "MISCONF", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "NOAUTH", "NOPERM")
+)
+"""Errors by which a server says that it cannot serve now; after any other one it is asked again."""
 
 Undelivered = Callable[[bool], None]
 """Told that a settlement was not, or perhaps not, carried out; True: it may have been."""
@@ -115,6 +122,9 @@ class Remote:
         """What counters held when they were last heard of, and when that was, on the loop's clock."""
         self.expired = 0
         """Holds given back because nobody settled them, noticed by calls of this worker."""
+        self.errors = 0
+        """Calls a server did not carry out, and what it said last."""
+        self.last_error = ""
         self.timeouts = 0
         """Questions that had no answer within `patience`."""
         self.calls = 0
@@ -197,6 +207,16 @@ class Remote:
         lane.takers.append(None)
         self._linger(lane)
 
+    def trial(self, hold: str, bounds: Sequence[Bound]) -> bytes:
+        """A command that does what requests will do, and takes nothing: whether a new connection may do it."""
+        lane, plan = Lane(self._prefix, "g"), Plan(tuple(bounds))
+        lane.batch.admit(hold, plan.asked, asked(NOTHING), 1.0)
+        lane.batch.settle(hold, owed(NOTHING), taken=True)
+        return self._command(lane, self._clock.now_ns())
+
+    def _command(self, lane: Lane, now_ns: int) -> bytes:
+        return encode("EVALSHA", self._sha, 2, lane.holds, lane.expiry, lane.batch.encode(self._packer, now_ns))
+
     # --- sending ------------------------------------------------------------------------------------------------
 
     def _lane(self, group: str) -> Lane:
@@ -241,8 +261,7 @@ class Remote:
             lane.timer = None
         node = self._fleet.node_of(lane.group)
         ahead = node.ahead_ns if node is not None else 0
-        argument = lane.batch.encode(self._packer, self._clock.now_ns() + ahead)
-        call = Call(lane, encode("EVALSHA", self._sha, 2, lane.holds, lane.expiry, argument))
+        call = Call(lane, self._command(lane, self._clock.now_ns() + ahead))
         self.calls += 1
         self.operations += len(call.takers)
         lane.batch, lane.takers, lane.urgent = Batch(), [], False
@@ -265,8 +284,11 @@ class Remote:
                 return
             return self._unanswered(call, node, reply)
         lane = call.lane
+        try:
+            answers = decode_answers(reply)
+        except msgspec.DecodeError:
+            return self._unanswered(call, node, ReplyError("ERR the script answers something else"))
         lane.under_way -= 1
-        answers = decode_answers(reply)
         self.expired += answers.expired
         self._note(call.bounds, answers.used)
         for operation, taker, answer in zip(call.operations, call.takers, answers.answers, strict=True):
@@ -310,9 +332,11 @@ class Remote:
     def _unanswered(self, call: Call, node: Node | None, reply: Reply) -> None:
         lane = call.lane
         lane.under_way -= 1
-        refused = isinstance(reply, ReplyError)
-        if refused and node is not None:
-            node.give_up(f"it answers: {str(reply)[:200]}")
+        if isinstance(reply, ReplyError) and node is not None:
+            self.errors += 1
+            self.last_error = str(reply)[:200]
+            if self.last_error.split(" ")[0] in AWAY:
+                node.give_up(f"it answers: {self.last_error}")
         for taker in call.takers:
             if isinstance(taker, Waiting):
                 taker.signal.set_result(None)
