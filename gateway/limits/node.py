@@ -79,8 +79,12 @@ class Node:
         self._last_sent = self._loop.time()
         self._wire.send(command, taker)
 
-    def waiting_since(self) -> float | None:
-        return self._wire.waiting_since() if self._wire is not None else None
+    def answers(self, patience: float) -> bool:
+        """It is there, and the oldest question to it is younger than `patience` seconds."""
+        if self._wire is None:
+            return False
+        since = self._wire.waiting_since()
+        return since is None or self._loop.time() - since < patience
 
     def give_up(self, reason: str) -> None:
         """It cannot do what it is there for: connect anew, perhaps to another one."""

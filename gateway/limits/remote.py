@@ -10,8 +10,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -45,8 +45,12 @@ AWAY = frozenset(
 )
 """Errors by which a server says that it cannot serve now; after any other one it is asked again."""
 
-Undelivered = Callable[[bool], None]
-"""Told that a settlement was not, or perhaps not, carried out; True: it may have been."""
+
+class Delivery(Protocol):
+    """Something said that nobody waits for."""
+
+    def undelivered(self, sent: bool) -> None:
+        """It was not carried out, or (`sent`) perhaps it was."""
 
 
 class Waiting:
@@ -65,7 +69,7 @@ class Waiting:
         return self.plan.decision(self.amounts, answer, answers.resets, operation[5::2])
 
 
-Taker = Waiting | Undelivered | None
+Taker = Waiting | Delivery | None
 
 
 class Lane:
@@ -139,10 +143,7 @@ class Remote:
     def ready(self, group: str) -> bool:
         """The server of this group is there, and has answered lately."""
         node = self._fleet.node_of(group)
-        if node is None or not node.up:
-            return False
-        since = node.waiting_since()
-        return since is None or self._loop.time() - since < self._patience
+        return node is not None and node.answers(self._patience)
 
     def admit(self, hold: str, plan: Plan, amounts: Amounts, seconds: float) -> Signal[Decision | None]:
         """All of the plan's bounds must live in one place."""
@@ -175,21 +176,21 @@ class Remote:
         self._ask(lane, waiting)
         return waiting.signal
 
-    def settle(self, hold: str, group: str, actual: Amounts, undelivered: Undelivered, taken: bool = True) -> None:
+    def settle(self, hold: str, group: str, actual: Amounts, delivery: Delivery, taken: bool = True) -> None:
         """`taken`: it was taken there before; a server that does not know it has lost it."""
         lane = self._lane(group)
         lane.batch.settle(hold, actual, taken)
-        lane.takers.append(undelivered)
+        lane.takers.append(delivery)
         self._linger(lane)
 
-    def undo(self, hold: str, group: str, undelivered: Undelivered | None = None) -> None:
+    def undo(self, hold: str, group: str, delivery: Delivery | None = None) -> None:
         lane = self._lane(group)
         lane.batch.undo(hold)
-        lane.takers.append(undelivered)
+        lane.takers.append(delivery)
         self._linger(lane)
 
     def settled_elsewhere(
-        self, hold: str, plan: Plan, taken: Amounts, age: float, actual: Amounts, undelivered: Undelivered
+        self, hold: str, plan: Plan, taken: Amounts, age: float, actual: Amounts, delivery: Delivery
     ) -> None:
         """Enter what was admitted without this store `age` seconds ago, and is settled. Once, however often it is
         said."""
@@ -197,7 +198,7 @@ class Remote:
         lane.batch.force(hold, plan.asked, taken, 1.0, age)
         lane.takers.append(None)
         lane.batch.settle(hold, actual, taken=False)
-        lane.takers.append(undelivered)
+        lane.takers.append(delivery)
         self._linger(lane)
 
     def held_elsewhere(self, hold: str, plan: Plan, taken: Amounts, age: float, seconds: float) -> None:
@@ -296,7 +297,7 @@ class Remote:
                 if not taker.signal.done():
                     taker.signal.fire(taker.read(operation, answer, answers))
             elif taker is not None and answer == LOST:
-                taker(False)
+                taker.undelivered(False)
         if lane.urgent and not lane.scheduled:
             self._turn(lane)
 
@@ -341,7 +342,7 @@ class Remote:
             if isinstance(taker, Waiting):
                 taker.signal.set_result(None)
             elif taker is not None:
-                taker(isinstance(reply, WireLost) and reply.sent)
+                taker.undelivered(isinstance(reply, WireLost) and reply.sent)
         if lane.takers and not lane.scheduled:
             lane.scheduled = True
             self._loop.call_soon(self._turn, lane)

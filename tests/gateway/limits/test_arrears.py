@@ -9,7 +9,7 @@ from gateway.limits.arrears import Arrears, Debt, Entry
 from gateway.limits.decide import Amounts, asked, owed
 from gateway.limits.packing import MARK_SECONDS
 from gateway.limits.plans import Plan
-from gateway.limits.remote import Remote, Undelivered
+from gateway.limits.remote import Delivery, Remote
 from gateway.quota import Charge
 from tests.gateway.limits.helpers import budget
 
@@ -22,8 +22,12 @@ class Listener:
     """Hears what a `Remote` would be told."""
 
     there: bool = True
+    woken: int = 0
     heard: list[tuple[str, str]] = field(default_factory=list)
-    undelivered: list[Undelivered] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    def wake(self) -> None:
+        self.woken += 1
 
     def ready(self, group: str) -> bool:
         return self.there
@@ -32,26 +36,26 @@ class Listener:
         return plan.parts
 
     def settled_elsewhere(
-        self, hold: str, plan: Plan, taken: Amounts, age: float, actual: Amounts, undelivered: Undelivered
+        self, hold: str, plan: Plan, taken: Amounts, age: float, actual: Amounts, delivery: Delivery
     ) -> None:
         assert (taken, actual) == (TAKEN, ACTUAL)
         assert age >= 0
         self.heard.append(("taken and settled", hold))
-        self.undelivered.append(undelivered)
+        self.deliveries.append(delivery)
 
-    def settle(self, hold: str, group: str, actual: Amounts, undelivered: Undelivered, taken: bool = True) -> None:
+    def settle(self, hold: str, group: str, actual: Amounts, delivery: Delivery, taken: bool = True) -> None:
         assert not taken
         self.heard.append(("settled", hold))
 
     def held_elsewhere(self, hold: str, plan: Plan, taken: Amounts, age: float, seconds: float) -> None:
         self.heard.append(("held", hold))
 
-    def undo(self, hold: str, group: str, undelivered: Undelivered) -> None:
+    def undo(self, hold: str, group: str, delivery: Delivery) -> None:
         self.heard.append(("undone", hold))
 
 
 def ours(listener: Listener) -> Arrears:
-    return Arrears(cast(Remote, listener))
+    return Arrears(cast(Remote, listener), listener.wake)
 
 
 def entry(*groups: str, seconds: float = 60.0) -> Entry:
@@ -65,9 +69,11 @@ async def test_what_was_surely_not_settled_is_taken_and_settled_and_the_rest_onl
     listener = Listener()
     owing = ours(listener)
     now = asyncio.get_running_loop().time()
-    owing.add(Debt("never sent", entry(), ACTUAL, None))
-    owing.add(Debt("just sent", entry(), ACTUAL, now))
-    owing.add(Debt("sent long ago", entry(), ACTUAL, now - MARK_SECONDS))
+    owing.add(Debt(owing, "never sent", entry(), ACTUAL))
+    for name, ago in (("just sent", 0.0), ("sent long ago", MARK_SECONDS)):
+        debt = Debt(owing, name, entry(), ACTUAL)
+        debt.sent = now - ago
+        owing.add(debt)
     assert not owing.tell()
     assert listener.heard == [
         ("taken and settled", "never sent"),
@@ -80,7 +86,7 @@ async def test_what_was_surely_not_settled_is_taken_and_settled_and_the_rest_onl
 async def test_a_store_that_is_away_is_told_nothing() -> None:
     listener = Listener(there=False)
     owing = ours(listener)
-    owing.add(Debt("a", entry(), ACTUAL, None))
+    owing.add(Debt(owing, "a", entry(), ACTUAL))
     owing.regret("b", entry())
     assert not owing.tell()
     assert listener.heard == []
@@ -90,12 +96,12 @@ async def test_a_store_that_is_away_is_told_nothing() -> None:
 async def test_what_does_not_arrive_is_owed_again_once() -> None:
     listener = Listener()
     owing = ours(listener)
-    owing.add(Debt("a", entry("g", "t:x"), ACTUAL, None))
+    owing.add(Debt(owing, "a", entry("g", "t:x"), ACTUAL))
     owing.tell()
-    assert len(listener.undelivered) == 2
-    for undelivered in listener.undelivered:
-        undelivered(True)
-    assert (len(owing), owing.told) == (1, 0)
+    assert len(listener.deliveries) == 2
+    for delivery in listener.deliveries:
+        delivery.undelivered(True)
+    assert (len(owing), owing.told, listener.woken) == (1, 0, 2)
 
 
 async def test_the_oldest_is_dropped_and_counted() -> None:
@@ -103,7 +109,7 @@ async def test_the_oldest_is_dropped_and_counted() -> None:
     owing = ours(listener)
     one = entry()
     for number in range(arrears.KEPT + 3):
-        owing.add(Debt(str(number), one, ACTUAL, None))
+        owing.add(Debt(owing, str(number), one, ACTUAL))
     assert (len(owing), owing.dropped) == (arrears.KEPT, 3)
     owing.tell()
     assert listener.heard[0] == ("taken and settled", "3")
@@ -114,7 +120,7 @@ async def test_what_is_under_way_is_claimed_after_what_was_spent() -> None:
     owing = ours(listener)
     settled = entry()
     settled.settled = True
-    owing.add(Debt("spent", entry(), ACTUAL, None))
+    owing.add(Debt(owing, "spent", entry(), ACTUAL))
     owing.claim({"under way": entry(), "over": settled, "expired": entry(seconds=-1.0)})
     assert not owing.tell()
     assert listener.heard == [("taken and settled", "spent"), ("held", "under way")]
@@ -134,7 +140,7 @@ async def test_a_great_deal_is_told_in_portions() -> None:
     listener = Listener()
     owing = ours(listener)
     for number in range(arrears.AT_ONCE + 1):
-        owing.add(Debt(str(number), entry(), ACTUAL, None))
+        owing.add(Debt(owing, str(number), entry(), ACTUAL))
     assert owing.tell()
     assert len(listener.heard) == arrears.AT_ONCE
     assert not owing.tell()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.limits.decide import asked, owed
+from gateway.limits.decide import asked
 from gateway.limits.plans import Plan
 from gateway.limits.redis_open import SharedStore
 from gateway.quota import Admitted, Charge
@@ -94,7 +94,7 @@ async def test_who_waited_long_enough_is_told_and_a_late_answer_is_not_used(redi
         assert not store.remote.ready("g")
         proxy.flow()
         await until(lambda: store.up and store.remote.ready("g"), "the answer to come")
-        store.remote.settle("late", "g", owed(Charge()), lambda _: None)
+        store.remote.undo("late", "g")
         await holds(store, plan.bounds[0], 0)
 
 
