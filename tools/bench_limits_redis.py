@@ -5,7 +5,9 @@
 Starts a server of its own on a free port unless one is named. So many requests at a time, each a `Ride` as in the
 gateway: admit, settle, again. Four bounds: requests and tokens per rolling minute, money per calendar month, requests
 under way. Prints, as JSON, pairs per second; processor microseconds a pair, ours and the server's; milliseconds an
-admission took; pairs a call carried. `--rate` sends so many pairs a second instead of as many as go.
+admission took; pairs a call carried. `--rate` sends so many pairs a second instead of as many as go; `--work` keeps the
+process busy for so many microseconds between a request's admission and its settlement, as a gateway is; they are not
+counted as ours.
 """
 
 import argparse
@@ -48,7 +50,8 @@ FOUR = (
 class Load:
     """So many rides at a time, until the end is said."""
 
-    def __init__(self, store: SharedStore, bounds: tuple[Bound, ...]) -> None:
+    def __init__(self, store: SharedStore, bounds: tuple[Bound, ...], work: float) -> None:
+        self.work = work / 1e6
         self.store = store
         self.bounds = bounds
         self.loop = asyncio.get_running_loop()
@@ -78,9 +81,13 @@ class Load:
         ride.begin(self.one(f"0190-{os.getpid():08}-{self.number:024}"))
 
     async def one(self, hold: str) -> None:
-        begun = self.loop.time()
+        begun = time.perf_counter()
         decision = await self.store.admit(hold, self.bounds, RESERVED, 600.0)
-        self.waits.append(self.loop.time() - begun)
+        self.waits.append(time.perf_counter() - begun)
+        if self.work:
+            end = time.process_time() + self.work
+            while time.process_time() < end:
+                pass
         self.degraded += getattr(decision, "degraded", True)
         self.store.settle(hold, ACTUAL)
 
@@ -99,7 +106,7 @@ async def run(url: str, port: int, bounds: tuple[Bound, ...], options: argparse.
     assert isinstance(store, SharedStore)
     while not store.up:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    load = Load(store, bounds)
+    load = Load(store, bounds, options.work)
     before, cpu, server = time.perf_counter(), time.process_time(), server_seconds(port)
     if options.rate:
         for number in range(int(options.rate * options.seconds)):
@@ -119,7 +126,7 @@ async def run(url: str, port: int, bounds: tuple[Bound, ...], options: argparse.
     waits = sorted(load.waits)
     return {
         "pairs_per_second": round(pairs / took),
-        "us_of_ours": round(cpu / pairs * 1e6, 1),
+        "us_of_ours": round(cpu / pairs * 1e6 - options.work, 1),
         "us_of_the_server": round(server / pairs * 1e6, 1),
         "admit_ms_p50": round(waits[len(waits) // 2] * 1e3, 3),
         "admit_ms_p99": round(waits[len(waits) * 99 // 100] * 1e3, 3),
@@ -139,6 +146,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--work", type=float, default=0.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         server: subprocess.Popen[bytes] | None = None

@@ -7,6 +7,7 @@ not taken, so that nothing is counted twice.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from gateway.limits.decide import Amounts
 from gateway.limits.packing import MARK_SECONDS
@@ -37,22 +38,46 @@ class Entry:
 
 
 class Debt:
-    """A settlement. `sent`: when it was sent for the first time; None: surely never."""
+    """A settlement on its way, or owed. Implements `gateway.limits.remote.Delivery`."""
 
-    __slots__ = ("actual", "entry", "hold", "sent")
+    __slots__ = ("actual", "arrears", "entry", "hold", "owed", "sent", "told")
 
-    def __init__(self, hold: str, entry: Entry, actual: Amounts, sent: float | None) -> None:
+    def __init__(self, arrears: "Arrears", hold: str, entry: Entry, actual: Amounts) -> None:
+        self.arrears = arrears
         self.hold = hold
         self.entry = entry
         self.actual = actual
-        self.sent = sent
+        self.sent: float | None = None
+        """When it may have arrived for the first time, on the loop's clock; None: surely never."""
+        self.owed = False
+        self.told = False
+
+    def undelivered(self, sent: bool) -> None:
+        """It is owed from now on; once, even if several places did not hear of it."""
+        self.arrears.undelivered(self, sent)
+
+
+class Regret:
+    """A hold that is to be forgotten. Implements `gateway.limits.remote.Delivery`."""
+
+    __slots__ = ("arrears", "entry", "hold")
+
+    def __init__(self, arrears: "Arrears", hold: str, entry: Entry) -> None:
+        self.arrears = arrears
+        self.hold = hold
+        self.entry = entry
+
+    def undelivered(self, sent: bool) -> None:
+        self.arrears.regret(self.hold, self.entry)
 
 
 class Arrears:
     """Of one worker."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, wake: Callable[[], None]) -> None:
+        """`wake` is called when there is something to tell: `tell` should be called soon."""
         self._remote = remote
+        self._wake = wake
         self._loop = asyncio.get_running_loop()
         self._debts: deque[Debt] = deque()
         self._claims: deque[tuple[str, Entry]] = deque()
@@ -65,7 +90,17 @@ class Arrears:
     def __len__(self) -> int:
         return len(self._debts) + len(self._regrets)
 
+    def undelivered(self, debt: Debt, sent: bool) -> None:
+        """A settlement did not arrive, or (`sent`) its answer did not."""
+        if sent and debt.sent is None:
+            debt.sent = self._loop.time()
+        if not debt.owed:
+            self.told -= debt.told
+            self.add(debt)
+
     def add(self, debt: Debt) -> None:
+        debt.owed = True
+        self._wake()
         if len(self._debts) >= KEPT:
             self._debts.popleft()
             self.dropped += 1
@@ -80,6 +115,7 @@ class Arrears:
         request comes again under the same name. Nothing is lost when that is never told: the hold expires."""
         if len(self._regrets) < KEPT:
             self._regrets[hold] = entry
+            self._wake()
 
     def tell(self) -> bool:
         """Tell some, if the store is there; whether there are more to be told now. Settlements first: what was spent
@@ -92,7 +128,7 @@ class Arrears:
                 return False
             del self._regrets[hold]
             for part in self._remote.parts(entry.plan):
-                self._remote.undo(hold, part.groups[0], lambda _, hold=hold, entry=entry: self.regret(hold, entry))
+                self._remote.undo(hold, part.groups[0], Regret(self, hold, entry))
         return bool(self._regrets)
 
     def no_regret(self, hold: str) -> None:
@@ -125,29 +161,10 @@ class Arrears:
     def _tell(self, debt: Debt) -> None:
         entry, now = debt.entry, self._loop.time()
         self.told += 1
-        again = _Again(self, debt)
+        debt.owed, debt.told = False, True
         for part in self._remote.parts(entry.plan):
             if debt.sent is None or now - debt.sent < MARK_SECONDS / 2:
                 age = now - entry.at
-                self._remote.settled_elsewhere(debt.hold, part, entry.amounts, age, debt.actual, again)
+                self._remote.settled_elsewhere(debt.hold, part, entry.amounts, age, debt.actual, debt)
             else:
-                self._remote.settle(debt.hold, part.groups[0], debt.actual, again, taken=False)
-        if debt.sent is None:
-            debt.sent = now
-
-
-class _Again:
-    """Puts a settlement back that did not arrive; once, even if several places did not hear of it."""
-
-    __slots__ = ("_arrears", "_debt", "_done")
-
-    def __init__(self, arrears: Arrears, debt: Debt) -> None:
-        self._arrears = arrears
-        self._debt = debt
-        self._done = False
-
-    def __call__(self, sent: bool) -> None:
-        if not self._done:
-            self._done = True
-            self._arrears.told -= 1
-            self._arrears.add(self._debt)
+                self._remote.settle(debt.hold, part.groups[0], debt.actual, debt, taken=False)

@@ -111,6 +111,6 @@ def _of_whole(decision: Decision, shares: dict[Bound, Bound]) -> Decision:
 
 
 def together(one: Amounts, other: Amounts) -> Amounts:
-    """What was taken in two goes."""
-    a, b, c, d, e, f, g, h = (left + right for left, right in zip(one, other, strict=True))
-    return (a, b, c, d, e, f, g, h)
+    """What was taken in two goes; under way it is once."""
+    a, b, c, d, e, *_ = (left + right for left, right in zip(one, other, strict=True))
+    return (a, b, c, d, e, *one[5:])

@@ -11,6 +11,8 @@ from gateway.limits.node import Find, Node, Prove
 from gateway.limits.wire import Reply, ReplyError, WireLost, connect, encode, greeting
 
 SLOTS = 16384
+LOOKUP = 0.3
+"""Seconds one of several places may take to say who is the master, or how a Cluster is laid out."""
 
 NewNode = Callable[[Find, Prove], Node]
 
@@ -58,6 +60,13 @@ class Lookup:
 
     async def ask(self, place: Place, login: Login | None, command: bytes) -> Reply:
         """Raises `WireLost`."""
+        try:
+            async with asyncio.timeout(LOOKUP):
+                return await self._ask(place, login, command)
+        except TimeoutError:
+            raise WireLost(f"{place[0]}:{place[1]}: no answer within {LOOKUP * 1000:.0f} ms") from None
+
+    async def _ask(self, place: Place, login: Login | None, command: bytes) -> Reply:
         name = self._address.encryption.server_name if self._address.encryption else None
         wire = await connect(asyncio.get_running_loop(), place, self._context, name, _nothing)
         try:

@@ -79,8 +79,12 @@ class Node:
         self._last_sent = self._loop.time()
         self._wire.send(command, taker)
 
-    def waiting_since(self) -> float | None:
-        return self._wire.waiting_since() if self._wire is not None else None
+    def answers(self, patience: float) -> bool:
+        """It is there, and the oldest question to it is younger than `patience` seconds."""
+        if self._wire is None:
+            return False
+        since = self._wire.waiting_since()
+        return since is None or self._loop.time() - since < patience
 
     def give_up(self, reason: str) -> None:
         """It cannot do what it is there for: connect anew, perhaps to another one."""
@@ -117,8 +121,8 @@ class Node:
         self._lost.clear()
         wire: Wire | None = None
         try:
+            place = self.place = await self._find()
             async with asyncio.timeout(CONNECT):
-                place = self.place = await self._find()
                 name = self._address.encryption.server_name if self._address.encryption else None
                 wire = await connect(self._loop, place, self._context, name, self._gone)
                 await self._greet(wire)

@@ -17,7 +17,7 @@ from gateway.limits.windows import Period, period
 from gateway.quota import BUCKETS, MEASURES, Bound, Calendar, Level, Rolling, Rule, Smooth
 
 ADMIT, SETTLE, EXTEND, UNDO, LEVEL, PUT = 1, 2, 3, 4, 5, 6
-MARK_SECONDS = 120
+MARK_SECONDS = 60
 """How long it is remembered that a hold was settled."""
 
 _ROLLING, _CALENDAR, _SMOOTH, _GAUGE = 1, 2, 3, 4

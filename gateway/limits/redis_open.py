@@ -15,6 +15,7 @@ from gateway.limits.packing import script
 from gateway.limits.redis_store import RedisStore
 from gateway.limits.remote import Remote
 from gateway.limits.wire import Reply, ReplyError, Wire, WireLost, encode
+from gateway.quota import Bound, Calendar, Rolling, Rule
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 
@@ -22,6 +23,12 @@ ROUND = 1.0
 """Seconds between two signs of life of a worker."""
 SILENT = 5.0
 """Seconds after which a silent worker does not count as live any more."""
+
+TRIAL = tuple(
+    Bound(Rule(id="trial", measure="usd", amount=0, window=window), "trial")
+    for window in (Rolling(1), Calendar("second"), None)
+)
+"""What a fresh connection is tried on, with an amount of 0."""
 
 OnState = Callable[[bool, str], None]
 
@@ -39,6 +46,9 @@ class Gauges(msgspec.Struct, frozen=True):
     """Made since the start."""
     silences: int
     """Connections given up because the server said nothing."""
+    errors: int
+    """Calls a server did not carry out."""
+    last_error: str
     timeouts: int
     """Questions without an answer in time."""
     calls: int
@@ -71,13 +81,14 @@ class SharedStore(RedisStore):
         self._roll_call_sha = hashlib.sha1(self._roll_call, usedforsecurity=False).hexdigest()
         self._workers_key = f"{address.prefix}:{{g}}:workers"
         self._worker = worker
+        self._clock = clock
         context = address.encryption.context() if address.encryption is not None else None
 
         def new_node(find: Find, prove: Prove) -> Node:
             return Node(address, context, find, prove, clock, self._node_changed)
 
         self._fleet: Fleet = fleet_for(address, context, new_node, self._prove)
-        self._tasks = TaskGroup(lambda name, error: on_state(self.up, f"{name}: {type(error).__name__}: {error}"))
+        self._tasks = TaskGroup(self._failed)
         remote = Remote(self._fleet, address.prefix, self._turn_sha, self._turn, patience, clock)
         super().__init__(remote, MemoryStore(clock), clock, workers, on_state)
         self._fleet.start()
@@ -92,6 +103,8 @@ class SharedStore(RedisStore):
             outages=self.counts.outages,
             connections=sum(node.connections for node in nodes),
             silences=sum(node.silences for node in nodes),
+            errors=self.remote.errors,
+            last_error=self.remote.last_error,
             timeouts=self.remote.timeouts,
             calls=self.remote.calls,
             operations=self.remote.operations,
@@ -120,25 +133,34 @@ class SharedStore(RedisStore):
         return encode("EVALSHA", self._roll_call_sha, 1, self._workers_key, self._worker, int(SILENT * 1e6), leaving)
 
     async def _prove(self, wire: Wire) -> None:
-        """Scripts are there, and, where all is on one server, it can be written to."""
+        """Scripts are there, and, where all is on one server, it can be written to, by everything they do."""
         commands = [encode("SCRIPT", "LOAD", self._turn), encode("SCRIPT", "LOAD", self._roll_call)]
         if self._fleet.together:
-            commands.append(self._sign())
+            commands += [self._sign(), self.remote.trial(f"trial:{self._worker}:{self._clock.now_ns()}", TRIAL)]
         for reply in await wire.ask(commands):
             if isinstance(reply, ReplyError):
                 raise WireLost(f"it answers: {str(reply)[:200]}")
 
     def _node_changed(self, node: Node, up: bool, reason: str) -> None:
-        self.changed(all(one.up for one in self._fleet.nodes()), reason)
+        self._see(reason)
+
+    def _see(self, reason: str) -> None:
+        nodes = self._fleet.nodes()
+        self.changed(bool(nodes) and all(one.up for one in nodes), reason)
 
     async def _rounds(self) -> None:
         while True:
             await self._fleet.look()
+            self._see("the layout has changed")
             node = self._fleet.node_of("g")
             if node is not None and node.up:
                 node.send(self._sign(), partial(self._counted, node))
             self.sweep()
             await asyncio.sleep(ROUND)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        self._on_state(self.up, f"{name}: {type(error).__name__}: {error}")
+        asyncio.get_running_loop().call_later(ROUND, lambda: self._tasks.start(self._rounds(), name))
 
     def _counted(self, node: Node, reply: Reply) -> None:
         if isinstance(reply, int):

@@ -51,7 +51,7 @@ class RedisStore:
         self._remote = remote
         self._loop = asyncio.get_running_loop()
         self._alone = Alone(local, clock, self._known)
-        self._arrears = Arrears(remote)
+        self._arrears = Arrears(remote, self._tell)
         self._on_state = on_state
         self._plans: dict[tuple[Bound, ...], Plan] = {}
         self._open: dict[str, Entry] = {}
@@ -79,7 +79,10 @@ class RedisStore:
             if self._arrears:
                 self._arrears.no_regret(hold)
         if entry.shared and self._reachable(entry.plan):
-            decision = await self._ask(hold, entry)
+            if len(self._remote.parts(entry.plan)) == 1:
+                decision = await self._remote.admit(hold, entry.plan, entry.amounts, seconds)
+            else:
+                decision = await self._ask_in_turn(hold, entry)
             if decision is not None:
                 if type(decision) is Refused:
                     self._forget(hold, entry)
@@ -92,15 +95,14 @@ class RedisStore:
             return self._mark(hold, actual)
         entry.settled = True
         amounts = owed(actual)
+        debt = Debt(self._arrears, hold, entry, amounts)
+        if entry.shared and self._reachable(entry.plan):
+            for part in self._remote.parts(entry.plan):
+                self._remote.settle(hold, part.groups[0], amounts, debt)
+        else:
+            self._arrears.add(debt)
         if not entry.shared:
             self._alone.settle(hold, actual)
-            self._owe(Debt(hold, entry, amounts, None))
-        elif self._reachable(entry.plan):
-            delivery = _Delivery(self, Debt(hold, entry, amounts, None))
-            for part in self._remote.parts(entry.plan):
-                self._remote.settle(hold, part.groups[0], amounts, delivery)
-        else:
-            self._owe(Debt(hold, entry, amounts, None))
         if entry.borrowed:
             self._alone.settle(hold)
 
@@ -167,7 +169,7 @@ class RedisStore:
         now = self._loop.time()
         for hold in [hold for hold, entry in self._open.items() if entry.at + entry.seconds + FORGET < now]:
             del self._open[hold]
-        if self._arrears and self.up:
+        if self._arrears:
             self._tell()
 
     @property
@@ -199,12 +201,10 @@ class RedisStore:
         known = self._remote.known.get(bound)
         return None if known is None else (known[0], self._loop.time() - known[1])
 
-    async def _ask(self, hold: str, entry: Entry) -> Decision | None:
-        """None: no answer in time. Places of a Cluster are asked in turn, and told to forget it when a later one
-        refuses."""
+    async def _ask_in_turn(self, hold: str, entry: Entry) -> Decision | None:
+        """None: no answer in time. Places of a Cluster are asked one after the other, and told to forget it when a
+        later one refuses."""
         parts = self._remote.parts(entry.plan)
-        if len(parts) == 1:
-            return await self._remote.admit(hold, parts[0], entry.amounts, entry.seconds)
         said: list[Admitted] = []
         for part in parts:
             decision = await self._remote.admit(hold, part, entry.amounts, entry.seconds)
@@ -225,8 +225,6 @@ class RedisStore:
             self.counts.refused_away += decision.store_away
             self._forget(hold, entry)
             self._arrears.regret(hold, entry)
-            if self.up:
-                self._tell()
         return decision
 
     def _forget(self, hold: str, entry: Entry) -> None:
@@ -248,20 +246,9 @@ class RedisStore:
         if len(self._marks) >= MARKS:
             self._marks_before, self._marks = self._marks, {}
 
-    def undelivered(self, debt: Debt, sent: bool) -> None:
-        """A settlement did not arrive, or its answer did not."""
-        if sent:
-            debt.sent = self._loop.time()
-        self._owe(debt)
-
-    def _owe(self, debt: Debt) -> None:
-        self._arrears.add(debt)
-        if self.up:
-            self._tell()
-
     def _tell(self) -> None:
         """Tell what is owed, a portion at a time."""
-        if self._telling is None:
+        if self.up and self._telling is None:
             self._telling = self._loop.call_later(PACE, self._tell_some)
 
     def _tell_some(self) -> None:
@@ -272,19 +259,3 @@ class RedisStore:
 
 class StoreAway(TollwayError):
     """The shared store cannot be asked now."""
-
-
-class _Delivery:
-    """Told once that a settlement did not arrive everywhere."""
-
-    __slots__ = ("_debt", "_done", "_store")
-
-    def __init__(self, store: RedisStore, debt: Debt) -> None:
-        self._store = store
-        self._debt = debt
-        self._done = False
-
-    def __call__(self, sent: bool) -> None:
-        if not self._done:
-            self._done = True
-            self._store.undelivered(self._debt, sent)

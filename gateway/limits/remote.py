@@ -1,30 +1,36 @@
 """The counters in Redis, as one worker asks for them: what a turn of the loop asks goes out in one call.
 
 - An admission waits on a `Signal`, fired by the read that brings its answer; nothing here is a task or a future.
-- Operations of one turn of the loop are one `EVALSHA`. While two calls are under way, what comes joins the next one:
-  under load calls get larger, not more.
+- Operations of one turn of the loop are one `EVALSHA`. What comes while a call is under way joins the next one, unless
+  that was sent a while ago (`SPACING`): under load calls get larger, not more, and a far server costs no second round.
 - A settlement waits for company: it goes out with the next admission, or `LINGER` seconds later.
 - Nobody waits longer than `patience`. An answer that comes later is not used: whoever asked knows what to do without.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from gateway.limits.decide import Amounts
+import msgspec
+
+from gateway.limits.decide import Amounts, asked, owed
 from gateway.limits.fleet import Fleet
 from gateway.limits.node import Node
 from gateway.limits.packing import Answers, Batch, Packer, decode_answers
 from gateway.limits.plans import Plan
 from gateway.limits.wire import Reply, ReplyError, WireLost, encode
-from gateway.quota import Bound, Decision
+from gateway.quota import NOTHING, Bound, Decision
 from gateway.ride import Signal
 from gateway.seams import Clock
 
 LARGEST = 128
-"""Operations in one call: some 3 ms of the server's time at the most."""
-UNDER_WAY = 2
+"""Operations that go out without waiting for company."""
+MOST = 1024
+"""Operations that go out whatever is under way: Lua cannot unpack many thousands."""
+SPACING = 0.0005
+"""Seconds after which a call may follow one that has no answer yet."""
 LINGER = 0.002
 SECOND_LOOK = 0.002
 """Seconds. A process that was paused must not blame the server: it reads before it judges."""
@@ -34,8 +40,17 @@ LOST = -1
 REDIRECTS = 5
 """How often a call follows a Cluster that is being rearranged."""
 
-Undelivered = Callable[[bool], None]
-"""Told that a settlement was not, or perhaps not, carried out; True: it may have been."""
+AWAY = frozenset(
+    ("OOM", "READONLY", "LOADING", "MISCONF", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "NOAUTH", "NOPERM")
+)
+"""Errors by which a server says that it cannot serve now; after any other one it is asked again."""
+
+
+class Delivery(Protocol):
+    """Something said that nobody waits for."""
+
+    def undelivered(self, sent: bool) -> None:
+        """It was not carried out, or (`sent`) perhaps it was."""
 
 
 class Waiting:
@@ -54,13 +69,13 @@ class Waiting:
         return self.plan.decision(self.amounts, answer, answers.resets, operation[5::2])
 
 
-Taker = Waiting | Undelivered | None
+Taker = Waiting | Delivery | None
 
 
 class Lane:
     """What is asked of one place: all groups of a server, or one group of a Cluster."""
 
-    __slots__ = ("batch", "expiry", "group", "holds", "scheduled", "takers", "timer", "under_way")
+    __slots__ = ("batch", "expiry", "group", "holds", "scheduled", "sent", "takers", "timer", "under_way", "urgent")
 
     def __init__(self, prefix: str, group: str) -> None:
         self.group = group
@@ -69,7 +84,11 @@ class Lane:
         self.batch = Batch()
         self.takers: list[Taker] = []
         self.under_way = 0
+        self.sent = 0.0
+        """When the last call was, on a finer clock than the loop's."""
         self.scheduled = False
+        self.urgent = False
+        """Somebody waits for what is collected."""
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -107,6 +126,9 @@ class Remote:
         """What counters held when they were last heard of, and when that was, on the loop's clock."""
         self.expired = 0
         """Holds given back because nobody settled them, noticed by calls of this worker."""
+        self.errors = 0
+        """Calls a server did not carry out, and what it said last."""
+        self.last_error = ""
         self.timeouts = 0
         """Questions that had no answer within `patience`."""
         self.calls = 0
@@ -121,10 +143,7 @@ class Remote:
     def ready(self, group: str) -> bool:
         """The server of this group is there, and has answered lately."""
         node = self._fleet.node_of(group)
-        if node is None or not node.up:
-            return False
-        since = node.waiting_since()
-        return since is None or self._loop.time() - since < self._patience
+        return node is not None and node.answers(self._patience)
 
     def admit(self, hold: str, plan: Plan, amounts: Amounts, seconds: float) -> Signal[Decision | None]:
         """All of the plan's bounds must live in one place."""
@@ -157,21 +176,21 @@ class Remote:
         self._ask(lane, waiting)
         return waiting.signal
 
-    def settle(self, hold: str, group: str, actual: Amounts, undelivered: Undelivered, taken: bool = True) -> None:
+    def settle(self, hold: str, group: str, actual: Amounts, delivery: Delivery, taken: bool = True) -> None:
         """`taken`: it was taken there before; a server that does not know it has lost it."""
         lane = self._lane(group)
         lane.batch.settle(hold, actual, taken)
-        lane.takers.append(undelivered)
+        lane.takers.append(delivery)
         self._linger(lane)
 
-    def undo(self, hold: str, group: str, undelivered: Undelivered | None = None) -> None:
+    def undo(self, hold: str, group: str, delivery: Delivery | None = None) -> None:
         lane = self._lane(group)
         lane.batch.undo(hold)
-        lane.takers.append(undelivered)
+        lane.takers.append(delivery)
         self._linger(lane)
 
     def settled_elsewhere(
-        self, hold: str, plan: Plan, taken: Amounts, age: float, actual: Amounts, undelivered: Undelivered
+        self, hold: str, plan: Plan, taken: Amounts, age: float, actual: Amounts, delivery: Delivery
     ) -> None:
         """Enter what was admitted without this store `age` seconds ago, and is settled. Once, however often it is
         said."""
@@ -179,7 +198,7 @@ class Remote:
         lane.batch.force(hold, plan.asked, taken, 1.0, age)
         lane.takers.append(None)
         lane.batch.settle(hold, actual, taken=False)
-        lane.takers.append(undelivered)
+        lane.takers.append(delivery)
         self._linger(lane)
 
     def held_elsewhere(self, hold: str, plan: Plan, taken: Amounts, age: float, seconds: float) -> None:
@@ -188,6 +207,16 @@ class Remote:
         lane.batch.force(hold, plan.asked, taken, seconds, age)
         lane.takers.append(None)
         self._linger(lane)
+
+    def trial(self, hold: str, bounds: Sequence[Bound]) -> bytes:
+        """A command that does what requests will do, and takes nothing: whether a new connection may do it."""
+        lane, plan = Lane(self._prefix, "g"), Plan(tuple(bounds))
+        lane.batch.admit(hold, plan.asked, asked(NOTHING), 1.0)
+        lane.batch.settle(hold, owed(NOTHING), taken=True)
+        return self._command(lane, self._clock.now_ns())
+
+    def _command(self, lane: Lane, now_ns: int) -> bytes:
+        return encode("EVALSHA", self._sha, 2, lane.holds, lane.expiry, lane.batch.encode(self._packer, now_ns))
 
     # --- sending ------------------------------------------------------------------------------------------------
 
@@ -201,10 +230,13 @@ class Remote:
 
     def _ask(self, lane: Lane, waiting: Waiting) -> None:
         lane.takers.append(waiting)
+        lane.urgent = True
         self._deadlines.append((self._loop.time() + self._patience - SECOND_LOOK, waiting))
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadlines[0][0], self._look)
-        if not lane.scheduled:
+        if len(lane.takers) >= MOST:
+            self._flush(lane)
+        elif not lane.scheduled:
             lane.scheduled = True
             self._loop.call_soon(self._turn, lane)
 
@@ -212,11 +244,16 @@ class Remote:
         if len(lane.takers) >= LARGEST:
             self._flush(lane)
         elif not lane.scheduled and lane.timer is None:
-            lane.timer = self._loop.call_later(LINGER, self._turn, lane)
+            lane.timer = self._loop.call_later(LINGER, self._lingered, lane)
+
+    def _lingered(self, lane: Lane) -> None:
+        lane.timer = None
+        if lane.takers:
+            self._flush(lane)
 
     def _turn(self, lane: Lane) -> None:
         lane.scheduled = False
-        if lane.takers and lane.under_way < UNDER_WAY:
+        if lane.takers and (not lane.under_way or time.monotonic() - lane.sent > SPACING):
             self._flush(lane)
 
     def _flush(self, lane: Lane) -> None:
@@ -225,11 +262,11 @@ class Remote:
             lane.timer = None
         node = self._fleet.node_of(lane.group)
         ahead = node.ahead_ns if node is not None else 0
-        argument = lane.batch.encode(self._packer, self._clock.now_ns() + ahead)
-        call = Call(lane, encode("EVALSHA", self._sha, 2, lane.holds, lane.expiry, argument))
+        call = Call(lane, self._command(lane, self._clock.now_ns() + ahead))
         self.calls += 1
         self.operations += len(call.takers)
-        lane.batch, lane.takers = Batch(), []
+        lane.batch, lane.takers, lane.urgent = Batch(), [], False
+        lane.sent = time.monotonic()
         lane.under_way += 1
         self._send(call, node)
 
@@ -248,8 +285,11 @@ class Remote:
                 return
             return self._unanswered(call, node, reply)
         lane = call.lane
+        try:
+            answers = decode_answers(reply)
+        except msgspec.DecodeError:
+            return self._unanswered(call, node, ReplyError("ERR the script answers something else"))
         lane.under_way -= 1
-        answers = decode_answers(reply)
         self.expired += answers.expired
         self._note(call.bounds, answers.used)
         for operation, taker, answer in zip(call.operations, call.takers, answers.answers, strict=True):
@@ -257,8 +297,8 @@ class Remote:
                 if not taker.signal.done():
                     taker.signal.fire(taker.read(operation, answer, answers))
             elif taker is not None and answer == LOST:
-                taker(False)
-        if lane.takers and not lane.scheduled:
+                taker.undelivered(False)
+        if lane.urgent and not lane.scheduled:
             self._turn(lane)
 
     def _note(self, bounds: list[Bound], used: list[int]) -> None:
@@ -293,14 +333,16 @@ class Remote:
     def _unanswered(self, call: Call, node: Node | None, reply: Reply) -> None:
         lane = call.lane
         lane.under_way -= 1
-        refused = isinstance(reply, ReplyError)
-        if refused and node is not None:
-            node.give_up(f"it answers: {str(reply)[:200]}")
+        if isinstance(reply, ReplyError) and node is not None:
+            self.errors += 1
+            self.last_error = str(reply)[:200]
+            if self.last_error.split(" ")[0] in AWAY:
+                node.give_up(f"it answers: {self.last_error}")
         for taker in call.takers:
             if isinstance(taker, Waiting):
                 taker.signal.set_result(None)
             elif taker is not None:
-                taker(isinstance(reply, WireLost) and reply.sent)
+                taker.undelivered(isinstance(reply, WireLost) and reply.sent)
         if lane.takers and not lane.scheduled:
             lane.scheduled = True
             self._loop.call_soon(self._turn, lane)

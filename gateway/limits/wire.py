@@ -117,7 +117,7 @@ def greeting(login: Login | None, db: int = 0) -> list[bytes]:
     """What a connection begins with."""
     commands: list[bytes] = []
     if login is not None:
-        commands.append(encode("AUTH", login.user or "default", login.password))
+        commands.append(encode("AUTH", *([login.user] if login.user else []), login.password))
     if db:
         commands.append(encode("SELECT", db))
     return commands

@@ -71,7 +71,7 @@ local function load_rolling(c, width)
     local name = text(c.bucket)
     local v = call('HMGET', c.key, 't', 'o', 'n', 'w', name, 'r' .. name)
     c.total, c.oldest, c.newest = tonumber(v[1]) or 0, tonumber(v[2]) or 0, tonumber(v[3]) or 0
-    c.told = tonumber(v[4])
+    c.told, c.oldest_read, c.newest_read = tonumber(v[4]), c.oldest, c.newest
     if c.newest > c.bucket then
         -- The clock stepped back (another server took over): time stands still until it has caught up.
         c.bucket = c.newest
@@ -109,11 +109,11 @@ local function choose_period(c, first, second, third, fourth)
         start, stop = third, fourth
     end
     if not c.start then
-        c.start, c.stop, c.total, c.held = start, stop, 0, 0
+        c.start, c.stop, c.total, c.held, c.fresh = start, stop, 0, 0, true
     elseif now >= c.stop then
-        c.start, c.stop, c.total, c.held = max(start, c.start + 1), stop, 0, 0
-    elseif stop > c.start then
-        c.stop = stop
+        c.start, c.stop, c.total, c.held, c.fresh = max(start, c.start + 1), stop, 0, 0, true
+    elseif stop > c.start and stop ~= c.stop then
+        c.stop, c.fresh = stop, true
     end
 end
 
@@ -255,7 +255,7 @@ local function tells(bound, c)
         quiet = now + bound[6]
     end
     if not c.told or quiet > c.told then
-        c.told, c.dirty = quiet, true
+        c.told, c.dirty, c.tells = quiet, true, true
     end
     return news
 end
@@ -303,7 +303,7 @@ local function replace(key, kind, amount, where, extent, actual)
         c.total = max(0, c.total - amount)
     elseif kind == CALENDAR then
         if not c.start or where > c.start then
-            c.start, c.stop, c.total, c.held = where, extent, 0, 0
+            c.start, c.stop, c.total, c.held, c.fresh = where, extent, 0, 0, true
         elseif where < c.start then
             return
         end
@@ -556,9 +556,17 @@ local function write_rolling(c)
     elseif c.gone then
         call('HDEL', c.key, unpack(c.gone))
     end
-    local fields = { 't', text(c.total), 'o', text(c.oldest), 'n', text(c.newest) }
-    if c.told then
-        fields[7], fields[8] = 'w', text(c.told)
+    local fields = { 't', text(c.total) }
+    if c.clear or c.oldest ~= c.oldest_read then
+        fields[3], fields[4] = 'o', text(c.oldest)
+    end
+    if c.clear or c.newest ~= c.newest_read then
+        local at = #fields
+        fields[at + 1], fields[at + 2] = 'n', text(c.newest)
+    end
+    if c.tells or (c.clear and c.told) then
+        local at = #fields
+        fields[at + 1], fields[at + 2] = 'w', text(c.told)
     end
     for bucket, cell in pairs(c.cells) do
         if cell.dirty then
@@ -576,14 +584,22 @@ local function write(c)
     if c.kind == ROLLING then
         write_rolling(c)
     elseif c.kind == CALENDAR then
-        local told = c.told and text(c.told) or ''
-        call('HSET', c.key, 's', text(c.start), 'e', text(c.stop), 't', text(c.total), 'r', text(c.held), 'w', told)
-        call('PEXPIREAT', c.key, text(floor(c.stop / 1000) + 1))
+        call('HSET', c.key, 't', text(c.total), 'r', text(c.held))
+        if c.fresh then
+            call('HSET', c.key, 's', text(c.start), 'e', text(c.stop))
+            call('PEXPIREAT', c.key, text(floor(c.stop / 1000) + 1))
+        end
+        if c.tells then
+            call('HSET', c.key, 'w', text(c.told))
+        end
     elseif c.kind == SMOOTH then
         call('HSET', c.key, 'b', text(c.base), 'f', text(c.part), 'w', text(c.told or 0))
         call('PEXPIREAT', c.key, text(floor(max(c.base, c.told or 0) / 1000) + 1))
     elseif c.total > 0 then
-        call('HSET', c.key, 't', text(c.total), 'w', text(c.told or 0))
+        call('HSET', c.key, 't', text(c.total))
+        if c.tells then
+            call('HSET', c.key, 'w', text(c.told))
+        end
         if c.before == 0 then
             call('PERSIST', c.key)
         end

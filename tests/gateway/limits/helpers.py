@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -51,13 +53,21 @@ async def until(there: Callable[[], object], what: str, limit: float = 20.0) -> 
         await asyncio.sleep(0.005)
 
 
+def apart(url: str) -> str:
+    """The URL with a key prefix of the running test's own, unless it has one."""
+    if "prefix=" in url:
+        return url
+    name = hashlib.sha256(os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0].encode()).hexdigest()[:12]
+    return f"{url}{'&' if '?' in url else '?'}prefix={name}"
+
+
 @contextlib.asynccontextmanager
 async def opened(
     url: str, *, patience: float = PATIENT, workers: int = 1, worker: str = "", states: States | None = None
 ) -> AsyncIterator[SharedStore]:
-    """A store that has reached its servers."""
+    """A store that has reached its servers. Tests that share a server keep apart by the names of their keys."""
     store = open_store(
-        url,
+        apart(url),
         clock=SystemClock(),
         worker=worker or uuid.uuid4().hex,
         workers=workers,

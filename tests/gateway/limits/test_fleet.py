@@ -179,7 +179,7 @@ async def test_tls_client_certificate_and_acl_user(tmp_path: Path) -> None:
     with running(tmp_path / "redis", *options, port=port):
         query = f"ca={files['ca']}&cert={files['client']}"
         bound = budget(1000)
-        async with opened(f"rediss://tollway:s3cr%25t@localhost:{port}?{query}") as store:
+        async with opened(f"rediss://tollway:s3cr%25t@localhost:{port}?{query}&prefix=tollway") as store:
             assert isinstance(await store.admit("a", [bound], spending(10), LIFE), Admitted)
             store.settle("a", spending(3))
             await holds(store, bound, 3)

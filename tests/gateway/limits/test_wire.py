@@ -88,5 +88,5 @@ def test_commands_are_arrays_of_bulk_strings(parts: list[bytes]) -> None:
 
 def test_a_connection_begins_with_who_we_are() -> None:
     assert greeting(None) == []
-    assert greeting(Login(None, "p"), 2) == [encode("AUTH", "default", "p"), encode("SELECT", 2)]
+    assert greeting(Login(None, "p"), 2) == [encode("AUTH", "p"), encode("SELECT", 2)]
     assert greeting(Login("u", "p")) == [encode("AUTH", "u", "p")]

@@ -1,0 +1,66 @@
+"""One server, watched: that it is there, that it is gone, and what is not held against it."""
+
+import asyncio
+
+from gateway.limits.node import BEAT, OVERDUE, PING
+from tests.gateway.limits.helpers import PATIENT, States, opened, until
+from tests.support.redis_servers import RedisServer
+from tests.support.stalling_proxy import stalling
+
+
+def test_a_silence_is_noticed_in_time() -> None:
+    """In the worst case it begins just after an answer: a ping comes PING and a beat later, and is overdue."""
+    assert PING + BEAT + OVERDUE + BEAT < 0.25
+
+
+async def test_an_idle_connection_is_kept_and_asked(redis_server: RedisServer) -> None:
+    async with stalling(redis_server.port) as proxy, opened(f"redis://127.0.0.1:{proxy.port}") as store:
+        await asyncio.sleep(5 * PING)
+        assert store.up
+        assert proxy.connections == 1
+
+
+async def test_a_server_that_refuses_is_tried_again_and_again(redis_server: RedisServer) -> None:
+    states = States()
+    async with (
+        stalling(redis_server.port) as proxy,
+        opened(f"redis://127.0.0.1:{proxy.port}", states=states) as store,
+    ):
+        proxy.refusing = True
+        proxy.cut()
+        await until(lambda: not store.up, "the store to notice")
+        await until(lambda: proxy.connections >= 5, "more tries")
+        proxy.refusing = False
+        await until(lambda: store.up, "recovery")
+        assert store.gauges().connections == 2
+    assert [up for up, _, _ in states.seen[:3]] == [True, False, True]
+
+
+async def test_a_process_that_was_paused_does_not_blame_the_server(redis_server: RedisServer) -> None:
+    """It reads before it judges."""
+    async with opened(redis_server.url) as store:
+        for _ in range(3):
+            answer = asyncio.ensure_future(store.levels([]))
+            await asyncio.sleep(PING + BEAT)
+            block(3 * OVERDUE)
+            await answer
+        await asyncio.sleep(2 * BEAT)
+        assert store.gauges().connections == 1
+        assert store.gauges().silences == 0
+
+
+def block(seconds: float) -> None:
+    """Keep the loop from running, as a machine does that is too busy."""
+    import time
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+async def test_nothing_is_left_behind_when_it_is_closed(redis_server: RedisServer) -> None:
+    async with opened(redis_server.url, patience=PATIENT) as store:
+        pass
+    assert not store.up
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert not any(name.startswith("limits:") for name in names)

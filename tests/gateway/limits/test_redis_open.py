@@ -1,0 +1,55 @@
+"""The shared store put together: what it tells of itself, and how it takes its leave."""
+
+import asyncio
+
+from gateway.clock import SystemClock
+from gateway.limits.redis_open import SharedStore
+from gateway.limits.stores import open_store
+from gateway.quota import Admitted, Charge
+from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until
+from tests.support.redis_servers import RedisServer, free_port
+
+
+async def test_gauges(redis_server: RedisServer) -> None:
+    bound = budget(10**6)
+    async with opened(redis_server.url) as store:
+        await store.admit("a", [bound], Charge(nanos=1), LIFE)
+        store.settle("a", Charge(nanos=1))
+        await holds(store, bound, 1)
+        gauges = store.gauges()
+        assert (gauges.up, gauges.reason, gauges.outages, gauges.connections) == (True, "", 0, 1)
+        assert gauges.operations >= 3
+        assert (gauges.alone, gauges.owed, gauges.dropped, gauges.timeouts) == (0, 0, 0, 0)
+
+
+async def test_a_store_that_never_comes_is_waited_for_by_nobody() -> None:
+    states = States()
+    store = open_store(f"redis://127.0.0.1:{free_port()}", clock=SystemClock(), worker="w", workers=2, on_state=states)
+    assert isinstance(store, SharedStore)
+    bound = budget(100)
+    for number, fits in enumerate((True, True, False)):
+        decision = await store.admit(str(number), [bound], Charge(nanos=25), LIFE)
+        assert isinstance(decision, Admitted) == fits
+    await until(lambda: "onnect" in store.gauges().reason, "the reason")
+    assert states.seen == []
+    assert store.gauges().alone == 3
+    await store.aclose()
+
+
+async def test_what_is_still_to_be_said_is_said(redis_server: RedisServer) -> None:
+    bound = budget(10**6)
+    async with opened(redis_server.url) as store:
+        await asyncio.gather(*(store.admit(f"h{n}", [bound], Charge(nanos=3), LIFE) for n in range(200)))
+        for number in range(200):
+            store.settle(f"h{number}", Charge(nanos=2))
+    async with opened(redis_server.url) as other:
+        level = (await other.levels([bound]))[0]
+        assert (level.used, level.reserved) == (400, 0)
+
+
+async def test_a_worker_that_leaves_is_not_counted_any_more(redis_server: RedisServer) -> None:
+    url = f"{redis_server.url}?prefix=leaving"
+    async with opened(url, worker="stays"):
+        async with opened(url, worker="leaves"):
+            assert redis_server.ask("ZCARD", "leaving:{g}:workers") == 2
+        assert redis_server.ask("ZRANGE", "leaving:{g}:workers", 0, -1) == [b"stays"]
