@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from gateway.errors import BudgetExhausted, Overloaded, RateLimited, Refusal
+from gateway.errors import BudgetExhausted, Overloaded, ProviderLimited, RateLimited, Refusal
 from gateway.facts import ANYTHING, Caller, Exchange
 from gateway.forward import Outgoing, find_route
 from gateway.limits.program import lenient
@@ -45,7 +45,19 @@ _UNLIMITED = Admitted()
 class Admission:
     """One exchange's place in the limits."""
 
-    __slots__ = ("bounds", "caller", "charge", "decision", "downgraded_by", "growing", "out", "snapshot", "world", "x")
+    __slots__ = (
+        "attempt_hold",
+        "bounds",
+        "caller",
+        "charge",
+        "decision",
+        "downgraded_by",
+        "growing",
+        "out",
+        "snapshot",
+        "world",
+        "x",
+    )
 
     def __init__(
         self, world: World, snapshot: Snapshot, x: Exchange, caller: Caller, out: Outgoing | None, model: str = ""
@@ -60,6 +72,7 @@ class Admission:
         self.decision: Admitted | None = None
         self.downgraded_by: tuple[Bound, ...] = ()
         self.growing = False
+        self.attempt_hold = ""
         self._look_up(model if out is None else out.reading.model)
 
     def _look_up(self, model: str) -> None:
@@ -69,7 +82,10 @@ class Admission:
         caller = self.caller
         self.bounds = self.snapshot.limits.bounds(caller.key_id, caller.team, model, self.x.operation.name, self.x.tags)
         if self.bounds:
-            self.charge = _FREE if self.out is None else self._most(self.out)
+            self.charge = self._charge()
+
+    def _charge(self) -> Charge:
+        return _FREE if self.out is None else self._most(self.out)
 
     def _most(self, out: Outgoing) -> Charge:
         """What the request may use at most."""
@@ -171,6 +187,39 @@ class Admission:
         self.decision = decision
         if decision.crossed or decision.over:
             self.world.limit_crossed(decision)
+
+    # -- rules that look at the provider ---------------------------------------------------------------------------
+
+    async def enter(self, provider: str) -> None:
+        """Take an attempt's turn at a provider. Raises `ProviderLimited`, with nothing taken, and the next is asked."""
+        limits, x, caller = self.snapshot.limits, self.x, self.caller
+        assert limits is not None
+        assert x.operation is not None
+        model = x.reading.model if x.reading is not None else ""
+        bounds = limits.provider_bounds(provider, caller.key_id, caller.team, model, x.operation.name, x.tags)
+        if not bounds:
+            return
+        before = x.holds
+        hold = self.attempt_hold = f"{x.id}/{provider}/{len(x.attempts or ())}"
+        x.holds = (*before, hold)
+        charge = self.charge if self.bounds else self._charge()
+        decision = self.world.limits.admit_now(hold, bounds, charge, self.seconds)
+        if decision is None:
+            decision = await self.world.limits.admit(hold, bounds, charge, self.seconds)
+        if isinstance(decision, Refused):
+            x.holds = before
+            self.attempt_hold = ""
+            self.world.limit_refused(decision.bound, "refused")
+            raise ProviderLimited(refusal_of(decision))
+        if decision.crossed or decision.over:
+            self.world.limit_crossed(decision)
+
+    def leave(self) -> None:
+        """The attempt that was let in has failed: it used nothing but its turn."""
+        if self.attempt_hold:
+            self.x.holds = tuple(hold for hold in self.x.holds if hold != self.attempt_hold)
+            self.world.limits.settle(self.attempt_hold, _FREE)
+            self.attempt_hold = ""
 
     # -- what clients see ------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ TollwayError
 │   ├── ConnectTimeout         no connection within `connect`                            (nothing was sent)
 │   ├── PoolTimeout            no free connection within `queue`                         (nothing was sent)
 │   ├── AtCapacity             no place within the provider's capacity                   (nothing was sent)
+│   ├── ProviderLimited        a rule of ours on this provider refuses                   (nothing was sent)
 │   ├── HeaderTimeout          no response head within `header`
 │   ├── DeadlineExceeded       the total time of the exchange is over
 │   ├── Disconnected           the peer closed or reset before the response was complete
@@ -80,6 +81,14 @@ class AtCapacity(TransportError):
         """`retry_after`: seconds until a place may be free, if all goes on as it did."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ProviderLimited(TransportError):
+    """A rule of ours on this provider refuses; `refusal` is what the client gets if no other target serves."""
+
+    def __init__(self, refusal: "Refusal") -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 class HeaderTimeout(TransportError):

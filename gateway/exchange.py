@@ -115,6 +115,8 @@ class Trip(Delivery):
             admission = self.admission = Admission(world, snapshot, x, caller, out)
             if not admission.now():
                 await admission.ask()
+            if snapshot.limits.by_provider:
+                out.limits = admission
         if world.journal is not None:
             reserve(x, snapshot, out)
             world.begin(x)

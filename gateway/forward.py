@@ -8,6 +8,7 @@ import asyncio
 import difflib
 import math
 from collections.abc import Generator
+from typing import Protocol
 
 import msgspec
 
@@ -49,14 +50,34 @@ class Outgoing(msgspec.Struct):
     reading: Reading
     dialect: Dialect
     max_event: int
+    limits: "ProviderLimits | None" = None
+    """What each attempt is asked by; None: no rule looks at the provider."""
     place: Place | None = None
     """The place held at the provider that is at work, if its capacity is limited."""
+
+    def failed(self) -> None:
+        """It served nothing; another is asked."""
+        self.leave()
+        if self.limits is not None:
+            self.limits.leave()
 
     def leave(self) -> None:
         """That provider has done its work."""
         if self.place is not None:
             self.place.leave()
             self.place = None
+
+
+class ProviderLimits(Protocol):
+    """Limits that can only be counted once the provider is known. `gateway.admission.Admission` is one."""
+
+    async def enter(self, provider: str) -> None:
+        """Take an attempt's turn. Raises `ProviderLimited`."""
+        ...
+
+    def leave(self) -> None:
+        """The attempt that was let in has failed: it used nothing."""
+        ...
 
 
 class OpenStream(msgspec.Struct):
@@ -121,15 +142,17 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
         attempt = Attempt(provider=provider.name, model=step.target.model)
         pause: float | None = None
         try:
+            if out.limits is not None:
+                await out.limits.enter(provider.name)
             if provider.capacity is not None:
                 out.place = await enter(world, x, provider)
             # Not before: who leaves while waiting for a place has cost the provider nothing.
             x.attempts = [*x.attempts, attempt] if x.attempts else [attempt]
             answer = await _attempt(world, x, out, step.target, attempt)
         except TransportError as error:
-            out.leave()
+            out.failed()
             attempt.error = type(error).__name__
-            if isinstance(error, errors.AtCapacity):
+            if isinstance(error, errors.AtCapacity | errors.ProviderLimited):
                 x.attempts = [*(x.attempts or ()), attempt]
             broken = error
         else:
@@ -146,7 +169,7 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
             break
         if spoken is not None:
             spoken.response.close()
-            out.leave()
+            out.failed()
         if walk is None:
             walk = tries(out.route, targets)
             next(walk)
@@ -318,6 +341,8 @@ def refusal_of(error: TransportError, provider: Provider) -> Refusal:
                 f"Every connection to the provider '{name}' is busy; none came free within {limits.queue:g} s.",
                 headers=((b"retry-after", b"1"),),
             )
+        case errors.ProviderLimited():
+            return error.refusal
         case errors.AtCapacity():
             return errors.Overloaded(
                 f"The provider '{name}' is at work on as many requests as it may be sent at one time: {error}.",

@@ -9,7 +9,15 @@ from gateway.admission import Admission
 from gateway.client import Client
 from gateway.dialects.peek import Peeked, find_model
 from gateway.dialects.tail import reported
-from gateway.errors import AtCapacity, Disconnected, Forbidden, NotFound, TransportError, UpstreamBroken
+from gateway.errors import (
+    AtCapacity,
+    Disconnected,
+    Forbidden,
+    NotFound,
+    ProviderLimited,
+    TransportError,
+    UpstreamBroken,
+)
 from gateway.facts import Attempt, Caller, Exchange
 from gateway.forward import enter, refusal_of, target_of
 from gateway.guard import Guard, unread_answer
@@ -45,6 +53,8 @@ async def pass_through(
         admission = Admission(world, snapshot, x, caller, None, peeked.model if peeked is not None else "")
         if not admission.now():
             await admission.ask()
+        if snapshot.limits.by_provider:
+            await _limited(admission, provider)
     world.begin(x)
     if guard is not None:
         opening = guard.opaque_request(opening, b"json" in head.content_type)
@@ -57,6 +67,14 @@ async def pass_through(
     finally:
         if place is not None:
             place.leave()
+
+
+async def _limited(admission: Admission, provider: Provider) -> None:
+    """Take the request's turn at rules that look at the provider. Raises their refusal."""
+    try:
+        await admission.enter(provider.name)
+    except ProviderLimited as error:
+        raise error.refusal from error
 
 
 async def _entered(world: World, x: Exchange, provider: Provider) -> Place:

@@ -278,3 +278,29 @@ def test_a_budget_is_changed_live(serve, tmp_path) -> None:
     wait_for(admitted, "the new limit")
     with pytest.raises(openai.RateLimitError):
         ask(sdk(gateway))
+
+
+def test_a_provider_that_is_limited_gives_way_to_the_fallback(serve) -> None:
+    """A rule by provider is asked at every attempt: the next target serves, and only without one is it a refusal."""
+    with scripted() as one, scripted() as other:
+        one.says(answer())
+        other.says(answer())
+        providers = {
+            name: {"dialect": "openai", "base_url": each.url + "/v1", "api_key": "k"}
+            for name, each in (("one", one), ("other", other))
+        }
+        models = {
+            "gpt-4o-mini": {"targets": [{"provider": "one"}], "fallbacks": ["gpt-4o"]},
+            "gpt-4o": {"targets": [{"provider": "other"}]},
+        }
+        rules = [
+            {"name": "narrow", "match": {"provider": "one"}, "requests": 1, "per": "hour"},
+            {"name": "wide", "match": {"provider": "other"}, "each": ["team"], "requests": 2, "per": "hour"},
+        ]
+        gateway = serve(providers=providers, models=models, teams=teams(), limits={"rules": rules})
+        client = sdk(gateway)
+        served = [ask(client).headers["x-tollway-provider"] for _ in range(3)]
+        assert served == ["one", "other", "other"]
+        with pytest.raises(openai.RateLimitError, match="limits.rules.wide"):
+            ask(client)
+        assert (len(one.seen), len(other.seen)) == (1, 2)
