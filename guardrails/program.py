@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from guardrails.actions import Hasher
 from guardrails.detector import Classifier, Match
 from guardrails.interface import Direction
+from guardrails.matching.extent import joined
 from guardrails.policy import REWRITING, SEVERITY, Policy, Rule
 from guardrails.scanner import Scanner
 
@@ -69,8 +70,8 @@ class Program:
     """What runs on texts of one role. All of it is worked out when policies are loaded."""
 
     __slots__ = (
-        "before", "both_ends", "cap", "classifiers", "detectors", "external", "gate", "gated", "leads", "limits",
-        "quick", "reach", "rules_of", "scanner", "shortest",
+        "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
+        "leads", "limits", "quick", "reach", "rules_of", "scanner", "settles", "shortest",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
@@ -97,8 +98,13 @@ class Program:
             for number, reach in zip(used, reaches, strict=True)
         }
         """How far before a match of each detector its hit may end."""
+        self.lead_of = [self.leads.get(number, -math.inf) for number in scanner.owners]
+        """The same by expression of the gate; of a detector that is not used no hit counts."""
+        self.extent = joined([scanner.extent(number) for number in used])
+        """How far the used detectors' expressions reach."""
         self.reach = {number: reach.length + reach.after for number, reach in zip(used, reaches, strict=True)}
         """How far each detector can need to look behind the start of a match."""
+        self.settles = tuple([(number, scanner.detectors[number].settled, self.reach[number]) for number in used])
         local = [compiled for compiled in rules if compiled.rule.detector not in self.external]
         endless = [c for c in local if c.both_ends and direction == "response"]
         self.limits = tuple(c for c in local if not c.both_ends)

@@ -30,6 +30,7 @@ _PATIENT = 256
 _SLACK = 64
 """Characters that may be kept longer than needed, so that the window is not copied on every feed."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_WORDS = re.compile("[A-Za-z ]*+").fullmatch
 
 
 class Text:
@@ -37,8 +38,8 @@ class Text:
     take other text, else what would rewrite it blocks it; `quoted`: what is written stands inside a JSON string."""
 
     __slots__ = (
-        "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_origin", "_path", "_pending", "_program",
-        "_quoted", "_rewritable", "_spelling", "_tally", "_tried",
+        "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_odd", "_origin", "_path", "_pending",
+        "_program", "_quiet", "_quoted", "_rewritable", "_spelling", "_tally", "_tried",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +62,10 @@ class Text:
         self._judge = judge
         self._buf = ""
         self._base = self._done = self._known = self._tried = 0
+        self._quiet = 0
+        """No hit of the gate that ends up to here has anything to do with a match that is not known."""
+        self._odd = 0
+        """From here on the text is ASCII letters and blanks."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
@@ -130,6 +135,8 @@ class Text:
         if final:
             certain = end
         else:
+            if not _WORDS(text):
+                self._odd = end
             held = end - self._done
             if held > _PATIENT and end - self._tried < held >> 4:
                 return ""
@@ -137,7 +144,8 @@ class Text:
             certain = self._settled(end)
             if certain <= self._known:
                 return ""
-        self._look(certain, hits)
+        if final or certain > self._program.cap or not self._is_quiet(end):
+            self._look(certain, hits)
         self._known = certain
         return "" if self._tally.blocked else self._release(certain)
 
@@ -149,18 +157,51 @@ class Text:
             return end
         buf = self._buf
         size = low = len(buf)
-        detectors = program.scanner.detectors
-        for number in program.detectors:
+        for number, settled, reach in program.settles:
             if number in self._dead:
                 continue
             try:
-                at = max(detectors[number].settled(buf), size - program.reach[number])
+                at = settled(buf)
             except Exception as error:
                 self._failed(number, error)
                 continue
+            if at < size - reach:
+                at = size - reach
             if at < low:
                 low = at
-        return end - size + max(low, 0)
+        return end - size + low if low > 0 else end - size
+
+    def _is_quiet(self, end: int) -> bool:
+        """Whether a glance of the gate at what is new shows that no match starts up to where that is certain.
+
+        What was not seen before ends behind `quiet`, or right there if it looks at the character behind. So it begins
+        as far before that as the longest match, and where there are only letters and blanks, in the word there or as
+        far before as the longest match with blanks.
+        """
+        program = self._program
+        gate = program.gate
+        if gate is None or not program.gated:
+            return False
+        buf = self._buf
+        quiet, extent = self._quiet - self._base, program.extent
+        if self._quiet - self._odd > extent.longest:
+            start = min(buf.rfind(" ", 0, quiet) if quiet > 0 else 0, quiet - extent.words - 2)
+        else:
+            start = quiet - extent.longest - 2
+        if start < 0:
+            start = 0
+        try:
+            seen = gate.scan((buf[start:] if start else buf).encode())
+        except Exception:
+            return False  # `_find` finds that out again, and answers for it
+        if seen:
+            if not buf.isascii():
+                return False
+            known = self._known - self._base - start
+            if any(place > known - program.lead_of[expression] for expression, place in seen):
+                return False
+        self._quiet = end
+        return True
 
     def _look(self, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
         """Find the matches that start before `high` and were not known."""

@@ -66,6 +66,8 @@ class PiiDetector:
             length=max((one.length for one in self._recognizers), default=1),
             before=NEAR + max(contexts.REACH, BEHIND),
             after=max((one.after for one in self._recognizers), default=1),
+            # A match has a hit that ends behind its start, and so has each one that makes another be dropped.
+            lead=NEAR,
         )
         self._tail = Tail(
             [row.prefix for row in rows],

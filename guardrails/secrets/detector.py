@@ -79,6 +79,7 @@ class SecretDetector:
             length=max(self._tokens.length, assignments.LONGEST, blocks.LONGEST if self._blocks else 0),
             before=max(assignments.BEFORE + 72, self._tokens.lead + 1),
             after=max(1, self._tokens.length),
+            lead=max(assignments.AHEAD, self._tokens.lead),
         )
         self._span = self.reach.length + self.reach.after
 
