@@ -78,6 +78,8 @@ class Text:
     def feed(self, text: str, spelled: Sequence[tuple[int, str]] = (), final: bool = False) -> str:
         """Take more of the text; returns what is certain by now. `spelled`: characters of it, by index, that the source
         writes otherwise. `final`: this was the last of it. Nothing is returned once the inspection is blocked."""
+        if self._judge is None and not spelled and text.isascii():
+            return self._take(text, final)
         begin = self._base + len(self._buf)
         if not text.isascii():
             text, spelled = _sound(text, spelled)
@@ -309,31 +311,40 @@ class Text:
     def _release(self, certain: int) -> str:
         """What can be passed on now that every match that starts before `certain` is known."""
         done = self._done
+        base = self._base
         if not self._pending:
             self._done = certain
-            out = self._source(done, certain)
-        else:
-            parts: list[str] = []
-            for run in runs(self._pending, done, certain):
-                owner = run.owner
-                if done < run.start:
-                    parts.append(self._source(done, run.start))
-                    done = run.start
-                if owner.end > certain:
-                    break
-                if owner.blocks:
-                    self._tally.blocked = True
-                    break
-                parts.append(self._written(owner, run.end - run.start == owner.end - owner.start))
-                done = run.end
+            if self._spelling is None:
+                out = self._buf[done - base : certain - base]
             else:
-                parts.append(self._source(done, certain))
-                done = certain
-            self._done = done
-            self._pending = [candidate for candidate in self._pending if candidate.end > done]
-            out = "".join(parts)
-        self._trim()
+                out = self._source(done, certain)
+        else:
+            out = self._acted(done, certain)
+        if self._known - self._program.before - base > _SLACK:
+            self._trim()
         return out
+
+    def _acted(self, done: int, certain: int) -> str:
+        """The same where there are matches to act on."""
+        parts: list[str] = []
+        for run in runs(self._pending, done, certain):
+            owner = run.owner
+            if done < run.start:
+                parts.append(self._source(done, run.start))
+                done = run.start
+            if owner.end > certain:
+                break
+            if owner.blocks:
+                self._tally.blocked = True
+                break
+            parts.append(self._written(owner, run.end - run.start == owner.end - owner.start))
+            done = run.end
+        else:
+            parts.append(self._source(done, certain))
+            done = certain
+        self._done = done
+        self._pending = [candidate for candidate in self._pending if candidate.end > done]
+        return "".join(parts)
 
     def _written(self, owner: Candidate, whole: bool) -> str:
         """What stands in the place of a run of `owner`."""
