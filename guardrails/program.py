@@ -72,6 +72,7 @@ class Program:
     __slots__ = (
         "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
         "leads", "limits", "quick", "reach", "rules_of", "scanner", "settles", "shortest",
+        "wordwise",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
@@ -104,6 +105,7 @@ class Program:
         """How far the used detectors' expressions reach."""
         self.reach = {number: reach.length + reach.after for number, reach in zip(used, reaches, strict=True)}
         """How far each detector can need to look behind the start of a match."""
+        self.wordwise = all(reach.wordwise for reach in reaches)
         self.settles = tuple([(number, scanner.detectors[number].settled, self.reach[number]) for number in used])
         local = [compiled for compiled in rules if compiled.rule.detector not in self.external]
         endless = [c for c in local if c.both_ends and direction == "response"]

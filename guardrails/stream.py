@@ -6,7 +6,6 @@ before it. Matches never reach over channels. Pseudonyms are restored last, in w
 """
 
 import math
-from collections.abc import Callable
 
 from guardrails.interface import Verdict
 from guardrails.jsontext import JsonText
@@ -102,7 +101,7 @@ class _Channel:
 class PolicyStream:
     """What `PolicyEngine.stream` makes. A channel that is fed after it was flushed begins a new text."""
 
-    __slots__ = ("_channels", "_feeds", "_plan", "_step", "_tally", "_vault", "_window")
+    __slots__ = ("_channels", "_plan", "_step", "_takers", "_tally", "_vault", "_window")
 
     def __init__(self, plan: Plan | None, tally: Tally, vault: Vault | None, step: int, window: int) -> None:
         self._plan = plan
@@ -111,8 +110,8 @@ class PolicyStream:
         self._step = step
         self._window = window
         self._channels: dict[str, _Channel] = {}
-        self._feeds: dict[str, Callable[[str], str]] = {}
-        """What takes more of each channel's text."""
+        self._takers: dict[str, _Channel | Text | JsonText | _Unjudged] = {}
+        """What takes more of each channel's text: its machine, where nothing is restored."""
 
     @property
     def verdict(self) -> Verdict:
@@ -129,18 +128,18 @@ class PolicyStream:
         if self._tally.blocked:
             return ""
         try:
-            feed = self._feeds.get(channel)
-            if feed is None:
+            taker = self._takers.get(channel)
+            if taker is None:
                 current = self._channels[channel] = self._opened(channel, role, json)
-                feed = self._feeds[channel] = current.feed if current.restores else current.machine.feed
-            return feed(text)
+                taker = self._takers[channel] = current if current.restores else current.machine
+            return taker.feed(text)
         except Exception as error:
             return self._broken(error)
 
     def flush(self, channel: str) -> str:
         """The rest of a channel's text."""
         current = self._channels.pop(channel, None)
-        self._feeds.pop(channel, None)
+        self._takers.pop(channel, None)
         if current is None or self._tally.blocked:
             return ""
         try:

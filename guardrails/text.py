@@ -30,7 +30,10 @@ _PATIENT = 256
 _SLACK = 64
 """Characters that may be kept longer than needed, so that the window is not copied on every feed."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_WORDS = re.compile("[A-Za-z ]*+").fullmatch
+_WORDS = re.compile("[A-Za-z \n,.;'!?]*+").fullmatch
+"""What `Reach.wordwise` is about."""
+_WORD = 64
+"""Characters of a word that is held without a closer look."""
 
 
 class Text:
@@ -65,7 +68,7 @@ class Text:
         self._quiet = 0
         """No hit of the gate that ends up to here has anything to do with a match that is not known."""
         self._odd = 0
-        """From here on the text is ASCII letters and blanks."""
+        """From here on the text is words, as `_WORDS` knows them."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
@@ -159,6 +162,11 @@ class Text:
             return end
         buf = self._buf
         size = low = len(buf)
+        if self._odd <= self._known and program.wordwise and not self._dead:
+            # What began before the words is known, or it would be waited for.
+            word = max(buf.rfind(" "), buf.rfind("\n")) + 1
+            if size - word <= _WORD:
+                return end - size + word
         for number, settled, reach in program.settles:
             if number in self._dead:
                 continue
@@ -177,8 +185,8 @@ class Text:
         """Whether a glance of the gate at what is new shows that no match starts up to where that is certain.
 
         What was not seen before ends behind `quiet`, or right there if it looks at the character behind. So it begins
-        as far before that as the longest match, and where there are only letters and blanks, in the word there or as
-        far before as the longest match with blanks.
+        as far before that as the longest match, and where there are only words, in the word there or as far before as
+        the longest match with blanks.
         """
         program = self._program
         gate = program.gate

@@ -30,8 +30,8 @@ from guardrails.matching.syntax import (
 )
 
 _BLANK = b" "
-_PLAIN = ((0x20, 0x20), (0x41, 0x5A), (0x61, 0x7A))
-"""Blanks and ASCII letters."""
+_PLAIN = tuple((ord(char), ord(char)) for char in "\n ,.;'!?") + ((0x41, 0x5A), (0x61, 0x7A))
+"""Letters of ASCII, blanks, line feeds and the marks of prose, as `Reach.wordwise` has them."""
 _AROUND = b'"{}[],: \t\r\n'
 """What stands before and behind a string's content or a number in JSON, and between names that are judged together."""
 _NEVER = -1
@@ -44,7 +44,8 @@ class Extent(msgspec.Struct, frozen=True):
     """Bytes of the longest match of any. UNBOUNDED: there is none, or what matches depends on more than that and the
     byte behind."""
     words: int
-    """Bytes of the longest match that is made of ASCII letters and of blanks, at least one; 0: there is none."""
+    """Bytes of the longest match that is made of ASCII letters, line feeds, `,.;'!?` and blanks, of these at least one;
+    0: there is none."""
     within: bool
     """What matches in a string of a JSON document, taken by itself, matches at the same place where the document is
     scanned. For then no match depends on where the string begins and ends, or goes on from one string into the next."""

@@ -6,6 +6,7 @@ no white space), a URL's path, and a chain of groups with spaces between, such a
 
 import re
 from collections.abc import Iterable
+from string import ascii_uppercase
 
 from guardrails.pii.mail import DOMAIN, LOCAL
 from guardrails.pii.phone import EXTENSION, LEAD, SPAN
@@ -33,7 +34,7 @@ class Tail:
     def __init__(self, prefixes: Iterable[str], phone: bool, iban: bool, url: bool, longest: int) -> None:
         begun = [prefix for prefix in prefixes if prefix]
         # Each prefix matches nothing too, so that it is the length that tells.
-        letters = any(found[0] for prefix in begun if (found := re.match(prefix, "A", re.IGNORECASE)))
+        letters = any(_takes_letter(prefix) for prefix in begun)
         begun += [PHONE] * phone + [IBAN] * iban
         self.begun = re.compile(rf"(?:{'|'.join(begun)})\Z", re.IGNORECASE).match if begun else None
         self.letters = letters
@@ -80,3 +81,9 @@ class Tail:
         if dot < 0 or text.find("/", dot) < 0:
             return size
         return start - 1 if start and text[start - 1] in "\"'" else start
+
+
+def _takes_letter(prefix: str) -> bool:
+    """Whether some letter is the beginning of what a prefix stands for."""
+    match = re.compile(prefix, re.IGNORECASE).match
+    return any((found := match(letter)) is not None and found[0] for letter in ascii_uppercase)

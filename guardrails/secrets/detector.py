@@ -80,6 +80,7 @@ class SecretDetector:
             before=max(assignments.BEFORE + 72, self._tokens.lead + 1),
             after=max(1, self._tokens.length),
             lead=max(assignments.AHEAD, self._tokens.lead),
+            wordwise=True,
         )
         self._span = self.reach.length + self.reach.after
 
