@@ -32,8 +32,6 @@ _SLACK = 64
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORDS = re.compile("[A-Za-z \n,.;'!?]*+").fullmatch
 """What `Reach.wordwise` is about."""
-_WORD = 64
-"""Characters of a word that is held without a closer look."""
 
 
 class Text:
@@ -82,6 +80,10 @@ class Text:
         """Take more of the text; returns what is certain by now. `spelled`: characters of it, by index, that the source
         writes otherwise. `final`: this was the last of it. Nothing is returned once the inspection is blocked."""
         if self._judge is None and not spelled and text.isascii():
+            if not final and self._odd <= self._known and _WORDS(text):
+                words = self._words(text)
+                if words is not None:
+                    return words
             return self._take(text, final)
         begin = self._base + len(self._buf)
         if not text.isascii():
@@ -130,6 +132,32 @@ class Text:
             self._spelling = Spelling()
         self._spelling.add(begin, spelled)
 
+    def _words(self, text: str) -> str | None:
+        """`_take` for words on words, where nothing is found and nothing is waited for; None: it is not that simple.
+        This is what most pieces of most answers cost."""
+        program = self._program
+        if self._pending or self._dead or self._tally.blocked or self._spelling is not None:
+            return None
+        buf = self._buf + text
+        base = self._base
+        word = max(buf.rfind(" "), buf.rfind("\n")) + 1
+        end, certain = base + len(buf), base + word
+        if end - certain > program.word or end > self._limit or certain > program.cap:
+            return None
+        if certain > self._known:
+            if not self._is_quiet(buf, end):
+                return None
+            out = buf[self._done - base : word]
+            self._known = self._done = certain
+            keep = certain - program.before
+            if keep - base > _SLACK:
+                self._base = keep
+                buf = buf[keep - base :]
+        else:
+            out = ""
+        self._buf = buf
+        return out
+
     def _take(self, text: str, final: bool, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
         if self._tally.blocked:
             return ""
@@ -149,7 +177,7 @@ class Text:
             certain = self._settled(end)
             if certain <= self._known:
                 return ""
-        if final or certain > self._program.cap or not self._is_quiet(end):
+        if final or certain > self._program.cap or not self._is_quiet(buf, end):
             self._look(certain, hits)
         self._known = certain
         return "" if self._tally.blocked else self._release(certain)
@@ -162,11 +190,6 @@ class Text:
             return end
         buf = self._buf
         size = low = len(buf)
-        if self._odd <= self._known and program.wordwise and not self._dead:
-            # What began before the words is known, or it would be waited for.
-            word = max(buf.rfind(" "), buf.rfind("\n")) + 1
-            if size - word <= _WORD:
-                return end - size + word
         for number, settled, reach in program.settles:
             if number in self._dead:
                 continue
@@ -181,7 +204,7 @@ class Text:
                 low = at
         return end - size + low if low > 0 else end - size
 
-    def _is_quiet(self, end: int) -> bool:
+    def _is_quiet(self, buf: str, end: int) -> bool:
         """Whether a glance of the gate at what is new shows that no match starts up to where that is certain.
 
         What was not seen before ends behind `quiet`, or right there if it looks at the character behind. So it begins
@@ -192,7 +215,6 @@ class Text:
         gate = program.gate
         if gate is None or not program.gated:
             return False
-        buf = self._buf
         quiet, extent = self._quiet - self._base, program.extent
         if self._quiet - self._odd > extent.longest:
             start = min(buf.rfind(" ", 0, quiet) if quiet > 0 else 0, quiet - extent.words - 2)
@@ -319,16 +341,12 @@ class Text:
     def _release(self, certain: int) -> str:
         """What can be passed on now that every match that starts before `certain` is known."""
         done = self._done
-        base = self._base
         if not self._pending:
             self._done = certain
-            if self._spelling is None:
-                out = self._buf[done - base : certain - base]
-            else:
-                out = self._source(done, certain)
+            out = self._source(done, certain)
         else:
             out = self._acted(done, certain)
-        if self._known - self._program.before - base > _SLACK:
+        if self._known - self._program.before - self._base > _SLACK:
             self._trim()
         return out
 

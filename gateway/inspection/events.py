@@ -100,8 +100,8 @@ class EventRewriter:
         """Channels that end because another one began."""
         self._memo: dict[tuple[str, bool, str], str] = {}
         self._wholes = 0
-        self._repeat: tuple[Repeat, Channel, bool] | None = None
-        """How the last event may be repeated, the channel of its text, and whether it may be dropped without one."""
+        self._repeat: Repeat[Channel] | None = None
+        """How the last event may be repeated."""
 
     @property
     def verdict(self) -> Verdict:
@@ -113,7 +113,7 @@ class EventRewriter:
         if data is None:
             return event.raw
         if self._repeat is not None:
-            out = self._repeated(event.raw, *self._repeat)
+            out = self._repeated(event.raw, self._repeat)
             if out is not None:
                 return out
             self._repeat = None
@@ -142,7 +142,7 @@ class EventRewriter:
     def data(self, raw: bytes, data: bytes) -> bytes:
         """As `event`, for one of the bytes `raw` that has `data` and no other field."""
         if self._repeat is not None:
-            out = self._repeated(raw, *self._repeat)
+            out = self._repeated(raw, self._repeat)
             if out is not None:
                 return out
             self._repeat = None
@@ -191,7 +191,7 @@ class EventRewriter:
 
     # The way of one event.
 
-    def _repeated(self, raw: bytes, repeat: Repeat, channel: Channel, droppable: bool) -> bytes | None:
+    def _repeated(self, raw: bytes, repeat: Repeat[Channel]) -> bytes | None:
         """What to send for an event that is like the one before but for its text; None: it is not like that."""
         read = repeat.read(raw)
         if read is None:
@@ -199,13 +199,17 @@ class EventRewriter:
         text, end = read
         if not text:
             return raw
-        new = self._fed(channel, text)
-        if self._inspector.blocked:
+        channel, inspector = repeat.channel, self._inspector
+        if channel.pending or self.keep_texts or not text.isascii():
+            new = self._fed(channel, text)
+        else:
+            new = inspector.feed(channel.name, text, channel.role, channel.json)
+        if inspector.blocked:
             self._repeat = None
             return self._block([(channel, new)] if new else [])
         if new == text:
             return raw
-        if not new and droppable:
+        if not new and repeat.droppable:
             self._dropped()
             return b""
         return repeat.written(raw, end, encoded(new))
@@ -213,10 +217,9 @@ class EventRewriter:
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""
         slot = plan.slots[0]
-        if max(slot.logprobs, slot.call, plan.sequence) < 0 and not (plan.ends or plan.names or plan.failed):
-            repeat = repeat_of(event.raw, data, spans[slot.group])
-            if repeat is not None and not self._failed:
-                self._repeat = (repeat, channel, plan.droppable)
+        silent = plan.ends or plan.names or self._failed
+        if not silent and slot.logprobs < 0 and slot.call < 0 and plan.sequence < 0:
+            self._repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
 
     def _unread(self, event: SseEvent) -> bytes:
         self.unreadable += 1

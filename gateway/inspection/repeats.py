@@ -6,20 +6,26 @@ a JSON string's content and nothing else, so that no token but the text can diff
 """
 
 import re
+from typing import Generic, TypeVar
 
 from gateway.inspection.scan import text_of
 
+C = TypeVar("C")
 _INNER = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+').fullmatch
 _PADDING = b',"obfuscation":"'
 
 
-class Repeat:
+class Repeat(Generic[C]):
     """How an event goes on being repeated: the bytes before and behind its text."""
 
-    __slots__ = ("_behind", "_head", "_last", "_start", "_tail")
+    __slots__ = ("_behind", "_head", "_last", "_start", "_tail", "channel", "droppable")
 
-    def __init__(self, head: bytes, tail: bytes) -> None:
+    def __init__(self, head: bytes, tail: bytes, channel: C, droppable: bool) -> None:
         """`head`: the event's bytes up to and with the text's opening quote; `tail`: from its closing quote on."""
+        self.channel = channel
+        """Whose text it is."""
+        self.droppable = droppable
+        """Nothing is lost if an event whose text became empty is not sent."""
         self._head = head
         self._start = len(head)
         padding = tail.find(_PADDING)
@@ -56,10 +62,10 @@ class Repeat:
         return self._head + text[1:-1] + raw[end:]
 
 
-def repeat_of(raw: bytes, data: bytes, span: tuple[int, int]) -> Repeat | None:
+def repeat_of(raw: bytes, data: bytes, span: tuple[int, int], channel: C, droppable: bool) -> Repeat[C] | None:
     """How an event may go on, whose data has its text at `span`, quotes included; None where the event is written in
     another way than providers write."""
     begin = len(raw) - len(data) - 2
     if begin < 0 or b"\n" in data or b"\r" in data or not raw.endswith(b"\n\n") or not raw.startswith(data, begin):
         return None
-    return Repeat(raw[: begin + span[0] + 1], raw[begin + span[1] - 1 :])
+    return Repeat(raw[: begin + span[0] + 1], raw[begin + span[1] - 1 :], channel, droppable)

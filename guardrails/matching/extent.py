@@ -30,7 +30,7 @@ from guardrails.matching.syntax import (
 )
 
 _BLANK = b" "
-_PLAIN = tuple((ord(char), ord(char)) for char in "\n ,.;'!?") + ((0x41, 0x5A), (0x61, 0x7A))
+_PLAIN = (*[(ord(mark), ord(mark)) for mark in "\n ,.;'!?"], (0x41, 0x5A), (0x61, 0x7A))
 """Letters of ASCII, blanks, line feeds and the marks of prose, as `Reach.wordwise` has them."""
 _AROUND = b'"{}[],: \t\r\n'
 """What stands before and behind a string's content or a number in JSON, and between names that are judged together."""
