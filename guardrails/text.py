@@ -62,10 +62,13 @@ class Text:
         self._quoted = quoted
         self._judge = judge
         self._buf = ""
-        self._base = self._done = self._known = self._tried = 0
-        self._quiet = 0
+        self._base: int = 0
+        self._tried: int = 0
+        self._done: int = 0
+        self._known: int = 0
+        self._quiet: int = 0
         """No hit of the gate that ends up to here has anything to do with a match that is not known."""
-        self._odd = 0
+        self._odd: int = 0
         """From here on the text is words, as `_WORDS` knows them."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []

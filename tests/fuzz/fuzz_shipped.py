@@ -34,10 +34,13 @@ from tests.support.regex_samples import sample
 RIG = frozenset(("EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "IBAN_CODE", "PHONE_NUMBER"))
 PATTERNS = [r"\bEMP-\d{2,4}\b", r"id: ?(?P<mask>\w{2,5})\b", "order of (?:the )?[a-z]{3,9}", r"\Bb\d{3}\B"]
 WORDS = (
-    "the of and token is key was password secret pin access an api in to it you that he for on are with as his they "
-    "ask answer because between another without passphrase login authority credit keyboard EMP b order id phone card"
-).split()
-MARKS = (" ", " ", " ", ", ", ". ", "\n", "\n\n", "; ", "! ", "? ", "'", ": ", " - ", " (", ") ", "/", '"', "=", "\\", "")
+    "the", "of", "and", "token", "is", "key", "was", "password", "secret", "pin", "access", "an", "api", "in", "to",
+    "it", "you", "that", "he", "for", "on", "are", "with", "as", "they", "ask", "answer", "because", "between",
+    "without", "passphrase", "login", "authority", "credit", "keyboard", "EMP", "b", "order", "id", "phone", "card",
+)  # fmt: skip
+MARKS = (
+    " ", " ", " ", ", ", ". ", "\n", "\n\n", "; ", "! ", "? ", "'", ": ", " - ", " (", ") ", "/", '"', "=", "\\", "",
+)  # fmt: skip
 
 
 def engine(entities: frozenset[str] | None, backend: Backend | None, patterns: bool = False) -> PolicyEngine:
@@ -55,9 +58,19 @@ def secrets(chance: random.Random) -> list[str]:
     found = [sample(parse(rule.pattern), chance, chance.random() < 0.5) for rule in tokens()]
     for rule in assigned():
         name = sample(parse(rule.names), chance)
-        found += [f"{name.upper()}={sample(parse(rule.value), chance)}", f"{name}: '{sample(parse(rule.value), chance)}'"]
+        found += [
+            f"{name.upper()}={sample(parse(rule.value), chance)}",
+            f"{name}: '{sample(parse(rule.value), chance)}'",
+        ]
     block = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA75Eplgo3fq\n" * 8 + "-----END RSA PRIVATE KEY-----"
-    return [*found, block, "api_key = 'x9Kd82mQpL0aZ77vTr4'", "password is hunter2Z!", "https://u:s3cr3tPw@host/", "--token "]
+    return [
+        *found,
+        block,
+        "api_key = 'x9Kd82mQpL0aZ77vTr4'",
+        "password is hunter2Z!",
+        "https://u:s3cr3tPw@host/",
+        "--token ",
+    ]
 
 
 def prose(chance: random.Random, stock: list[str]) -> str:
