@@ -83,10 +83,6 @@ class Text:
         """Take more of the text; returns what is certain by now. `spelled`: characters of it, by index, that the source
         writes otherwise. `final`: this was the last of it. Nothing is returned once the inspection is blocked."""
         if self._judge is None and not spelled and text.isascii():
-            if not final and self._odd <= self._known and _WORDS(text):
-                words = self._words(text)
-                if words is not None:
-                    return words
             return self._take(text, final)
         begin = self._base + len(self._buf)
         if not text.isascii():
@@ -139,7 +135,7 @@ class Text:
         """`_take` for words on words, where nothing is found and nothing is waited for; None: it is not that simple.
         This is what most pieces of most answers cost."""
         program = self._program
-        if self._pending or self._dead or self._tally.blocked or self._spelling is not None:
+        if self._pending or self._dead or self._spelling is not None:
             return None
         buf = self._buf + text
         base = self._base
@@ -164,6 +160,11 @@ class Text:
     def _take(self, text: str, final: bool, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
         if self._tally.blocked:
             return ""
+        worded = not final and _WORDS(text) is not None
+        if worded and self._odd <= self._known:
+            passed = self._words(text)
+            if passed is not None:
+                return passed
         buf = self._buf = self._buf + text if self._buf else text
         end = self._base + len(buf)
         if end > self._limit:
@@ -171,7 +172,7 @@ class Text:
         if final:
             certain = end
         else:
-            if not _WORDS(text):
+            if not worded:
                 self._odd = end
             held = end - self._done
             if held > _PATIENT and end - self._tried < held >> 4:
