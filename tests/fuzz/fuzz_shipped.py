@@ -103,12 +103,11 @@ def findings(verdict: Verdict) -> set[tuple[str, int, int, str]]:
     return {(found.type, found.start, found.end, found.rule) for found in verdict.findings}
 
 
-def compare_stream(judge: PolicyEngine, chance: random.Random, text: str, document: bool) -> None:
+def compare_stream(judge: PolicyEngine, text: str, pieces: list[str], document: bool = False) -> None:
     path = "x.arguments" if document else "x"
     whole = judge.inspect([Segment(path, "assistant", text)], "response")
     stream = judge.stream()
     assert stream is not None
-    pieces = cut(chance, text)
     out = "".join([stream.feed("c", piece, json=document) for piece in pieces]) + stream.flush("c")
     assert out == (whole.rewrites[0].text if whole.rewrites else text), (text, pieces)
     assert findings(stream.verdict) == findings(whole), (text, pieces)
@@ -172,8 +171,9 @@ def main() -> int:
         few = [piece for piece in stock if chance.random() < 0.01] or ["4111"]
         try:
             text = prose(chance, stock)
-            compare_stream(judge, chance, text, document=False)
-            compare_stream(judge, chance, json.dumps({"text": text, "n": 4111111111111111}), document=True)
+            compare_stream(judge, text, cut(chance, text))
+            document = json.dumps({"text": text, "n": 4111111111111111})
+            compare_stream(judge, document, cut(chance, document), document=True)
             cleared += compare_glance(judge, chance, body(chance, few if runs % 2 else ["word"]))
         except AssertionError as difference:
             print(f"seed {seed}, run {runs}: {difference}")

@@ -14,7 +14,7 @@ from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
 from guardrails.text import Text
 from guardrails.vault import LENGTH, Vault
-from tests.fuzz.fuzz_shipped import RIG, compare_stream, prose, secrets
+from tests.fuzz.fuzz_shipped import RIG, compare_stream, cut, prose, secrets
 from tests.fuzz.fuzz_shipped import engine as shipped
 from tests.guardrails.pii.texts import PIECES as PERSONAL
 from tests.support.detectors import Card, Failing, Overlapping, ReGate, Words, fence, mail
@@ -229,7 +229,16 @@ def test_the_shipped_detectors_together(seed: int, document: bool) -> None:
     the whole gives."""
     chance = random.Random(seed)
     text = prose(chance, STOCK)
-    compare_stream(SHIPPED, chance, json.dumps({"text": text}) if document else text, document)
+    text = json.dumps({"text": text}) if document else text
+    compare_stream(SHIPPED, text, cut(chance, text), document)
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_each_shipped_format_in_the_smallest_pieces(part: int) -> None:
+    """One character at a time each scan sees the least, so that every expression must reach back as far as it says."""
+    for item in STOCK[part::8]:
+        text = f"as you said {item} and so on "
+        compare_stream(SHIPPED, text, list(text))
 
 
 def test_words_come_out_at_once_and_what_may_go_on_waits() -> None:
