@@ -63,14 +63,9 @@ def secrets(chance: random.Random) -> list[str]:
             f"{name}: '{sample(parse(rule.value), chance)}'",
         ]
     block = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA75Eplgo3fq\n" * 8 + "-----END RSA PRIVATE KEY-----"
-    return [
-        *found,
-        block,
-        "api_key = 'x9Kd82mQpL0aZ77vTr4'",
-        "password is hunter2Z!",
-        "https://u:s3cr3tPw@host/",
-        "--token ",
-    ]
+    wide = "password" + " " * 8 + "= hunter2Z!"
+    spoken = ["password is hunter2Z!", "https://u:s3cr3tPw@host/", "--token ", "api_key = 'x9Kd82mQpL0aZ77vTr4'"]
+    return [*found, block, wide, *spoken]
 
 
 def prose(chance: random.Random, stock: list[str]) -> str:
