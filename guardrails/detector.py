@@ -56,6 +56,10 @@ class Reach(msgspec.Struct, frozen=True):
     """How many characters before a match the hit that announces it may end. 0: every match has a hit that ends inside
     or behind it, so old hits in the left context of a stream are no reason to look again. None: as many as `before`."""
 
+    wordwise: bool = False
+    """Of the matches that start among letters of ASCII, blanks, line feeds and `,.;'!?` with nothing else behind them,
+    all that start before the last run without a blank or line feed are as they will be, whatever follows."""
+
 
 class Match(msgspec.Struct, frozen=True, gc=False):
     """What a detector found. Never carries the text."""

@@ -5,6 +5,7 @@ Nothing found costs one pass of the gate for each text, and the verdict is the o
 
 from collections.abc import Callable, Collection, Sequence
 
+from guardrails import glance
 from guardrails.actions import Hasher
 from guardrails.interface import ALLOWED, NOTHING_GIVEN, Direction, Given, Segment, Verdict
 from guardrails.jsontext import JsonText
@@ -78,6 +79,24 @@ class PolicyEngine:
     def hasher(self) -> Hasher:
         """Makes the digests of findings and of allow-lists."""
         return self._hasher
+
+    def clear(
+        self,
+        body: bytes,
+        direction: Direction,
+        operation: str = "",
+        *,
+        vault: Vault | None = None,
+        within: bytes = b"",
+    ) -> bool:
+        """See `guardrails/interface.py`."""
+        if vault and direction == "response":
+            return False
+        plan = self._plans.plan(direction, operation)
+        if plan is None:
+            return True
+        gate = self._scanner.gate
+        return gate is not None and len(body) <= plan.glanced and glance.clear(gate, body, plan.counted, within)
 
     def inspect(
         self,

@@ -123,6 +123,19 @@ class Engine(Protocol):
         """Id and detector of every rule that looks there."""
         ...
 
+    def clear(
+        self,
+        body: bytes,
+        direction: Direction,
+        operation: str = "",
+        *,
+        vault: Vault | None = None,
+        within: bytes = b"",
+    ) -> bool:
+        """Whether a glance at a JSON body shows that `inspect` allows whatever texts it has; False: it must be asked.
+        `within`: name, in quotes, of the outermost member all texts are in."""
+        ...
+
     def inspect(
         self,
         segments: list[Segment],
@@ -191,6 +204,17 @@ class NoOpEngine:
 
     def rules(self, direction: Direction, operation: str) -> Sequence[tuple[str, str]]:
         return ()
+
+    def clear(
+        self,
+        body: bytes,
+        direction: Direction,
+        operation: str = "",
+        *,
+        vault: Vault | None = None,
+        within: bytes = b"",
+    ) -> bool:
+        return True
 
     def inspect(
         self,

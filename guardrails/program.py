@@ -5,9 +5,14 @@ from collections.abc import Sequence
 
 from guardrails.actions import Hasher
 from guardrails.detector import Classifier, Match
+from guardrails.glance import LARGEST
 from guardrails.interface import Direction
+from guardrails.matching.extent import joined
 from guardrails.policy import REWRITING, SEVERITY, Policy, Rule
 from guardrails.scanner import Scanner
+
+WORD = 64
+"""what is longer than this many characters is no word of prose."""
 
 
 class CompiledRule:
@@ -69,8 +74,9 @@ class Program:
     """What runs on texts of one role. All of it is worked out when policies are loaded."""
 
     __slots__ = (
-        "before", "both_ends", "cap", "classifiers", "detectors", "external", "gate", "gated", "leads", "limits",
-        "quick", "reach", "rules_of", "scanner", "shortest",
+        "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
+        "leads", "limits", "quick", "reach", "rules_of", "scanner", "settles", "shortest",
+        "word",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
@@ -97,8 +103,17 @@ class Program:
             for number, reach in zip(used, reaches, strict=True)
         }
         """How far before a match of each detector its hit may end."""
+        self.lead_of = [self.leads.get(number, -math.inf) for number in scanner.owners]
+        """The same by expression of the gate; of a detector that is not used no hit counts."""
+        self.extent = joined([scanner.extent(number) for number in used])
+        """How far the used detectors' expressions reach."""
         self.reach = {number: reach.length + reach.after for number, reach in zip(used, reaches, strict=True)}
         """How far each detector can need to look behind the start of a match."""
+        self.word = -1
+        """Characters of a last word that is held without asking: where all detectors are wordwise;"""
+        if all(reach.wordwise for reach in reaches):
+            self.word = min([WORD, *self.reach.values()])
+        self.settles = tuple([(number, scanner.detectors[number].settled, self.reach[number]) for number in used])
         local = [compiled for compiled in rules if compiled.rule.detector not in self.external]
         endless = [c for c in local if c.both_ends and direction == "response"]
         self.limits = tuple(c for c in local if not c.both_ends)
@@ -131,7 +146,7 @@ class Program:
 class Plan:
     """The programs of one direction and operation, by role."""
 
-    __slots__ = ("_by_role", "_other", "rules")
+    __slots__ = ("_by_role", "_other", "counted", "glanced", "rules")
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
         self.rules = tuple(rules)
@@ -141,6 +156,13 @@ class Plan:
             for role in named
         }
         self._other = _program([c for c in rules if not c.rule.roles], scanner, direction)
+        programs = [program for program in (*self._by_role.values(), self._other) if program is not None]
+        simple = all(program.quick and program.gate is not None and program.extent.within for program in programs)
+        self.glanced = min([LARGEST, *(program.shortest for program in programs)]) if simple else 0
+        """Bytes of a body in which a glance of the gate may show that nothing is found."""
+        used = {number for program in programs for number in program.detectors}
+        self.counted = frozenset(at for at, number in enumerate(scanner.owners) if number in used)
+        """The expressions of the gate that count."""
 
     def program(self, role: str) -> Program | None:
         """What runs on texts of this role; None: nothing."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from guardrails.detector import Classifier, Detector, Expression, Hit
+from guardrails.matching.extent import Extent, extent
 
 
 class Gate(Protocol):
@@ -39,6 +40,7 @@ class Scanner:
         names = [*(d.name for d in detectors), *(c.name for c in classifiers), *external]
         if len(set(names)) != len(names):
             raise ValueError("two detectors have the same name")
+        self._extents: dict[int, Extent] = {}
         self._owners: list[tuple[int, int]] = []
         """For each expression of the gate: its detector, and its index there."""
         expressions: list[Expression] = []
@@ -47,6 +49,18 @@ class Scanner:
                 self._owners.append((number, local))
                 expressions.append(expression)
         self.gate = gate(expressions) if expressions else None
+
+    @property
+    def owners(self) -> list[int]:
+        """For each expression of the gate: whose it is, as an index into the detectors."""
+        return [number for number, _ in self._owners]
+
+    def extent(self, number: int) -> Extent:
+        """How far the expressions of a detector reach. Worked out when it is first asked for."""
+        known = self._extents.get(number)
+        if known is None:
+            known = self._extents[number] = extent(self.detectors[number].expressions)
+        return known
 
     def by_detector(self, found: Sequence[tuple[int, int]]) -> dict[int, list[Hit]]:
         """What the gate saw, by the detector whose expression it was."""

@@ -64,19 +64,22 @@ class _Unjudged:
 class _Channel:
     """One text of the answer, and what is restored in it."""
 
-    __slots__ = ("_judge", "_machine", "_restorer")
+    __slots__ = ("_judge", "_restorer", "machine")
 
     def __init__(self, machine: Text | JsonText | _Unjudged, judge: Judge | None, restorer: Restorer | None) -> None:
-        self._machine = machine
+        self.machine = machine
         self._judge = judge
         self._restorer = restorer
 
+    @property
+    def restores(self) -> bool:
+        return self._restorer is not None
+
     def feed(self, text: str) -> str:
-        certain = self._machine.feed(text)
-        return certain if self._restorer is None else self._restored(certain)
+        return self._restored(self.machine.feed(text))
 
     def finish(self) -> str:
-        certain = self._machine.finish()
+        certain = self.machine.finish()
         if self._judge is not None:
             self._judge.finish()
         if self._restorer is None:
@@ -84,21 +87,21 @@ class _Channel:
         return self._restored(certain) + self._restorer.flush()
 
     def held(self) -> int:
-        return self._machine.held() + (self._restorer.held() if self._restorer is not None else 0)
+        return self.machine.held() + (self._restorer.held() if self._restorer is not None else 0)
 
     def _restored(self, certain: str) -> str:
         restorer = self._restorer
         if restorer is None:
             return certain
-        if isinstance(self._machine, JsonText):
-            restorer.json = self._machine.document
+        if isinstance(self.machine, JsonText):
+            restorer.json = self.machine.document
         return restorer.feed(certain)
 
 
 class PolicyStream:
     """What `PolicyEngine.stream` makes. A channel that is fed after it was flushed begins a new text."""
 
-    __slots__ = ("_channels", "_flushed", "_plan", "_step", "_tally", "_vault", "_window")
+    __slots__ = ("_channels", "_plan", "_step", "_takers", "_tally", "_vault", "_window")
 
     def __init__(self, plan: Plan | None, tally: Tally, vault: Vault | None, step: int, window: int) -> None:
         self._plan = plan
@@ -107,6 +110,8 @@ class PolicyStream:
         self._step = step
         self._window = window
         self._channels: dict[str, _Channel] = {}
+        self._takers: dict[str, _Channel | Text | JsonText | _Unjudged] = {}
+        """What takes more of each channel's text: its machine, where nothing is restored."""
 
     @property
     def verdict(self) -> Verdict:
@@ -123,16 +128,18 @@ class PolicyStream:
         if self._tally.blocked:
             return ""
         try:
-            current = self._channels.get(channel)
-            if current is None:
+            taker = self._takers.get(channel)
+            if taker is None:
                 current = self._channels[channel] = self._opened(channel, role, json)
-            return current.feed(text)
+                taker = self._takers[channel] = current if current.restores else current.machine
+            return taker.feed(text)
         except Exception as error:
             return self._broken(error)
 
     def flush(self, channel: str) -> str:
         """The rest of a channel's text."""
         current = self._channels.pop(channel, None)
+        self._takers.pop(channel, None)
         if current is None or self._tally.blocked:
             return ""
         try:

@@ -30,6 +30,8 @@ _PATIENT = 256
 _SLACK = 64
 """Characters that may be kept longer than needed, so that the window is not copied on every feed."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_WORDS = re.compile("[A-Za-z \n,.;'!?]*+").fullmatch
+"""What `Reach.wordwise` is about."""
 
 
 class Text:
@@ -37,8 +39,8 @@ class Text:
     take other text, else what would rewrite it blocks it; `quoted`: what is written stands inside a JSON string."""
 
     __slots__ = (
-        "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_origin", "_path", "_pending", "_program",
-        "_quoted", "_rewritable", "_spelling", "_tally", "_tried",
+        "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_odd", "_origin", "_path", "_pending",
+        "_program", "_quiet", "_quoted", "_rewritable", "_spelling", "_tally", "_tried",
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +62,14 @@ class Text:
         self._quoted = quoted
         self._judge = judge
         self._buf = ""
-        self._base = self._done = self._known = self._tried = 0
+        self._base: int = 0
+        self._tried: int = 0
+        self._done: int = 0
+        self._known: int = 0
+        self._quiet: int = 0
+        """No hit of the gate that ends up to here has anything to do with a match that is not known."""
+        self._odd: int = 0
+        """From here on the text is words, as `_WORDS` knows them."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
@@ -73,6 +82,8 @@ class Text:
     def feed(self, text: str, spelled: Sequence[tuple[int, str]] = (), final: bool = False) -> str:
         """Take more of the text; returns what is certain by now. `spelled`: characters of it, by index, that the source
         writes otherwise. `final`: this was the last of it. Nothing is returned once the inspection is blocked."""
+        if self._judge is None and not spelled and text.isascii():
+            return self._take(text, final)
         begin = self._base + len(self._buf)
         if not text.isascii():
             text, spelled = _sound(text, spelled)
@@ -120,9 +131,40 @@ class Text:
             self._spelling = Spelling()
         self._spelling.add(begin, spelled)
 
+    def _words(self, text: str) -> str | None:
+        """`_take` for words on words, where nothing is found and nothing is waited for; None: it is not that simple.
+        This is what most pieces of most answers cost."""
+        program = self._program
+        if self._pending or self._dead or self._spelling is not None:
+            return None
+        buf = self._buf + text
+        base = self._base
+        word = max(buf.rfind(" "), buf.rfind("\n")) + 1
+        end, certain = base + len(buf), base + word
+        if end - certain > program.word or end > self._limit or certain > program.cap:
+            return None
+        if certain > self._known:
+            if not self._is_quiet(buf, end):
+                return None
+            out = buf[self._done - base : word]
+            self._known = self._done = certain
+            keep = certain - program.before
+            if keep - base > _SLACK:
+                self._base = keep
+                buf = buf[keep - base :]
+        else:
+            out = ""
+        self._buf = buf
+        return out
+
     def _take(self, text: str, final: bool, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
         if self._tally.blocked:
             return ""
+        worded = not final and _WORDS(text) is not None
+        if worded and self._odd <= self._known:
+            passed = self._words(text)
+            if passed is not None:
+                return passed
         buf = self._buf = self._buf + text if self._buf else text
         end = self._base + len(buf)
         if end > self._limit:
@@ -130,6 +172,8 @@ class Text:
         if final:
             certain = end
         else:
+            if not worded:
+                self._odd = end
             held = end - self._done
             if held > _PATIENT and end - self._tried < held >> 4:
                 return ""
@@ -137,7 +181,8 @@ class Text:
             certain = self._settled(end)
             if certain <= self._known:
                 return ""
-        self._look(certain, hits)
+        if final or certain > self._program.cap or not self._is_quiet(buf, end):
+            self._look(certain, hits)
         self._known = certain
         return "" if self._tally.blocked else self._release(certain)
 
@@ -149,18 +194,50 @@ class Text:
             return end
         buf = self._buf
         size = low = len(buf)
-        detectors = program.scanner.detectors
-        for number in program.detectors:
+        for number, settled, reach in program.settles:
             if number in self._dead:
                 continue
             try:
-                at = max(detectors[number].settled(buf), size - program.reach[number])
+                at = settled(buf)
             except Exception as error:
                 self._failed(number, error)
                 continue
+            if at < size - reach:
+                at = size - reach
             if at < low:
                 low = at
-        return end - size + max(low, 0)
+        return end - size + low if low > 0 else end - size
+
+    def _is_quiet(self, buf: str, end: int) -> bool:
+        """Whether a glance of the gate at what is new shows that no match starts up to where that is certain.
+
+        What was not seen before ends behind `quiet`, or right there if it looks at the character behind. So it begins
+        as far before that as the longest match, and where there are only words, in the word there or as far before as
+        the longest match with blanks.
+        """
+        program = self._program
+        gate = program.gate
+        if gate is None or not program.gated:
+            return False
+        quiet, extent = self._quiet - self._base, program.extent
+        if self._quiet - self._odd > extent.longest:
+            start = min(buf.rfind(" ", 0, quiet) if quiet > 0 else 0, quiet - extent.words - 2)
+        else:
+            start = quiet - extent.longest - 2
+        if start < 0:
+            start = 0
+        try:
+            seen = gate.scan((buf[start:] if start else buf).encode())
+        except Exception:
+            return False  # `_find` finds that out again, and answers for it
+        if seen:
+            if not buf.isascii():
+                return False
+            known = self._known - self._base - start
+            if any(place > known - program.lead_of[expression] for expression, place in seen):
+                return False
+        self._quiet = end
+        return True
 
     def _look(self, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
         """Find the matches that start before `high` and were not known."""
@@ -272,27 +349,32 @@ class Text:
             self._done = certain
             out = self._source(done, certain)
         else:
-            parts: list[str] = []
-            for run in runs(self._pending, done, certain):
-                owner = run.owner
-                if done < run.start:
-                    parts.append(self._source(done, run.start))
-                    done = run.start
-                if owner.end > certain:
-                    break
-                if owner.blocks:
-                    self._tally.blocked = True
-                    break
-                parts.append(self._written(owner, run.end - run.start == owner.end - owner.start))
-                done = run.end
-            else:
-                parts.append(self._source(done, certain))
-                done = certain
-            self._done = done
-            self._pending = [candidate for candidate in self._pending if candidate.end > done]
-            out = "".join(parts)
-        self._trim()
+            out = self._acted(done, certain)
+        if self._known - self._program.before - self._base > _SLACK:
+            self._trim()
         return out
+
+    def _acted(self, done: int, certain: int) -> str:
+        """The same where there are matches to act on."""
+        parts: list[str] = []
+        for run in runs(self._pending, done, certain):
+            owner = run.owner
+            if done < run.start:
+                parts.append(self._source(done, run.start))
+                done = run.start
+            if owner.end > certain:
+                break
+            if owner.blocks:
+                self._tally.blocked = True
+                break
+            parts.append(self._written(owner, run.end - run.start == owner.end - owner.start))
+            done = run.end
+        else:
+            parts.append(self._source(done, certain))
+            done = certain
+        self._done = done
+        self._pending = [candidate for candidate in self._pending if candidate.end > done]
+        return "".join(parts)
 
     def _written(self, owner: Candidate, whole: bool) -> str:
         """What stands in the place of a run of `owner`."""

@@ -22,6 +22,7 @@ import msgspec
 
 from gateway.facts import Verdict
 from gateway.inspection.plans import Plan, Reader, Slot
+from gateway.inspection.repeats import Repeat, repeat_of
 from gateway.inspection.rewrite import Edit, encoded, splice
 from gateway.inspection.scan import scan, text_of
 from gateway.inspection.shapes import Shapes, Spans
@@ -99,6 +100,8 @@ class EventRewriter:
         """Channels that end because another one began."""
         self._memo: dict[tuple[str, bool, str], str] = {}
         self._wholes = 0
+        self._repeat: Repeat[Channel] | None = None
+        """How the last event may be repeated."""
 
     @property
     def verdict(self) -> Verdict:
@@ -109,6 +112,11 @@ class EventRewriter:
         data = event.data
         if data is None:
             return event.raw
+        if self._repeat is not None:
+            out = self._repeated(event.raw, self._repeat)
+            if out is not None:
+                return out
+            self._repeat = None
         if self.blocked or self._over:
             return b""
         found = self._shapes.find(event.name, data)
@@ -131,8 +139,18 @@ class EventRewriter:
         except _TooMany:
             return self._unread(event)
 
+    def data(self, raw: bytes, data: bytes) -> bytes:
+        """As `event`, for one of the bytes `raw` that has `data` and no other field."""
+        if self._repeat is not None:
+            out = self._repeated(raw, self._repeat)
+            if out is not None:
+                return out
+            self._repeat = None
+        return self.event(SseEvent(raw, b"", data))
+
     def end(self) -> bytes:
         """The stream ended whole (`[DONE]` does it by itself): what is still held. Not for a stream that broke off."""
+        self._repeat = None
         if self._over or self.blocked:
             return b""
         self._over = True
@@ -142,6 +160,7 @@ class EventRewriter:
         """The events that end a stream which was blocked, as the dialect ends one for its content. `message` tells the
         client why, where the dialect has a place for it."""
         self.blocked = self._over = True
+        self._repeat = None
         return self._block_end(message)
 
     # What a dialect says.
@@ -171,6 +190,36 @@ class EventRewriter:
         """An event of the provider is not sent."""
 
     # The way of one event.
+
+    def _repeated(self, raw: bytes, repeat: Repeat[Channel]) -> bytes | None:
+        """What to send for an event that is like the one before but for its text; None: it is not like that."""
+        read = repeat.read(raw)
+        if read is None:
+            return None
+        text, end = read
+        if not text:
+            return raw
+        channel, inspector = repeat.channel, self._inspector
+        if channel.pending or self.keep_texts or not text.isascii():
+            new = self._fed(channel, text)
+        else:
+            new = inspector.feed(channel.name, text, channel.role, channel.json)
+        if inspector.blocked:
+            self._repeat = None
+            return self._block([(channel, new)] if new else [])
+        if new == text:
+            return raw
+        if not new and repeat.droppable:
+            self._dropped()
+            return b""
+        return repeat.written(raw, end, encoded(new))
+
+    def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
+        """Note that the next event may be like this one, if its text is all that an event like it can say."""
+        slot = plan.slots[0]
+        silent = plan.ends or plan.names or self._failed
+        if not silent and slot.logprobs < 0 and slot.call < 0 and plan.sequence < 0:
+            self._repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
 
     def _unread(self, event: SseEvent) -> bytes:
         self.unreadable += 1
@@ -219,6 +268,8 @@ class EventRewriter:
                 edits[start] = (start, end, encoded(new))
                 if slot.logprobs >= 0:
                     self._drop_logprobs(data, spans[slot.logprobs], edits)
+        if len(channels) == 1 and channels[0] is not None:
+            self._may_repeat(event, data, plan, spans, channels[0])
         if edits and plan.droppable and not said:
             self._dropped()
             return ahead

@@ -106,8 +106,8 @@ class ResponsesEvents(EventRewriter):
         self._shift -= 1
 
     def _framed(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, edits: list[Edit]) -> bytes:
-        if plan.sequence >= 0:
-            start, end = spans[plan.sequence]
+        start, end = spans[plan.sequence] if plan.sequence >= 0 else (0, 0)
+        if data[start:end].isdigit():
             self._number = int(data[start:end]) + self._shift
             if self._shift:
                 edits = sorted([*edits, (start, end, b"%d" % self._number)])

@@ -26,7 +26,7 @@ MAX_SHAPES = 12
 MAX_KINDS = 64
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_NUMBER = rb"-?[0-9][0-9.eE+-]*+"
+_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
 
 
 def _nested(depth: int) -> bytes:

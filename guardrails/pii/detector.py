@@ -62,17 +62,20 @@ class PiiDetector:
         self._without = without
         self._recognizers = self._built(rows, wanted, extra)
         self.expressions: Sequence[Expression] = self._published()
-        self.reach = Reach(
-            length=max((one.length for one in self._recognizers), default=1),
-            before=NEAR + max(contexts.REACH, BEHIND),
-            after=max((one.after for one in self._recognizers), default=1),
-        )
         self._tail = Tail(
             [row.prefix for row in rows],
             phone="PHONE_NUMBER" in wanted,
             iban="IBAN_CODE" in wanted,
             url="URL" in wanted,
             longest=max((row.length for row in rows if row.prefix), default=0),
+        )
+        self.reach = Reach(
+            length=max((one.length for one in self._recognizers), default=1),
+            before=NEAR + max(contexts.REACH, BEHIND),
+            after=max((one.after for one in self._recognizers), default=1),
+            # A match has a hit that ends behind its start, and so has each one that makes another be dropped.
+            lead=NEAR,
+            wordwise=not self._tail.letters,
         )
 
     def _built(self, rows: list[Row], wanted: frozenset[str], extra: bool) -> list[Recognizer]:

@@ -29,6 +29,8 @@ LONGEST = 512
 """Characters of a value; what is longer is no key but data, and not judged."""
 BEFORE = 128
 """Characters of context: name, operator and what stands between them and the value."""
+AHEAD = 1 + 1 + 8 + 15 + 8 + 2 + 1
+"""Most characters from the end of a hit to the start of the value, by the parts of `_VALUE`, and one."""
 _NAME_WINDOW = 80
 _NAME = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _VALUE = re.compile(

@@ -79,7 +79,10 @@ class SecretDetector:
             length=max(self._tokens.length, assignments.LONGEST, blocks.LONGEST if self._blocks else 0),
             before=max(assignments.BEFORE + 72, self._tokens.lead + 1),
             after=max(1, self._tokens.length),
+            lead=max(assignments.AHEAD, self._tokens.lead),
+            wordwise=True,
         )
+        self._span = self.reach.length + self.reach.after
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
         if not hits:
@@ -109,15 +112,15 @@ class SecretDetector:
         return [] if found is None else [(1 << 20, found)]
 
     def settled(self, text: str) -> int:
-        reach = self.reach.length + self.reach.after
-        tail = text[-reach - 1 :]
-        words = tail.rsplit(None, 1)
-        run = len(words[-1]) if words and not tail[-1].isspace() else 0
-        settled = max(len(text) - min(run, reach), 0)
-        if self._blocks:
+        size = len(text)
+        at = max(text.rfind(" ") + 1, size - self._span, 0)
+        if at < size:
+            at = size if text[-1].isspace() else size - len(text[at:].rsplit(None, 1)[-1])
+        if self._blocks and blocks.BEGIN in text:
             begun = blocks.open_from(text)
-            settled = settled if begun is None else min(settled, begun)
-        return settled
+            if begun is not None and begun < at:
+                return begun
+        return at
 
 
 def _names() -> list[str]:

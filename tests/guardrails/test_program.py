@@ -2,10 +2,13 @@
 
 import math
 
+from guardrails.glance import LARGEST
 from guardrails.interface import Direction
+from guardrails.pii import PiiDetector
 from guardrails.policy import Policy, Rule
-from guardrails.program import CompiledRule, Plans, Program
+from guardrails.program import WORD, CompiledRule, Plans, Program
 from guardrails.scanner import Scanner
+from guardrails.secrets.detector import SecretDetector
 from tests.support.detectors import Accuser, Card, Overlapping, ReGate, mail
 
 SCANNER = Scanner([mail(), Card(), Overlapping("xs", "x")], [Accuser()], gate=ReGate)
@@ -54,3 +57,34 @@ def test_how_far_rules_look_together() -> None:
     assert [at for at in range(100) if compiled.reaches(at, 100)] == [*range(5), *range(95, 100)]
     assert all(compiled.reaches(at, math.inf) for at in range(100))
     assert all(compiled.reaches(at, 10) for at in range(10))
+
+
+def test_a_glance_says_enough_only_where_the_gate_alone_decides() -> None:
+    """`Plan.glanced`: nothing beside the gate looks, and no expression depends on where a text begins or ends."""
+
+    def glanced(*rules: Rule) -> float:
+        plan = Plans([Policy("p", rules)], SCANNER, "").plan("request", "")
+        assert plan is not None
+        return plan.glanced
+
+    assert glanced(Rule(id="c", detector="card")) == LARGEST
+    assert glanced(Rule(id="c", detector="card", max_scan=100), Rule(id="m", detector="mail")) == 100
+    assert glanced(Rule(id="c", detector="card"), Rule(id="x", detector="xs")) == 0
+    assert glanced(Rule(id="c", detector="card"), Rule(id="a", detector="accuser", roles=frozenset(("user",)))) == 0
+
+
+def test_only_expressions_of_used_detectors_count() -> None:
+    plan = Plans([Policy("p", (Rule(id="c", detector="card"),))], SCANNER, "").plan("request", "")
+    assert plan is not None
+    assert {SCANNER.owners[at] for at in plan.counted} == {1}
+    one = program(Rule(id="c", detector="card"))
+    assert [math.isinf(lead) for lead in one.lead_of] == [number != 1 for number in SCANNER.owners]
+
+
+def test_words_are_held_without_asking_only_where_all_detectors_are_wordwise() -> None:
+    assert program(Rule(id="c", detector="card")).word == -1
+    shipped = Scanner([PiiDetector(), SecretDetector()], gate=ReGate)
+    rules = [CompiledRule(Rule(id=name, detector=name), "p", 0) for name in ("pii", "secrets")]
+    assert Program(rules, shipped, "response").word == WORD
+    plates = Scanner([PiiDetector(frozenset(("DE_KFZ",)))], gate=ReGate)
+    assert Program(rules[:1], plates, "response").word == -1

@@ -2,9 +2,10 @@
 
 import itertools
 import json
+import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardrails.engine import PolicyEngine
@@ -13,6 +14,9 @@ from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
 from guardrails.text import Text
 from guardrails.vault import LENGTH, Vault
+from tests.fuzz.fuzz_shipped import RIG, compare_stream, cut, prose, secrets
+from tests.fuzz.fuzz_shipped import engine as shipped
+from tests.guardrails.pii.texts import PIECES as PERSONAL
 from tests.support.detectors import Card, Failing, Overlapping, ReGate, Words, fence, mail
 from tests.support.oracle import KEY, rewritten
 
@@ -21,6 +25,8 @@ DETECTORS = [
     Overlapping("ys", "y", 0.6), fence(),
 ]  # fmt: skip
 SCANNER = Scanner(DETECTORS, gate=ReGate)
+SHIPPED = shipped(RIG, None)
+STOCK = [*PERSONAL, *secrets(random.Random(2))]
 PIECES = st.sampled_from([
     "ann@site.co", "a@b.co.uk", "a@b.", "@", "4111 1111 1111 1111", "4111111111111112", "4111", "12", "Kestrel ",
     "kestrel house", "kestrel hous", "x5", "x9", "y3", "y0", "x3y5x9abcd", " ", ".", ",", '"', "\\", "é", "😀",
@@ -214,3 +220,33 @@ def test_a_machine_that_breaks_ends_the_stream(monkeypatch: pytest.MonkeyPatch) 
 def test_no_policy_for_answers_no_stream() -> None:
     rule = Rule(id="m", detector="mail", on=frozenset(("request",)))
     assert PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream("chat") is None
+
+
+@given(st.integers(0, 1 << 30), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_shipped_detectors_together(seed: int, document: bool) -> None:
+    """Words on words take a shorter way, and only what is new is scanned: what comes out, and what is found, is what
+    the whole gives."""
+    chance = random.Random(seed)
+    text = prose(chance, STOCK)
+    text = json.dumps({"text": text}) if document else text
+    compare_stream(SHIPPED, text, cut(chance, text), document)
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_each_shipped_format_in_the_smallest_pieces(part: int) -> None:
+    """One character at a time each scan sees the least, so that every expression must reach back as far as it says."""
+    for item in STOCK[part::8]:
+        text = f"as you said {item} and so on "
+        compare_stream(SHIPPED, text, list(text))
+
+
+def test_words_come_out_at_once_and_what_may_go_on_waits() -> None:
+    stream = SHIPPED.stream()
+    assert stream is not None
+    given_and_certain = [
+        ("Ask", ""), (" the", "Ask "), (" clerk, ann", "the clerk, "), (".smith", ""), ("@example", ""), (".com", ""),
+        (" now", "<EMAIL_ADDRESS> "), (".\n", "now.\n"), ("The password is", "The password "), (" hunter2Z", "is "),
+        ("!x", ""), (" today", "*****r2Z*x "), (" so", "today "),
+    ]  # fmt: skip
+    assert [(given, stream.feed("c", given)) for given, _ in given_and_certain] == given_and_certain

@@ -84,6 +84,50 @@ def test_shapes_change_nothing(events: list[dict[str, Any]], operation: str, see
     assert [rewritten(operation, stream, Masker(), shared) for _ in range(2)] == [first, first]
 
 
+PIECES = st.lists(
+    st.sampled_from(
+        ["word ", " wo", "rd", "4111", "a@", "b.c ", "", "é", '"', "\\", "\n", "\u2028", "\ud83d", "BLOCK", "{"]
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+def repeating(operation: str, texts: list[str], padded: bool, ascii_only: bool, index: int) -> list[SseEvent]:
+    """A stream of events that differ in their text, and in their padding."""
+    shapes: dict[str, dict[str, Any]] = {
+        "chat.completions": {"id": "c", "choices": [{"index": index, "delta": {"content": ""}}], "usage": None},
+        "completions": {"id": "c", "choices": [{"index": index, "text": "", "finish_reason": None}]},
+        "messages": {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": ""}},
+        "responses": {"type": "response.output_text.delta", "output_index": index, "content_index": 0, "delta": ""},
+    }
+    written = b""
+    for at, text in enumerate(texts):
+        event = shapes[operation] | ({"obfuscation": "x" * (at % 5 + 1)} if padded else {})
+        data = json.dumps(event, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+        quoted = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+        written += b"data: " + data.replace(b': ""', b": " + quoted, 1) + b"\n\n"
+    return SseParser().feed(written)
+
+
+@settings(deadline=None)
+@given(PIECES, st.sampled_from(OPERATIONS), st.booleans(), st.booleans(), st.sampled_from([Masker, Hoarder]))
+def test_events_that_repeat_are_rewritten_as_any_other(
+    texts: list[str], operation: str, padded: bool, ascii_only: bool, inspector: type[Masker]
+):
+    """An event like the one before goes a shorter way, and what the client gets is the same; `data` is `event`."""
+    events = repeating(operation, texts, padded, ascii_only, 0) * 2 + repeating(operation, texts, padded, ascii_only, 1)
+    short, long, bare = (Rewriters().open(operation, inspector()) for _ in range(3))
+    for event in events:
+        long._repeat = None  # pyright: ignore[reportPrivateUsage]
+        expected = long.event(event)
+        assert short.event(event) == expected
+        assert bare.data(event.raw, event.data or b"") == expected
+        assert (short.blocked, short.unreadable) == (long.blocked, long.unreadable) == (bare.blocked, bare.unreadable)
+    assert short.end() == long.end() == bare.end()
+    assert short.block_end("why") == long.block_end("why") == bare.block_end("why")
+
+
 def test_comments_pass_and_nothing_follows_the_end():
     rewriter = Rewriters().open("chat.completions", Masker())
     assert rewriter.event(SseEvent(b": ping\n\n")) == b": ping\n\n"

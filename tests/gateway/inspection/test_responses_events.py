@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -254,3 +255,14 @@ def test_a_tool_call_that_is_not_whole_is_left_out_of_a_blocked_response():
     out = objects(rewritten("responses", numbered([*begun(), *events])))
     assert out[-1]["response"]["output"] == []
     assert out[-1]["type"] == "response.incomplete"
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e3", "-1", "1e"])
+def test_a_strange_sequence_number_is_no_defect(number: str):
+    """It is passed on as it is; what is no number at all makes the event unreadable."""
+    plain = {"type": "response.output_text.delta", "sequence_number": 1, "output_index": 0, "delta": "mail a@b.c "}
+    stream = sse(plain, plain, plain)
+    out = rewritten(
+        "responses", stream + sse(plain).replace(b'"sequence_number":1', b'"sequence_number":%b' % number.encode())
+    )
+    assert (b'"sequence_number":%b,' % number.encode() in out) is (number != "1e")

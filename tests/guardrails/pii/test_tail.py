@@ -23,3 +23,10 @@ def test_rules_that_begin_with_a_letter() -> None:
     plates = tail(r"(?:[A-Z](?: (?:\d)?)?)?")
     assert plates.settled("to B ") == 3
     assert plates.settled("to Bo ") == 6
+
+
+def test_rules_that_begin_with_one_certain_letter() -> None:
+    """Also where no other rule may begin with any letter: `HRB 12345` was let go before its digits came."""
+    register = tail(r"(?:[H](?:[R](?:[AB](?:\s{0,32}\d{0,6})?)?)?)?")
+    assert register.letters
+    assert register.settled("see HRB ") == 4

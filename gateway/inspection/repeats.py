@@ -1,0 +1,71 @@
+"""Events that are byte for byte like the one before, but for their text: most of a stream, and read without parsing.
+
+What the first one means holds for such an event: the bytes around the text are the same, and between its quotes stands
+a JSON string's content and nothing else, so that no token but the text can differ. OpenAI also pads events with
+`obfuscation`, a string of random letters and digits behind the choices, which may differ too.
+"""
+
+import re
+from typing import Generic, TypeVar
+
+from gateway.inspection.scan import text_of
+
+C = TypeVar("C")
+_INNER = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+').fullmatch
+_PADDING = b',"obfuscation":"'
+
+
+class Repeat(Generic[C]):
+    """How an event goes on being repeated: the bytes before and behind its text."""
+
+    __slots__ = ("_behind", "_head", "_last", "_start", "_tail", "channel", "droppable")
+
+    def __init__(self, head: bytes, tail: bytes, channel: C, droppable: bool) -> None:
+        """`head`: the event's bytes up to and with the text's opening quote; `tail`: from its closing quote on."""
+        self.channel = channel
+        """Whose text it is."""
+        self.droppable = droppable
+        """Nothing is lost if an event whose text became empty is not sent."""
+        self._head = head
+        self._start = len(head)
+        padding = tail.find(_PADDING)
+        stop = tail.find(b'"', padding + len(_PADDING)) if padding >= 0 else -1
+        self._tail = tail if stop < 0 else tail[stop:]
+        self._last = len(self._tail)
+        self._behind = b"" if stop < 0 else tail[: padding + len(_PADDING)]
+        """With padding: from the text's closing quote to the padding's opening quote."""
+
+    def read(self, raw: bytes) -> tuple[str, int] | None:
+        """The text of another event, and where in it that ends; None for one that is not like the first."""
+        if not (raw.startswith(self._head) and raw.endswith(self._tail)):
+            return None
+        start, end = self._start, len(raw) - self._last
+        if self._behind:
+            padded = end
+            end = raw.find(self._behind, start, padded)
+            if end < 0 or not raw[end + len(self._behind) : padded].isalnum():
+                return None
+        if end < start:
+            return None
+        inner = raw[start:end]
+        try:
+            if b'"' in inner or b"\\" in inner:
+                return (text_of(b'"%b"' % inner), end) if _INNER(inner) else None
+            text = inner.decode()
+        except ValueError:
+            return None
+        # A control character is no JSON, and may be a line end.
+        return (text, end) if text.isprintable() else None
+
+    def written(self, raw: bytes, end: int, text: bytes) -> bytes:
+        """The event `raw`, whose text ends at `end`, with the JSON string `text` in its place."""
+        return self._head + text[1:-1] + raw[end:]
+
+
+def repeat_of(raw: bytes, data: bytes, span: tuple[int, int], channel: C, droppable: bool) -> Repeat[C] | None:
+    """How an event may go on, whose data has its text at `span`, quotes included; None where the event is written in
+    another way than providers write."""
+    begin = len(raw) - len(data) - 2
+    if begin < 0 or b"\n" in data or b"\r" in data or not raw.endswith(b"\n\n") or not raw.startswith(data, begin):
+        return None
+    return Repeat(raw[: begin + span[0] + 1], raw[begin + span[1] - 1 :], channel, droppable)
