@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator
 
 from gateway import __version__
-from gateway.admin.state import providers_of, url_of
+from gateway.admin.state import url_of
 from gateway.admin.world import AdminWorld
 from gateway.ledger.journal import Journal
 from gateway.ledger.status import read_status
+from gateway.routing.table import providers_of
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.page import Family, Labels
 from gateway.telemetry.process import pull_process
+from gateway.telemetry.traces import Traces
 
 Samples = Iterator[tuple[Labels, float]]
 
@@ -72,6 +74,17 @@ REJECTED = Family(
     "max",
 )
 
+TRACE_SPANS = Family(
+    "tollway_trace_spans",
+    "Spans a collector has taken (exported), or that were given up (failed).",
+    "counter",
+    ("end",),
+)
+TRACE_DROPPED = Family(
+    "tollway_trace_exchanges_dropped", "Exchanges that were to be traced and found the queue full.", "counter"
+)
+TRACE_QUEUED = Family("tollway_trace_exchanges_queued", "Exchanges that wait to be traced.", "gauge")
+
 LOADER_STALE = 30.0
 """Seconds of silence after which the loader counts as down."""
 
@@ -90,6 +103,14 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull(POOL, lambda: _pool(world))
     if world.journal is not None:
         _join_journal(world, metrics, world.journal)
+    if world.traces is not None:
+        _join_traces(metrics, world.traces)
+
+
+def _join_traces(metrics: Metrics, traces: Traces) -> None:
+    metrics.pull(TRACE_SPANS, lambda: [(("exported",), traces.exported), (("failed",), traces.failed)])
+    metrics.pull_one(TRACE_DROPPED, lambda: traces.dropped)
+    metrics.pull_one(TRACE_QUEUED, lambda: traces.queued)
 
 
 def _join_journal(world: AdminWorld, metrics: Metrics, journal: Journal) -> None:

@@ -1,14 +1,12 @@
 """What the gateway is doing now: its configuration and reload, and its providers."""
 
-from collections.abc import Iterator
-
 from starlette.responses import Response
 
 from gateway.admin.access import Conflict
 from gateway.admin.endpoint import Call, json_answer
 from gateway.admin.shapes import ConfigView, PoolView, ProviderList, ProviderView, ReloadView, iso
 from gateway.admin.workers import signal_others
-from gateway.routing.table import Provider, RouteTable
+from gateway.routing.table import providers_of
 from gateway.seams import Origin
 from gateway.telemetry.logs import info
 
@@ -68,20 +66,6 @@ async def list_providers(call: Call) -> Response:
             )
         )
     return json_answer(ProviderList(views))
-
-
-def providers_of(routes: RouteTable) -> list[Provider]:
-    """Every provider a route leads to, by name."""
-
-    def named() -> Iterator[Provider]:
-        for route in (*routes.exact.values(), *routes.wildcards):
-            for target in route.targets:
-                yield target.provider
-        if routes.passthrough is not None:
-            yield routes.passthrough
-
-    found = {provider.name: provider for provider in named()}
-    return [found[name] for name in sorted(found)]
 
 
 def url_of(origin: Origin) -> str:

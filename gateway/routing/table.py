@@ -1,6 +1,6 @@
 """The compiled routes: providers, targets, and which route a model name takes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -113,3 +113,17 @@ class RouteTable:
             Target(target.provider, target.model.replace("*", rest, 1), target.weight) for target in wild.targets
         )
         return Route(model, targets, wild.fallbacks, wild.retry)
+
+
+def providers_of(routes: RouteTable) -> list[Provider]:
+    """Every provider a route leads to, by name."""
+
+    def named() -> Iterator[Provider]:
+        for route in (*routes.exact.values(), *routes.wildcards):
+            for target in route.targets:
+                yield target.provider
+        if routes.passthrough is not None:
+            yield routes.passthrough
+
+    found = {provider.name: provider for provider in named()}
+    return [found[name] for name in sorted(found)]

@@ -17,7 +17,12 @@ _RESTART = (
     ("server", "keep_alive"),
     ("server", "runtime_dir"),
     ("ledger",),
-    ("telemetry",),
+    ("telemetry", "metrics"),
+    ("telemetry", "log_level"),
+    ("telemetry", "log_format"),
+    ("telemetry", "otlp"),
+    ("telemetry", "headers"),
+    ("telemetry", "semconv"),
 )
 """What a running process does not take up from a reload."""
 

@@ -12,6 +12,7 @@ from gateway.routing.health import Health
 from gateway.seams import Origin
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
 
 SERVER_SECRET = "a server secret of sixteen bytes or more"
@@ -30,6 +31,7 @@ class FakeWorld:
         self.clock = clock
         self.journal = journal
         self.metrics: Metrics | None = Metrics()
+        self.traces: Traces | None = None
         self.health = Health()
         self.draining = False
         self.live: set[str] = set()

@@ -6,8 +6,8 @@ import httpx
 import pytest
 import yaml
 
-from gateway.admin.state import providers_of, url_of
-from gateway.routing.table import Target
+from gateway.admin.state import url_of
+from gateway.routing.table import Target, providers_of
 from gateway.seams import Origin
 from tests.gateway.admin.fakes import FakeWorld
 

@@ -220,7 +220,6 @@ admin: {keys: [{id: ops, role: admin, hash: "hmac:..."}]}
         "the hash of key 'k' of team 'a' is a placeholder: the key cannot be used",
         "the hash of admin key 'ops' is a placeholder: the key cannot be used",
         "limits.store is accepted but not enforced by this version",
-        "telemetry.otlp is accepted, but this version sends no traces",
         "no price is known for openai/nobody-knows-this: their cost will be recorded as unknown (see `prices`)",
     ]
     assert "no models are configured: every request for one will be refused" in compiled(write("version: 1\n")).warnings

@@ -87,7 +87,7 @@ def test_what_only_counts_after_a_restart_is_named(load: Callable[..., Written])
     assert needs_restart(old, load("ledger: off\n" + BASE)) == ["ledger"]
     assert needs_restart(old, load("ledger: {journal: x}\ntelemetry: {metrics: off}\n" + BASE)) == [
         "ledger",
-        "telemetry",
+        "telemetry.metrics",
     ]
     assert needs_restart(old, load("ledger: {url: 'sqlite:///other.db'}\n" + BASE)) == ["ledger"]
 
