@@ -29,6 +29,8 @@ class Encoder:
         """`resource`: who sends; `scope`: name and version of what made the spans; `schema_url`: of their names, empty
         for none."""
         self._known: dict[tuple[str, str], bytes] = {}
+        self._names: dict[str, bytes] = {}
+        """Names of attributes are our own: there are some fifty."""
         attributes = b"".join(_field(b"\x0a", _attribute(name, value)) for name, value in resource.items())
         self._resource = _field(b"\x0a", attributes)
         self._scope = _field(b"\x0a", _text(b"\x0a", scope[0]) + _text(b"\x12", scope[1]))
@@ -58,14 +60,26 @@ class Encoder:
     def _entry(self, name: str, value: Value) -> bytes:
         """An entry of `Span.attributes`."""
         if not isinstance(value, str):
-            return _field(b"\x4a", _attribute(name, value))
+            return self._fresh(name, value)
         key = (name, value)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            known = self._known[key] = _field(b"\x4a", _attribute(name, value))
+            known = self._known[key] = self._fresh(name, value)
         return known
+
+    def _fresh(self, name: str, value: Value) -> bytes:
+        """As `_attribute`, but nearly every length is one byte here, and names are few."""
+        named = self._names.get(name)
+        if named is None:
+            named = self._names[name] = _text(b"\x0a", name) + b"\x12"
+        encoded = _value(value)
+        size = len(encoded)
+        whole = len(named) + 1 + size
+        if whole < 0x80:
+            return b"\x4a%c%b%c%b" % (whole, named, size, encoded)
+        return _field(b"\x4a", _attribute(name, value))
 
 
 def varint(number: int) -> bytes:
@@ -82,13 +96,13 @@ def varint(number: int) -> bytes:
 
 
 def _field(tag: bytes, inner: bytes) -> bytes:
-    return tag + varint(len(inner)) + inner
+    size = len(inner)
+    return b"%b%c%b" % (tag, size, inner) if size < 0x80 else tag + varint(size) + inner
 
 
 def _text(tag: bytes, text: str) -> bytes:
     """A client may have put half of a surrogate pair into a name; protobuf holds UTF-8 only."""
-    encoded = text.encode("utf-8", "replace")
-    return tag + varint(len(encoded)) + encoded
+    return _field(tag, text.encode("utf-8", "replace"))
 
 
 def _attribute(name: str, value: Value) -> bytes:
@@ -104,7 +118,7 @@ def _value(value: Value) -> bytes:
     if isinstance(value, bool):
         return b"\x10\x01" if value else b"\x10\x00"
     if isinstance(value, int):
-        return b"\x18" + varint(value)
+        return b"\x18%c" % value if 0 <= value < 0x80 else b"\x18" + varint(value)
     if isinstance(value, float):
         return b"\x21" + _DOUBLE(value)
     return _field(b"\x2a", b"".join(_field(b"\x0a", _text(b"\x0a", item)) for item in value))
