@@ -31,7 +31,7 @@ from gateway.telemetry.access import AccessLog
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.spans import reload_span
-from gateway.telemetry.traces import Traces
+from gateway.telemetry.traces import FLUSH, Traces
 from gateway.tracing import follow
 from gateway.transport.pool import OriginStats, Pool
 from guardrails.governor import Governor
@@ -247,7 +247,7 @@ class World:
         if self.journal is not None:
             self.journal.close()
         if self.traces is not None:
-            await asyncio.to_thread(self.traces.close)
+            await asyncio.to_thread(self.traces.close, min(FLUSH, max(1.0, self.snapshot.server.drain)))
         if self.metrics is not None:
             self.metrics.close()
         if self.state_file is not None:

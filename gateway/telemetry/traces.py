@@ -24,7 +24,7 @@ CAPACITY = 2048
 """Exchanges that may wait; about 2 KB each."""
 BATCH = 256
 """Exchanges in one export."""
-INTERVAL = 1.0
+INTERVAL = 0.5
 """Seconds after which a smaller batch is sent."""
 TIMEOUT = 10.0
 """Seconds one export may take."""
