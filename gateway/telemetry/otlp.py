@@ -28,7 +28,8 @@ class Encoder:
     def __init__(self, resource: Mapping[str, Value], scope: tuple[str, str], schema_url: str) -> None:
         """`resource`: who sends; `scope`: name and version of what made the spans; `schema_url`: of their names, empty
         for none."""
-        self._known: dict[tuple[str, str], bytes] = {}
+        self._known: dict[tuple[str, Value], bytes] = {}
+        """No bool and no float is in it: as keys, 1, 1.0 and True are the same."""
         self._names: dict[str, bytes] = {}
         """Names of attributes are our own: there are some fifty."""
         attributes = b"".join(_field(b"\x0a", _attribute(name, value)) for name, value in resource.items())
@@ -59,27 +60,21 @@ class Encoder:
 
     def _entry(self, name: str, value: Value) -> bytes:
         """An entry of `Span.attributes`."""
-        if not isinstance(value, str):
-            return self._fresh(name, value)
+        named = self._names.get(name)
+        if named is None:
+            named = self._names[name] = _text(b"\x0a", name) + b"\x12"
+        if isinstance(value, float):
+            return _field(b"\x4a", b"%b\x09\x21%b" % (named, _DOUBLE(value)))
+        if isinstance(value, bool):
+            return _field(b"\x4a", b"%b\x02\x10%c" % (named, value))
         key = (name, value)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            known = self._known[key] = self._fresh(name, value)
+            encoded = _value(value)
+            known = self._known[key] = _field(b"\x4a", named + varint(len(encoded)) + encoded)
         return known
-
-    def _fresh(self, name: str, value: Value) -> bytes:
-        """As `_attribute`, but nearly every length is one byte here, and names are few."""
-        named = self._names.get(name)
-        if named is None:
-            named = self._names[name] = _text(b"\x0a", name) + b"\x12"
-        encoded = _value(value)
-        size = len(encoded)
-        whole = len(named) + 1 + size
-        if whole < 0x80:
-            return b"\x4a%c%b%c%b" % (whole, named, size, encoded)
-        return _field(b"\x4a", _attribute(name, value))
 
 
 def varint(number: int) -> bytes:
@@ -118,7 +113,7 @@ def _value(value: Value) -> bytes:
     if isinstance(value, bool):
         return b"\x10\x01" if value else b"\x10\x00"
     if isinstance(value, int):
-        return b"\x18%c" % value if 0 <= value < 0x80 else b"\x18" + varint(value)
+        return b"\x18" + varint(value)
     if isinstance(value, float):
         return b"\x21" + _DOUBLE(value)
     return _field(b"\x2a", b"".join(_field(b"\x0a", _text(b"\x0a", item)) for item in value))

@@ -27,7 +27,7 @@ Value = str | bool | int | float | tuple[str, ...]
 Attributes = list[tuple[str, Value]]
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A moment in a span's life; wall clock, nanoseconds since the epoch."""
 
     name: str
@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True):
     attributes: Attributes = []
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """One span. Ids in hex, times in nanoseconds since the epoch."""
 
     name: str

@@ -6,6 +6,7 @@ gives way to the event loop every few exchanges: both share one interpreter.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -33,8 +34,8 @@ TRIES = 5
 FLUSH = 5.0
 """Seconds the end of the process may take to send what waits."""
 _BACKOFF = 1.0
-_GIVE_WAY = 8
-_GAP = 0.0003
+_GIVE_WAY = 16
+_GAP = 0.0005
 """After so many exchanges the thread rests for so many seconds, and the event loop has the interpreter."""
 
 
@@ -159,8 +160,8 @@ class Traces:
             except Exception as error:
                 self.failed += 1
                 alert("trace_defect", error=type(error).__name__)
-            if number % _GIVE_WAY == 0:
-                self._leaving.wait(_GAP)
+            if number % _GIVE_WAY == 0 and not self._leaving.is_set():
+                time.sleep(_GAP)
         return encoded
 
     def _export(self, body: bytes, spans: int) -> None:
