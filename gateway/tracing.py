@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from gateway import __version__
 from gateway.routing.table import RouteTable, providers_of
 from gateway.settings.snapshot import Snapshot, TelemetryOptions
+from gateway.telemetry.exporter import Exporter
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.otlp_http import HttpSender
 from gateway.telemetry.sampling import Sampling, sampling
@@ -22,8 +23,9 @@ def open_traces(snapshot: Snapshot) -> Traces | None:
     if not options.otlp:
         return None
     encoder = Encoder(_resource(), ("tollway", __version__), SCHEMA_URL if options.semconv == "v1_41" else "")
-    sender = HttpSender(options.otlp, dict(options.headers))
-    return Traces(sampling_of(options), names_of(options.semconv), peers_of(snapshot.routes), encoder, sender)
+    headers = {"user-agent": f"tollway/{__version__}", **dict(options.headers)}
+    exporter = Exporter(encoder, HttpSender(options.otlp, headers))
+    return Traces(sampling_of(options), names_of(options.semconv), peers_of(snapshot.routes), encoder, exporter)
 
 
 def follow(traces: Traces, snapshot: Snapshot) -> None:

@@ -28,10 +28,11 @@ from gateway.settings.state import StateFile
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
 from gateway.telemetry.access import AccessLog
+from gateway.telemetry.exporter import FLUSH
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.spans import reload_span
-from gateway.telemetry.traces import FLUSH, Traces
+from gateway.telemetry.traces import Traces
 from gateway.tracing import follow
 from gateway.transport.pool import OriginStats, Pool
 from guardrails.governor import Governor
@@ -185,7 +186,7 @@ class World:
                 await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
             self.tasks.start(keys.run(), "watch keys")
         if self.traces is not None:
-            self.traces.start()
+            self.traces.start(asyncio.get_running_loop())
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
         self.tasks.start(self._tick(), "tick")
         if self.metrics is not None:
@@ -247,7 +248,7 @@ class World:
         if self.journal is not None:
             self.journal.close()
         if self.traces is not None:
-            await asyncio.to_thread(self.traces.close, min(FLUSH, max(1.0, self.snapshot.server.drain)))
+            await self.traces.aclose(min(FLUSH, max(1.0, self.snapshot.server.drain)))
         if self.metrics is not None:
             self.metrics.close()
         if self.state_file is not None:

@@ -83,7 +83,8 @@ TRACE_SPANS = Family(
 TRACE_DROPPED = Family(
     "tollway_trace_exchanges_dropped", "Exchanges that were to be traced and found the queue full.", "counter"
 )
-TRACE_QUEUED = Family("tollway_trace_exchanges_queued", "Exchanges that wait to be traced.", "gauge")
+TRACE_DEFECTS = Family("tollway_trace_defects", "Exchanges no spans could be made of: a defect.", "counter")
+TRACE_QUEUED = Family("tollway_trace_exchanges_queued", "Traces that wait to be sent.", "gauge")
 
 LOADER_STALE = 30.0
 """Seconds of silence after which the loader counts as down."""
@@ -108,7 +109,9 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
 
 
 def _join_traces(metrics: Metrics, traces: Traces) -> None:
-    metrics.pull(TRACE_SPANS, lambda: [(("exported",), traces.exported), (("failed",), traces.failed)])
+    exporter = traces.exporter
+    metrics.pull(TRACE_SPANS, lambda: [(("exported",), exporter.exported), (("failed",), exporter.failed)])
+    metrics.pull_one(TRACE_DEFECTS, lambda: traces.defects)
     metrics.pull_one(TRACE_DROPPED, lambda: traces.dropped)
     metrics.pull_one(TRACE_QUEUED, lambda: traces.queued)
 

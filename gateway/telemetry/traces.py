@@ -1,58 +1,43 @@
-"""Traces: finished exchanges go into a bounded queue, and a thread of their own makes spans of them and sends them.
+"""Traces: finished exchanges are chosen, and made into spans a little later, between two turns of the event loop.
 
-On the way of a request there is one decision and one append. The queue holds notebooks, not spans; when it is full,
-what comes is dropped and counted, so that a collector that is slow or dead costs neither time nor memory. The thread
-gives way to the event loop every few exchanges: both share one interpreter.
+On the way of a request there is one decision and one append. A few at a time, after their answers have left, notebooks
+become spans and spans bytes (`spans.py`, `otlp.py`), which a thread brings to the collector (`exporter.py`). That the
+loop itself does the encoding is by measurement: a thread that encodes takes the interpreter from the loop in the middle
+of requests and finds every notebook cold, which cost three times as much.
 """
 
-import threading
-import time
+import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-import msgspec
-
-from gateway.facts import ALLOWED, Exchange, Verdict
-from gateway.telemetry.logs import alert, info
+from gateway.facts import Exchange
+from gateway.telemetry.exporter import Exporter
+from gateway.telemetry.logs import alert
 from gateway.telemetry.otlp import Encoder
-from gateway.telemetry.otlp_http import Sender, Sent
 from gateway.telemetry.sampling import Sampling
 from gateway.telemetry.semconv import Names
-from gateway.telemetry.spans import MAX_NAME, Peer, Span, spans_of
+from gateway.telemetry.spans import Peer, Span, spans_of
 from gateway.wire.traceparent import encode_traceparent, trace_id_of
 
-CAPACITY = 2048
-"""Exchanges that may wait; about 2 KB each."""
-BATCH = 256
-"""Exchanges in one export."""
-INTERVAL = 0.5
-"""Seconds after which a smaller batch is sent."""
-TIMEOUT = 10.0
-"""Seconds one export may take."""
-TRIES = 5
-"""How often one export is tried before its spans are given up."""
-FLUSH = 5.0
-"""Seconds the end of the process may take to send what waits."""
-_BACKOFF = 1.0
-_GIVE_WAY = 16
-_GAP = 0.0005
-"""After so many exchanges the thread rests for so many seconds, and the event loop has the interpreter."""
+SLICE = 16
+"""Exchanges that are encoded in one turn of the loop, 25 µs each."""
+
+
+class Loop(Protocol):
+    """What is asked of an event loop."""
+
+    def call_soon(self, callback: Callable[[], None]) -> object: ...
+
+    def call_soon_threadsafe(self, callback: Callable[[], None]) -> object: ...
 
 
 class Traces:
-    """The traces of one worker process. Implements `gateway.seams.Sink`; `record` is called on the event loop."""
+    """The traces of one worker process. Implements `gateway.seams.Sink`; used on the event loop, but for what says
+    otherwise."""
 
     def __init__(
-        self,
-        sampling: Sampling,
-        names: Names,
-        peers: Mapping[str, Peer],
-        encoder: Encoder,
-        sender: Sender,
-        *,
-        capacity: int = CAPACITY,
-        interval: float = INTERVAL,
-        backoff: float = _BACKOFF,
+        self, sampling: Sampling, names: Names, peers: Mapping[str, Peer], encoder: Encoder, exporter: Exporter
     ) -> None:
         self.sampling = sampling
         """Replaced by a reload, from any thread."""
@@ -60,28 +45,30 @@ class Traces:
         """Providers by name; replaced by a reload."""
         self.dropped = 0
         """Exchanges that were to be traced and found the queue full."""
-        self.exported = 0
-        """Spans a collector has taken."""
-        self.failed = 0
-        """Spans that were given up: refused, not taken in time, or defective."""
+        self.defects = 0
+        """Exchanges no spans could be made of."""
+        self.exporter = exporter
         self._names = names
         self._encoder = encoder
-        self._sender = sender
-        self._capacity = capacity
-        self._interval = interval
-        self._backoff = backoff
-        self._queue: deque[Exchange | Span] = deque()
-        self._wake = threading.Event()
-        self._leaving = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._sound = True
+        self._loop: Loop | None = None
+        self._finished: deque[Exchange | Span] = deque()
+        self._due = False
 
-    # -- on the way of a request -----------------------------------------------------------------------------------
+    @property
+    def queued(self) -> int:
+        """Exchanges that wait to be encoded or sent."""
+        return len(self._finished) + self.exporter.queued
+
+    def start(self, loop: Loop) -> None:
+        """Begin to encode and to send; what came before is kept."""
+        self._loop = loop
+        self.exporter.start()
+        self._soon()
 
     def record(self, exchange: Exchange) -> None:
         """Take a finished exchange, if it is to be traced. Never raises, never blocks."""
         if self.sampling.keeps(exchange):
-            self._put(_lean(exchange))
+            self._put(exchange)
 
     def traceparent(self, exchange: Exchange) -> bytes:
         """The `traceparent` of the attempt that is about to be made."""
@@ -94,113 +81,42 @@ class Traces:
 
     def note(self, span: Span) -> None:
         """Take a span that belongs to no exchange, such as a reload. From any thread."""
-        self._put(span)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: self._put(span))
+
+    async def aclose(self, limit: float) -> None:
+        """Encode what waits, and send it for at most `limit` seconds."""
+        while self._finished:
+            self._encode()
+            await asyncio.sleep(0)
+        await asyncio.to_thread(self.exporter.close, limit)
 
     def _put(self, item: Exchange | Span) -> None:
-        waiting = len(self._queue)
-        if waiting >= self._capacity:
+        if self.queued >= self.exporter.capacity:
             self.dropped += 1
             return
-        self._queue.append(item)
-        if waiting == BATCH:
-            self._wake.set()
+        self._finished.append(item)
+        self._soon()
 
-    @property
-    def queued(self) -> int:
-        """Exchanges that wait to be made into spans."""
-        return len(self._queue)
+    def _soon(self) -> None:
+        if self._finished and not self._due and self._loop is not None:
+            self._due = True
+            self._loop.call_soon(self._turn)
 
-    # -- the thread ------------------------------------------------------------------------------------------------
+    def _turn(self) -> None:
+        self._due = False
+        self._encode()
+        self._soon()
 
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
-        self._thread.start()
-
-    def close(self, limit: float = FLUSH) -> None:
-        """Send what waits, for at most `limit` seconds, and end the thread. Blocks; idempotent."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._leaving.set()
-        self._wake.set()
-        thread.join(limit)
-        if thread.is_alive():
-            # It hangs in the collector's socket; it is a daemon, and what it holds is lost.
-            alert("traces_lost", exchanges=len(self._queue), reason="the collector did not answer in time")
-
-    def _run(self) -> None:
-        while not self._leaving.is_set():
-            self._wake.wait(self._interval)
-            self._wake.clear()
-            self._drain()
-        self._drain()
-        self._sender.close()
-
-    def _drain(self) -> None:
-        """Send all that waits now, batch by batch."""
-        while self._queue:
-            encoded = self._batch()
-            if encoded:
-                self._export(self._encoder.request(encoded), len(encoded))
-            if self._leaving.is_set() and not self._sound:
-                self.dropped += len(self._queue)
-                self._queue.clear()
-
-    def _batch(self) -> list[bytes]:
-        """The next exchanges as encoded spans."""
-        encoded: list[bytes] = []
-        for number in range(1, BATCH + 1):
-            if not self._queue:
-                break
-            item = self._queue.popleft()
+    def _encode(self) -> None:
+        """Make spans of the next few, and hand them over."""
+        for _ in range(min(SLICE, len(self._finished))):
+            item = self._finished.popleft()
             try:
                 spans = [item] if isinstance(item, Span) else spans_of(item, self._names, self.peers)
-                encoded += [self._encoder.span(span) for span in spans]
+                encoded = b"".join([self._encoder.span(span) for span in spans])
             except Exception as error:
-                self.failed += 1
+                self.defects += 1
                 alert("trace_defect", error=type(error).__name__)
-            if number % _GIVE_WAY == 0 and not self._leaving.is_set():
-                time.sleep(_GAP)
-        return encoded
-
-    def _export(self, body: bytes, spans: int) -> None:
-        """Try until it is taken, refused, or tried often enough. A process that leaves tries once more."""
-        pause = self._backoff
-        for _ in range(TRIES):
-            last = self._leaving.is_set()
-            sent = self._sender.send(body, FLUSH / 2 if last else TIMEOUT)
-            self._tell(sent)
-            if sent.end == "taken":
-                self.exported += spans
-                return
-            if sent.end == "refused" or last:
-                break
-            self._leaving.wait(pause if sent.pause is None else sent.pause)
-            pause *= 2
-        self.failed += spans
-
-    def _tell(self, sent: Sent) -> None:
-        """Log when the collector stops taking spans, and when it takes them again."""
-        sound = sent.end == "taken"
-        if sound != self._sound:
-            self._sound = sound
-            if sound:
-                info("traces_exported_again")
             else:
-                alert("traces_not_exported", reason=sent.reason)
-
-
-def _lean(x: Exchange) -> Exchange:
-    """The notebook without what may be large and no span tells: rewritten texts, and names without end."""
-    if x.request_verdict is not ALLOWED and x.request_verdict.rewrites:
-        x.request_verdict = _without_texts(x.request_verdict)
-    if x.response_verdict is not ALLOWED and x.response_verdict.rewrites:
-        x.response_verdict = _without_texts(x.response_verdict)
-    if x.reading is not None and len(x.reading.model) > MAX_NAME:
-        x.reading = msgspec.structs.replace(x.reading, model=x.reading.model[:MAX_NAME])
-    return x
-
-
-def _without_texts(verdict: Verdict) -> Verdict:
-    return msgspec.structs.replace(verdict, rewrites=())
+                self.exporter.put(encoded, len(spans))

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.telemetry.traces import CAPACITY
+from gateway.telemetry.exporter import CAPACITY
 from tests.support.collector import collector
 from tests.support.served import Gateway, wait_for
 

@@ -9,6 +9,7 @@ from gateway import __version__
 from gateway.admin.gauges import LOADER_STALE, join_metrics
 from gateway.ledger.status import write_status
 from gateway.routing.table import Target
+from gateway.telemetry.exporter import Exporter
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.otlp_http import HttpSender
@@ -45,13 +46,15 @@ def test_traces(world: FakeWorld) -> None:
     assert not [name for name in figures(world) if name.startswith("tollway_trace")]
     encoder = Encoder({}, ("tollway", "1"), "")
     sender = HttpSender("http://127.0.0.1:9", {})
-    world.traces = Traces(sampling(1.0, (), 1.0), names_of("v1_41"), {}, encoder, sender, capacity=1)
+    exporter = Exporter(encoder, sender, capacity=1)
+    world.traces = Traces(sampling(1.0, (), 1.0), names_of("v1_41"), {}, encoder, exporter)
     for _ in range(3):
         world.traces.record(exchange())
-    world.traces.exported, world.traces.failed = 7, 2
+    exporter.exported, exporter.failed = 7, 2
     found = figures(world)
     assert found["tollway_trace_spans"] == {("exported",): 7, ("failed",): 2}
     assert found["tollway_trace_exchanges_dropped"] == {(): 2}
+    assert found["tollway_trace_defects"] == {(): 0}
     assert found["tollway_trace_exchanges_queued"] == {(): 1}
 
 

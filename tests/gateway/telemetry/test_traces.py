@@ -1,209 +1,170 @@
-"""The queue, its bound, the thread behind it, and its end."""
+"""From a finished exchange to the exporter: what is taken, when it is encoded, and where it ends."""
 
-import logging
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from gateway.clock import Ids
-from gateway.facts import Exchange, Reading, Verdict
+from gateway.facts import Exchange, TraceParent
+from gateway.telemetry.exporter import Exporter
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.otlp_http import Sent
 from gateway.telemetry.sampling import sampling
 from gateway.telemetry.semconv import names_of
 from gateway.telemetry.spans import reload_span
-from gateway.telemetry.traces import BATCH, Traces
-from guardrails.interface import Segment
-from tests.support.collector import decoded
-from tests.support.served import wait_for
-
-TAKEN, AGAIN, REFUSED = Sent("taken"), Sent("again", "503"), Sent("refused", "401")
-EVERYTHING = sampling(1.0, (), 30.0)
+from gateway.telemetry.traces import SLICE, Traces
+from gateway.wire.traceparent import parse_traceparent, span_id_of
+from tests.support.collector import Got, decoded
 
 
-@dataclass
-class Double:
-    """A sender that says what a test wants, and can be held up."""
+class Keeper:
+    """A sender that keeps what it is given."""
 
-    answers: Callable[[int], Sent] = lambda number: TAKEN
-    bodies: list[bytes] = field(default_factory=list)
-    taken: list[bytes] = field(default_factory=list)
-    go: threading.Event = field(default_factory=threading.Event)
-    closed: bool = False
+    def __init__(self) -> None:
+        self.spans: list[Got] = []
 
     def send(self, body: bytes, timeout: float) -> Sent:
-        self.bodies.append(body)
-        assert self.go.wait(20)
-        sent = self.answers(len(self.bodies))
-        if sent is TAKEN:
-            self.taken.append(body)
-        return sent
+        self.spans += decoded(body)
+        return Sent("taken")
 
-    def close(self) -> None:
-        self.closed = True
+    def close(self) -> None: ...
 
-    def names(self) -> list[str]:
-        return [got.attributes["tollway.exchange.id"] for body in self.taken for got in decoded(body)]
+    @property
+    def ids(self) -> list[object]:
+        return [span.attributes["tollway.exchange.id"] for span in self.spans]
 
 
-@pytest.fixture
-def begin() -> Iterator[Callable[..., tuple[Traces, Double]]]:
-    """Traces that send to a double; `held` leaves the double waiting."""
-    begun: list[tuple[Traces, Double]] = []
+class Turns:
+    """An event loop whose turns a test counts."""
 
-    def make(held: bool = False, answers: Callable[[int], Sent] = lambda number: TAKEN, **more: Any):
-        double = Double(answers)
-        if not held:
-            double.go.set()
-        encoder = Encoder({"service.name": "tollway"}, ("tollway", "1"), "")
-        traces = Traces(
-            EVERYTHING, names_of("v1_41"), {}, encoder, double, **{"interval": 0.01, "backoff": 0.001, **more}
-        )
-        traces.start()
-        begun.append((traces, double))
-        return traces, double
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
 
-    yield make
-    for traces, double in begun:
-        double.go.set()
-        traces.close()
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.due.append(callback)
+
+    def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
+        self.due.append(callback)
+
+    def turn(self) -> None:
+        due, self.due = self.due, []
+        for callback in due:
+            callback()
+
+
+def traces_of(share: float = 1.0, **more: Any) -> tuple[Traces, Keeper]:
+    keeper = Keeper()
+    encoder = Encoder({"service.name": "tollway"}, ("tollway", "1"), "")
+    exporter = Exporter(encoder, keeper, **{"interval": 60.0, **more})
+    return Traces(sampling(share, ("error",), 30.0), names_of("v1_41"), {}, encoder, exporter), keeper
 
 
 def exchange(**changes: Any) -> Exchange:
     id_ = Ids().uuid7(1_700_000_000_000_000_000)
-    return Exchange(id_, id_, 1_700_000_000_000_000_000, 1.0, outcome="ok", finished_at=2.0, **changes)
+    fields = {"outcome": "ok", "finished_at": 2.0, **changes}
+    return Exchange(id_, id_, 1_700_000_000_000_000_000, 1.0, **fields)
 
 
-def test_what_is_kept_is_sent(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin()
-    xs = [exchange() for _ in range(BATCH * 2 + 3)]
+async def test_what_is_kept_is_sent() -> None:
+    traces, keeper = traces_of()
+    traces.start(asyncio.get_running_loop())
+    xs = [exchange() for _ in range(3 * SLICE + 1)]
     for x in xs:
         traces.record(x)
-    wait_for(lambda: traces.exported == len(xs), "every span")
-    assert double.names() == [x.id for x in xs]
-    assert (traces.dropped, traces.failed, traces.queued) == (0, 0, 0)
-
-
-def test_what_is_not_kept_is_not(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin()
-    traces.sampling = sampling(0.0, ("error",), 30.0)
-    traces.record(exchange())
-    kept = exchange()
-    kept.outcome = "error"
-    traces.record(kept)
-    wait_for(lambda: traces.exported, "the one that is kept")
-    assert double.names() == [kept.id]
-
-
-def test_a_full_queue_drops_and_counts(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    """Whatever the collector does, no more than the queue and one batch is held, and everything is accounted for."""
-    traces, double = begin(held=True, capacity=10)
-    traces.record(exchange())
-    wait_for(lambda: double.bodies, "the thread to be held up")
-    for _ in range(35):
-        traces.record(exchange())
-    assert (traces.queued, traces.dropped) == (10, 25)
-    double.go.set()
-    wait_for(lambda: traces.exported == 11, "the rest")
-
-
-def test_a_collector_that_comes_back(
-    begin: Callable[..., tuple[Traces, Double]], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "tollway")
-    traces, double = begin(answers=lambda number: AGAIN if number < 3 else TAKEN)
-    traces.record(exchange())
-    wait_for(lambda: traces.exported == 1, "the third try")
-    assert len(set(double.bodies)) == 1
-    assert traces.failed == 0
-    said = [record.message for record in caplog.records]
-    assert said == ["traces_not_exported", "traces_exported_again"]
-
-
-def test_what_is_not_taken_in_time_is_given_up(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin(answers=lambda number: AGAIN)
-    traces.record(exchange())
-    wait_for(lambda: traces.failed == 1, "the last try")
-    assert len(double.bodies) == 5
-
-
-def test_what_is_refused_is_not_sent_again(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin(answers=lambda number: REFUSED)
-    traces.record(exchange())
-    wait_for(lambda: traces.failed == 1, "the refusal")
-    assert len(double.bodies) == 1
-
-
-def test_the_end_sends_what_waits(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin(interval=60.0)
-    for _ in range(5):
-        traces.record(exchange())
-    traces.close()
-    traces.close()
-    assert (len(double.names()), double.closed) == (5, True)
+    assert keeper.spans == []
+    await traces.aclose(5.0)
+    assert keeper.ids == [x.id for x in xs]
+    assert (traces.dropped, traces.defects, traces.queued, traces.exporter.exported) == (0, 0, 0, len(xs))
     assert "traces" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_the_end_does_not_wait_for_a_dead_collector(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin(answers=lambda number: AGAIN, interval=60.0, backoff=60.0)
-    for _ in range(BATCH * 3):
-        traces.record(exchange())
-    began = time.monotonic()
-    traces.close()
-    assert time.monotonic() - began < 5
-    assert len(double.bodies) <= 2
-    assert traces.failed + traces.dropped == BATCH * 3
-
-
-def test_the_end_does_not_wait_for_a_silent_one(
-    begin: Callable[..., tuple[Traces, Double]], caplog: pytest.LogCaptureFixture
-) -> None:
-    traces, double = begin(held=True)
+async def test_what_is_not_kept_is_not() -> None:
+    traces, keeper = traces_of(0.0)
+    traces.start(asyncio.get_running_loop())
     traces.record(exchange())
-    wait_for(lambda: double.bodies, "the thread to be held up")
-    traces.close(0.05)
-    assert [record.message for record in caplog.records] == ["traces_lost"]
+    failed = exchange(outcome="error", status=500)
+    traces.record(failed)
+    await traces.aclose(5.0)
+    assert keeper.ids == [failed.id]
 
 
-def test_a_defect_costs_one_trace(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin()
-    broken, whole = exchange(), exchange()
-    broken.received_ns = None  # type: ignore[assignment]
-    traces.record(broken)
+def test_a_few_are_encoded_in_a_turn() -> None:
+    """The loop is never kept from requests for longer than a slice takes."""
+    traces, _ = traces_of()
+    loop = Turns()
+    traces.start(loop)
+    for _ in range(2 * SLICE + 3):
+        traces.record(exchange())
+    assert (len(loop.due), traces.exporter.queued) == (1, 0)
+    for encoded in (SLICE, 2 * SLICE, 2 * SLICE + 3):
+        loop.turn()
+        assert traces.exporter.queued == encoded
+    assert loop.due == []
+    traces.exporter.close()
+
+
+def test_a_full_queue_drops_and_counts() -> None:
+    """Whatever the collector does, no more than `capacity` waits, encoded or not, and everything is accounted for."""
+    traces, keeper = traces_of(capacity=SLICE + 10)
+    loop = Turns()
+    traces.start(loop)
+    for _ in range(SLICE + 15):
+        traces.record(exchange())
+    assert (traces.queued, traces.dropped) == (SLICE + 10, 5)
+    loop.turn()
+    traces.record(exchange())
+    assert (traces.queued, traces.dropped) == (SLICE + 10, 6)
+    loop.turn()
+    traces.exporter.close()
+    assert len(keeper.spans) == SLICE + 10
+
+
+async def test_a_defect_costs_one_trace() -> None:
+    traces, keeper = traces_of()
+    traces.start(asyncio.get_running_loop())
+    whole = exchange()
+    traces.record(_broken())
     traces.record(whole)
-    wait_for(lambda: traces.exported == 1, "the other one")
-    assert (traces.failed, double.names()) == (1, [whole.id])
+    await traces.aclose(5.0)
+    assert (traces.defects, keeper.ids) == (1, [whole.id])
 
 
-def test_the_queue_holds_no_texts(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    """ "Memory bounded": a notebook that waits holds neither rewritten texts nor a name without end."""
-    traces, _ = begin(held=True)
-    verdict = Verdict(action="mask", enforced="mask", rewrites=(Segment("m", "user", "long" * 1000),))
-    x = exchange(request_verdict=verdict, response_verdict=verdict, reading=Reading(model="m" * 10_000))
-    traces.record(x)
-    assert x.request_verdict.rewrites == x.response_verdict.rewrites == ()
-    assert x.reading is not None
-    assert len(x.reading.model) == 200
-    assert verdict.rewrites
+def _broken() -> Exchange:
+    x = exchange()
+    x.received_ns = None  # type: ignore[assignment]
+    return x
 
 
-def test_a_note(begin: Callable[..., tuple[Traces, Double]]) -> None:
-    traces, double = begin()
-    traces.note(reload_span(Ids().uuid7(0), 1, True, "SIGHUP", "h", 1))
-    wait_for(lambda: traces.exported == 1, "the note")
-    assert [got.name for got in decoded(double.taken[0])] == ["config reload"]
+async def test_a_note_from_another_thread() -> None:
+    traces, keeper = traces_of()
+    traces.note(reload_span(Ids().uuid7(0), 1, True, "before the start", "h", 1))
+    traces.start(asyncio.get_running_loop())
+    await asyncio.to_thread(traces.note, reload_span(Ids().uuid7(0), 1, True, "SIGHUP", "h", 1))
+    await asyncio.sleep(0)
+    await traces.aclose(5.0)
+    assert [span.attributes["tollway.config.reload.reason"] for span in keeper.spans] == ["SIGHUP"]
+
+
+def test_what_a_provider_is_told() -> None:
+    """The caller's decision, else the share's: whether it is kept for its end is not known yet."""
+    every, none = traces_of(1.0)[0], traces_of(0.0)[0]
+    x = exchange()
+    first = parse_traceparent(every.traceparent(x))
+    assert first is not None
+    assert (first.trace_id, int(first.span_id, 16), first.sampled) == (every.trace_id(x), span_id_of(x, 1), True)
+    assert none.traceparent(x).endswith(b"-00")
+    x.parent = TraceParent("ab" * 16, "cd" * 8, 1)
+    assert none.traceparent(x).endswith(b"-01")
+    assert none.trace_id(x) == "ab" * 16
 
 
 def test_what_a_decision_costs() -> None:
-    """A micro-benchmark with much room: an exchange that is not traced costs under 1.5 µs in all on an idle machine."""
-    traces = Traces(sampling(0.0, ("error",), 30.0), names_of("v1_41"), {}, Encoder({}, ("t", "1"), ""), Double())
+    """With ten times the room: an exchange that is not traced costs under 1.5 µs in all on an idle machine."""
+    traces, _ = traces_of(0.0)
     xs = [exchange() for _ in range(2000)]
-    best = min(_seconds(traces, xs) for _ in range(5))
-    assert best / len(xs) < 15e-6
+    assert min(_seconds(traces, xs) for _ in range(5)) / len(xs) < 15e-6
 
 
 def _seconds(traces: Traces, xs: list[Exchange]) -> float:
