@@ -19,7 +19,7 @@ from gateway.settings.units import DATE_HINT, DURATION_HINT, MONEY_HINT, PERCENT
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 MARKER = "<!-- everything below is written by tools/config_reference.py -->"
 UNITS = {"parse_size": "size", "parse_duration": "duration", "parse_money": "money", "parse_percent": "percentage",
-         "parse_moment": "date"}  # fmt: skip
+         "parse_moment": "date", "parse_share": "`on`, `off` or percentage"}  # fmt: skip
 
 
 def reference() -> str:

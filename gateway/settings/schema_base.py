@@ -15,6 +15,7 @@ from gateway.settings.units import (
     parse_moment,
     parse_money,
     parse_percent,
+    parse_share,
     parse_size,
 )
 
@@ -60,6 +61,8 @@ Money = Annotated[int, _read(parse_money), _unit(r"^([0-9.]+ ?USD|USD ?[0-9.]+)$
 """Nano-dollars."""
 Percent = Annotated[float, _read(parse_percent), _unit(r"^[0-9.]+ ?%$", "80%")]
 """A fraction from 0 to 1."""
+Share = Annotated[float, _read(parse_share), WithJsonSchema({"type": ["string", "boolean"], "examples": ["off", "1%"]})]
+"""on, off, or a percentage, as a fraction from 0 to 1."""
 Moment = Annotated[int, _read(parse_moment), _unit(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}", "2027-01-31")]
 """Nanoseconds since the epoch."""
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr
 
 from gateway.settings.schema_base import (
     Duration,
@@ -11,11 +11,11 @@ from gateway.settings.schema_base import (
     Percent,
     Secret,
     Section,
+    Share,
     Switch,
     duration,
     percent,
 )
-from gateway.settings.units import parse_percent
 
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 _FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
@@ -40,31 +40,15 @@ def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     return headers
 
 
-def _share(value: object) -> object:
-    """on, off, or a percentage, as a fraction from 0 to 1."""
-    if not isinstance(value, str):
-        return value
-    words = {"on": 1.0, "off": 0.0, "yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
-    word = words.get(value.strip().lower())
-    if word is not None:
-        return word
-    try:
-        return parse_percent(value)
-    except ValueError:
-        raise ValueError("this is not a share; allowed are on, off and a percentage such as 1%") from None
-
-
 class TelemetrySection(Section):
     """What is emitted. `sample`, `keep`, `slow` and `access_log` follow a reload; the rest is read at the start."""
 
     metrics: Switch = Field(True, description="Prometheus metrics at /metrics.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or text for people.")
-    access_log: Annotated[
-        float, BeforeValidator(_share), WithJsonSchema({"type": ["string", "boolean"], "examples": ["off", "on", "1%"]})
-    ] = Field(
+    access_log: Share = Field(
         0.0,
-        description="A log line for every request (on), none (off), or a share of them such as 1%.",
+        description="A log line for every request, for none, or for a share of them.",
         json_schema_extra={"default": "off"},
     )
     otlp: Annotated[OptionalSecret, AfterValidator(_check_endpoint)] = Field(

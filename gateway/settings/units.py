@@ -37,6 +37,7 @@ SIZE_HINT = "allowed is a size such as 512KiB, 20MiB, 1GB, or a plain number of 
 DURATION_HINT = "allowed is a number with a unit (ms, s, m, h, d, w), such as 250ms, 30s, 1m30s, 10m, 90d"
 MONEY_HINT = "allowed is an amount in US dollars, such as 500 USD or 0.25 USD"
 PERCENT_HINT = "allowed is a percentage from 0% to 100%, such as 5% or 99.5%"
+SHARE_HINT = "allowed are on, off and a percentage such as 1%"
 DATE_HINT = "allowed is a UTC date such as 2027-01-31, or a time with its zone such as 2027-01-31T12:00:00Z"
 
 
@@ -76,6 +77,18 @@ def parse_percent(text: str) -> float:
     if found is None or Decimal(found[1]) > 100:
         raise ValueError(f"this is not a percentage; {PERCENT_HINT}")
     return float(Decimal(found[1]) / 100)
+
+
+def parse_share(text: str) -> float:
+    """A fraction from 0 to 1: all (`on`), nothing (`off`), or a percentage."""
+    words = {"on": 1.0, "yes": 1.0, "true": 1.0, "off": 0.0, "no": 0.0, "false": 0.0}
+    word = words.get(text.strip().lower())
+    if word is not None:
+        return word
+    try:
+        return parse_percent(text)
+    except ValueError:
+        raise ValueError(f"this is not a share; {SHARE_HINT}") from None
 
 
 def parse_moment(text: str) -> int:

@@ -46,7 +46,7 @@ def test_shares_of_the_access_log(written: str, share: float) -> None:
 
 @given(st.text(max_size=12))
 def test_the_access_log_is_a_share_or_an_error(written: str) -> None:
-    """ "on, off and a percentage" are allowed, and a complaint never repeats what was written."""
+    """Rule: "on, off and a percentage" are allowed, and a complaint never repeats what was written."""
     try:
         assert 0 <= section(access_log=written).access_log <= 1
     except ValidationError as error:

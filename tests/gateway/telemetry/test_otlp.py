@@ -105,7 +105,7 @@ def test_one_encoder_for_many(some: list[Span]) -> None:
 
 @given(st.integers(-(2**63), 2**64 - 1))
 def test_varint(number: int) -> None:
-    """ "Each byte in the varint has a continuation bit"; negative numbers are ten bytes of two's complement."""
+    """Rule: "Each byte in the varint has a continuation bit"; negative numbers are ten bytes of two's complement."""
     result = 0
     encoded = varint(number)
     for at, byte in enumerate(encoded):

@@ -53,7 +53,7 @@ def test_what_is_sent(receiver: Collector) -> None:
      (500, "refused"), (502, "again"), (503, "again"), (504, "again"), (302, "refused")],
 )  # fmt: skip
 def test_what_an_answer_means(receiver: Collector, status: int, end: str) -> None:
-    """ "Retryable are 429, 502, 503, 504; all other 4xx and 5xx MUST NOT be retried"; a redirect is not followed."""
+    """Rule: "Retryable are 429, 502, 503, 504; all other 4xx and 5xx MUST NOT be retried"; nor is a redirect."""
     receiver.status = status
     receiver.headers = {"location": receiver.url + "/elsewhere"} if status == 302 else {}
     sent = send(receiver.url)

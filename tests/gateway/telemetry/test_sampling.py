@@ -62,8 +62,8 @@ def test_what_is_to_be_kept_is_kept(keep: set[Keep]) -> None:
 
 @given(shares, st.integers(0, 3))
 def test_the_caller_decides_for_its_own_trace(share: float, flags: int) -> None:
-    """ "sampled: the caller may have recorded trace data": its trace is whole, or is left alone but for what is always
-    kept."""
+    """Rule: "sampled: the caller may have recorded trace data": its trace is whole, or is left alone but for what is
+    always kept."""
     parent = TraceParent("ab" * 16, "cd" * 8, flags)
     decide = sampling(share, ("error",), 30.0)
     assert decide.keeps(exchange(parent=parent)) == parent.sampled

@@ -1,5 +1,7 @@
 """What each span says: every attribute of every kind of exchange, from the notebook alone."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -357,3 +359,21 @@ def test_any_notebook_makes_spans(x: Exchange) -> None:
     assert all(RECEIVED <= span.start_ns <= span.end_ns for span in spans)
     for span in spans:
         assert "canary" not in repr(said(span))
+
+
+def test_the_page_names_every_attribute() -> None:
+    """`docs/traces.md` says what is in a span: everything that can be, and nothing else of ours."""
+    page = (Path(__file__).parents[3] / "docs" / "traces.md").read_text("utf-8")
+    page = page.replace("`server.drain`", "")
+    named = set(re.findall(r"`((?:gen_ai|openai|tollway|http|server|error)\.[a-z0-9_.]+)`", page))
+    failing = Attempt(provider="main", model="gpt-4o", error="ConnectTimeout", seconds=0.1)
+    served = Attempt(provider="main", model="gpt-4o", status=200, seconds=0.1)
+    reading = Reading(model="fast", stream=True, max_output_tokens=64, choices=3, service_tier="flex")
+    x = exchange(
+        request_id="mine", reading=reading, service_tier="flex", usage=ALL_TOKENS, usage_estimated=True, events=3,
+        attempts=[failing, served], failed_at=[100.4], request_verdict=verdict(), outcome="error",
+    )  # fmt: skip
+    spans = [*spans_of(x, names_of("both"), PEERS), reload_span(ID, 0, True, "r", "h", 0)]
+    emitted = {name for span in spans for name, _ in span.attributes}
+    emitted |= {name for span in spans for event in span.events for name, _ in event.attributes}
+    assert named == emitted

@@ -55,7 +55,7 @@ def test_a_valid_traceparent_is_read(trace_id: str, span_id: str, bits: int) -> 
 @example(WHOLE[:-1])
 @example(b"")
 def test_what_is_not_valid_is_not_read(value: bytes) -> None:
-    """ "If the vendor failed to parse traceparent, it MUST NOT attempt to parse tracestate" and starts a trace anew:
+    """Rule: "If the vendor failed to parse traceparent, it MUST NOT attempt to parse tracestate" and begins a trace:
     whatever is read has the form and non-zero ids, and whatever has not is None."""
     found = parse_traceparent(value)
     form = re.fullmatch(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[ -~]*)?", value.strip(b" \t"))
@@ -70,14 +70,14 @@ def test_what_is_not_valid_is_not_read(value: bytes) -> None:
 
 
 def test_a_later_version_may_say_more() -> None:
-    """ "Vendors MUST parse these fields of a higher version": the first four, up to another dash (section 3.2.4)."""
+    """Rule: "Vendors MUST parse these fields of a higher version": the first four (section 3.2.4)."""
     assert parse_traceparent(f"cc-{TRACE}-{SPAN}-01-what-the-future-brings".encode()) == TraceParent(TRACE, SPAN, 1)
     assert parse_traceparent(f"cc-{TRACE}-{SPAN}-01.what".encode()) is None
 
 
 @given(st.dictionaries(keys, values, max_size=8), st.sampled_from([",", ", ", " ,\t"]))
 def test_a_valid_tracestate_goes_on_as_it_is(members: dict[str, str], between: str) -> None:
-    """ "Vendors MUST NOT modify" members of others; blanks between them mean nothing (section 3.3.1)."""
+    """Rule: "Vendors MUST NOT modify" members of others; blanks between them mean nothing (section 3.3.1)."""
     written = [f"{key}={value}" for key, value in members.items()]
     expected = ",".join(member.strip(" ") for member in written)
     assert parse_tracestate(between.join(written).encode()) == (expected if len(expected) <= 512 else "")
@@ -85,7 +85,7 @@ def test_a_valid_tracestate_goes_on_as_it_is(members: dict[str, str], between: s
 
 @given(st.binary(max_size=80))
 def test_a_tracestate_that_goes_on_is_valid(value: bytes) -> None:
-    """ "If the vendor failed to parse tracestate, it MUST discard" it: what is left reads as itself, on one line."""
+    """Rule: "If the vendor failed to parse tracestate, it MUST discard" it: what is left reads as itself."""
     state = parse_tracestate(value)
     assert parse_tracestate(state.encode()) == state
     assert state.isascii()
@@ -116,8 +116,8 @@ def test_fields_of_a_head() -> None:
 
 @given(st.integers(1, 40), st.booleans(), st.none() | st.builds(TraceParent, hexes, span_ids, st.integers(0, 3)))
 def test_what_goes_out_can_be_read(attempt: int, sampled: bool, parent: TraceParent | None) -> None:
-    """ "The parent-id field MUST be set to a new value with the sampled flag update"; the trace id stays, and so do the
-    flags of a caller's trace, which is its decision."""
+    """Rule: "The parent-id field MUST be set to a new value with the sampled flag update"; the trace id stays, and so
+    do the flags of a caller's trace, which is its decision."""
     x = exchange(parent)
     found = parse_traceparent(encode_traceparent(x, attempt, sampled))
     assert found is not None
