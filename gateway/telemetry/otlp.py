@@ -8,10 +8,10 @@ decode everything with the official messages.
 import struct
 from collections.abc import Iterable, Mapping
 
-from gateway.telemetry.spans import Event, Span, Value
+from gateway.telemetry.spans import Event, Shared, Span, Value
 
 MOST_KNOWN = 4096
-"""Encoded attributes that are remembered: names of teams, keys and models come again and again."""
+"""Encoded attributes that are remembered, single ones and blocks: the same ones come again and again."""
 _REMOTE_KNOWN = 0x100
 _REMOTE = 0x200
 """Bits of `Span.flags`: it is known where the parent is; it is in another process."""
@@ -30,6 +30,7 @@ class Encoder:
         for none."""
         self._known: dict[tuple[str, Value], bytes] = {}
         """No bool and no float is in it: as keys, 1, 1.0 and True are the same."""
+        self._blocks: dict[Shared, bytes] = {}
         self._names: dict[str, bytes] = {}
         """Names of attributes are our own: there are some fifty."""
         attributes = b"".join(_field(b"\x0a", _attribute(name, value)) for name, value in resource.items())
@@ -51,7 +52,15 @@ class Encoder:
             parts.append(b"\x22\x08" + span.parent_id.to_bytes(8, "big"))
         parts.append(_text(b"\x2a", span.name))
         parts.append(b"\x30%c\x39%b\x41%b" % (span.kind, _FIXED(span.start_ns), _FIXED(span.end_ns)))
-        parts += [self._entry(name, value) for name, value in span.attributes]
+        shared = span.shared
+        if shared.attributes:
+            block = self._blocks.get(shared)
+            if block is None:
+                if len(self._blocks) >= MOST_KNOWN:
+                    self._blocks.clear()
+                block = self._blocks[shared] = b"".join([self._entry(*pair) for pair in shared.attributes])
+            parts.append(block)
+        parts += [self._entry(name, value) for name, value in span.own]
         parts += [_field(b"\x5a", _event(event)) for event in span.events]
         if span.failed:
             parts.append(_STATUS_ERROR)

@@ -16,7 +16,7 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 """Said of spans that use the names of 1.41 only."""
 
 
-class Names(msgspec.Struct, frozen=True):
+class Names(msgspec.Struct, frozen=True, cache_hash=True):
     """Names of the attributes that GenAI spans share, each under every name it has in the version chosen; empty where
     that version has none. Types: text, but for tokens and counts (int), `stream` (bool), `first_chunk` (seconds)."""
 

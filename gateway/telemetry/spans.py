@@ -22,6 +22,8 @@ MAX_NAME = 200
 """Characters kept of a name a client may choose freely, such as the model it asks for."""
 MAX_GUARDRAILS = 64
 """Spans for guardrails in one trace."""
+MOST_REMEMBERED = 4096
+"""Entries of a memo: teams, models and outcomes in every combination that comes up."""
 
 Value = str | bool | int | float | tuple[str, ...]
 Attributes = list[tuple[str, Value]]
@@ -33,6 +35,17 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     name: str
     at_ns: int
     attributes: Attributes = []
+
+
+class Shared(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Attributes that many spans have alike, as one object: what is made of it can be remembered by its identity."""
+
+    attributes: tuple[tuple[str, Value], ...]
+
+
+NOTHING_SHARED = Shared(())
+Memo = dict[tuple[object, ...], Shared]
+"""What was shared before, by all that it was made of. Changes nothing but the time it takes."""
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
@@ -48,15 +61,20 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     """The parent is the caller's."""
     start_ns: int
     end_ns: int
-    attributes: Attributes
+    own: Attributes
+    shared: Shared = NOTHING_SHARED
     events: list[Event] = []
     failed: bool = False
     state: str = ""
     """The trace's `tracestate`."""
     flags: int = 1
 
+    @property
+    def attributes(self) -> Attributes:
+        return [*self.shared.attributes, *self.own]
 
-class Peer(msgspec.Struct, frozen=True):
+
+class Peer(msgspec.Struct, frozen=True, cache_hash=True):
     """What the configuration says of a provider."""
 
     system: str
@@ -68,18 +86,22 @@ class Peer(msgspec.Struct, frozen=True):
 UNKNOWN = Peer("", "", 0)
 
 
-def spans_of(x: Exchange, names: Names, peers: Mapping[str, Peer]) -> list[Span]:
+def spans_of(x: Exchange, names: Names, peers: Mapping[str, Peer], memo: Memo | None = None) -> list[Span]:
     """Every span of `x`, the exchange's own first. `peers`: providers by their configured name."""
     trace = _Trace(x)
+    if memo is None:
+        memo = {}
+    elif len(memo) >= MOST_REMEMBERED:
+        memo.clear()
     peer = peers.get(_provider_of(x), UNKNOWN)
-    spans = [trace.span(_name(x), _kind(x), 0, x.received_at, x.finished_at, _attributes(x, names, peer), _failed(x))]
-    spans[0] = msgspec.structs.replace(spans[0], events=_events(x, trace.ns))
-    attempts = x.attempts or []
+    shared = _shared(x, names, peer, memo)
+    spans = [trace.root(_name(x), _kind(x), shared, _own(x, names, peer), _events(x, trace.ns), _failed(x))]
+    attempts = x.attempts or ()
     for number, attempt in enumerate(attempts, 1):
         begun, ended = _times(x, number, len(attempts), attempt)
-        fields = _attempt_attributes(x, attempt, number, peers.get(attempt.provider, UNKNOWN))
+        shared = _attempt(x, attempt, number, peers.get(attempt.provider, UNKNOWN), memo)
         failed = attempt.error != "" or attempt.status >= 400
-        spans.append(trace.span(f"upstream {attempt.provider}", CLIENT, number, begun, ended, fields, failed))
+        spans.append(trace.below(f"upstream {attempt.provider}", CLIENT, number, begun, ended, [], failed, shared))
     if x.request_verdict is not ALLOWED or x.response_verdict is not ALLOWED:
         spans += _guardrails(x, trace)
     return spans
@@ -99,37 +121,44 @@ def reload_span(id: str, at_ns: int, ok: bool, reason: str, hash: str, changed: 
 class _Trace:
     """What all spans of an exchange share."""
 
-    __slots__ = ("_begun_ns", "_x", "parent", "root", "trace_id")
+    __slots__ = ("_flags", "_id", "_root", "_state", "_x")
 
     def __init__(self, x: Exchange) -> None:
         self._x = x
-        self.trace_id = trace_id_of(x)
-        self.root = span_id_of(x)
-        self.parent = 0 if x.parent is None else int(x.parent.span_id, 16)
+        self._id = trace_id_of(x)
+        self._root = span_id_of(x)
+        self._flags, self._state = (1, "") if x.parent is None else (x.parent.flags, x.parent.state)
 
     def ns(self, at: float) -> int:
         """Wall clock of a monotonic second; one that never came is the beginning."""
         x = self._x
         return x.received_ns + max(0, round((at - x.received_at) * 1e9))
 
-    def span(
-        self, name: str, kind: int, number: int, begun: float, ended: float, fields: Attributes, failed: bool
-    ) -> Span:
-        parent, state = self._x.parent, "" if self._x.parent is None else self._x.parent.state
-        start = self.ns(begun)
+    def root(self, name: str, kind: int, shared: Shared, own: Attributes, events: list[Event], failed: bool) -> Span:
+        x, parent = self._x, self._x.parent
+        above = 0 if parent is None else int(parent.span_id, 16)
+        begun, ended = x.received_ns, self.ns(x.finished_at)
         return Span(
-            name=name,
-            kind=kind,
-            trace_id=self.trace_id,
-            span_id=self.root if number == 0 else span_id_of(self._x, number),
-            parent_id=self.parent if number == 0 else self.root,
-            remote=number == 0 and parent is not None,
-            start_ns=start,
-            end_ns=max(start, self.ns(ended)),
-            attributes=fields,
-            failed=failed,
-            state=state,
-            flags=1 if parent is None else parent.flags,
+            name, kind, self._id, self._root, above, parent is not None, begun, ended, own, shared, events, failed,
+            self._state, self._flags,
+        )  # fmt: skip
+
+    def below(
+        self,
+        name: str,
+        kind: int,
+        number: int,
+        begun: float,
+        ended: float,
+        own: Attributes,
+        failed: bool,
+        shared: Shared = NOTHING_SHARED,
+    ) -> Span:
+        """A child of the exchange's span."""
+        start, id_ = self.ns(begun), span_id_of(self._x, number)
+        end = max(start, self.ns(ended))
+        return Span(
+            name, kind, self._id, id_, self._root, False, start, end, own, shared, [], failed, self._state, self._flags
         )
 
 
@@ -158,37 +187,91 @@ def _failed(x: Exchange) -> bool:
     return x.outcome not in ("ok", "client_left")
 
 
-def _attributes(x: Exchange, names: Names, peer: Peer) -> Attributes:
+def _shared(x: Exchange, names: Names, peer: Peer, memo: Memo) -> Shared:
+    """Who asked whom for what, and how it ended."""
+    operation, caller, reading = x.operation, x.caller, x.reading
+    error = _error_type(x) if _failed(x) else ""
+    kind, wire = ("", "") if operation is None else (operation.name, operation.wire)
+    team, key_id = ("", "") if caller is None else (caller.team, caller.key_id)
+    asked, stream = ("", False) if reading is None else (reading.model[:MAX_NAME], reading.stream)
+    provider, attempts, model = _provider_of(x), len(x.attempts or ()), x.model[:MAX_NAME]
+    key = (names, peer, error, kind, wire, team, key_id, asked, stream, provider, attempts, model, x.outcome, x.status)
+    known = memo.get(key)
+    if known is not None:
+        return known
     fields: Attributes = []
-    operation, reading = x.operation, x.reading
-    kind = OPERATIONS.get(operation.name, "") if operation is not None else ""
-    if operation is not None and kind:
-        _put(fields, names.operation, kind)
-        _put(fields, names.provider, peer.system or operation.wire)
+    if kind in OPERATIONS:
+        _put(fields, names.operation, OPERATIONS[kind])
+        _put(fields, names.provider, peer.system or wire)
     if reading is not None:
-        _put(fields, names.request_model, reading.model[:MAX_NAME])
+        _put(fields, names.request_model, asked)
+    if stream:
+        _put(fields, names.stream, True)
+    if model:
+        _put(fields, names.response_model, model)
+    _address(fields, peer)
+    if error:
+        fields.append((semconv.ERROR_TYPE, error))
+    if kind:
+        fields.append(("tollway.operation", kind))
+    if caller is not None:
+        fields += (("tollway.team", team), ("tollway.key.id", key_id))
+    fields += (("tollway.outcome", x.outcome), ("tollway.status", x.status))
+    if provider:
+        fields += (("tollway.provider", provider), ("tollway.attempts", attempts))
+    made = memo[key] = Shared(tuple(fields))
+    return made
+
+
+def _own(x: Exchange, names: Names, peer: Peer) -> Attributes:
+    """What joins a span with the ledger, and what was measured and counted. Costs are integers."""
+    fields: Attributes = [("tollway.exchange.id", x.id)]
+    if x.request_id != x.id:
+        fields.append(("tollway.request.id", x.request_id))
+    reading = x.reading
+    if reading is not None:
         if reading.max_output_tokens is not None:
             _put(fields, names.max_tokens, reading.max_output_tokens)
         if reading.choices != 1:
             _put(fields, names.choices, reading.choices)
-        if reading.stream:
-            _put(fields, names.stream, True)
-            if x.first_byte_at:
-                _put(fields, names.first_chunk, max(0.0, x.first_byte_at - x.received_at))
+        if reading.stream and x.first_byte_at:
+            _put(fields, names.first_chunk, max(0.0, x.first_byte_at - x.received_at))
         if reading.service_tier and peer.system == "openai":
             _put(fields, names.request_tier, reading.service_tier[:MAX_NAME])
-    if x.model:
-        _put(fields, names.response_model, x.model[:MAX_NAME])
     if x.service_tier and peer.system == "openai":
         _put(fields, names.response_tier, x.service_tier[:MAX_NAME])
     if x.usage is not None:
         _usage(fields, x.usage, names)
+        if x.cost.nanos is not None:
+            fields.append(("tollway.cost.nano_usd", x.cost.nanos))
+            if x.cost.price_version:
+                fields.append(("tollway.price.version", x.cost.price_version))
+    if x.usage_estimated:
+        fields.append(("tollway.usage.estimated", True))
+    if x.events:
+        fields.append(("tollway.stream.events", x.events))
+    _stages(fields, x)
+    return fields
+
+
+def _stages(fields: Attributes, x: Exchange) -> None:
+    """Seconds each stage took, of those that were reached."""
+    at = x.received_at
+    for stage, reached in (
+        ("tollway.stage.admit", x.read_at),
+        ("tollway.stage.prepare", x.forwarded_at),
+        ("tollway.stage.upstream", x.headers_at),
+        ("tollway.stage.first", x.first_byte_at),
+        ("tollway.stage.deliver", x.finished_at if x.first_byte_at else 0.0),
+    ):
+        if reached:
+            fields.append((stage, round(max(0.0, reached - at), 6)))
+            at = reached
+
+
+def _address(fields: Attributes, peer: Peer) -> None:
     if peer.host:
         fields += ((semconv.SERVER_ADDRESS, peer.host), (semconv.SERVER_PORT, peer.port))
-    if _failed(x):
-        fields.append((semconv.ERROR_TYPE, _error_type(x)))
-    _ours(fields, x)
-    return fields
 
 
 def _put(fields: Attributes, names: tuple[str, ...], value: Value) -> None:
@@ -223,40 +306,6 @@ def _error_type(x: Exchange) -> str:
     if x.outcome in ("upstream_error", "upstream_timeout") and x.attempts and x.attempts[-1].error:
         return x.attempts[-1].error
     return str(x.status) if x.status >= 400 else x.outcome
-
-
-def _ours(fields: Attributes, x: Exchange) -> None:
-    """What joins a span with the ledger, and what no convention has a name for. Costs are integers."""
-    fields.append(("tollway.exchange.id", x.id))
-    if x.request_id != x.id:
-        fields.append(("tollway.request.id", x.request_id))
-    if x.operation is not None:
-        fields.append(("tollway.operation", x.operation.name))
-    if x.caller is not None:
-        fields += (("tollway.team", x.caller.team), ("tollway.key.id", x.caller.key_id))
-    fields += (("tollway.outcome", x.outcome), ("tollway.status", x.status))
-    provider = _provider_of(x)
-    if provider:
-        fields += (("tollway.provider", provider), ("tollway.attempts", len(x.attempts or ())))
-    if x.usage_estimated:
-        fields.append(("tollway.usage.estimated", True))
-    if x.cost.nanos is not None and x.usage is not None:
-        fields.append(("tollway.cost.nano_usd", x.cost.nanos))
-        if x.cost.price_version:
-            fields.append(("tollway.price.version", x.cost.price_version))
-    if x.events:
-        fields.append(("tollway.stream.events", x.events))
-    at = x.received_at
-    for stage, reached in (
-        ("tollway.stage.admit", x.read_at),
-        ("tollway.stage.prepare", x.forwarded_at),
-        ("tollway.stage.upstream", x.headers_at),
-        ("tollway.stage.first", x.first_byte_at),
-        ("tollway.stage.deliver", x.finished_at if x.first_byte_at else 0.0),
-    ):
-        if reached:
-            fields.append((stage, round(max(0.0, reached - at), 6)))
-            at = reached
 
 
 def _events(x: Exchange, ns: Callable[[float], int]) -> list[Event]:
@@ -295,23 +344,28 @@ def _times(x: Exchange, number: int, count: int, attempt: Attempt) -> tuple[floa
     return begun, ended
 
 
-def _attempt_attributes(x: Exchange, attempt: Attempt, number: int, peer: Peer) -> Attributes:
+def _attempt(x: Exchange, attempt: Attempt, number: int, peer: Peer, memo: Memo) -> Shared:
+    posted = x.operation is not None and x.operation.reads_body
+    key = (peer, attempt.provider, attempt.model, attempt.status, attempt.error, number, posted)
+    known = memo.get(key)
+    if known is not None:
+        return known
     fields: Attributes = [
         ("tollway.provider", attempt.provider),
         ("tollway.model", attempt.model[:MAX_NAME]),
         ("tollway.attempt", number),
     ]
-    if x.operation is not None and x.operation.reads_body:
+    if posted:
         fields.append((semconv.HTTP_METHOD, "POST"))
-    if peer.host:
-        fields += ((semconv.SERVER_ADDRESS, peer.host), (semconv.SERVER_PORT, peer.port))
+    _address(fields, peer)
     if attempt.status:
         fields.append((semconv.HTTP_STATUS, attempt.status))
     if number > 1:
         fields.append((semconv.HTTP_RESENDS, number - 1))
     if attempt.error or attempt.status >= 400:
         fields.append((semconv.ERROR_TYPE, attempt.error or str(attempt.status)))
-    return fields
+    made = memo[key] = Shared(tuple(fields))
+    return made
 
 
 # -- guardrails --------------------------------------------------------------------------------------------------------
@@ -324,7 +378,7 @@ def _guardrails(x: Exchange, trace: _Trace) -> list[Span]:
         begun, ended = _judged(x, direction)
         for name, fields, failed in _concluded(direction, verdict):
             if len(spans) < MAX_GUARDRAILS:
-                spans.append(trace.span(name, INTERNAL, GUARDRAIL_SPANS + len(spans), begun, ended, fields, failed))
+                spans.append(trace.below(name, INTERNAL, GUARDRAIL_SPANS + len(spans), begun, ended, fields, failed))
     return spans
 
 

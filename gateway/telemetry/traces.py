@@ -17,7 +17,7 @@ from gateway.telemetry.logs import alert
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.sampling import Sampling
 from gateway.telemetry.semconv import Names
-from gateway.telemetry.spans import Peer, Span, spans_of
+from gateway.telemetry.spans import Memo, Peer, Span, spans_of
 from gateway.wire.traceparent import encode_traceparent, trace_id_of
 
 SLICE = 16
@@ -53,6 +53,7 @@ class Traces:
         self._loop: Loop | None = None
         self._finished: deque[Exchange | Span] = deque()
         self._due = False
+        self._memo: Memo = {}
 
     @property
     def queued(self) -> int:
@@ -113,7 +114,7 @@ class Traces:
         for _ in range(min(SLICE, len(self._finished))):
             item = self._finished.popleft()
             try:
-                spans = [item] if isinstance(item, Span) else spans_of(item, self._names, self.peers)
+                spans = [item] if isinstance(item, Span) else spans_of(item, self._names, self.peers, self._memo)
                 encoded = b"".join([self._encoder.span(span) for span in spans])
             except Exception as error:
                 self.defects += 1

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from opentelemetry.trace.span import TraceState
 
 from gateway.telemetry.otlp import MOST_KNOWN, Encoder, varint
-from gateway.telemetry.spans import CLIENT, INTERNAL, Attributes, Event, Span
+from gateway.telemetry.spans import CLIENT, INTERNAL, NOTHING_SHARED, Attributes, Event, Shared, Span
 from tests.support.collector import decoded
 
 RESOURCE = {"service.name": "tollway", "process.pid": 7}
@@ -35,7 +35,8 @@ spans = st.builds(
     remote=st.booleans(),
     start_ns=times,
     end_ns=times,
-    attributes=fields,
+    own=fields,
+    shared=st.just(NOTHING_SHARED),
     events=st.lists(st.builds(Event, name=texts, at_ns=times, attributes=fields), max_size=3),
     failed=st.booleans(),
     state=st.sampled_from(["", "a=1", "a=1,b=2"]),
@@ -138,3 +139,12 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(MOST_KNOWN * 2 + 5):
         one.span(span([("id", str(number))]))
     assert len(one._known) <= MOST_KNOWN
+
+
+@given(fields, fields)
+def test_what_is_shared_is_said_as_if_it_were_not(shared: Attributes, own: Attributes) -> None:
+    """A block that was encoded before changes nothing."""
+    one = encoder()
+    block = Shared(tuple(shared))
+    first = one.span(span(own, shared=block))
+    assert first == one.span(span(own, shared=block)) == one.span(span([*shared, *own]))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.facts import ALLOWED, Attempt, Caller, Cost, Exchange, Operation, Reading, TraceParent, Usage, Verdict
 from gateway.telemetry.semconv import names_of
-from gateway.telemetry.spans import CLIENT, INTERNAL, MAX_GUARDRAILS, SERVER, Peer, Span, reload_span, spans_of
+from gateway.telemetry.spans import CLIENT, INTERNAL, MAX_GUARDRAILS, SERVER, Memo, Peer, Span, reload_span, spans_of
 from guardrails.interface import Failure, Finding, RuleResult, Segment
 
 ID = "0193b1f0-5e2a-7c3d-9e4f-5a6b7c8d9e0f"
@@ -377,3 +377,14 @@ def test_the_page_names_every_attribute() -> None:
     emitted = {name for span in spans for name, _ in span.attributes}
     emitted |= {name for span in spans for event in span.events for name, _ in event.attributes}
     assert named == emitted
+
+
+@given(st.lists(exchanges, max_size=6))
+def test_a_memo_changes_nothing(xs: list[Exchange]) -> None:
+    """What is remembered is keyed by all that it was made of."""
+    memo: Memo = {}
+    for x in [*xs, *xs]:
+        for names in (V1_41, LATEST):
+            for one, other in zip(spans_of(x, names, PEERS, memo), spans_of(x, names, PEERS), strict=True):
+                assert one.attributes == other.attributes
+                assert (one.name, one.span_id, one.events) == (other.name, other.span_id, other.events)
