@@ -41,9 +41,13 @@ class Turns:
 
     def __init__(self) -> None:
         self.due: list[Callable[[], None]] = []
+        self.later: list[Callable[[], None]] = []
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.due.append(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        self.later.append(callback)
 
     def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
         self.due.append(callback)
@@ -52,6 +56,10 @@ class Turns:
         due, self.due = self.due, []
         for callback in due:
             callback()
+
+    def a_while(self) -> None:
+        self.due, self.later = [*self.due, *self.later], []
+        self.turn()
 
 
 def traces_of(share: float = 1.0, **more: Any) -> tuple[Traces, Keeper]:
@@ -97,11 +105,16 @@ def test_a_few_are_encoded_in_a_turn() -> None:
     traces.start(loop)
     for _ in range(2 * SLICE + 3):
         traces.record(exchange())
-    assert (len(loop.due), traces.exporter.queued) == (1, 0)
-    for encoded in (SLICE, 2 * SLICE, 2 * SLICE + 3):
-        loop.turn()
-        assert traces.exporter.queued == encoded
+    assert (len(loop.due), len(loop.later), traces.exporter.queued) == (1, 1, 0)
+    loop.turn()
+    assert traces.exporter.queued == SLICE
+    loop.turn()
+    assert traces.exporter.queued == 2 * SLICE
     assert loop.due == []
+    loop.a_while()
+    assert (traces.exporter.queued, traces.queued) == (2 * SLICE + 3, 2 * SLICE + 3)
+    traces.record(exchange())
+    assert (len(loop.due), len(loop.later)) == (0, 1)
     traces.exporter.close()
 
 
@@ -116,7 +129,7 @@ def test_a_full_queue_drops_and_counts() -> None:
     loop.turn()
     traces.record(exchange())
     assert (traces.queued, traces.dropped) == (SLICE + 10, 6)
-    loop.turn()
+    loop.a_while()
     traces.exporter.close()
     assert len(keeper.spans) == SLICE + 10
 
