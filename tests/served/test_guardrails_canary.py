@@ -133,5 +133,8 @@ def test_nothing_planted_is_written_or_told(plant) -> None:
     log = (gateway.data / "gateway.log").read_bytes()
     assert log.count(b'"access"') == len(roots)
     assert all(root.trace_id.encode() in log for root in roots)
+    defects = [json.loads(line) for line in log.splitlines() if b'"event": "defect"' in line]
+    assert {line["trace_id"] for line in defects} <= {root.trace_id for root in roots}
+    assert defects
     for path in written:
         clean(path.name, path.read_bytes())
