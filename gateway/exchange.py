@@ -39,6 +39,8 @@ async def drive(world: World, client: Client, head: Head, live: Live) -> None:
     id_ = world.ids.uuid7(now_ns)
     x = Exchange(id_, head.request_id or id_, now_ns, clock.monotonic())
     x.cost = NO_COST
+    if world.traces is not None:
+        x.parent = head.parent
     trip = Trip(world, snapshot, x, client, head, live)
     world.live.add(live)
     try:

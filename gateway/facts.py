@@ -29,6 +29,7 @@ __all__ = [
     "Priority",
     "Reading",
     "Segment",
+    "TraceParent",
     "Usage",
     "Verdict",
 ]
@@ -113,6 +114,23 @@ class Attempt(msgspec.Struct, kw_only=True):
     """To the response head, or to the failure."""
 
 
+class TraceParent(msgspec.Struct, frozen=True):
+    """The span of the caller that this exchange belongs to, from its `traceparent` (W3C Trace Context)."""
+
+    trace_id: str
+    """32 lower-case hex digits, not all zero."""
+    span_id: str
+    """16 lower-case hex digits, not all zero."""
+    flags: int
+    """Bit 0: the caller records its trace. Bit 1: the trace id is random (level 2)."""
+    state: str = ""
+    """The `tracestate` as it goes on; empty: none, or one that is not valid."""
+
+    @property
+    def sampled(self) -> bool:
+        return self.flags & 1 == 1
+
+
 class Exchange(msgspec.Struct):
     """The notebook of one request, from accept to record. Journal line, metrics and trace are written from it.
 
@@ -165,3 +183,7 @@ class Exchange(msgspec.Struct):
     finished_at: float = 0.0
     events: int = 0
     """Data events of a stream delivered to the client."""
+    parent: TraceParent | None = None
+    """None: the client sent none, or nothing is traced; the trace is then the exchange's own."""
+    failed_at: list[float] | None = None
+    """When each attempt that failed was begun, in order; the last attempt is begun at `forwarded_at`."""

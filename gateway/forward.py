@@ -25,6 +25,7 @@ from gateway.transport.head import encode_opening
 from gateway.wire.head import Head
 from gateway.wire.headers import header
 from gateway.wire.sse import SseEvent, SseParser
+from gateway.wire.traceparent import TRACEPARENT
 from gateway.world import World
 
 BUFFER_CAP = 8 * 1024 * 1024
@@ -165,6 +166,8 @@ async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) 
                 return answer
             pause = _noterefusal_of(world, step.target, answer.response)
             spoken = answer
+        if world.traces is not None:
+            x.failed_at = [*(x.failed_at or ()), x.forwarded_at]
         if step.last:
             break
         if spoken is not None:
@@ -208,7 +211,8 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
     if out.reading.model != target.model or out.reading.stream:
         body = out.dialect.rewrite(out.reading, body, target.model, provider.asks_usage)
     target_path = target_of(provider, out.path, out.query)
-    headers, opening = _headers(out, provider, target_path)
+    traceparent = None if world.traces is None else world.traces.traceparent(x)
+    headers, opening = _headers(out, provider, target_path, traceparent)
     request = UpstreamRequest(
         provider.origin,
         "POST",
@@ -251,17 +255,25 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
         attempt.seconds = world.clock.monotonic() - started
 
 
-def _headers(out: Outgoing, provider: Provider, target: bytes) -> tuple[Headers, bytes | None]:
+def _headers(
+    out: Outgoing, provider: Provider, target: bytes, traceparent: bytes | None
+) -> tuple[Headers, bytes | None]:
     """The request's headers: for our own pool encoded with all that stands before them, made once per head and
-    provider."""
+    provider. `traceparent`: of this attempt, in place of the client's."""
     auth = provider.auth[out.operation.wire]
     if provider.transport != "pool":
-        return [*out.head.forward, (b"x-request-id", out.request_id), *auth], None
+        own = [(b"x-request-id", out.request_id)]
+        if traceparent is None:
+            return [*out.head.forward, *own, *auth], None
+        return [*out.head.forward_traced, *own, (TRACEPARENT, traceparent), *auth], None
     known = out.head.openings.get(provider.name)
     if known is None or known[0] is not auth or known[1] != target:
-        known = auth, target, encode_opening(provider.origin, "POST", target, [*out.head.forward, *auth])
+        fields = out.head.forward if traceparent is None else out.head.forward_traced
+        known = auth, target, encode_opening(provider.origin, "POST", target, [*fields, *auth])
         out.head.openings[provider.name] = known
-    return _NO_HEADERS, b"%bx-request-id: %b\r\n" % (known[2], out.request_id)
+    if traceparent is None:
+        return _NO_HEADERS, b"%bx-request-id: %b\r\n" % (known[2], out.request_id)
+    return _NO_HEADERS, b"%bx-request-id: %b\r\ntraceparent: %b\r\n" % (known[2], out.request_id, traceparent)
 
 
 async def _open_stream(out: Outgoing, response: UpstreamResponse, deadline: float) -> OpenStream:

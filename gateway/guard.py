@@ -21,6 +21,13 @@ from gateway.world import World
 from guardrails.interface import Direction
 from guardrails.vault import Vault
 
+CONTAINERS = {
+    "chat.completions": b'"choices"',
+    "completions": b'"choices"',
+    "responses": b'"output"',
+    "messages": b'"content"',
+}
+"""By operation, the name of the member that holds an answer's texts."""
 UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 
 
@@ -43,6 +50,9 @@ class Guard:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""
         if not self.engine.inspects("request", self.operation):
             return body
+        if self.engine.clear(body, "request", self.operation):
+            self.tell("request", ALLOWED)
+            return body
         return self._request(body, dialect.prompt_segments(body))
 
     def opaque_request(self, body: bytes, is_json: bool) -> bytes:
@@ -55,7 +65,14 @@ class Guard:
 
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON."""
-        return self._answer(body, dialect.answer_segments(body)) if self.reads_answers else body
+        if not self.reads_answers:
+            return body
+        if self.engine.clear(
+            body, "response", self.operation, vault=self.vault, within=CONTAINERS.get(self.operation, b"")
+        ):
+            self.tell("response", ALLOWED)
+            return body
+        return self._answer(body, dialect.answer_segments(body))
 
     def opaque_answer(self, body: bytes) -> bytes:
         """The same for an answer in JSON of an operation that is passed through."""

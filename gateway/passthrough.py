@@ -28,6 +28,7 @@ from gateway.settings.snapshot import Snapshot
 from gateway.settle import cost_of, decoded
 from gateway.wire.head import Head
 from gateway.wire.headers import request_headers, response_headers
+from gateway.wire.traceparent import TRACEPARENT
 from gateway.world import World
 
 PEEK = 64 * 1024
@@ -107,10 +108,11 @@ async def _ask(
         method=client.method,
         target=target_of(provider, raw_path(client), client.query),
         headers=request_headers(
-            head.headers,
+            head.headers if world.traces is None else head.untraced,
             readable=False,
             extra=[
                 (b"x-request-id", x.request_id.encode()),
+                *([] if world.traces is None else [(TRACEPARENT, world.traces.traceparent(x))]),
                 *provider.auth[x.operation.wire],
             ],
         ),

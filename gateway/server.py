@@ -25,6 +25,7 @@ from gateway.settings.reload import Configuration
 from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.logs import alert, info, setup_logs
 from gateway.telemetry.metrics import Metrics
+from gateway.tracing import open_traces
 from gateway.world import World
 
 SWEEP = 0.5
@@ -139,7 +140,8 @@ def build_world(configuration: Configuration) -> World:
             segment_bytes=ledger.segment_bytes,
         )
     shared = Path(snapshot.server.runtime_dir) / "metrics" if snapshot.server.workers > 1 else None
-    return World(configuration, clock, journal, Metrics(shared) if snapshot.telemetry.metrics else None)
+    metrics = Metrics(shared) if snapshot.telemetry.metrics else None
+    return World(configuration, clock, journal, metrics, open_traces(snapshot))
 
 
 def settle_heap() -> None:

@@ -36,8 +36,13 @@ from gateway.settings.snapshot import Snapshot
 from gateway.settings.state import StateFile
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
+from gateway.telemetry.access import AccessLog
+from gateway.telemetry.exporter import FLUSH
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.spans import reload_span
+from gateway.telemetry.traces import Traces
+from gateway.tracing import follow
 from gateway.transport.pool import OriginStats, Pool
 from guardrails.governor import Governor
 from pricing.tokens import TokenCounter
@@ -54,12 +59,20 @@ class World:
     """One worker process's lasting state."""
 
     def __init__(
-        self, configuration: Configuration, clock: Clock, journal: Journal | None, metrics: Metrics | None
+        self,
+        configuration: Configuration,
+        clock: Clock,
+        journal: Journal | None,
+        metrics: Metrics | None,
+        traces: Traces | None = None,
     ) -> None:
         self.configuration = configuration
         self.clock = clock
         self.journal = journal
         self.metrics = metrics
+        self.traces = traces
+        """None: `telemetry.otlp` is empty, and nothing is traced; decided at the start."""
+        self.access_log = AccessLog(configuration.snapshot.telemetry.access_log)
         self.counts = journal is not None or metrics is not None
         """Somebody keeps count of tokens; else only a price has use for them."""
         self.ids = Ids()
@@ -166,6 +179,9 @@ class World:
             asyncio.get_running_loop().call_soon(self._flush)
         if self.metrics is not None:
             self.metrics.record(x)
+        self.access_log.record(x)
+        if self.traces is not None:
+            self.traces.record(x)
 
     def _settle_limits(self, x: Exchange) -> None:
         used = used_by(x)
@@ -197,7 +213,8 @@ class World:
         """Report an error of ours by class and place: its text might quote the request."""
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
-        alert("defect", error=type(error).__name__, place=place, exchange=x.id)
+        traced = {} if self.traces is None else {"trace_id": self.traces.trace_id(x)}
+        alert("defect", error=type(error).__name__, place=place, exchange=x.id, **traced)
 
     async def start(self, port: int) -> None:
         """Begin what runs beside the requests: limit store, state file, key watch, file watch, and a tick a second."""
@@ -211,6 +228,8 @@ class World:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
             self.tasks.start(keys.run(), "watch keys")
+        if self.traces is not None:
+            self.traces.start(asyncio.get_running_loop())
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
         self.tasks.start(self._tick(), "tick")
         if self.metrics is not None:
@@ -277,6 +296,12 @@ class World:
     def _reloaded(self, result: ReloadResult) -> None:
         """Called on the thread that reloaded."""
         self._write_state()
+        self.access_log.follow(self.snapshot.telemetry.access_log)
+        if self.traces is not None:
+            follow(self.traces, self.snapshot)
+            now_ns, changed = self.clock.now_ns(), len(result.difference)
+            id_ = Ids().uuid7(now_ns)
+            self.traces.note(reload_span(id_, now_ns, result.ok, result.reason, result.new_hash, changed))
         if result.ok:
             info("config_reloaded", reason=result.reason, hash=result.new_hash, changed=len(result.difference))
         else:
@@ -304,6 +329,8 @@ class World:
             await self._other.aclose()
         if self.journal is not None:
             self.journal.close()
+        if self.traces is not None:
+            await self.traces.aclose(min(FLUSH, max(1.0, self.snapshot.server.drain)))
         if self.metrics is not None:
             self.metrics.close()
         if self.state_file is not None:

@@ -19,7 +19,8 @@ from gateway.settings.units import COUNT_HINT, DATE_HINT, DURATION_HINT, MONEY_H
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 MARKER = "<!-- everything below is written by tools/config_reference.py -->"
 UNITS = {"parse_size": "size", "parse_duration": "duration", "parse_money": "money", "parse_percent": "percentage",
-         "parse_moment": "date", "parse_count": "count"}  # fmt: skip
+         "parse_moment": "date", "parse_count": "count",
+         "parse_share": "`on`, `off` or percentage"}  # fmt: skip
 
 
 def reference() -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from gateway import __version__
 from gateway.admin.limit_gauges import join_limits
-from gateway.admin.state import providers_of, url_of
+from gateway.admin.state import url_of
 from gateway.admin.world import AdminWorld
 from gateway.ledger.journal import Journal
 from gateway.ledger.status import read_status
@@ -12,6 +12,7 @@ from gateway.limits.turnstile import WAIT_BOUNDS, Turnstiles
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.page import Family, Labels, Waits
 from gateway.telemetry.process import pull_process
+from gateway.telemetry.traces import Traces
 
 Samples = Iterator[tuple[Labels, float]]
 
@@ -103,6 +104,18 @@ REJECTED = Family(
     "max",
 )
 
+TRACE_SPANS = Family(
+    "tollway_trace_spans",
+    "Spans a collector has taken (exported), or that were given up (failed).",
+    "counter",
+    ("end",),
+)
+TRACE_DROPPED = Family(
+    "tollway_trace_exchanges_dropped", "Exchanges that were to be traced and found the queue full.", "counter"
+)
+TRACE_DEFECTS = Family("tollway_trace_defects", "Exchanges no spans could be made of: a defect.", "counter")
+TRACE_QUEUED = Family("tollway_trace_exchanges_queued", "Traces that wait to be sent.", "gauge")
+
 LOADER_STALE = 30.0
 """Seconds of silence after which the loader counts as down."""
 
@@ -123,6 +136,16 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     join_limits(world, metrics)
     if world.journal is not None:
         _join_journal(world, metrics, world.journal)
+    if world.traces is not None:
+        _join_traces(metrics, world.traces)
+
+
+def _join_traces(metrics: Metrics, traces: Traces) -> None:
+    exporter = traces.exporter
+    metrics.pull(TRACE_SPANS, lambda: [(("exported",), exporter.exported), (("failed",), exporter.failed)])
+    metrics.pull_one(TRACE_DEFECTS, lambda: traces.defects)
+    metrics.pull_one(TRACE_DROPPED, lambda: traces.dropped)
+    metrics.pull_one(TRACE_QUEUED, lambda: traces.queued)
 
 
 def _join_sharing(world: AdminWorld, metrics: Metrics) -> None:
@@ -169,7 +192,7 @@ def _join_journal(world: AdminWorld, metrics: Metrics, journal: Journal) -> None
 def _credentials(world: AdminWorld) -> Samples:
     """0 is said too, so that an alert resolves instead of vanishing."""
     down = set(world.health.down(world.clock.monotonic()))
-    for provider in providers_of(world.configuration.snapshot.routes):
+    for provider in world.configuration.snapshot.routes.providers():
         yield (provider.name,), provider.name in down
 
 

@@ -6,7 +6,6 @@ from gateway.admin.access import Conflict
 from gateway.admin.endpoint import Call, json_answer
 from gateway.admin.shapes import ConfigView, PoolView, ProviderList, ProviderView, ReloadView, iso
 from gateway.admin.workers import signal_others
-from gateway.routing.table import Provider, RouteTable
 from gateway.seams import Origin
 from gateway.telemetry.logs import info
 
@@ -53,7 +52,7 @@ async def list_providers(call: Call) -> Response:
     down = set(world.health.down(world.clock.monotonic()))
     pools = {stats.origin: stats for stats in world.pool_stats()}
     views: list[ProviderView] = []
-    for provider in providers_of(world.configuration.snapshot.routes):
+    for provider in world.configuration.snapshot.routes.providers():
         stats = pools.get(provider.origin)
         views.append(
             ProviderView(
@@ -66,11 +65,6 @@ async def list_providers(call: Call) -> Response:
             )
         )
     return json_answer(ProviderList(views))
-
-
-def providers_of(routes: RouteTable) -> list[Provider]:
-    """Every provider a route leads to, by name."""
-    return routes.providers()
 
 
 def url_of(origin: Origin) -> str:

@@ -11,6 +11,7 @@ from gateway.routing.health import Health
 from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
 
 
@@ -24,6 +25,9 @@ class AdminWorld(Protocol):
 
     @property
     def metrics(self) -> Metrics | None: ...
+
+    @property
+    def traces(self) -> Traces | None: ...
 
     @property
     def clock(self) -> Clock: ...

@@ -21,6 +21,7 @@ from gateway.settings.references import matches
 from gateway.settings.schema import Root
 from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
+from gateway.settings.schema_telemetry import TelemetrySection
 from gateway.settings.shadow import shadow_warnings
 from gateway.settings.snapshot import AdminKey, ServerOptions, Snapshot, TelemetryOptions
 from gateway.settings.workshop import Workshop
@@ -58,11 +59,7 @@ def compile_snapshot(
         routes=routes,
         prices=prices,
         ledger=written.ledger,
-        telemetry=TelemetryOptions(
-            metrics=root.telemetry.metrics,
-            log_level=root.telemetry.log_level,
-            log_format=root.telemetry.log_format,
-        ),
+        telemetry=_telemetry(root.telemetry),
         admin_keys=tuple(
             AdminKey(key.id, key.role, *parse_hash(key.hash)) for key in root.admin.keys if key.hash not in PLACEHOLDERS
         ),
@@ -170,6 +167,21 @@ def _server(written: Written) -> ServerOptions:
     return options if written.workers is None else msgspec.structs.replace(options, workers=written.workers)
 
 
+def _telemetry(section: TelemetrySection) -> TelemetryOptions:
+    return TelemetryOptions(
+        metrics=section.metrics,
+        log_level=section.log_level,
+        log_format=section.log_format,
+        access_log=section.access_log,
+        otlp="" if section.otlp is None else section.otlp.get_secret_value().strip(),
+        headers=tuple((name.lower(), value.get_secret_value()) for name, value in section.headers.items()),
+        sample=section.sample,
+        keep=frozenset(section.keep),
+        slow=section.slow,
+        semconv=section.semconv,
+    )
+
+
 def _entries(root: Root, stored_keys: Iterable[StoredKey], guardrails: GuardrailPrograms | None) -> Iterable[KeyEntry]:
     """Every key that can match. A key of a team that is not configured any more matches nothing."""
     engines: Mapping[str, Engine] = guardrails.engines if guardrails is not None else {}
@@ -223,8 +235,6 @@ def _warnings(written: Written) -> Iterable[str]:
     for key in root.admin.keys:
         if key.hash in PLACEHOLDERS:
             yield f"the hash of admin key '{key.id}' is a placeholder: the key cannot be used"
-    if root.telemetry.otlp is not None:
-        yield "telemetry.otlp is accepted, but this version sends no traces"
     for name, model in root.models.items():
         for fallback in model.fallbacks:
             if not any(matches(known, fallback) for known in root.models):

@@ -20,7 +20,12 @@ _RESTART = (
     ("limits", "store"),
     ("limits", "patience"),
     ("limits", "lease"),
-    ("telemetry",),
+    ("telemetry", "metrics"),
+    ("telemetry", "log_level"),
+    ("telemetry", "log_format"),
+    ("telemetry", "otlp"),
+    ("telemetry", "headers"),
+    ("telemetry", "semconv"),
 )
 """What a running process does not take up from a reload."""
 

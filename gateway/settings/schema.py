@@ -13,14 +13,11 @@ from gateway.settings.schema_base import (
     Name,
     Off,
     OptionalSecret,
-    Percent,
     Secret,
     Section,
     Size,
-    Switch,
     duration,
     is_text,
-    percent,
     secret,
     section,
     size,
@@ -30,6 +27,7 @@ from gateway.settings.schema_guardrails import RuleSection
 from gateway.settings.schema_limits import LimitsSection
 from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import KeyHash, TeamSection
+from gateway.settings.schema_telemetry import TelemetrySection
 
 LEAST_SECRET = 16
 """Bytes of `secrets.key_hash`."""
@@ -105,21 +103,6 @@ class LedgerSection(Section):
     retention: Duration = duration("90d", "Age at which raw events are deleted; roll-ups stay.", gt=0)
     on_full: Literal["refuse", "serve"] = Field(
         "refuse", description="When the journal cannot be written: refuse new requests (503), or serve them unrecorded."
-    )
-
-
-class TelemetrySection(Section):
-    """What is emitted."""
-
-    metrics: Switch = Field(True, description="Prometheus metrics at /metrics.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or text for people.")
-    otlp: OptionalSecret = Field(
-        None, description="OTLP endpoint for traces (accepted; this version sends none). Empty: off."
-    )
-    sample: Percent = percent("5%", "Share of ordinary requests that are traced.")
-    keep: list[Literal["error", "blocked", "slow"]] = Field(
-        ["error", "blocked", "slow"], description="Requests that are always traced."
     )
 
 

@@ -26,6 +26,7 @@ from gateway.settings.units import (
     parse_moment,
     parse_money,
     parse_percent,
+    parse_share,
     parse_size,
 )
 
@@ -89,6 +90,8 @@ Count = Annotated[int, _read(parse_count), AfterValidator(_countable), _unit(r"^
 """A number of requests, tokens or things under way."""
 Percent = Annotated[float, _read(parse_percent), _unit(r"^[0-9.]+ ?%$", "80%")]
 """A fraction from 0 to 1."""
+Share = Annotated[float, _read(parse_share), WithJsonSchema({"type": ["string", "boolean"], "examples": ["off", "1%"]})]
+"""on, off, or a percentage, as a fraction from 0 to 1."""
 Moment = Annotated[int, _read(parse_moment), _unit(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}", "2027-01-31")]
 """Nanoseconds since the epoch."""
 

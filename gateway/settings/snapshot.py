@@ -58,6 +58,19 @@ class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     metrics: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    access_log: float = 0.0
+    """Share of exchanges that leave a log line, 0 to 1."""
+    otlp: str = ""
+    """Collector's endpoint; empty: nothing is traced. Read at the start only, as are `headers` and `semconv`."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Fields of every export, names in lower case."""
+    sample: float = 0.05
+    """Share of ordinary exchanges that are traced, 0 to 1."""
+    keep: frozenset[Literal["error", "blocked", "slow", "refused"]] = frozenset(("error", "blocked", "slow"))
+    """What is traced always."""
+    slow: float = 30.0
+    """Seconds from which on an exchange is slow."""
+    semconv: Literal["v1_41", "latest", "both"] = "v1_41"
 
 
 class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ _OTHER_MONEY = re.compile(rf"{_NUMBER} ?[^\W\d_]{{3}}|[^\W\d_]{{3}} ?{_NUMBER}|[
 MONEY_HINT = "allowed is an amount in US dollars, such as 500 USD or 0.25 USD"
 PERCENT_HINT = "allowed is a percentage from 0% to 100%, such as 5% or 99.5%"
 COUNT_HINT = "allowed is a whole number from 1, such as 600, 200k or 2M"
+SHARE_HINT = "allowed are on, off and a percentage such as 1%"
 DATE_HINT = "allowed is a UTC date such as 2027-01-31, or a time with its zone such as 2027-01-31T12:00:00Z"
 
 
@@ -100,6 +101,18 @@ def parse_percent(text: str) -> float:
     if found is None or Decimal(found[1]) > 100:
         raise ValueError(f"this is not a percentage; {PERCENT_HINT}")
     return float(Decimal(found[1]) / 100)
+
+
+def parse_share(text: str) -> float:
+    """A fraction from 0 to 1: all (`on`), nothing (`off`), or a percentage."""
+    words = {"on": 1.0, "yes": 1.0, "true": 1.0, "off": 0.0, "no": 0.0, "false": 0.0}
+    word = words.get(text.strip().lower())
+    if word is not None:
+        return word
+    try:
+        return parse_percent(text)
+    except ValueError:
+        raise ValueError(f"this is not a share; {SHARE_HINT}") from None
 
 
 def parse_moment(text: str) -> int:

@@ -17,6 +17,8 @@ from typing import Any, Literal, TextIO, cast
 from gateway.telemetry.redaction import redact_fields, redact_text
 
 LOGGER = "tollway"
+ACCESS = "tollway.access"
+"""The access log's own logger: whoever asks for its lines gets them, whatever `telemetry.log_level` is."""
 QUEUE = 2000
 """Lines that may wait for the writer; more are dropped and counted."""
 FLUSH = 2.0
@@ -37,6 +39,11 @@ def info(event: str, **fields: object) -> None:
     logging.getLogger(LOGGER).info(event, extra={_FIELDS: fields})
 
 
+def access(**fields: object) -> None:
+    """Log a finished exchange (`telemetry.access_log`)."""
+    logging.getLogger(ACCESS).info("access", extra={_FIELDS: fields})
+
+
 def setup_logs(
     level: Literal["debug", "info", "warning", "error"] = "info",
     format: Literal["json", "console"] = "json",
@@ -54,6 +61,7 @@ def setup_logs(
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger(LOGGER).setLevel(level.upper())
+    logging.getLogger(ACCESS).setLevel(logging.INFO)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
         library = logging.getLogger(name)
         library.handlers.clear()
@@ -137,7 +145,7 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
         "event": redact_text(_message(record)),
         "pid": record.process,
     }
-    if record.name != LOGGER:
+    if record.name not in (LOGGER, ACCESS):
         event["logger"] = record.name
     fields: object = getattr(record, _FIELDS, None)
     if isinstance(fields, Mapping):

@@ -5,22 +5,35 @@ its last head: as long as the next one is equal, and the configuration is the sa
 provider and the encoded block of it are known already.
 """
 
-from gateway.facts import Caller
+from gateway.facts import Caller, TraceParent
 from gateway.seams import Headers
 from gateway.wire.headers import bearer, parse_tags, request_headers, request_id
+from gateway.wire.traceparent import TRACEPARENT, TRACESTATE, read_parent
 
 
 class Head:
     """The fields of one request head, without its `content-length`. What is rarely needed is only looked at when asked
     for."""
 
-    __slots__ = ("_forward", "_snapshot", "caller", "content_type", "fields", "headers", "openings")
+    __slots__ = (
+        "_forward",
+        "_parent",
+        "_snapshot",
+        "_traced",
+        "caller",
+        "content_type",
+        "fields",
+        "headers",
+        "openings",
+    )
 
     def __init__(self, headers: Headers) -> None:
         self.headers = headers
         self.fields = dict(headers)
         self.content_type = self.fields.get(b"content-type", b"")
         self._forward: Headers | None = None
+        self._traced: Headers | None = None
+        self._parent: TraceParent | bool | None = TRACEPARENT in self.fields
         self._snapshot: object = None
         self.caller: Caller | None = None
         """Whose key this is, once it was authenticated under the present configuration."""
@@ -50,6 +63,30 @@ class Head:
         if self._forward is None:
             self._forward = request_headers(self.headers, readable=True)
         return self._forward
+
+    @property
+    def parent(self) -> TraceParent | None:
+        """The caller's span, if it sent a valid one."""
+        found = self._parent
+        if isinstance(found, bool):
+            found = self._parent = read_parent(self.headers) if found else None
+        return found
+
+    @property
+    def untraced(self) -> Headers:
+        """The fields without the trace of the caller, but for a valid `tracestate`, which goes on as it is."""
+        if TRACEPARENT not in self.fields and TRACESTATE not in self.fields:
+            return self.headers
+        rest = [pair for pair in self.headers if pair[0] not in (TRACEPARENT, TRACESTATE)]
+        parent = self.parent
+        return [*rest, (TRACESTATE, parent.state.encode())] if parent is not None and parent.state else rest
+
+    @property
+    def forward_traced(self) -> Headers:
+        """As `forward`, for an attempt that gets a `traceparent` of the gateway's own."""
+        if self._traced is None:
+            self._traced = request_headers(self.untraced, readable=True)
+        return self._traced
 
     def tags(self) -> dict[str, str] | None:
         """Tags of `x-tollway-tags`. Raises `BadRequest` when they are malformed."""

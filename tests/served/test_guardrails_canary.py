@@ -11,12 +11,14 @@ import httpx
 import pytest
 
 from tests.support.answers import chat, chat_stream
+from tests.support.collector import collector
 from tests.support.guarded import EMAIL, SECRET, guarded_gateway
 from tests.support.scripted import Scripted, scripted, streamed, unary
 from tests.support.served import wait_for
 
 CARD = "4012888888881881"
-PLANTED = (EMAIL, SECRET, CARD, "forbidden fruit")
+COLLECTOR_KEY = "collector-canary-7f3a"
+PLANTED = (EMAIL, SECRET, CARD, "forbidden fruit", COLLECTOR_KEY, "sk-upstream-canary", "sk-masked")
 ADMIN = {"authorization": "Bearer sk-admin"}
 SAID = f"I am {EMAIL}, pay {CARD} with {SECRET}"
 BROKEN = "boom-detector"
@@ -38,14 +40,15 @@ guardrails.engine.PolicyEngine._judged, gateway.guard.Guard.request = judged, as
 
 @pytest.fixture
 def plant(tmp_path: Path):
-    """A gateway at log level debug, whose engine fails on demand."""
+    """A gateway at log level debug that logs and traces everything, and whose engine fails on demand."""
     code = tmp_path / "code"
     code.mkdir()
     (code / "sitecustomize.py").write_text(DEFECT)
-    with scripted() as provider:
-        telemetry = {"log_level": "debug"}
+    with scripted() as provider, collector() as receiver:
+        traced = {"otlp": receiver.url, "headers": {"api-key": COLLECTOR_KEY}, "sample": "100%", "semconv": "both"}
+        telemetry = {"log_level": "debug", "access_log": "on", **traced}
         gateway = guarded_gateway(provider.url, tmp_path, env={"PYTHONPATH": str(code)}, telemetry=telemetry)
-        yield gateway, provider
+        yield gateway, provider, receiver
         gateway.stop()
 
 
@@ -97,7 +100,7 @@ def clean(what: str, data: bytes) -> None:
 
 
 def test_nothing_planted_is_written_or_told(plant) -> None:
-    gateway, provider = plant
+    gateway, provider, receiver = plant
     ours, others = traffic(gateway, provider)
     for answer in ours:
         clean(f"an answer with {answer.status_code}", answer.content)
@@ -117,9 +120,21 @@ def test_nothing_planted_is_written_or_told(plant) -> None:
         assert shown.status_code == 200
         clean(path, shown.content)
     clean("the OpenAPI document", document.content)
+    roots = [receiver.trace_of(answer.headers["x-request-id"])[0] for answer in [*ours, *others]]
+    assert {"ok", "blocked", "refused", "error", "upstream_error", "upstream_status"} == {
+        root.attributes["tollway.outcome"] for root in roots
+    }
+    for number, body in enumerate(receiver.bodies):
+        clean(f"export {number}", body)
     written = [path for path in gateway.data.rglob("*") if path.is_file() and path.name != "gateway.yaml"]
     assert {"gateway.log", "tollway.db"} <= {path.name for path in written}
     assert any("journal" in path.parts for path in written)
     wait_for(lambda: b"defect" in (gateway.data / "gateway.log").read_bytes(), "the line that tells of the defect")
+    log = (gateway.data / "gateway.log").read_bytes()
+    assert log.count(b'"access"') == len(roots)
+    assert all(root.trace_id.encode() in log for root in roots)
+    defects = [json.loads(line) for line in log.splitlines() if b'"event": "defect"' in line]
+    assert {line["trace_id"] for line in defects} <= {root.trace_id for root in roots}
+    assert defects
     for path in written:
         clean(path.name, path.read_bytes())

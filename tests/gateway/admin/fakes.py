@@ -16,6 +16,7 @@ from gateway.routing.health import Health
 from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
 
 SERVER_SECRET = "a server secret of sixteen bytes or more"
@@ -34,6 +35,7 @@ class FakeWorld:
         self.clock = clock
         self.journal = journal
         self.metrics: Metrics | None = Metrics()
+        self.traces: Traces | None = None
         self.health = Health()
         self.tally = Tally()
         self.limits: LimitStore = MemoryStore(clock)

@@ -13,7 +13,13 @@ from gateway.errors import AtCapacity
 from gateway.ledger.status import write_status
 from gateway.quota import Capacity
 from gateway.routing.table import Target
+from gateway.telemetry.exporter import Exporter
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.otlp import Encoder
+from gateway.telemetry.otlp_http import HttpSender
+from gateway.telemetry.sampling import sampling
+from gateway.telemetry.semconv import names_of
+from gateway.telemetry.traces import Traces
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.admin.test_health import fail_writes, status
 from tests.gateway.ledger.helpers import exchange
@@ -38,6 +44,22 @@ def test_at_rest(world: FakeWorld) -> None:
     assert found["tollway_journal_healthy"] == {(): 1}
     assert found["tollway_ledger_loader_up"] == {}
     assert found["process_resident_memory_bytes"][()] > 1e6
+
+
+def test_traces(world: FakeWorld) -> None:
+    assert not [name for name in figures(world) if name.startswith("tollway_trace")]
+    encoder = Encoder({}, ("tollway", "1"), "")
+    sender = HttpSender("http://127.0.0.1:9", {})
+    exporter = Exporter(encoder, sender, capacity=1)
+    world.traces = Traces(sampling(1.0, (), 1.0), names_of("v1_41"), {}, encoder, exporter)
+    for _ in range(3):
+        world.traces.record(exchange())
+    exporter.exported, exporter.failed = 7, 2
+    found = figures(world)
+    assert found["tollway_trace_spans"] == {("exported",): 7, ("failed",): 2}
+    assert found["tollway_trace_exchanges_dropped"] == {(): 2}
+    assert found["tollway_trace_defects"] == {(): 0}
+    assert found["tollway_trace_exchanges_queued"] == {(): 1}
 
 
 def test_busy(world: FakeWorld) -> None:

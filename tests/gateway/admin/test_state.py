@@ -6,7 +6,7 @@ import httpx
 import pytest
 import yaml
 
-from gateway.admin.state import providers_of, url_of
+from gateway.admin.state import url_of
 from gateway.routing.table import Target
 from gateway.seams import Origin
 from tests.gateway.admin.fakes import FakeWorld
@@ -70,7 +70,7 @@ async def test_providers(admin: httpx.AsyncClient, world: FakeWorld) -> None:
 
 
 def test_every_provider_of_a_route_is_known(world: FakeWorld) -> None:
-    assert [provider.name for provider in providers_of(world.configuration.snapshot.routes)] == ["local", "openai"]
+    assert [provider.name for provider in world.configuration.snapshot.routes.providers()] == ["local", "openai"]
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,6 @@ admin: {keys: [{id: ops, role: admin, hash: "hmac:..."}]}
     assert list(compiled(write(text)).warnings) == [
         "the hash of key 'k' of team 'a' is a placeholder: the key cannot be used",
         "the hash of admin key 'ops' is a placeholder: the key cannot be used",
-        "telemetry.otlp is accepted, but this version sends no traces",
         "no price is known for openai/nobody-knows-this: their cost will be recorded as unknown (see `prices`)",
     ]
     assert "no models are configured: every request for one will be refused" in compiled(write("version: 1\n")).warnings

@@ -88,7 +88,7 @@ def test_what_only_counts_after_a_restart_is_named(load: Callable[..., Written])
     assert needs_restart(old, load("ledger: off\n" + BASE)) == ["ledger"]
     assert needs_restart(old, load("ledger: {journal: x}\ntelemetry: {metrics: off}\n" + BASE)) == [
         "ledger",
-        "telemetry",
+        "telemetry.metrics",
     ]
     assert needs_restart(old, load("ledger: {url: 'sqlite:///other.db'}\n" + BASE)) == ["ledger"]
     assert needs_restart(old, load("limits: {store: 'redis://h', lease: 5%, zone: Europe/Berlin}\n" + BASE)) == [
@@ -115,7 +115,8 @@ SLOTS = ["api_key: sk-one", "headers: {x: y}", "base_url: https://h", "drain: 30
 def test_no_difference_tells_a_secret(load: Callable[..., Written], one: str, two: str, drawn: bool) -> None:
     fields = "api_key: {0}, headers: {{x: {0}}}, proxy: 'http://{0}@p:1'"
     text = BASE.replace("api_key: sk-one, headers: {x: y}", fields.format("${env:S}" if drawn else "%s"))
-    text += "telemetry: {otlp: %s}\nledger: {url: 'postgresql://u:%s@h/d'}\nsecrets: {key_hash: %s-0123456789abcdef}\n"
+    text += "telemetry: {otlp: 'http://h/%s'}\nledger: {url: 'postgresql://u:%s@h/d'}\n"
+    text += "secrets: {key_hash: %s-0123456789abcdef}\n"
     if drawn:
         text = text.replace("%s", "${env:S}")
         texts = [load(text, {"S": value}) for value in (one, two)]

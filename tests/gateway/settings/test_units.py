@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.settings.units import parse_count, parse_duration, parse_moment, parse_money, parse_percent, parse_size
+from gateway.settings.units import (
+    parse_count,
+    parse_duration,
+    parse_moment,
+    parse_money,
+    parse_percent,
+    parse_share,
+    parse_size,
+)
 
 PARSERS = (parse_size, parse_count, parse_duration, parse_money, parse_percent, parse_moment)
 
@@ -161,3 +169,19 @@ def test_a_parser_reads_or_refuses_and_never_repeats(parse, text: str) -> None:
     except ValueError as error:
         said = str(error)
     assert "allowed" in said
+
+
+SHARES = {"on": 1.0, "yes": 1.0, "true": 1.0, "off": 0.0, "no": 0.0, "false": 0.0}
+
+
+@given(st.text(max_size=10) | st.sampled_from(["on", "OFF ", "5%", "101%", "yes", "0.5 %"]))
+def test_a_share_is_a_word_or_a_percentage(text: str) -> None:
+    """Allowed are "on, off and a percentage": nothing else, and never outside 0 to 1."""
+    word = SHARES.get(text.strip().lower())
+    try:
+        expected = parse_percent(text) if word is None else word
+    except ValueError:
+        with pytest.raises(ValueError, match=r"^this is not a share; allowed are on, off and a percentage such as 1%$"):
+            parse_share(text)
+    else:
+        assert parse_share(text) == expected

@@ -62,3 +62,32 @@ def test_what_goes_to_a_provider_leaves_the_credential_and_the_id():
 def test_malformed_tags_are_refused():
     with pytest.raises(BadRequest, match="x-tollway-tags"):
         Head([(b"x-tollway-tags", b"a")]).tags()
+
+
+PARENT = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+JSON = (b"content-type", b"application/json")
+IDENTITY = (b"accept-encoding", b"identity")
+
+
+def test_the_callers_span():
+    head = Head([PARENT, JSON, (b"tracestate", b"a=1 , b=2")])
+    assert head.parent is not None
+    assert head.parent is head.parent
+    assert (head.parent.span_id, head.parent.state) == ("b7ad6b7169203331", "a=1,b=2")
+    assert head.untraced == [JSON, (b"tracestate", b"a=1,b=2")]
+    assert head.forward_traced == [JSON, (b"tracestate", b"a=1,b=2"), IDENTITY]
+    assert head.forward == [PARENT, JSON, (b"tracestate", b"a=1 , b=2"), IDENTITY]
+
+
+@pytest.mark.parametrize("headers", [[PARENT, PARENT], [(b"traceparent", b"no")], [(b"tracestate", b"a=1")]])
+def test_a_span_that_is_not_valid_goes_nowhere(headers: Headers):
+    head = Head([*headers, JSON, (b"tracestate", b"a=1")])
+    assert head.parent is None
+    assert head.untraced == [JSON]
+    assert head.forward_traced == [JSON, IDENTITY]
+
+
+def test_without_a_span_nothing_is_copied():
+    head = Head([JSON])
+    assert head.parent is None
+    assert head.untraced is head.headers

@@ -1,0 +1,70 @@
+"""The written `telemetry` section: metrics, logs, and the traces that go to a collector."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from gateway.settings.schema_base import (
+    Duration,
+    OptionalSecret,
+    Percent,
+    Secret,
+    Section,
+    Share,
+    Switch,
+    duration,
+    percent,
+)
+
+_ENDPOINT = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+_FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
+_FIELD_VALUE = re.compile(r"[\x20-\x7e]{1,4096}")
+_OWN_FIELDS = ("content-type", "content-length", "content-encoding", "host", "transfer-encoding", "connection")
+
+
+def _check_endpoint(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and not _ENDPOINT.fullmatch(secret.get_secret_value().strip()):
+        raise ValueError(
+            "this is not an OTLP endpoint; allowed is an http:// or https:// URL such as http://collector:4318"
+        )
+    return secret
+
+
+def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, value in headers.items():
+        if not _FIELD.fullmatch(name) or name.lower() in _OWN_FIELDS:
+            raise ValueError("this is not the name of a header field that may be set; allowed is one such as api-key")
+        if not _FIELD_VALUE.fullmatch(value.get_secret_value()):
+            raise ValueError("a header field's value is not allowed; allowed is printable ASCII")
+    return headers
+
+
+class TelemetrySection(Section):
+    """What is emitted. `sample`, `keep`, `slow` and `access_log` follow a reload; the rest is read at the start."""
+
+    metrics: Switch = Field(True, description="Prometheus metrics at /metrics.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or text for people.")
+    access_log: Share = Field(
+        0.0,
+        description="A log line for every request, for none, or for a share of them.",
+        json_schema_extra={"default": "off"},
+    )
+    otlp: Annotated[OptionalSecret, AfterValidator(_check_endpoint)] = Field(
+        None,
+        description="Collector that gets traces by OTLP (http/protobuf), such as http://collector:4318. Empty: off.",
+    )
+    headers: Annotated[dict[str, Secret], AfterValidator(_check_headers)] = Field(
+        {}, description="Header fields sent along with traces, such as the key of a hosted collector."
+    )
+    sample: Percent = percent("5%", "Share of ordinary requests that are traced.")
+    keep: list[Literal["error", "blocked", "slow", "refused"]] = Field(
+        ["error", "blocked", "slow"],
+        description="Requests that are always traced: error (the provider or the gateway failed), blocked (by a "
+        "guardrail or an exhausted budget), slow, refused (by the gateway: key, model, size, limits).",
+    )
+    slow: Duration = duration("30s", "A request that takes longer is slow.", gt=0)
+    semconv: Literal["v1_41", "latest", "both"] = Field(
+        "v1_41", description="Version of OpenTelemetry's GenAI names that spans use."
+    )

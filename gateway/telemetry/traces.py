@@ -1,0 +1,141 @@
+"""Traces: finished exchanges are chosen, and made into spans a little later, between two turns of the event loop.
+
+On the way of a request there is one decision and one append. A few at a time, after their answers have left, notebooks
+become spans and spans bytes (`spans.py`, `otlp.py`), which a thread brings to the collector (`exporter.py`). That the
+loop itself does the encoding is by measurement: a thread that encodes takes the interpreter from the loop in the middle
+of requests and finds every notebook cold, which cost three times as much.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from gateway.facts import Exchange
+from gateway.telemetry.exporter import Exporter
+from gateway.telemetry.logs import alert
+from gateway.telemetry.otlp import Encoder
+from gateway.telemetry.sampling import Sampling
+from gateway.telemetry.semconv import Names
+from gateway.telemetry.spans import Memo, Peer, Span, spans_of
+from gateway.wire.traceparent import encode_traceparent, trace_id_of
+
+SLICE = 16
+"""Exchanges that are encoded in one turn of the loop, some 15 µs each."""
+WAIT = 0.25
+"""Seconds that fewer wait for others."""
+
+
+class Loop(Protocol):
+    """What is asked of an event loop."""
+
+    def call_soon(self, callback: Callable[[], None]) -> object: ...
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> object: ...
+
+    def call_soon_threadsafe(self, callback: Callable[[], None]) -> object: ...
+
+
+class Traces:
+    """The traces of one worker process. Implements `gateway.seams.Sink`; used on the event loop, but for what says
+    otherwise."""
+
+    def __init__(
+        self, sampling: Sampling, names: Names, peers: Mapping[str, Peer], encoder: Encoder, exporter: Exporter
+    ) -> None:
+        self.sampling = sampling
+        """Replaced by a reload, from any thread."""
+        self.peers = peers
+        """Providers by name; replaced by a reload."""
+        self.dropped = 0
+        """Exchanges that were to be traced and found the queue full."""
+        self.defects = 0
+        """Exchanges no spans could be made of."""
+        self.exporter = exporter
+        self._names = names
+        self._encoder = encoder
+        self._loop: Loop | None = None
+        self._finished: deque[Exchange | Span] = deque()
+        self._due = False
+        self._timed = False
+        self._memo: Memo = {}
+
+    @property
+    def queued(self) -> int:
+        """Exchanges that wait to be encoded or sent."""
+        return len(self._finished) + self.exporter.queued
+
+    def start(self, loop: Loop) -> None:
+        """Begin to encode and to send; what came before is kept."""
+        self._loop = loop
+        self.exporter.start()
+        self._soon()
+
+    def record(self, exchange: Exchange) -> None:
+        """Take a finished exchange, if it is to be traced. Never raises, never blocks."""
+        if self.sampling.keeps(exchange):
+            self._put(exchange)
+
+    def traceparent(self, exchange: Exchange) -> bytes:
+        """The `traceparent` of the attempt that is about to be made."""
+        attempts = exchange.attempts
+        return encode_traceparent(exchange, len(attempts) if attempts else 1, self.sampling.samples(exchange))
+
+    def trace_id(self, exchange: Exchange) -> str:
+        """What a log line calls the trace of an exchange."""
+        return trace_id_of(exchange)
+
+    def note(self, span: Span) -> None:
+        """Take a span that belongs to no exchange, such as a reload. From any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: self._put(span))
+
+    async def aclose(self, limit: float) -> None:
+        """Encode what waits, and send it for at most `limit` seconds."""
+        while self._finished:
+            self._encode()
+            await asyncio.sleep(0)
+        await asyncio.to_thread(self.exporter.close, limit)
+
+    def _put(self, item: Exchange | Span) -> None:
+        if self.queued >= self.exporter.capacity:
+            self.dropped += 1
+            return
+        self._finished.append(item)
+        self._soon()
+
+    def _soon(self) -> None:
+        """A whole slice is encoded in the next turn, less of one in a while: the code and its data are cold when an
+        exchange comes alone, which then costs as much as five in a row."""
+        if self._loop is None or not self._finished:
+            return
+        if len(self._finished) >= SLICE:
+            if not self._due:
+                self._due = True
+                self._loop.call_soon(self._turn)
+        elif not self._timed:
+            self._timed = True
+            self._loop.call_later(WAIT, self._late)
+
+    def _turn(self) -> None:
+        self._due = False
+        self._encode()
+        self._soon()
+
+    def _late(self) -> None:
+        self._timed = False
+        self._encode()
+        self._soon()
+
+    def _encode(self) -> None:
+        """Make spans of the next few, and hand them over."""
+        for _ in range(min(SLICE, len(self._finished))):
+            item = self._finished.popleft()
+            try:
+                spans = [item] if isinstance(item, Span) else spans_of(item, self._names, self.peers, self._memo)
+                encoded = b"".join([self._encoder.span(span) for span in spans])
+            except Exception as error:
+                self.defects += 1
+                alert("trace_defect", error=type(error).__name__)
+            else:
+                self.exporter.put(encoded, len(spans))
