@@ -18,6 +18,7 @@ from gateway.errors import BodyTimeout, Overloaded, Refusal
 from gateway.facts import ANYTHING, Exchange
 from gateway.forward import Outgoing, find_route, forward
 from gateway.guard import Guard
+from gateway.held import answer_held
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.passthrough import pass_through
@@ -119,6 +120,8 @@ class Trip(Delivery):
         if caller.guardrails is not None:
             guard = self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
             out.body = guard.request(dialect, body)
+            if guard.outside is not None:
+                out.body = await guard.outside.request(out.body, dialect.prompt_segments, dialect)
             if x.request_verdict.reroute:
                 out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)
 
@@ -129,6 +132,8 @@ class Trip(Delivery):
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
         if answer.stream is None:
             await self.answer_whole(out, answer)
+        elif self.guard is not None and self.guard.outside is not None and self.guard.outside.holds:
+            await answer_held(self, answer, answer.stream, self.guard, self.guard.outside)
         else:
             await self.answer_stream(answer, answer.stream)
 
@@ -137,6 +142,8 @@ class Trip(Delivery):
         x, world, out, answer = self.x, self.world, self.out, self.answer
         if answer is not None:
             answer.response.close()
+        if self.guard is not None:
+            self.guard.close()
         if self.settled or out is None or not world.counts:
             return world.record(x)
         if answer is not None and answer.stream is not None:

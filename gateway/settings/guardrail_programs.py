@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gateway.clock import timer_ns
+from gateway.settings.outside_rules import OutsideRules
 from guardrails.engine import PolicyEngine
 from guardrails.policy import Bounds, Policy
 from guardrails.scanner import Scanner
+
+NOTHING_OUTSIDE = OutsideRules(rules={}, sources={})
 
 
 class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,10 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     """For digests of findings."""
     warnings: tuple[str, ...] = ()
+    outside: OutsideRules = NOTHING_OUTSIDE
+    """Rules whose detectors are outside of the engines above, and"""
+    outside_engines: Mapping[str, PolicyEngine] = {}
+    """by team an engine of those rules alone. They look at what the other rules left."""
 
     def __repr__(self) -> str:
         return f"<GuardrailPrograms of {', '.join(self.policies)}>"

@@ -1,0 +1,97 @@
+"""A gateway whose teams ask detectors outside: the services' fakes on one real socket, slow or dead when a test says so."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.detector_services import FAKES, KEY
+from tests.support.guarded import Guarded, guarded_gateway
+from tests.support.scripted import Scripted, Seen, Wire, scripted
+from tests.support.served import key_hash
+
+SERVICES: dict[str, dict[str, Any]] = {
+    "openai_moderations": {"url": "/v1", "model": "judge"},
+    "presidio": {"url": ""},
+    "lakera": {"url": "", "guardrail": "guard-1"},
+    "azure": {"url": ""},
+    "bedrock": {
+        "url": "",
+        "guardrail": "guard-1",
+        "key_id": "key-id",
+        "region": "us-east-1",
+        "session_token": "session",
+    },
+    "llama_guard": {"url": "/v1", "model": "judge"},
+    "litellm": {"url": ""},
+    "webhook": {"url": "/hook"},
+}
+_PATHS = {
+    "/v1/moderations": "openai-moderations",
+    "/analyze": "presidio",
+    "/v2/guard": "lakera",
+    "/contentsafety": "azure-content-safety",
+    "/guardrail/": "bedrock",
+    "/v1/chat/completions": "llama-guard",
+    "/beta/": "litellm",
+    "/hook": "webhook",
+}
+
+
+@dataclass
+class Services:
+    """All fakes on one socket. `gate` cleared: nobody answers before it is set."""
+
+    scripted: Scripted
+    gate: threading.Event = field(default_factory=threading.Event)
+    status: int = 200
+
+    def play(self, wire: Wire, seen: Seen) -> None:
+        if not self.gate.wait(30):
+            raise AssertionError("the test forgot the gate")
+        kind = next(kind for path, kind in _PATHS.items() if seen.path.startswith(path))
+        answer = FAKES[kind](seen.path, seen.headers, seen.body)
+        if answer is None:
+            return wire.whole(b"{}", 418)
+        wire.whole(json.dumps(answer).encode(), self.status)
+
+    @property
+    def asked(self) -> int:
+        return len(self.scripted.seen)
+
+
+@contextmanager
+def services() -> Iterator[Services]:
+    with scripted() as provider:
+        state = Services(provider)
+        state.gate.set()
+        provider.play = state.play
+        yield state
+        state.gate.set()
+
+
+def external(service: str, url: str, **more: Any) -> dict[str, Any]:
+    """A rule that asks the fake of a service; the first of a gateway's `url` is the fakes'."""
+    options = {**SERVICES[service], "api_key": KEY}
+    options["url"] = url + options["url"]
+    return {
+        "detect": "external",
+        "service": service,
+        "action": "block",
+        "mode": "enforce",
+        "deadline": "10s",
+        **options,
+        **more,
+    }
+
+
+def outside_gateway(provider: str, data: Path, policies: dict[str, list[dict]], **changes: Any) -> Guarded:
+    """Teams named like their policy, with the key `sk-TEAM`; `free` has none."""
+    teams: dict[str, dict] = {
+        name: {"guardrails": name, "keys": [{"id": name, "hash": key_hash(f"sk-{name}")}]} for name in policies
+    }
+    teams["free"] = {"keys": [{"id": "free", "hash": key_hash("sk-free")}]}
+    return guarded_gateway(provider, data, guardrails=policies, teams=teams, **changes)
