@@ -189,7 +189,8 @@ class Guard:
     def streamed(self, verdict: Verdict) -> None:
         """A streamed answer was judged."""
         self.note(verdict, "response")
-        self.tell("response", verdict, self.engine.rules("response", self.operation))
+        if self.governor is not None:
+            self.tell("response", verdict, self.engine.rules("response", self.operation))
 
     def note(self, verdict: Verdict, direction: Direction) -> None:
         """Put a verdict into the notebook, beside what was concluded before."""

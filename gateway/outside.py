@@ -41,6 +41,7 @@ Rewrite = Callable[[bytes, Sequence[Segment]], bytes]
 """Puts other texts into a body."""
 Read = Callable[[bytes], list[Segment]]
 """The text surfaces of a body."""
+_CONVERSATION = ("messages", "input", "prompt")
 MOST_SAID = 1000
 """Characters of a service's own words that a client is told."""
 
@@ -313,9 +314,11 @@ def _unchanged(body: bytes, rewrites: Sequence[Segment]) -> bytes:
 
 
 def _chosen(segments: Sequence[Segment], roles: Collection[str] | None) -> list[int]:
-    """Which texts are asked about: those of the roles, but no member names, which are no prose."""
-    return [
+    """Which texts are asked about, and in which order: those of the roles, but no member names, which are no prose.
+    Descriptions of tools and the like come before the conversation, whose last words services judge."""
+    found = [
         at
         for at, each in enumerate(segments)
         if each.text and not each.path.endswith("{}") and (roles is None or each.role in roles)
     ]
+    return sorted(found, key=lambda at: segments[at].path.startswith(_CONVERSATION))

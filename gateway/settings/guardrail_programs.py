@@ -43,6 +43,20 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
         """An engine of these policies, for a team (empty: for none). Raises KeyError, `PolicyError`."""
         return team_engine([self.policies[name] for name in names], self.scanner, self.key, team)
 
+    def unasked(self, *names: str) -> list[str]:
+        """Ids of rules of these policies whose detectors are outside: an engine by itself finds nothing by them."""
+        return [rule.id for name in names for rule in self.policies[name].rules if rule.id in self.outside.rules]
+
+    def inside(self, *names: str) -> list[Policy]:
+        """These policies without the rules whose detectors are outside."""
+        return [
+            msgspec.structs.replace(
+                self.policies[name],
+                rules=tuple(rule for rule in self.policies[name].rules if rule.id not in self.outside.rules),
+            )
+            for name in names
+        ]
+
 
 def team_engine(policies: Iterable[Policy], scanner: Scanner, key: bytes, team: str) -> PolicyEngine:
     """An engine of these policies for one team. Raises `PolicyError`."""

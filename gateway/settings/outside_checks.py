@@ -2,6 +2,7 @@
 such a detector cannot do."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from gateway.inspection.ner.config import ENTITIES
@@ -116,6 +117,8 @@ def _lacking(rule: RuleSection) -> Iterator[Complaint]:
         yield "detect", "an external detector needs the place of its service; add url: URL"
     if rule.url is not None and "?" in rule.url and rule.service not in (None, "webhook"):
         yield "url", "a base URL has no query; allowed with service: webhook only"
+    if rule.ca_file is not None and not Path(rule.ca_file).is_file():
+        yield "ca_file", "this file is not there; allowed is a PEM file"
     option, words = _NEEDS.get(rule.service or "", ("", ""))
     if option and getattr(rule, option) is None:
         yield "service", words

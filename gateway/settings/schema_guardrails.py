@@ -1,8 +1,9 @@
 """The written form of guardrail policies: rules, as `guardrails: {POLICY: [RULE, …]}`."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema, field_validator
 
 from gateway.settings.schema_base import (
     Duration,
@@ -18,6 +19,7 @@ from gateway.settings.schema_base import (
     section,
 )
 from gateway.settings.schema_outside import OUTSIDE, Service, ServiceUrl
+from gateway.settings.schema_routes import OURS_ALWAYS, check_headers
 from guardrails.catalogue import BUILTINS, USER_MADE
 from guardrails.policy import MAX_SCAN
 
@@ -233,3 +235,15 @@ class RuleSection(Section):
     canaries: list[Secret] = Field(
         [], description="prompt_leak: marks that stand in system prompts and must never be in an answer."
     )
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        return check_headers(headers, OURS_ALWAYS)
+
+    @field_validator("api_key", "session_token")
+    @classmethod
+    def _credential(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[\x20-\x7e]+", key.get_secret_value()):
+            raise ValueError("this credential cannot stand in a header; allowed is printable ASCII on one line")
+        return key

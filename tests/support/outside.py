@@ -1,4 +1,4 @@
-"""A gateway whose teams ask detectors outside: the services' fakes on one real socket, slow or dead when a test says so."""
+"""A gateway whose teams ask detectors outside: the services' fakes on one socket, slow or dead when a test says so."""
 
 import json
 import threading
@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.detector_services import FAKES, KEY
+import httpx
+
+from tests.support.detector_services import FAKES, KEY, WORD
 from tests.support.guarded import Guarded, guarded_gateway
 from tests.support.scripted import Scripted, Seen, Wire, scripted
 from tests.support.served import key_hash
@@ -39,6 +41,9 @@ _PATHS = {
     "/beta/": "litellm",
     "/hook": "webhook",
 }
+
+
+SAID = f"my {WORD} is fine"
 
 
 @dataclass
@@ -74,7 +79,7 @@ def services() -> Iterator[Services]:
 
 
 def external(service: str, url: str, **more: Any) -> dict[str, Any]:
-    """A rule that asks the fake of a service; the first of a gateway's `url` is the fakes'."""
+    """A rule that asks the fake of a service at `url`."""
     options = {**SERVICES[service], "api_key": KEY}
     options["url"] = url + options["url"]
     return {
@@ -95,3 +100,42 @@ def outside_gateway(provider: str, data: Path, policies: dict[str, list[dict]], 
     }
     teams["free"] = {"keys": [{"id": "free", "hash": key_hash("sk-free")}]}
     return guarded_gateway(provider, data, guardrails=policies, teams=teams, **changes)
+
+
+def policies(url: str) -> dict[str, list[dict]]:
+    every = {service.replace("_", "-"): [external(service, url)] for service in SERVICES}
+    both = {"on": ["request", "response"], "streams": "hold"}
+    return every | {
+        "mask": [external("presidio", url, action="mask", **both)],
+        "answers": [external("webhook", url, id="zoo", on=["response"], streams="hold", message="Not that animal.")],
+        "passing": [external("webhook", url, on=["response"], streams="pass")],
+        "alongside": [external("webhook", url, when="alongside")],
+        "shadow": [external("presidio", url, action="mask", mode="shadow", **both)],
+        "warn": [external("webhook", url, mode="warn")],
+        "late": [external("webhook", url, deadline="200ms", cache="0")],
+        "late-open": [external("webhook", url, deadline="200ms", cache="0", on_failure="open")],
+        "breaking": [external("webhook", url, failures=2, back_off="1m", cache="0")],
+        "layered": [
+            {"detect": "pii", "entities": ["EMAIL_ADDRESS"], "action": "mask", "mode": "enforce"},
+            external("webhook", url, name="layered"),
+        ],
+        "pseudo": [
+            {"detect": "pii", "entities": ["EMAIL_ADDRESS"], "action": "pseudonymize", "on": ["request"],
+             "mode": "enforce"},
+            external("presidio", url, action="mask", **both),
+        ],
+    }  # fmt: skip
+
+
+def post(gateway: Guarded, team: str, said: str = "hello", **more: Any) -> httpx.Response:
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": said}], **more}
+    headers = {"authorization": f"Bearer sk-{team}"}
+    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=30)
+
+
+def content(answer: httpx.Response) -> str:
+    """The text of a chat answer, whole or streamed."""
+    if "event-stream" not in answer.headers["content-type"]:
+        return answer.json()["choices"][0]["message"]["content"]
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    return "".join(each["choices"][0]["delta"].get("content") or "" for each in events if each["choices"])

@@ -11,8 +11,7 @@ import pytest
 
 from gateway.clock import ManualClock, SystemClock
 from gateway.inspection.external import Context
-from gateway.inspection.external.detector import ExternalDetector
-from gateway.inspection.external.detector import _batches
+from gateway.inspection.external.detector import ExternalDetector, _batches
 from gateway.inspection.external.shape import Text
 from gateway.inspection.report import Report
 from gateway.tasks import TaskGroup
