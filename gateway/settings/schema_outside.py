@@ -1,7 +1,7 @@
 """What the written form of rules knows of detectors outside of the engine: their names, and where a service may be."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 Service = Literal[
     "openai_moderations", "presidio", "lakera", "azure", "bedrock", "llama_guard", "litellm", "webhook"
 ]  # fmt: skip
+SERVICES = get_args(Service)
 OUTSIDE = ("external", "ner", "prompt_leak", "json_schema")
 """Names of `detect:` whose findings are brought to the engine from outside."""
 OF_ANSWERS = ("prompt_leak", "json_schema")
