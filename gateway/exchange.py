@@ -21,6 +21,7 @@ from gateway.guard import Guard
 from gateway.held import answer_held
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
+from gateway.outside import Outside
 from gateway.passthrough import pass_through
 from gateway.ride import Live
 from gateway.settings.snapshot import Snapshot
@@ -88,7 +89,9 @@ class Trip(Delivery):
         if operation.name == "models":
             return await answer_models(x, client, snapshot, caller)
         if not operation.reads_body:
-            return await pass_through(world, snapshot, x, client, head, caller)
+            if caller.guardrails is not None:
+                self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
+            return await pass_through(world, snapshot, x, client, head, caller, self.guard)
 
         # read
         body = client.take(snapshot.server.max_body)
@@ -139,11 +142,30 @@ class Trip(Delivery):
 
     def close(self) -> None:
         """Give back the connection; settle what was not settled on the way; record. Synchronous, called once."""
+        if self.answer is not None:
+            self.answer.response.close()
+        outside = self.guard.outside if self.guard is not None else None
+        if outside is None:
+            return self.book()
+        if outside.pending and self.x.outcome not in ("client_left", "shutdown"):
+            self.world.tasks.start(self._book_with_verdicts(outside), "shadow verdicts")
+            return None
+        outside.close()
+        return self.book()
+
+    async def _book_with_verdicts(self, outside: Outside) -> None:
+        """Book when guardrails that only measure have said what they found; within their deadline, and in any case."""
+        try:
+            await outside.finish()
+        except Exception as error:
+            self.world.defect(self.x, error)
+        finally:
+            outside.close()
+            self.book()
+
+    def book(self) -> None:
+        """Settle what was not settled on the way, and record."""
         x, world, out, answer = self.x, self.world, self.out, self.answer
-        if answer is not None:
-            answer.response.close()
-        if self.guard is not None:
-            self.guard.close()
         if self.settled or out is None or not world.counts:
             return world.record(x)
         if answer is not None and answer.stream is not None:

@@ -109,7 +109,7 @@ class Guard:
         """What rewrites a streamed answer; None: nothing looks at it."""
         if self.operation not in OPERATIONS:
             return None
-        vault = None if self.restores_outside else self.vault
+        vault = None if self.outside is not None and self.outside.restores else self.vault
         inspector = self.engine.stream(self.operation, key=self.key, vault=vault, demoted=self.demoted)
         return None if inspector is None else rewriters.open(self.operation, inspector)
 
@@ -118,11 +118,6 @@ class Guard:
         """Whether answers must be had whole and decoded."""
         outside = self.outside is not None and self.outside.asks("response")
         return outside or self.engine.inspects("response", self.operation) or bool(self.vault)
-
-    @property
-    def restores_outside(self) -> bool:
-        """Pseudonyms are put back into answers by whoever is asked last."""
-        return self.outside is not None and self.outside.asks("response")
 
     def tell(
         self,
@@ -154,7 +149,9 @@ class Guard:
 
     def _carried_out(self, body: bytes, segments: list[Segment], direction: Direction, rewrite: Rewrite) -> bytes:
         """Ask the engine, and give the body as it may go on, rewritten by `rewrite`."""
-        vault = None if direction == "response" and self.restores_outside else self.vault
+        vault = self.vault
+        if direction == "response" and self.outside is not None and self.outside.restores:
+            vault = None
         verdict = self.engine.inspect(
             segments, direction, self.operation, key=self.key, vault=vault, demoted=self.demoted
         )
@@ -198,11 +195,6 @@ class Guard:
             self.x.request_verdict = merged(self.x.request_verdict, verdict)
         else:
             self.x.response_verdict = merged(self.x.response_verdict, verdict)
-
-    def close(self) -> None:
-        """The exchange is over: nobody waits for a verdict any more. Idempotent."""
-        if self.outside is not None:
-            self.outside.close()
 
 
 def _anything(body: bytes) -> list[Segment]:

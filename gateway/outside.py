@@ -7,11 +7,12 @@ judged once, when its report is there.
     before       the request waits
     alongside    the model works meanwhile; nothing of the answer leaves before `verdict()`
     answers      whole, before they leave; streams are held or pass (`gateway/held.py`)
+    in shadow    nobody waits: the verdict is noted when it comes, and the exchange is booked then
 
 Nothing here keeps or names a text beyond the exchange.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -34,7 +35,8 @@ from gateway.settle import cost_of
 from gateway.wire.sse import SseParser
 from gateway.world import World
 from guardrails.engine import PolicyEngine
-from guardrails.interface import Direction
+from guardrails.governor import Governor
+from guardrails.interface import Direction, Finding
 from guardrails.vault import Vault
 
 Rewrite = Callable[[bytes, Sequence[Segment]], bytes]
@@ -50,6 +52,7 @@ class Carrier(Protocol):
     """The guard of the exchange, as far as it is needed here."""
 
     x: Exchange
+    governor: Governor | None
     key: str
     operation: str
     demoted: frozenset[str]
@@ -58,6 +61,8 @@ class Carrier(Protocol):
     def tell(
         self, direction: Direction, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = ...
     ) -> None: ...
+
+    def note(self, verdict: Verdict, direction: Direction) -> None: ...
 
     def carry_out(
         self,
@@ -75,6 +80,7 @@ class Question(msgspec.Struct):
 
     waits: bool = False
     holds: bool = False
+    loud: bool = False
     roles: set[str] | None = msgspec.field(default_factory=set[str])
     """None: everybody's texts."""
 
@@ -87,13 +93,14 @@ class Round(msgspec.Struct):
     """By detector, which of the pieces it was asked about."""
     checks: dict[str, Check]
     reports: dict[str, Report]
+    direction: Direction
 
 
 class Outside:
     """One exchange's."""
 
-    __slots__ = ("_dialect", "_guard", "_later", "_leased", "_questions", "_rules", "_sent", "_snapshot", "_world",
-                 "engine")  # fmt: skip
+    __slots__ = ("_dialect", "_guard", "_later", "_leased", "_questions", "_quiet", "_rules", "_sent", "_snapshot",
+                 "_world", "engine")  # fmt: skip
 
     def __init__(
         self, world: World, snapshot: Snapshot, rules: OutsideRules, engine: PolicyEngine, guard: Carrier
@@ -107,6 +114,7 @@ class Outside:
         self._questions: dict[Direction, dict[str, Question]] = {}
         self._leased: DetectorSet | None = None
         self._later: Round | None = None
+        self._quiet: list[Round] = []
         self._dialect: Dialect | None = None
         self._sent = b""
 
@@ -115,39 +123,51 @@ class Outside:
         return bool(self._asked(direction))
 
     @property
+    def restores(self) -> bool:
+        """Pseudonyms are put back here, after an answer was judged, and not by the rules in process."""
+        return any(each.loud for each in self._asked("response").values())
+
+    @property
     def holds(self) -> bool:
         """Whether a streamed answer must be held back until it was judged."""
         return self._guard.operation in OPERATIONS and any(each.holds for each in self._asked("response").values())
+
+    @property
+    def pending(self) -> bool:
+        """Verdicts of rules that only measure are still to come: see `finish`."""
+        return bool(self._quiet)
 
     async def request(self, body: bytes, read: Read, dialect: Dialect | None = None) -> bytes:
         """The request's body as it may go on, after those who are to be waited for have reported; the others are
         asked meanwhile. Raises `Blocked`."""
         questions = self._asked("request")
         if questions:
-            segments = read(body)
             waiting = {name: each for name, each in questions.items() if each.waits}
             if waiting:
-                began = await self._begin(segments, waiting, "request")
-                body = await self._concluded(began, body, "request", rewrite_segments)
-            if len(waiting) < len(questions):
-                others = {name: each for name, each in questions.items() if not each.waits}
-                self._later = await self._begin(read(body) if waiting else segments, others, "request")
+                body = await self._concluded(await self._begin(read(body), waiting, "request"), body, rewrite_segments)
+            later = {name: each for name, each in questions.items() if each.loud and not each.waits}
+            if later:
+                self._later = await self._begin(read(body), later, "request")
+            await self._measure(questions, body, read, "request")
         self._dialect, self._sent = dialect, body
         return body
 
     async def verdict(self) -> None:
-        """Returns when everything that was asked about the request is known. Raises `Blocked`."""
-        later, self._later = self._later, None
-        if later is not None:
-            await self._concluded(later, b"", "request", _unchanged)
+        """Returns when everything that is waited for and was asked about the request is known. Raises `Blocked`."""
+        if self._later is not None:
+            await self._concluded(self._later, b"", _unchanged)
+            self._later = None
 
     async def answer(self, body: bytes, read: Read) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`."""
         questions = self._asked("response")
         if not questions:
             return body
-        began = await self._begin(read(body), questions, "response")
-        return await self._concluded(began, body, "response", rewritten_answer)
+        await self._measure(questions, body, read, "response")
+        acting = {name: each for name, each in questions.items() if each.loud}
+        if not acting:
+            return body
+        return await self._concluded(await self._begin(read(body), acting, "response"), body, rewritten_answer)
 
     async def stream(self, events: bytes) -> bytes:
         """The events of a whole stream as they may leave. Raises `Blocked`."""
@@ -166,14 +186,24 @@ class Outside:
             writer = self._world.rewriters.open(self._guard.operation, texts)
             return b"".join([*(writer.event(event) for event in parsed), writer.end()])
 
-        return await self._concluded(began, events, "response", rewritten)
+        return await self._concluded(began, events, rewritten)
+
+    async def finish(self) -> None:
+        """Wait for the verdicts of rules that only measure, and note them."""
+        quiet, self._quiet = self._quiet, []
+        try:
+            for began in quiet:
+                self._guard.note(await self._judged(began, None), began.direction)
+        finally:
+            for check in [check for began in quiet for check in began.checks.values()]:
+                check.cancel()
 
     def close(self) -> None:
         """Nobody waits any more. Idempotent."""
-        later, self._later = self._later, None
-        if later is not None:
-            for check in later.checks.values():
-                check.cancel()
+        rounds = [*self._quiet, *([] if self._later is None else [self._later])]
+        self._later, self._quiet = None, []
+        for check in [check for began in rounds for check in began.checks.values()]:
+            check.cancel()
         leased, self._leased = self._leased, None
         if leased is not None:
             self._world.detectors.release(leased)
@@ -192,10 +222,17 @@ class Outside:
             acts = id_ not in self._guard.demoted
             question.waits = question.waits or (rule.waits and acts)
             question.holds = question.holds or (rule.holds and acts)
+            question.loud = question.loud or (rule.loud and acts)
             if question.roles is not None:
                 question.roles = question.roles | rule.roles if rule.roles else None
         self._questions[direction] = found
         return found
+
+    async def _measure(self, questions: Mapping[str, Question], body: bytes, read: Read, direction: Direction) -> None:
+        """Ask those whose rules only measure."""
+        quiet = {name: each for name, each in questions.items() if not each.loud}
+        if quiet:
+            self._quiet.append(await self._begin(read(body), quiet, direction))
 
     async def _begin(
         self,
@@ -206,7 +243,7 @@ class Outside:
         streamed: bool = False,
     ) -> Round:
         """Ask everybody at once."""
-        began = Round(Pieces(segments), {}, {}, {})
+        began = Round(Pieces(segments), {}, {}, {}, direction)
         context = self._context(direction)
         for name, question in questions.items():
             asked = _chosen(began.pieces.segments, question.roles)
@@ -240,16 +277,22 @@ class Outside:
 
     # -- concluding ------------------------------------------------------------------------------------------------
 
-    async def _concluded(self, began: Round, body: bytes, direction: Direction, rewrite: Rewrite) -> bytes:
+    async def _concluded(self, began: Round, body: bytes, rewrite: Rewrite) -> bytes:
         """Wait for all reports, have the engine judge, and carry its verdict out."""
         guard = self._guard
+        verdict = await self._judged(began, guard.vault)
+        rewrites = began.pieces.whole(self._worded(verdict, began))
+        return guard.carry_out(verdict, rewrites, body, began.direction, rewrite, self._said(verdict, began.reports))
+
+    async def _judged(self, began: Round, vault: Vault | None) -> Verdict:
+        """What the engine says when all reports are there."""
+        guard, direction = self._guard, began.direction
         try:
             for name, check in began.checks.items():
                 began.reports[name] = await check.report()
         finally:
             for check in began.checks.values():
                 check.cancel()
-        took = {name: int(report.seconds * 1e9) for name, report in began.reports.items()}
         for name in began.checks:
             self._account(name, began.reports[name])
         pieces = began.pieces
@@ -258,14 +301,42 @@ class Outside:
             direction,
             guard.operation,
             key=guard.key,
-            vault=guard.vault,
+            vault=vault,
             demoted=guard.demoted,
             given=given(pieces.segments, began.asked, began.reports),
         )
-        rules = [rule for rule in self.engine.rules(direction, guard.operation) if rule[1] in began.reports]
-        guard.tell(direction, verdict, rules, took)
-        said = self._said(verdict, began.reports)
-        return guard.carry_out(verdict, pieces.whole(verdict.rewrites), body, direction, rewrite, said)
+        if guard.governor is not None:
+            rules = [rule for rule in self.engine.rules(direction, guard.operation) if rule[1] in began.reports]
+            took = {name: int(report.seconds * 1e9) for name, report in began.reports.items()}
+            guard.tell(direction, verdict, rules, took)
+        return verdict
+
+    def _worded(self, verdict: Verdict, began: Round) -> list[Segment]:
+        """The engine's rewrites. Where one service alone masks a text, all that it found there counts, and it says what
+        it would have instead, that is taken: its own labels, or a whole new wording."""
+        masking = {each.rule for each in verdict.results if each.mode == "enforce" and each.action == "mask"}
+        found: dict[str, list[Finding]] = {}
+        for each in verdict.findings:
+            found.setdefault(each.path, []).append(each)
+        vault = self._guard.vault if began.direction == "response" else None
+        out: list[Segment] = []
+        for each in verdict.rewrites:
+            text = self._wording(found.get(each.path, ()), each.path, masking, began)
+            if text is None:
+                out.append(each)
+            else:
+                out.append(Segment(each.path, each.role, vault.restore(text) if vault else text))
+        return out
+
+    def _wording(self, found: Sequence[Finding], path: str, masking: Collection[str], began: Round) -> str | None:
+        """What a service would have at `path` instead; None: it says nothing, or not all of it counts."""
+        sources = {self._rules.rules[each.policy_rule].source for each in found}
+        if len(sources) != 1 or not all(each.policy_rule in masking for each in found):
+            return None
+        report = began.reports[sources.pop()]
+        if _places(each for each in report.findings if each.path == path) != _places(found):
+            return None
+        return next((each.text for each in report.rewrites if each.path == path), None)
 
     def _said(self, verdict: Verdict, reports: Mapping[str, Report]) -> str:
         """The words for the client of a service whose rule blocks."""
@@ -307,6 +378,10 @@ class Outside:
 def rewritten_answer(body: bytes, rewrites: Sequence[Segment]) -> bytes:
     """A whole answer with other texts."""
     return rewrite_answer(body, rewrites).body
+
+
+def _places(findings: Iterable[Finding]) -> set[tuple[str, int, int]]:
+    return {(each.type, each.start, each.end) for each in findings}
 
 
 def _unchanged(body: bytes, rewrites: Sequence[Segment]) -> bytes:

@@ -28,21 +28,9 @@ TAIL = 64 * 1024
 
 
 async def pass_through(
-    world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, caller: Caller
-) -> None:
-    """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
-    assert x.operation is not None
-    guard = None if caller.guardrails is None else Guard(world, snapshot, caller.guardrails, x, x.operation.name)
-    try:
-        await _pass(world, snapshot, x, client, head, caller, guard)
-    finally:
-        if guard is not None:
-            guard.close()
-
-
-async def _pass(
     world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, caller: Caller, guard: Guard | None
 ) -> None:
+    """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
     assert x.operation is not None
     if guard is not None and guard.reads_requests:
         opening, rest = await client.read(snapshot.server.max_body), client.chunks()

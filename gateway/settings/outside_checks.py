@@ -15,7 +15,7 @@ from guardrails.policy import REWRITING
 Complaint = tuple[str, str]
 """Option, and what is wrong with it."""
 
-WHOLE_TEXTS = ("openai_moderations", "azure", "llama_guard", "litellm")
+WHOLE_TEXTS = ("openai_moderations", "azure", "llama_guard")
 """Services that say of a text that it is guilty, and not where."""
 _OF_SERVICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

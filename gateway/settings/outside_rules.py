@@ -64,6 +64,8 @@ class OutsideRule(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
     """A streamed answer is held back until its verdict. False: it passes without the rule, as it does by one that only
     measures: holding would be an action."""
+    loud: bool
+    """Somebody is told of its verdict, so an answer waits for it. False: it only measures, and nobody waits."""
     roles: frozenset[str]
     """Whose texts are sent; empty: everybody's."""
 
@@ -101,6 +103,7 @@ def collect(placed: Sequence[tuple[DataPath, RuleSection, str]]) -> tuple[Outsid
             source=name,
             waits=written.when == "before" and written.mode == "enforce",
             holds=written.streams == "hold" and written.mode == "enforce",
+            loud=written.mode != "shadow",
             roles=frozenset(written.roles),
         )
     return OutsideRules(rules=rules, sources=sources), problems

@@ -37,6 +37,7 @@ def zoo(every_service: Services) -> Iterator[Services]:
     """The services, well and asked nothing yet."""
     every_service.gate.set()
     every_service.status = 200
+    every_service.delay = 0.0
     every_service.scripted.seen.clear()
     yield every_service
     every_service.gate.set()

@@ -99,13 +99,55 @@ def test_shadow_is_measured_and_does_not_act(gateway: Guarded, model: Scripted) 
     assert warned.headers["x-tollway-guardrails"] == "request=warn-block:ANIMAL"
 
 
-def test_a_shadow_rule_makes_no_request_wait(gateway: Guarded, model: Scripted, zoo: Services) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_shadow_rule_makes_nobody_wait_and_is_booked_all_the_same(
+    gateway: Guarded, model: Scripted, zoo: Services, stream: bool
+) -> None:
+    """Neither the request nor the answer; the exchange is booked when the verdict is there."""
     zoo.gate.clear()
-    asking = threading.Thread(target=post, args=(gateway, "shadow", "unhurried"))
-    asking.start()
-    wait_for(lambda: model.seen, "the model to be asked meanwhile")
+    answer = post(gateway, "shadow", f"{SAID} unhurried {stream}", stream=stream)
+    assert content(answer) == "fine"
     zoo.gate.set()
-    asking.join(20)
+    assert "ANIMAL" in gateway.row(answer.headers["x-request-id"])["guardrails"]
+
+
+def test_a_service_may_say_what_it_would_have_instead(gateway: Guarded, model: Scripted) -> None:
+    """With action mask, where all that it found counts: its own words; else a label for what does."""
+    model.says(chat(f"a {WORD}"))
+    answer = post(gateway, "reworded", SAID)
+    assert model.last.json["messages"][0]["content"] == "my [animal] is fine"
+    assert content(answer) == "a [animal]"
+    post(gateway, "anonymous", SAID)
+    assert model.last.json["messages"][0]["content"] == "my {NAME} is fine"
+    post(gateway, "partly", SAID)
+    assert model.last.json["messages"][0]["content"] == SAID
+
+
+def test_a_finding_reroutes(gateway: Guarded, model: Scripted) -> None:
+    assert post(gateway, "rerouted", SAID).headers["x-tollway-model"] == "gpt-4o"
+    assert post(gateway, "rerouted").headers["x-tollway-model"] == "gpt-4o-mini"
+
+
+def test_a_rule_that_takes_too_long_goes_to_shadow_and_makes_nobody_wait(gateway: Guarded, zoo: Services) -> None:
+    zoo.delay = 0.2
+    assert [post(gateway, "bounded", SAID).status_code for _ in range(2)] == [400, 400]
+    zoo.gate.clear()
+    assert post(gateway, "bounded", SAID).status_code == 200
+    assert "guardrail_demoted" in (gateway.data / "gateway.log").read_text()
+
+
+def test_a_client_that_leaves_while_a_detector_is_asked_ends_both(
+    gateway: Guarded, model: Scripted, zoo: Services
+) -> None:
+    zoo.gate.clear()
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "never mind"}]}
+    headers = {"authorization": "Bearer sk-webhook", "x-request-id": "left-early"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=0.5)
+    assert gateway.row("left-early")["outcome"] == "client_left"
+    assert model.seen == []
+    zoo.gate.set()
+    assert post(gateway, "webhook", "still well").status_code == 200
 
 
 def test_a_slow_detector_meets_its_deadline(gateway: Guarded, model: Scripted, zoo: Services) -> None:

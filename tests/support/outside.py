@@ -53,10 +53,14 @@ class Services:
     scripted: Scripted
     gate: threading.Event = field(default_factory=threading.Event)
     status: int = 200
+    delay: float = 0.0
+    """Seconds every answer takes."""
 
     def play(self, wire: Wire, seen: Seen) -> None:
         if not self.gate.wait(30):
             raise AssertionError("the test forgot the gate")
+        if self.delay:
+            threading.Event().wait(self.delay)
         kind = next(kind for path, kind in _PATHS.items() if seen.path.startswith(path))
         answer = FAKES[kind](seen.path, seen.headers, seen.body)
         if answer is None:
@@ -114,6 +118,16 @@ def policies(url: str) -> dict[str, list[dict]]:
         "warn": [external("webhook", url, mode="warn")],
         "late": [external("webhook", url, deadline="200ms", cache="0")],
         "late-open": [external("webhook", url, deadline="200ms", cache="0", on_failure="open")],
+        "reworded": [
+            external("litellm", url, name="words", entities=["REWRITTEN"], action="mask", **both),
+            external("litellm", url, name="words", entities=["BLOCKED"], on=["request"]),
+        ],
+        "anonymous": [external("bedrock", url, action="mask")],
+        "partly": [external("bedrock", url, action="mask", allow={"values": [WORD]})],
+        "rerouted": [external("webhook", url, action="reroute", reroute="gpt-4o")],
+        "bounded": [
+            external("webhook", url, cache="0", bounds={"latency": "100ms", "at_least": 2, "cooling": "1h"})
+        ],
         "breaking": [external("webhook", url, failures=2, back_off="1m", cache="0")],
         "layered": [
             {"detect": "pii", "entities": ["EMAIL_ADDRESS"], "action": "mask", "mode": "enforce"},

@@ -43,21 +43,25 @@ def test_options_reach_the_detector() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "waits", "holds"),
+    ("more", "waits", "holds", "loud"),
     [
-        ({"mode": "enforce"}, True, False),
-        ({"mode": "enforce", "when": "alongside"}, False, False),
-        ({"mode": "shadow"}, False, False),
-        ({"mode": "warn"}, False, False),
-        ({"mode": "enforce", "on": ["response"], "streams": "hold"}, True, True),
-        ({"mode": "shadow", "on": ["response"], "streams": "hold"}, False, False),
-        ({"mode": "enforce", "on": ["response"], "streams": "pass"}, True, False),
+        ({"mode": "enforce"}, True, False, True),
+        ({"mode": "enforce", "when": "alongside"}, False, False, True),
+        ({"mode": "shadow"}, False, False, False),
+        ({"mode": "warn"}, False, False, True),
+        ({"mode": "enforce", "on": ["response"], "streams": "hold"}, True, True, True),
+        ({"mode": "shadow", "on": ["response"], "streams": "hold"}, False, False, False),
+        ({"mode": "enforce", "on": ["response"], "streams": "pass"}, True, False, True),
     ],
 )
-def test_only_a_rule_that_enforces_makes_anybody_wait(more: dict[str, Any], waits: bool, holds: bool) -> None:
+def test_only_a_rule_that_enforces_makes_anybody_wait(
+    more: dict[str, Any], waits: bool, holds: bool, loud: bool
+) -> None:
     """A rule that does not enforce never makes a request wait; holding a stream back is an action too."""
     rules, _ = collected(lakera(**more))
-    assert rules.rules["r0"] == OutsideRule(source="external:r0", waits=waits, holds=holds, roles=frozenset())
+    assert rules.rules["r0"] == OutsideRule(
+        source="external:r0", waits=waits, holds=holds, loud=loud, roles=frozenset()
+    )
 
 
 def test_rules_with_one_name_share_a_detector_and_say_the_same_of_it() -> None:
