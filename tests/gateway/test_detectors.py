@@ -2,11 +2,14 @@
 processes are replaced when the new ones are ready."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gateway.clock import SystemClock
 from gateway.detectors import Detectors
@@ -16,6 +19,13 @@ from gateway.inspection.ner.config import NerConfig
 from gateway.settings.outside_rules import LeakConfig, OutsideRules, Source
 from gateway.tasks import TaskGroup
 from guardrails.interface import Segment
+from tests.support.answers import chat
+from tests.support.guarded import Guarded
+from tests.support.outside import SAID, external, outside_configuration, outside_gateway, post, services
+from tests.support.scripted import scripted
+from tests.support.served import get_json, wait_for
+
+ADMIN = {"authorization": "Bearer sk-admin"}
 
 FAKE = "tests.support.fake_ner:model"
 NAMES = NerConfig(model=FAKE, entities=("NRP",), deadline=20.0)
@@ -126,3 +136,36 @@ async def test_a_circuit_that_opens_is_told_once(caplog: pytest.LogCaptureFixtur
             report = await asked.check(TEXT, Context()).report()
             asked.told(report)
         assert [each.message for each in caplog.records].count("guardrail_detector_open") == 1
+
+
+def test_a_reload_puts_other_detectors_in_force(tmp_path: Path) -> None:
+    """Without a restart: a service that moved, a rule that was not there. What did not change keeps its verdicts."""
+    with services() as old, services() as new, scripted() as model:
+        model.says(chat("fine"))
+
+        def written(url: str, *more: dict) -> str:
+            rules = {"moving": [external("webhook", url)], "staying": [external("presidio", old.scripted.url)]}
+            return yaml.safe_dump(outside_configuration(model.url, tmp_path, {**rules, "more": list(more)}))
+
+        gateway = outside_gateway(model.url, tmp_path, {"moving": [external("webhook", old.scripted.url)]})
+        try:
+            reloads(gateway, written(old.scripted.url))
+            assert [post(gateway, team, SAID).status_code for team in ("moving", "staying", "more")] == [400, 400, 200]
+            assert old.asked == 2
+            late = {"detect": "ner", "model": FAKE, "entities": ["NRP"], "action": "mask", "mode": "enforce",
+                    "deadline": "20s"}  # fmt: skip
+            reloads(gateway, written(new.scripted.url, late))
+            assert [post(gateway, team, SAID).status_code for team in ("moving", "staying")] == [400, 400]
+            assert (old.asked, new.asked) == (2, 1)
+            post(gateway, "more", "the Zorana 7 came")
+            assert model.last.json["messages"][0]["content"] == "the <NRP> 7 came"
+        finally:
+            assert gateway.stop() == 0
+
+
+def reloads(gateway: Guarded, text: str) -> None:
+    """Put another configuration in force."""
+    before = get_json(gateway.url + "/admin/v1/config", ADMIN)["hash"]
+    gateway.config.write_text(text)
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: get_json(gateway.url + "/admin/v1/config", ADMIN)["hash"] != before, "the reload")

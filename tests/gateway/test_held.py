@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.support.answers import chat, chat_stream
+from tests.support.answers import chat, chat_stream, message, message_stream, response, response_stream
 from tests.support.detector_services import WORD
-from tests.support.guarded import Guarded
+from tests.support.guarded import CLAUDE, Guarded
 from tests.support.outside import SAID, Services, content, post
 from tests.support.scripted import Scripted, Seen, Wire, by_stream
 
@@ -64,3 +64,20 @@ def test_streams_pass_where_the_rule_says_so(gateway: Guarded, model: Scripted, 
     assert content(post(gateway, "passing", stream=True)) == SAID
     assert zoo.asked == 0
     assert post(gateway, "passing").status_code == 400
+
+
+@pytest.mark.parametrize("operation", ["responses", "messages"])
+def test_a_held_stream_is_masked_in_every_dialect(gateway: Guarded, model: Scripted, operation: str) -> None:
+    """With the dialects' own SDKs, which take offence at events that do not fit together."""
+    if operation == "responses":
+        answer = response(f"Your {WORD}!")
+        model.says(by_stream(answer, response_stream(answer), 13))
+        client = gateway.openai("mask").responses
+        with client.stream(model="gpt-4o-mini", input="hello") as responses:
+            assert responses.get_final_response().output_text == "Your <ANIMAL>!"
+    else:
+        said = message(f"Your {WORD}!")
+        model.says(by_stream(said, message_stream(said), 13))
+        asked = [{"role": "user", "content": "hello"}]
+        with gateway.anthropic("mask").messages.stream(model=CLAUDE, max_tokens=9, messages=asked) as messages:
+            assert messages.get_final_text() == "Your <ANIMAL>!"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from tests.support.detector_services import FAKES, KEY, WORD
-from tests.support.guarded import Guarded, guarded_gateway
+from tests.support.guarded import Guarded, guarded_configuration
 from tests.support.scripted import Scripted, Seen, Wire, scripted
 from tests.support.served import key_hash
 
@@ -97,13 +98,19 @@ def external(service: str, url: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def outside_gateway(provider: str, data: Path, policies: dict[str, list[dict]], **changes: Any) -> Guarded:
+def outside_configuration(provider: str, data: Path, policies: dict[str, list[dict]], **changes: Any) -> dict:
     """Teams named like their policy, with the key `sk-TEAM`; `free` has none."""
     teams: dict[str, dict] = {
         name: {"guardrails": name, "keys": [{"id": name, "hash": key_hash(f"sk-{name}")}]} for name in policies
     }
     teams["free"] = {"keys": [{"id": "free", "hash": key_hash("sk-free")}]}
-    return guarded_gateway(provider, data, guardrails=policies, teams=teams, **changes)
+    return guarded_configuration(provider, data, **{"guardrails": policies, "teams": teams, **changes})
+
+
+def outside_gateway(provider: str, data: Path, policies: dict[str, list[dict]]) -> Guarded:
+    config = data / "gateway.yaml"
+    config.write_text(yaml.safe_dump(outside_configuration(provider, data, policies), sort_keys=False))
+    return Guarded(config)
 
 
 def policies(url: str) -> dict[str, list[dict]]:
