@@ -3,6 +3,7 @@ answers, failures, and what is booked and counted."""
 
 import json
 import threading
+from decimal import Decimal
 
 import anthropic
 import httpx
@@ -211,7 +212,8 @@ def test_a_models_judgement_is_booked_to_the_team_under_the_guardrail(gateway: G
     row = wait_for(booked, "the guardrail's row")
     assert row["provider"] == "llama-guard.external.1"
     assert row["model"] == "judge-8b"
-    assert (row["input_tokens"] % 210, row["output_tokens"] % 5, row["input_tokens"] > 0) == (0, 0, True)
+    assert (row["input_tokens"], row["output_tokens"]) == (210 * row["requests"], 5 * row["requests"])
+    assert Decimal(row["cost_usd"]) == Decimal("0.00026") * row["requests"]
 
 
 def test_nobody_pays_without_such_rules(gateway: Guarded, zoo: Services) -> None:

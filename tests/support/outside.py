@@ -44,6 +44,12 @@ _PATHS = {
 }
 
 
+JUDGE = {
+    "model": "judge-8b",
+    "provider": "judges",
+    "usd_per_million_tokens": {"input": "1.00", "output": "10.00"},
+}
+"""What the fake Llama Guard costs: 210 tokens in and 5 out are 260,000 nano-dollars."""
 SAID = f"my {WORD} is fine"
 
 
@@ -104,7 +110,8 @@ def outside_configuration(provider: str, data: Path, policies: dict[str, list[di
         name: {"guardrails": name, "keys": [{"id": name, "hash": key_hash(f"sk-{name}")}]} for name in policies
     }
     teams["free"] = {"keys": [{"id": "free", "hash": key_hash("sk-free")}]}
-    return guarded_configuration(provider, data, **{"guardrails": policies, "teams": teams, **changes})
+    sections = {"guardrails": policies, "teams": teams, "prices": {"version": 1, "models": [JUDGE]}, **changes}
+    return guarded_configuration(provider, data, **sections)
 
 
 def outside_gateway(provider: str, data: Path, policies: dict[str, list[dict]]) -> Guarded:
@@ -115,6 +122,7 @@ def outside_gateway(provider: str, data: Path, policies: dict[str, list[dict]]) 
 
 def policies(url: str) -> dict[str, list[dict]]:
     every = {service.replace("_", "-"): [external(service, url)] for service in SERVICES}
+    every["llama-guard"] = [external("llama_guard", url, prices="judges")]
     both = {"on": ["request", "response"], "streams": "hold"}
     return every | {
         "mask": [external("presidio", url, action="mask", **both)],
