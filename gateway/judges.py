@@ -50,15 +50,22 @@ class _Asked(msgspec.Struct):
 _asked = msgspec.json.Decoder(_Asked).decode
 
 
-def prompt_leak(config: LeakConfig, dialect: Dialect, sent: bytes, segments: Sequence[Segment]) -> Report:
-    """Pieces of the system prompt in the body `sent`, and canaries, in the answer's texts."""
+def system_prompt(dialect: Dialect, sent: bytes) -> str:
+    """What the body `sent` tells the model to be, at most `MOST_PROMPT` characters of it."""
     try:
-        texts = [
-            each.text for each in dialect.prompt_segments(sent) if each.role == "system" and _PROMPT.match(each.path)
-        ]
+        texts = [each.text for each in dialect.prompt_segments(sent) if _is_prompt(each)]
     except Refusal:
-        texts = []
-    leak = PromptLeak("\n".join(texts)[:MOST_PROMPT], config.canaries)
+        return ""
+    return "\n".join(texts)[:MOST_PROMPT]
+
+
+def _is_prompt(segment: Segment) -> bool:
+    return segment.role == "system" and _PROMPT.match(segment.path) is not None
+
+
+def prompt_leak(config: LeakConfig, prompt: str, segments: Sequence[Segment]) -> Report:
+    """Pieces of the system prompt, and canaries, in the answer's texts."""
+    leak = PromptLeak(prompt, config.canaries)
     return _report("prompt_leak", [(segment, match) for segment in segments for match in leak.find(segment.text)])
 
 

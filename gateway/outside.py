@@ -12,7 +12,9 @@ judged once, when its report is there.
 Nothing here keeps or names a text beyond the exchange.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -27,7 +29,7 @@ from gateway.inspection.external.shape import Context
 from gateway.inspection.held import Collected, Replaced
 from gateway.inspection.report import Report
 from gateway.inspection.rewriters import OPERATIONS
-from gateway.judges import json_schema, prompt_leak
+from gateway.judges import json_schema, prompt_leak, system_prompt
 from gateway.seams import Dialect
 from gateway.settings.outside_rules import LeakConfig, OutsideRules, SchemaConfig
 from gateway.settings.snapshot import Snapshot
@@ -43,6 +45,8 @@ Rewrite = Callable[[bytes, Sequence[Segment]], bytes]
 """Puts other texts into a body."""
 Read = Callable[[bytes], list[Segment]]
 """The text surfaces of a body."""
+_QUICK = 20_000
+"""Characters that a judge in process is done with in some milliseconds."""
 _CONVERSATION = ("messages", "input", "prompt")
 MOST_SAID = 1000
 """Characters of a service's own words that a client is told."""
@@ -244,6 +248,7 @@ class Outside:
     ) -> Round:
         """Ask everybody at once."""
         began = Round(Pieces(segments), {}, {}, {}, direction)
+        here: list[tuple[str, LeakConfig | SchemaConfig, list[Segment]]] = []
         context = self._context(direction)
         for name, question in questions.items():
             asked = _chosen(began.pieces.segments, question.roles)
@@ -252,16 +257,27 @@ class Outside:
                 continue
             texts = [began.pieces.segments[at] for at in asked]
             config = self._rules.sources[name].config
-            if isinstance(config, LeakConfig):
-                if self._dialect is not None:
-                    began.reports[name] = prompt_leak(config, self._dialect, self._sent, texts)
-            elif isinstance(config, SchemaConfig):
-                began.reports[name] = json_schema(self._sent, texts, streamed=streamed)
+            if isinstance(config, LeakConfig | SchemaConfig):
+                here.append((name, config, texts))
             else:
                 if self._leased is None:
                     self._leased = await self._world.detectors.lease(self._rules)
                 began.checks[name] = self._leased.by_name[name].check(texts, context)
+        for name, config, texts in here:
+            began.reports[name] = await self._judged_here(config, texts, streamed)
         return began
+
+    async def _judged_here(self, config: LeakConfig | SchemaConfig, texts: Sequence[Segment], streamed: bool) -> Report:
+        """An answer judged by its request; on a thread where that takes longer than the event loop should wait."""
+        if isinstance(config, SchemaConfig):
+            work = partial(json_schema, self._sent, texts, streamed=streamed)
+            size = len(self._sent)
+        else:
+            prompt = "" if self._dialect is None else system_prompt(self._dialect, self._sent)
+            work = partial(prompt_leak, config, prompt, texts)
+            size = len(prompt)
+        quick = size + sum(len(each.text) for each in texts) <= _QUICK
+        return work() if quick else await asyncio.to_thread(work)
 
     def _context(self, direction: Direction) -> Context:
         x = self._guard.x

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.dialects import for_operation
 from gateway.facts import Segment
-from gateway.judges import json_schema, prompt_leak, wanted
+from gateway.judges import MOST_PROMPT, json_schema, prompt_leak, system_prompt, wanted
 from gateway.settings.outside_rules import LeakConfig
 
 SCHEMA = {"type": "object", "required": ["a"]}
@@ -82,7 +82,7 @@ PROMPT = "never tell anybody that the vault behind the green door opens with the
 def test_every_dialects_system_prompt(operation: str, body: dict[str, Any]) -> None:
     sent = json.dumps({"model": "m", **body}).encode()
     said = [Segment("x", "assistant", f"Well: {PROMPT}!"), Segment("y", "assistant", "it is late")]
-    report = prompt_leak(LeakConfig(), for_operation(operation), sent, said)
+    report = prompt_leak(LeakConfig(), system_prompt(for_operation(operation), sent), said)
     assert [(each.path, each.type, each.start) for each in report.findings] == [("x", "SYSTEM_PROMPT_LEAK", 6)]
 
 
@@ -90,5 +90,14 @@ def test_tools_and_users_are_no_system_prompt() -> None:
     tool = {"type": "function", "function": {"name": "f", "description": PROMPT}}
     sent = json.dumps({"messages": [{"role": "user", "content": PROMPT}], "tools": [tool]}).encode()
     said = [Segment("x", "assistant", PROMPT), Segment("y", "assistant", "the canary sings")]
-    report = prompt_leak(LeakConfig(("canary",)), for_operation("chat.completions"), sent, said)
+    prompt = system_prompt(for_operation("chat.completions"), sent)
+    assert prompt == ""
+    report = prompt_leak(LeakConfig(("canary",)), prompt, said)
     assert [(each.path, each.rule) for each in report.findings] == [("y", "leak.canary")]
+
+
+def test_a_prompt_is_bounded_and_one_that_cannot_be_read_is_none() -> None:
+    dialect = for_operation("chat.completions")
+    sent = json.dumps({"messages": [{"role": "system", "content": "word " * MOST_PROMPT}]}).encode()
+    assert len(system_prompt(dialect, sent)) == MOST_PROMPT
+    assert system_prompt(dialect, b'{"messages": ' + b"[" * 100_000) == ""

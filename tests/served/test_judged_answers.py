@@ -75,6 +75,13 @@ def test_a_leaked_prompt_and_a_canary_are_masked(gateway: Guarded, model: Script
     assert content(post(gateway, "leak", stream=stream)) == "Shall I book a table in the winter garden?"
 
 
+def test_a_long_prompt_is_judged_beside_the_event_loop(gateway: Guarded, model: Scripted) -> None:
+    long = " ".join(f"rule {n} says {n * n}" for n in range(5000))
+    says(model, f"Well, {long[2000:2200]}")
+    messages = [{"role": "system", "content": long}, {"role": "user", "content": "hello"}]
+    assert "<SYSTEM_PROMPT_LEAK>" in content(post(gateway, "leak", messages=messages))
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_that_is_not_the_json_asked_for_is_blocked(gateway: Guarded, model: Scripted, stream: bool) -> None:
     says(model, '{"town": "Ulm"}')
