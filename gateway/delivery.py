@@ -10,7 +10,6 @@ from collections.abc import Callable
 from gateway.admission import NEVER, Admission
 from gateway.client import Client
 from gateway.errors import (
-    Blocked,
     DeadlineExceeded,
     Disconnected,
     Refusal,
@@ -18,9 +17,9 @@ from gateway.errors import (
     UpstreamBroken,
     UpstreamTimeout,
 )
-from gateway.facts import Exchange
+from gateway.facts import ALLOWED, Exchange, Verdict
 from gateway.forward import Answer, OpenStream, Outgoing
-from gateway.guard import Guard, header_of, unread_answer
+from gateway.guard import ENCODING, WITHHELD, Guard, blocked, header_of, unread_answer, withheld
 from gateway.inspection.events import EventRewriter
 from gateway.ride import Live
 from gateway.seams import Clock, Late, UpstreamResponse
@@ -38,7 +37,6 @@ LINGER = 0.25
 PING = b": ping\n\n"
 SSE_BLOCK = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 SSE_OWN = frozenset((b"content-type", b"cache-control", b"x-accel-buffering"))
-ENCODING = frozenset((b"content-encoding",))
 
 
 class Delivery:
@@ -73,13 +71,18 @@ class Delivery:
             settle_answer(x, self.snapshot, out.dialect, answer, self.world.clock.monotonic())
         self.settled = answer.whole
         body, guard = answer.body, self.guard
-        guarded = guard is not None and status < 400 and guard.reads_answers
-        if guard is not None and guarded:
-            body = guard.answer(out.dialect, self.readable(answer))
-        block = self.own_headers(answer, ENCODING if guarded else None)
+        without: frozenset[bytes] | None = None
+        if guard is not None:
+            if guard.outside is not None:
+                await guard.outside.verdict()
+            if guard.reads_answers:
+                body, without = await self.guarded(guard, out, answer)
+        block = self.own_headers(answer, without)
+        if without is WITHHELD:
+            block += b"content-type: application/json\r\n"
         x.committed = True
         x.first_byte_at = self.world.clock.monotonic()
-        if not answer.whole:
+        if not answer.whole and without is None:
             await client.head(status, split_fields(block))
             return await self.answer_rest(out, answer)
         nanos = x.cost.nanos
@@ -89,6 +92,20 @@ class Delivery:
             block = b"%bcontent-length: %d\r\nx-tollway-cost-usd: %b\r\n" % (block, len(body), _usd(nanos))
         if not client.reply(status, block, body):
             await client.answer(status, split_fields(block), body)
+
+    async def guarded(self, guard: Guard, out: Outgoing, answer: Answer) -> tuple[bytes, frozenset[bytes]]:
+        """The body that guardrails let pass, and which of the provider's fields do not belong to it. What a provider
+        refuses with may quote the prompt: it is judged too, and said in our own words where it cannot be shown."""
+        status = answer.response.status
+        if status < 400:
+            body = guard.answer(out.dialect, self.readable(answer))
+            if guard.outside is not None:
+                body = await guard.outside.answer(body, out.dialect.answer_segments)
+            return body, ENCODING
+        body = await guard.refused(decoded(answer.body, answer.response.headers) if answer.whole else None)
+        if body is not None:
+            return body, ENCODING
+        return withheld(self.x, status), WITHHELD
 
     def readable(self, answer: Answer) -> bytes:
         """The body for guardrails to read. Raises `UpstreamBroken` when they cannot."""
@@ -123,12 +140,14 @@ class Delivery:
         """Pass on a stream, event by event."""
         x, client, clock = self.x, self.client, self.world.clock
         response = answer.response
+        if self.guard is not None and self.guard.outside is not None:
+            await self.guard.outside.verdict()
         rewriter = self.guard.stream(self.world.rewriters) if self.guard is not None else None
         passage = Passage(x, stream, rewriter, client, clock, self.patience(answer))
         try:
             out = passage.first(stream.first)
             if passage.blocked and not out:
-                raise Blocked("The answer was blocked by this team's guardrails.")
+                raise blocked(passage.verdict, "answer")
             x.status = 200
             x.committed = True
             block = SSE_BLOCK + self.own_headers(answer, SSE_OWN)
@@ -142,8 +161,7 @@ class Delivery:
         finally:
             response.offer(None)
             if rewriter is not None and self.guard is not None:
-                x.response_verdict = rewriter.verdict
-                self.guard.tell("response", x.response_verdict)
+                self.guard.streamed(rewriter.verdict)
         last = passage.out
         x.finished_at = clock.monotonic()
         if passage.blocked:
@@ -187,7 +205,7 @@ class Delivery:
                     continue
                 return passage.broke(UpstreamTimeout(f"The provider '{self.x.provider}' sent no event for {idle:g} s."))
             except TransportError as error:
-                return passage.broke(_broken_stream(self.x.provider, error))
+                return passage.broke(broken_stream(self.x.provider, error))
             out = passage.take(batch, clock.monotonic())
             if not chunk:
                 passage.out = out
@@ -289,6 +307,11 @@ class Passage:
         self.look_at = NEVER
         """The event at which to look after the reservation, with `look`."""
         self.look: Callable[[int], int] = _never
+
+    @property
+    def verdict(self) -> Verdict:
+        """What guardrails concluded so far."""
+        return ALLOWED if self._rewriter is None else self._rewriter.verdict
 
     @property
     def ended(self) -> bool:
@@ -394,7 +417,8 @@ def stream_error(refusal: Refusal, x: Exchange) -> bytes:
     return error_event(refusal, wire, x.request_id, shape=shape, sequence_number=x.events)
 
 
-def _broken_stream(provider: str, error: TransportError) -> Refusal:
+def broken_stream(provider: str, error: TransportError) -> Refusal:
+    """What a stream that broke is to the client."""
     if isinstance(error, Disconnected):
         return UpstreamBroken(f"The provider '{provider}' closed the connection in the middle of the stream.")
     if isinstance(error, DeadlineExceeded):

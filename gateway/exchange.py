@@ -19,8 +19,10 @@ from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
 from gateway.facts import ANYTHING, Exchange
 from gateway.forward import Outgoing, at_work, find_route, forward
 from gateway.guard import Guard
+from gateway.held import answer_held
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
+from gateway.outside import Outside
 from gateway.passthrough import pass_through
 from gateway.ride import Live
 from gateway.settings.snapshot import Snapshot
@@ -90,7 +92,9 @@ class Trip(Delivery):
         if operation.name == "models":
             return await answer_models(x, client, snapshot, caller)
         if not operation.reads_body:
-            return await pass_through(world, snapshot, x, client, head, caller)
+            if caller.guardrails is not None:
+                self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
+            return await pass_through(world, snapshot, x, client, head, caller, self.guard)
 
         # read
         body = client.take(snapshot.server.max_body)
@@ -128,6 +132,8 @@ class Trip(Delivery):
         if caller.guardrails is not None:
             guard = self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
             out.body = guard.request(dialect, body)
+            if guard.outside is not None:
+                out.body = await guard.outside.request(out.body, dialect.prompt_segments, dialect)
             if x.request_verdict.reroute:
                 out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)
 
@@ -138,16 +144,39 @@ class Trip(Delivery):
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
         if answer.stream is None:
             await self.answer_whole(out, answer)
+        elif self.guard is not None and self.guard.outside is not None and self.guard.outside.holds:
+            await answer_held(self, answer, answer.stream, self.guard, self.guard.outside)
         else:
             await self.answer_stream(answer, answer.stream)
 
     def close(self) -> None:
         """Give back the connection; settle what was not settled on the way; record. Synchronous, called once."""
+        if self.answer is not None:
+            self.answer.response.close()
+        if self.out is not None:
+            self.out.leave()
+        outside = self.guard.outside if self.guard is not None else None
+        if outside is None:
+            return self.book()
+        if outside.pending and self.x.outcome not in ("client_left", "shutdown"):
+            self.world.tasks.start(self._book_with_verdicts(outside), "shadow verdicts")
+            return None
+        outside.close()
+        return self.book()
+
+    async def _book_with_verdicts(self, outside: Outside) -> None:
+        """Book when guardrails that only measure have said what they found; within their deadline, and in any case."""
+        try:
+            await outside.finish()
+        except Exception as error:
+            self.world.defect(self.x, error)
+        finally:
+            outside.close()
+            self.book()
+
+    def book(self) -> None:
+        """Settle what was not settled on the way, and record."""
         x, world, out, answer = self.x, self.world, self.out, self.answer
-        if answer is not None:
-            answer.response.close()
-        if out is not None:
-            out.leave()
         if self.settled or out is None or not world.counts:
             return world.record(x)
         if answer is not None and answer.stream is not None:

@@ -336,11 +336,15 @@ def _presentable(answer: Answer) -> Answer:
     business, and may quote a part of it."""
     if answer.response.status == 401:
         answer.response.close()
-        raise UpstreamBroken(
-            f"The provider '{answer.target.provider.name}' refused this gateway's credential.",
-            code="provider_credential_refused",
-        )
+        raise credential_refused(answer.target.provider)
     return answer
+
+
+def credential_refused(provider: Provider) -> UpstreamBroken:
+    """What the client is told of a 401."""
+    return UpstreamBroken(
+        f"The provider '{provider.name}' refused this gateway's credential.", code="provider_credential_refused"
+    )
 
 
 def refusal_of(error: TransportError, provider: Provider) -> Refusal:

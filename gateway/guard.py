@@ -6,17 +6,21 @@ notebook. Nothing here keeps or names a text.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from gateway.dialects.segments import json_segments
 from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
 from gateway.facts import ALLOWED, Engine, Exchange, Segment, Verdict
-from gateway.inspection import NotRewritable, rewrite_answer, rewrite_segments
+from gateway.inspection import NotRewritable, rewrite_segments
+from gateway.inspection.brought import merged
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
+from gateway.outside import Outside, Rewrite, rewritten_answer
 from gateway.seams import Dialect
 from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.logs import alert
+from gateway.wire.envelopes import error_body
 from gateway.world import World
 from guardrails.interface import Direction
 from guardrails.vault import Vault
@@ -28,13 +32,20 @@ CONTAINERS = {
     "messages": b'"content"',
 }
 """By operation, the name of the member that holds an answer's texts."""
+NOTHING: Mapping[str, int] = MappingProxyType({})
+ENCODING = frozenset((b"content-encoding",))
+"""The provider's fields that do not belong to a body that guardrails read,"""
+WITHHELD = frozenset((b"content-encoding", b"content-type"))
+"""and to one of ours in its place."""
+FAILED = ("GUARDRAIL_FAILURE",)
+"""Types of a rule that found nothing: its detector failed."""
 UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 
 
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = ("demoted", "engine", "governor", "key", "operation", "vault", "x")
+    __slots__ = ("demoted", "engine", "governor", "key", "operation", "outside", "vault", "x")
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor_of(snapshot)
@@ -44,7 +55,16 @@ class Guard:
         self.operation = operation
         self.key = x.caller.key_id if x.caller is not None else ""
         """What a rollout is stable by. A request's id would not do: the client chooses it."""
-        self.vault = Vault(os.urandom(16)) if engine.pseudonymizes else None
+        self.outside: Outside | None = None
+        """What detectors outside of the engine are asked; None: nothing."""
+        pseudonymizes = engine.pseudonymizes
+        programs = snapshot.guardrails
+        if programs is not None and programs.outside_engines and x.caller is not None:
+            beyond = programs.outside_engines.get(x.caller.team)
+            if beyond is not None:
+                self.outside = Outside(world, snapshot, programs.outside, beyond, self)
+                pseudonymizes = pseudonymizes or beyond.pseudonymizes
+        self.vault = Vault(os.urandom(16)) if pseudonymizes else None
 
     def request(self, dialect: Dialect, body: bytes) -> bytes:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""
@@ -57,11 +77,17 @@ class Guard:
 
     def opaque_request(self, body: bytes, is_json: bool) -> bytes:
         """The same for an operation that is passed through: a JSON body is read, any other cannot be."""
-        if not body or not self.engine.inspects("request", self.operation):
+        if not body or not self.reads_requests:
             return body
         if not is_json:
             raise Blocked(UNREADABLE.format("request", "it is not JSON"), code="guardrail_cannot_read")
         return self._request(body, json_segments(body))
+
+    @property
+    def reads_requests(self) -> bool:
+        """Whether a request must be had whole and decoded."""
+        outside = self.outside is not None and self.outside.asks("request")
+        return outside or self.engine.inspects("request", self.operation)
 
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON."""
@@ -77,33 +103,54 @@ class Guard:
     def opaque_answer(self, body: bytes) -> bytes:
         """The same for an answer in JSON of an operation that is passed through."""
         try:
-            return self._answer(body, json_segments(body, role="assistant"))
+            segments = _anything(body)
         except BadRequest:
             raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
+        return self._answer(body, segments)
+
+    async def refused(self, body: bytes | None) -> bytes | None:
+        """The body of an error answer as it may go on: it may quote the prompt. None: it must not, because it is
+        blocked or cannot be read (`body` None: not even decoded)."""
+        if body is None:
+            return None
+        try:
+            body = self._answer(body, _anything(body))
+            return body if self.outside is None else await self.outside.answer(body, _anything)
+        except (BadRequest, UpstreamBroken):
+            return None
 
     def _answer(self, body: bytes, segments: list[Segment]) -> bytes:
-        return self._carried_out(body, segments, "response", "answer", _rewritten_answer)
+        return self._carried_out(body, segments, "response", rewritten_answer)
 
     def stream(self, rewriters: Rewriters) -> EventRewriter | None:
         """What rewrites a streamed answer; None: nothing looks at it."""
         if self.operation not in OPERATIONS:
             return None
-        inspector = self.engine.stream(self.operation, key=self.key, vault=self.vault, demoted=self.demoted)
+        vault = None if self.outside is not None and self.outside.restores else self.vault
+        inspector = self.engine.stream(self.operation, key=self.key, vault=vault, demoted=self.demoted)
         return None if inspector is None else rewriters.open(self.operation, inspector)
 
     @property
     def reads_answers(self) -> bool:
         """Whether answers must be had whole and decoded."""
-        return self.engine.inspects("response", self.operation) or bool(self.vault)
+        outside = self.outside is not None and self.outside.asks("response")
+        return outside or self.engine.inspects("response", self.operation) or bool(self.vault)
 
-    def tell(self, direction: Direction, verdict: Verdict) -> None:
-        """Tell the governor what was found and how long it took; rules beyond their bounds go to shadow."""
+    def tell(
+        self,
+        direction: Direction,
+        verdict: Verdict,
+        rules: Sequence[tuple[str, str]],
+        took: Mapping[str, int] = NOTHING,
+    ) -> None:
+        """Tell the governor what these rules (ids and detectors) found and how long it took (`took`: nanoseconds by
+        detector, beside the verdict's own); rules beyond their bounds go to shadow."""
         governor = self.governor
         if governor is None:
             return
-        spent = dict(verdict.spent)
+        spent = {**dict(verdict.spent), **took}
         matched = {result.rule for result in verdict.results}
-        for rule, detector in self.engine.rules(direction, self.operation):
+        for rule, detector in rules:
             demotion = governor.tell(rule, rule in matched, spent.get(detector, 0) / 1000, self.x.received_at)
             if demotion is not None:
                 alert(
@@ -115,47 +162,73 @@ class Guard:
                 )
 
     def _request(self, body: bytes, segments: list[Segment]) -> bytes:
-        return self._carried_out(body, segments, "request", "request", rewrite_segments)
+        return self._carried_out(body, segments, "request", rewrite_segments)
 
-    def _carried_out(
-        self,
-        body: bytes,
-        segments: list[Segment],
-        direction: Direction,
-        what: str,
-        rewrite: Callable[[bytes, Sequence[Segment]], bytes],
-    ) -> bytes:
-        """Ask the engine, note its verdict, and give the body as it may go on, rewritten by `rewrite`; `what` it is
-        called in refusals."""
+    def _carried_out(self, body: bytes, segments: list[Segment], direction: Direction, rewrite: Rewrite) -> bytes:
+        """Ask the engine, and give the body as it may go on, rewritten by `rewrite`."""
+        vault = self.vault
+        if direction == "response" and self.outside is not None and self.outside.restores:
+            vault = None
         verdict = self.engine.inspect(
-            segments, direction, self.operation, key=self.key, vault=self.vault, demoted=self.demoted
+            segments, direction, self.operation, key=self.key, vault=vault, demoted=self.demoted
         )
-        self.tell(direction, verdict)
+        if self.governor is not None:
+            self.tell(direction, verdict, self.engine.rules(direction, self.operation))
         if verdict is ALLOWED:
             return body
-        if direction == "request":
-            self.x.request_verdict = verdict
-        else:
-            self.x.response_verdict = verdict
+        return self.carry_out(verdict, verdict.rewrites, body, direction, rewrite)
+
+    def carry_out(
+        self,
+        verdict: Verdict,
+        rewrites: Sequence[Segment],
+        body: bytes,
+        direction: Direction,
+        rewrite: Rewrite,
+        said: str = "",
+    ) -> bytes:
+        """Note a verdict, beside what was concluded before, and give the body as it may go on. `said`: what a service
+        has the client told when it blocks. Raises `Blocked`."""
+        self.note(verdict, direction)
+        what = "request" if direction == "request" else "answer"
         if verdict.enforced == "block":
-            raise _blocked(verdict, what)
-        if not verdict.rewrites:
+            raise blocked(verdict, what, said)
+        if not rewrites:
             return body
         try:
-            return rewrite(body, verdict.rewrites)
+            return rewrite(body, rewrites)
         except NotRewritable:
             raise Blocked(UNREADABLE.format(what, "a part that must be masked cannot be")) from None
 
+    def streamed(self, verdict: Verdict) -> None:
+        """A streamed answer was judged."""
+        self.note(verdict, "response")
+        if self.governor is not None:
+            self.tell("response", verdict, self.engine.rules("response", self.operation))
 
-def _rewritten_answer(body: bytes, rewrites: Sequence[Segment]) -> bytes:
-    return rewrite_answer(body, rewrites).body
+    def note(self, verdict: Verdict, direction: Direction) -> None:
+        """Put a verdict into the notebook, beside what was concluded before."""
+        if direction == "request":
+            self.x.request_verdict = merged(self.x.request_verdict, verdict)
+        else:
+            self.x.response_verdict = merged(self.x.response_verdict, verdict)
 
 
-def _blocked(verdict: Verdict, what: str) -> Refusal:
-    """The refusal of a blocked text: the rule's own words, or ours with the names of rules, never with a value."""
-    if verdict.message:
-        return Blocked(verdict.message)
-    rules = [result.rule for result in verdict.results if result.mode == "enforce" and result.action == "block"]
+def _anything(body: bytes) -> list[Segment]:
+    """The texts of an answer in JSON of which no more is known. Raises `BadRequest`."""
+    return json_segments(body, role="assistant")
+
+
+def blocked(verdict: Verdict, what: str, said: str = "") -> Refusal:
+    """The refusal of a blocked text: the rule's own words, a service's (`said`), or ours with the names of rules, never
+    with a value."""
+    if verdict.message or said:
+        return Blocked(verdict.message or said)
+    rules = [
+        each.rule
+        for each in verdict.results
+        if each.mode == "enforce" and each.action == "block" and each.types != FAILED
+    ]
     if not rules and any(failure.closed for failure in verdict.failures):
         return Blocked(f"The {what} could not be judged by this team's guardrails, and is not passed on without them.")
     named = f" (rule {', '.join(rules[:3])})" if rules else ""
@@ -165,6 +238,16 @@ def _blocked(verdict: Verdict, what: str) -> Refusal:
 def unread_answer(provider: str, why: str) -> UpstreamBroken:
     """The refusal of an answer no guardrail could read."""
     return UpstreamBroken(f"The answer of the provider '{provider}' cannot be read by this team's guardrails: {why}.")
+
+
+def withheld(x: Exchange, status: int) -> bytes:
+    """The envelope in the place of an error answer that must not be shown."""
+    said = (
+        f"The provider '{x.provider}' refused the request with status {status}. This team's guardrails keep back what "
+    )
+    kind = BadRequest if status < 500 else UpstreamBroken
+    refusal = kind(f"{said}it said, or cannot read it.", code="provider_error_withheld")
+    return error_body(refusal, x.operation.wire if x.operation is not None else "openai", x.request_id)
 
 
 def header_of(x: Exchange) -> bytes:

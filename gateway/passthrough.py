@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from gateway.admission import Admission
 from gateway.client import Client
 from gateway.dialects.peek import Peeked, find_model
+from gateway.dialects.segments import json_segments
 from gateway.dialects.tail import reported
 from gateway.errors import (
     AtCapacity,
@@ -18,9 +19,9 @@ from gateway.errors import (
     TransportError,
     UpstreamBroken,
 )
-from gateway.facts import Attempt, Caller, Exchange
-from gateway.forward import enter, refusal_of, target_of
-from gateway.guard import Guard, unread_answer
+from gateway.facts import Attempt, Caller, Exchange, Segment
+from gateway.forward import credential_refused, enter, refusal_of, target_of
+from gateway.guard import ENCODING, WITHHELD, Guard, unread_answer, withheld
 from gateway.limits.turnstile import Place
 from gateway.routing.table import Provider
 from gateway.seams import Late, UpstreamRequest, UpstreamResponse
@@ -38,12 +39,11 @@ TAIL = 64 * 1024
 
 
 async def pass_through(
-    world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, caller: Caller
+    world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, caller: Caller, guard: Guard | None
 ) -> None:
     """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
     assert x.operation is not None
-    guard = None if caller.guardrails is None else Guard(world, snapshot, caller.guardrails, x, x.operation.name)
-    if guard is not None and guard.engine.inspects("request", x.operation.name):
+    if guard is not None and guard.reads_requests:
         opening, rest = await client.read(snapshot.server.max_body), client.chunks()
     else:
         opening, rest = await _open_body(client, head, snapshot.server.max_upload)
@@ -59,6 +59,8 @@ async def pass_through(
     world.begin(x)
     if guard is not None:
         opening = guard.opaque_request(opening, b"json" in head.content_type)
+        if guard.outside is not None and opening:
+            opening = await guard.outside.request(opening, json_segments)
     length = None if client.length is None else client.length + len(opening) - came
     body = opening if client.body_done else _joined(opening, rest)
     x.read_at = world.clock.monotonic()
@@ -130,8 +132,11 @@ async def _ask(
         x.headers_at = world.clock.monotonic()
         attempt.status = x.status = response.status
         attempt.seconds = x.headers_at - x.forwarded_at
-        if guard is not None and guard.reads_answers and response.status < 400:
-            return await _answer_read(world, snapshot, x, client, provider, response, guard)
+        if guard is not None:
+            if guard.outside is not None:
+                await guard.outside.verdict()
+            if guard.reads_answers:
+                return await _answer_read(world, snapshot, x, client, provider, response, guard)
         await _answer(world, snapshot, x, client, provider, response)
     finally:
         response.close()
@@ -179,9 +184,7 @@ async def _answer(
 ) -> None:
     """Stream the answer through; a JSON answer's usage is found in its tail."""
     if response.status == 401:
-        raise UpstreamBroken(
-            f"The provider '{provider.name}' refused this gateway's credential.", code="provider_credential_refused"
-        )
+        raise credential_refused(provider)
     headers = response_headers(response.headers)
     headers += [(b"x-request-id", x.request_id.encode()), (b"x-tollway-provider", provider.name.encode())]
     keep_tail = any(name == b"content-type" and b"json" in value for name, value in headers)
@@ -213,8 +216,12 @@ async def _answer_read(
     guard: Guard,
 ) -> None:
     """Hold an answer that guardrails must read, up to the size of a body, and pass on what they leave of it."""
-    if not any(name == b"content-type" and b"json" in value for name, value in response.headers):
+    refused = response.status >= 400
+    is_json = any(name == b"content-type" and b"json" in value for name, value in response.headers)
+    if not is_json and not refused:
         raise unread_answer(provider.name, "it is not JSON")
+    if response.status == 401:
+        raise credential_refused(provider)
     body = b""
     try:
         while chunk := await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
@@ -224,19 +231,31 @@ async def _answer_read(
     except (TransportError, Late) as error:
         raise UpstreamBroken(f"The answer of the provider '{provider.name}' did not come whole.") from error
     plain = decoded(body, response.headers)
-    if plain is None:
+    dropped = ENCODING
+    if refused:
+        shown = await guard.refused(plain if is_json else None)
+        body, dropped = (withheld(x, response.status), WITHHELD) if shown is None else (shown, ENCODING)
+    elif plain is None:
         raise unread_answer(provider.name, "it is compressed in a way that is not read here")
-    _settle(x, snapshot, provider, plain)
-    body = guard.opaque_answer(plain)
-    headers = [pair for pair in response_headers(response.headers) if pair[0] != b"content-encoding"]
+    else:
+        _settle(x, snapshot, provider, plain)
+        body = guard.opaque_answer(plain)
+        if guard.outside is not None:
+            body = await guard.outside.answer(body, _answer_segments)
+    headers = [pair for pair in response_headers(response.headers) if pair[0] not in dropped]
     headers += [
+        *([(b"content-type", b"application/json")] if dropped is WITHHELD else ()),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", x.request_id.encode()),
         (b"x-tollway-provider", provider.name.encode()),
     ]
-    x.committed, x.outcome = True, "ok"
+    x.committed, x.outcome = True, "upstream_status" if refused else "ok"
     x.first_byte_at = world.clock.monotonic()
     await client.answer(response.status, headers, body)
+
+
+def _answer_segments(body: bytes) -> list[Segment]:
+    return json_segments(body, role="assistant")
 
 
 def _settle(x: Exchange, snapshot: Snapshot, provider: Provider, tail: bytes) -> None:

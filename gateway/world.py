@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from gateway.clock import Ids
+from gateway.detectors import Detectors
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
 from gateway.inspection import Rewriters
@@ -30,6 +31,7 @@ from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.seams import Clock, LimitStore, Transport
+from gateway.settings.guardrail_programs import NOTHING_OUTSIDE
 from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.settings.snapshot import Snapshot
@@ -87,6 +89,7 @@ class World:
         self.waiting_room = WaitingRoom(clock.monotonic)
         self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
+        self.detectors = Detectors(clock, self.tasks)
         self.live: set[Live] = set()
         self.draining = False
         self.state_file: StateFile | None = None
@@ -222,6 +225,7 @@ class World:
         self.state_file = StateFile(self.configuration, port)
         self.configuration.subscribe(self._reloaded)
         self._write_state()
+        await self._prepare_detectors(patient=True)
         ledger = self.snapshot.ledger
         if ledger is not None:
             keys = KeyWatch(self.configuration, await asyncio.to_thread(_key_store, ledger.url))
@@ -265,6 +269,7 @@ class World:
         """Read the configuration again, off the event loop."""
         result = await asyncio.to_thread(self.configuration.reload, reason)
         self._set_capacities()
+        await self._prepare_detectors(patient=False)
         return result
 
     def _set_capacities(self) -> None:
@@ -276,6 +281,13 @@ class World:
                 for provider in self.snapshot.routes.providers()
             }
         )
+
+    async def _prepare_detectors(self, *, patient: bool) -> None:
+        """Have the detectors outside of the engine that the configuration names, and end those it does not name."""
+        programs = self.snapshot.guardrails
+        outside = NOTHING_OUTSIDE if programs is None else programs.outside
+        if outside.sources or self.detectors.current:
+            await self.detectors.prepare(outside, patient=patient)
 
     def pool_stats(self) -> Sequence[OriginStats]:
         return self.pool.stats()
@@ -321,6 +333,7 @@ class World:
 
     async def aclose(self) -> None:
         """End everything. Called when no exchange is under way any more."""
+        await self.detectors.aclose()
         await self.tasks.close()
         self.settle_uncounted()
         await self.limits.aclose()

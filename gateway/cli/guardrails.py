@@ -118,8 +118,9 @@ def evaluate(
     if not rows:
         _fail(f"{file} holds no rows")
     programs, names = _programs(config, policy)
+    _tell_unasked(programs, names)
     evaluation = Evaluation(
-        [programs.policies[name] for name in names],
+        programs.inside(*names),
         programs.scanner,
         programs.types,
         Hasher(programs.key),
@@ -188,6 +189,7 @@ def diff(
 def _engine(config: Path, policy: list[str] | None, team: str | None) -> tuple[list[str], PolicyEngine]:
     if team is None:
         programs, names = _programs(config, policy)
+        _tell_unasked(programs, names)
         return names, programs.engine(*names)
     written = _written(config)
     section = written.root.teams.get(team)
@@ -199,7 +201,16 @@ def _engine(config: Path, policy: list[str] | None, team: str | None) -> tuple[l
     names = policy or list(section.policies)
     if not names or programs is None:
         _wrong(f"team {team!r} has no guardrails; name a policy with --policy")
-    return names, programs.engine(*_chosen(names, programs.policies), team=team)
+    chosen = _chosen(names, programs.policies)
+    _tell_unasked(programs, chosen)
+    return names, programs.engine(*chosen, team=team)
+
+
+def _tell_unasked(programs: GuardrailPrograms, names: list[str]) -> None:
+    """A trial is quick and stays in the house: say which rules it leaves out."""
+    unasked = programs.unasked(*names)
+    if unasked:
+        typer.echo(f"not asked here, because their detectors are outside: {', '.join(unasked)}", err=True)
 
 
 def _programs(config: Path, policy: list[str] | None) -> tuple[GuardrailPrograms, list[str]]:

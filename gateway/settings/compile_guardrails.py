@@ -10,8 +10,9 @@ from gateway.settings.guardrail_programs import GuardrailPrograms, team_engine
 from gateway.settings.guardrail_rules import Placed, blame, place_rules
 from gateway.settings.interpolate import DataPath
 from gateway.settings.load import Written
+from gateway.settings.outside_rules import collect
 from gateway.settings.schema_guardrails import RuleSection
-from gateway.settings.workshop import PartError, Workshop
+from gateway.settings.workshop import OUTSIDE, PartError, Workshop
 from guardrails import catalogue
 from guardrails.engine import PolicyEngine
 from guardrails.policy import Policy, PolicyError
@@ -38,6 +39,8 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
     if not root.guardrails:
         return None
     placed, problems = place_rules(root.guardrails, written.terms)
+    outside, unlike = collect([(each.path, each.written, each.rule.id) for each in placed if _is_outside(each)])
+    problems += unlike
     try:
         scanner = workshop.scanner([each.part for each in placed])
     except PartError as error:
@@ -46,11 +49,15 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
     if problems or scanner is None:
         raise ConfigError([written.problem(path, message) for path, message in problems])
     policies = _policies(root.guardrails, placed)
+    inside = _policies(root.guardrails, [each for each in placed if not _is_outside(each)])
+    beyond = _policies(root.guardrails, [each for each in placed if _is_outside(each)])
     secret = root.secrets.key_hash
     key = workshop.random_key if secret is None else digest_key(secret.get_secret_value().encode())
     return GuardrailPrograms(
         policies=policies,
-        engines=_engines(written, policies, scanner, key),
+        engines=_engines(written, inside, scanner, key, policies),
+        outside=outside,
+        outside_engines=_engines(written, beyond, scanner, key),
         scanner=scanner,
         bounds={each.rule.id: each.rule.bounds for each in placed if each.written.bounds is not None},
         types=_types(placed),
@@ -86,7 +93,9 @@ def _types(placed: Sequence[Placed]) -> dict[str, frozenset[str]]:
     """What the rules of each detector may report."""
     found: dict[str, frozenset[str]] = {}
     for each in placed:
-        if each.part.kind in catalogue.BUILTINS:
+        if _is_outside(each):
+            types = each.rule.types
+        elif each.part.kind in catalogue.BUILTINS:
             types = each.rule.types or frozenset(catalogue.types(each.part.kind))
         else:
             types = frozenset(made.type for made in cast("tuple[UserPattern | TermList, ...]", each.part.content))
@@ -105,11 +114,22 @@ def _blamed(placed: list[Placed], part: str, what: str) -> Iterator[tuple[DataPa
             yield from blame(each, what)
 
 
-def _engines(written: Written, policies: Mapping[str, Policy], scanner: Scanner, key: bytes) -> dict[str, PolicyEngine]:
+def _is_outside(placed: Placed) -> bool:
+    return placed.part.kind == OUTSIDE
+
+
+def _engines(
+    written: Written,
+    policies: Mapping[str, Policy],
+    scanner: Scanner,
+    key: bytes,
+    all_policies: Mapping[str, Policy] | None = None,
+) -> dict[str, PolicyEngine]:
+    """An engine for each team that has rules among these, or among `all_policies` (perhaps one without rules)."""
     engines: dict[str, PolicyEngine] = {}
     for name, team in written.root.teams.items():
         named = [policies[policy] for policy in team.policies if policies[policy].rules]
-        if named:
+        if any((all_policies or policies)[policy].rules for policy in team.policies):
             try:
                 engines[name] = team_engine(named, scanner, key, name)
             except PolicyError as error:

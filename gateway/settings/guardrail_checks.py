@@ -10,6 +10,7 @@ from functools import cache
 
 from pydantic import ValidationError
 
+from gateway.settings import outside_checks
 from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.nearest import hint
 from gateway.settings.schema_guardrails import DETECT, RuleSection
@@ -63,7 +64,8 @@ class _Checker:
         except ValidationError:
             return  # the schema complains of it
         self._names(path, rule)
-        for step, message in (*_misplaced(rule), *_impossible(rule)):
+        complaints = (*_misplaced(rule), *_impossible(rule), *outside_checks.misplaced(rule))
+        for step, message in (*complaints, *outside_checks.impossible(rule)):
             self._note((*path, step), message)
 
     def _id(self, policy: str, path: DataPath, detect: Data, written: Data) -> None:
@@ -81,7 +83,7 @@ class _Checker:
         for index, team in enumerate(rule.teams):
             if team not in self._teams:
                 self._unknown((*path, "teams", index), team, "team", self._teams)
-        if rule.detect in catalogue.USER_MADE:
+        if rule.detect not in catalogue.BUILTINS:
             return
         known = _types(rule.detect)
         for index, name in enumerate(rule.entities or ()):

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gateway.clock import timer_ns
+from gateway.settings.outside_rules import OutsideRules
 from guardrails.engine import PolicyEngine
 from guardrails.policy import Bounds, Policy
 from guardrails.scanner import Scanner
+
+NOTHING_OUTSIDE = OutsideRules(rules={}, sources={})
 
 
 class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,10 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     """For digests of findings."""
     warnings: tuple[str, ...] = ()
+    outside: OutsideRules = NOTHING_OUTSIDE
+    """Rules whose detectors are outside of the engines above, and"""
+    outside_engines: Mapping[str, PolicyEngine] = {}
+    """by team an engine of those rules alone. They look at what the other rules left."""
 
     def __repr__(self) -> str:
         return f"<GuardrailPrograms of {', '.join(self.policies)}>"
@@ -35,6 +42,20 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     def engine(self, *names: str, team: str = "") -> PolicyEngine:
         """An engine of these policies, for a team (empty: for none). Raises KeyError, `PolicyError`."""
         return team_engine([self.policies[name] for name in names], self.scanner, self.key, team)
+
+    def unasked(self, *names: str) -> list[str]:
+        """Ids of rules of these policies whose detectors are outside: an engine by itself finds nothing by them."""
+        return [rule.id for name in names for rule in self.policies[name].rules if rule.id in self.outside.rules]
+
+    def inside(self, *names: str) -> list[Policy]:
+        """These policies without the rules whose detectors are outside."""
+        return [
+            msgspec.structs.replace(
+                self.policies[name],
+                rules=tuple(rule for rule in self.policies[name].rules if rule.id not in self.outside.rules),
+            )
+            for name in names
+        ]
 
 
 def team_engine(policies: Iterable[Policy], scanner: Scanner, key: bytes, team: str) -> PolicyEngine:

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 from gateway.settings.guardrail_checks import default_id
 from gateway.settings.interpolate import DataPath
+from gateway.settings.outside_rules import directions, source_name, types_of
 from gateway.settings.schema_guardrails import AllowSection, BoundsSection, PatternSection, RuleSection
+from gateway.settings.schema_outside import OUTSIDE
+from gateway.settings.workshop import OUTSIDE as OUTSIDE_PART
 from gateway.settings.workshop import Part
 from guardrails import catalogue
 from guardrails.interface import Direction
@@ -17,7 +20,9 @@ from guardrails.words.terms import TermList, topics
 from guardrails.words.values import WholeValue
 
 USER_THRESHOLD = 0.0
-"""Of detectors that a user made: what they find was asked for."""
+"""Of detectors that a user made: what they find was asked for. Detectors outside have thresholds of their own."""
+_EVERYTHING = 1 << 31
+"""Characters. Detectors outside have a bound of their own, `max_text`."""
 
 
 class Placed(NamedTuple):
@@ -80,6 +85,8 @@ def blame(placed: Placed, message: str) -> list[tuple[DataPath, str]]:
 
 def _part(written: RuleSection, id_: str, path: DataPath, listed: tuple[str, ...]) -> Part:
     detect = written.detect
+    if detect in OUTSIDE:
+        return Part(OUTSIDE_PART, source_name(written, id_))
     if detect == "patterns":
         return Part("patterns", f"patterns:{id_}", tuple(_user_pattern(each) for each in written.patterns))
     if detect == "terms":
@@ -110,7 +117,10 @@ def _rule(written: RuleSection, id_: str, part: Part, path: DataPath) -> Rule:
     builtin = catalogue.BUILTINS.get(written.detect)
     usual = builtin.threshold if builtin is not None else USER_THRESHOLD
     reroutes = written.reroute is not None
-    on: list[Direction] = ["request"] if reroutes and "on" not in written.model_fields_set else list(written.on)
+    outside = written.detect in OUTSIDE
+    on: list[Direction] = directions(written) if outside else list(written.on)
+    if reroutes and "on" not in written.model_fields_set:
+        on = ["request"]
     return Rule(
         id=id_,
         detector=part.name,
@@ -128,7 +138,7 @@ def _rule(written: RuleSection, id_: str, part: Part, path: DataPath) -> Rule:
         reroute_to=written.reroute or "",
         message=written.message or "",
         mode=written.mode,
-        max_scan=written.max_scan,
+        max_scan=_EVERYTHING if outside else written.max_scan,
         beyond=written.beyond,
         on_failure=written.on_failure,
         bounds=Bounds() if written.bounds is None else _bounds(written.bounds),
@@ -136,6 +146,8 @@ def _rule(written: RuleSection, id_: str, part: Part, path: DataPath) -> Rule:
 
 
 def _types(written: RuleSection) -> frozenset[str]:
+    if written.detect in OUTSIDE:
+        return types_of(written)
     if written.detect not in catalogue.BUILTINS:
         return frozenset()
     return frozenset(written.entities or ()) or catalogue.usual_types(written.detect)
@@ -145,6 +157,8 @@ def _without(written: RuleSection) -> frozenset[str]:
     """Every rule that is meant by an id or the beginning of one."""
     if not written.without:
         return frozenset()
+    if written.detect in OUTSIDE:
+        return frozenset(written.without)
     beginnings = tuple(f"{name}." for name in written.without)
     ids = catalogue.rule_ids(written.detect)
     return frozenset(rule for rule in ids if rule in written.without or rule.startswith(beginnings))

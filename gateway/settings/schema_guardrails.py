@@ -1,24 +1,29 @@
 """The written form of guardrail policies: rules, as `guardrails: {POLICY: [RULE, …]}`."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema, field_validator
 
 from gateway.settings.schema_base import (
     Duration,
     ModelName,
     Name,
+    OptionalSecret,
     Percent,
+    Secret,
     Section,
     Switch,
     duration,
     percent,
     section,
 )
+from gateway.settings.schema_outside import OUTSIDE, Service, ServiceUrl
+from gateway.settings.schema_routes import OURS_ALWAYS, check_headers
 from guardrails.catalogue import BUILTINS, USER_MADE
 from guardrails.policy import MAX_SCAN
 
-DETECT = (*BUILTINS, *USER_MADE)
+DETECT = (*BUILTINS, *USER_MADE, *OUTSIDE)
 """What `detect:` may say."""
 ROLES = ("system", "user", "assistant", "tool", "input", "output")
 OPERATIONS = (
@@ -92,8 +97,8 @@ class RuleSection(Section):
     entities: list[Type] | None = Field(
         None,
         min_length=1,
-        description="Which types, of a built-in detector. Default: all, but for pii the international and American "
-        "ones without DATE_TIME and URL.",
+        description="Which types. Default: all, but for pii the international and American ones without DATE_TIME and "
+        "URL, for ner PERSON and LOCATION.",
     )
     without: list[Type] = Field(
         [], description="Rule ids of the detector that are switched off, or their beginnings, such as secret.github."
@@ -105,7 +110,8 @@ class RuleSection(Section):
     on: list[Literal["request", "response"]] = Field(
         ["request", "response"],
         min_length=1,
-        description="Which direction is inspected. Default of a rule that reroutes: request.",
+        description="Which direction is inspected. Default of a rule that reroutes, of external and ner: request; of "
+        "prompt_leak and json_schema: response.",
     )
     roles: list[Literal["system", "user", "assistant", "tool", "input", "output"]] = Field(
         [], description="Whose texts are inspected. Default: everybody's."
@@ -159,3 +165,85 @@ class RuleSection(Section):
     bounds: BoundsSection | None = Field(
         None, description="When the rule is taken to shadow by itself. Default: never."
     )
+    name: Name | None = Field(
+        None,
+        description="What an external detector is called in metrics and rule ids; rules with one name share it and say "
+        "the same of it. Default: the rule's id.",
+    )
+    service: Service | None = Field(None, description="external: whose interface the detector speaks.")
+    url: ServiceUrl | None = Field(
+        None,
+        description="Where the service is. openai_moderations and llama_guard: with /v1; webhook: the whole URL; "
+        "otherwise the base URL.",
+    )
+    api_key: OptionalSecret = Field(
+        None,
+        description="Its credential: bearer token, subscription key (azure), secret access key (bedrock with key_id), "
+        "or signing secrets (webhook: newest first, separated by spaces).",
+    )
+    headers: dict[str, Secret] = Field({}, description="Extra header fields sent to the service.")
+    when: Literal["before", "alongside"] = Field(
+        "before",
+        description="before: a request waits for the verdict. alongside: the model works meanwhile, and the first byte "
+        "of the answer waits. A rule that does not enforce never makes a request wait.",
+    )
+    streams: Literal["hold", "pass"] | None = Field(
+        None,
+        description="What becomes of a streamed answer, which such a detector can only judge whole. hold: it is kept "
+        "back until it ended and was judged; pass: it passes without this rule. Must be said with on: [response].",
+    )
+    deadline: Duration | None = Field(
+        None, gt=0, description="Longest time from asking to verdict. Default: 2s; ner: 500ms."
+    )
+    max_text: int | None = Field(
+        None,
+        ge=1,
+        description="Characters of one body the detector is asked about; more is a failure. Default: 200000.",
+    )
+    cache: Duration | None = Field(
+        None, ge=0, description="How long a verdict is remembered, by keyed hash. Default: 5m; 0: not at all."
+    )
+    concurrency: int = Field(32, ge=1, le=1000, description="Calls to the service at one time, per worker.")
+    failures: int = Field(5, ge=1, le=1000, description="Failed calls in a row that open its circuit breaker.")
+    back_off: Duration | None = Field(
+        None, gt=0, description="How long the breaker stays open at first, doubled up to a minute. Default: 1s."
+    )
+    model: str | None = Field(
+        None,
+        min_length=1,
+        description="openai_moderations, llama_guard: the model to ask. ner: a spaCy package or path, or "
+        "module:factory. Default: the service's, or the extra's own.",
+    )
+    prompt: str | None = Field(
+        None, min_length=1, description="llama_guard: policy sent as system message. Default: the model's own."
+    )
+    guardrail: str | None = Field(None, min_length=1, description="bedrock: guardrail id or ARN. lakera: project id.")
+    version: str | None = Field(
+        None, min_length=1, description="bedrock: guardrail version (DRAFT). azure: api-version (2024-09-01)."
+    )
+    region: str | None = Field(None, min_length=1, description="bedrock: region to sign for. Default: from the URL.")
+    key_id: str | None = Field(None, min_length=1, description="bedrock: access key id; requests are then signed.")
+    session_token: OptionalSecret = Field(None, description="bedrock: token of temporary credentials.")
+    language: str = Field("en", min_length=1, description="presidio: language of the texts.")
+    blocklists: list[str] = Field([], description="azure: names of blocklists to apply.")
+    params: dict[str, str] = Field({}, description="litellm, webhook: passed on as they are.")
+    ca_file: str | None = Field(None, min_length=1, description="PEM file of authorities to trust for the service.")
+    prices: Name | None = Field(
+        None, description="llama_guard: whose prices its calls are booked at, as with providers. Default: by the model."
+    )
+    workers: int = Field(1, ge=1, le=64, description="ner: worker processes for each gateway worker, 300 MB each.")
+    canaries: list[Secret] = Field(
+        [], description="prompt_leak: marks that stand in system prompts and must never be in an answer."
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        return check_headers(headers, OURS_ALWAYS)
+
+    @field_validator("api_key", "session_token")
+    @classmethod
+    def _credential(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[\x20-\x7e]+", key.get_secret_value()):
+            raise ValueError("this credential cannot stand in a header; allowed is printable ASCII on one line")
+        return key

@@ -1,6 +1,7 @@
 """The written form of providers and models."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -21,6 +22,13 @@ from gateway.settings.schema_limits import CapacitySection
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
+OURS_ALWAYS = frozenset(
+    {
+        *("host", "expect", "te", "trailer", "upgrade", "connection", "keep-alive", "content-length", "content-type"),
+        *("transfer-encoding", "accept-encoding"),
+    }
+)
+"""Header fields that say where a message ends or how it is written, on every request of ours."""
 _OURS = frozenset(
     {
         *("authorization", "proxy-authorization", "x-api-key", "cookie", "host", "expect", "te", "trailer", "upgrade"),
@@ -60,6 +68,19 @@ def _check_proxy(secret: SecretStr | None) -> SecretStr | None:
     if not usable:
         raise ValueError("this is not a proxy URL; allowed is http://HOST:PORT or https://HOST:PORT")
     return secret
+
+
+def check_headers(headers: dict[str, SecretStr], ours: Collection[str]) -> dict[str, SecretStr]:
+    """Extra header fields; `ours` may not be among them."""
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name) or name.lower() in ours:
+            raise ValueError(
+                "one of these names cannot be set; allowed are HTTP field names, but for those that the gateway "
+                "writes itself, such as host, authorization and content-length"
+            )
+        if not _VALUE.fullmatch(value.get_secret_value()):
+            raise ValueError("one of these values cannot stand in a header; allowed is printable ASCII on one line")
+    return headers
 
 
 class TimeoutsSection(Section):
@@ -120,15 +141,7 @@ class ProviderSection(Section):
     @field_validator("headers")
     @classmethod
     def _headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        for name, value in headers.items():
-            if not _HEADER.fullmatch(name) or name.lower() in _OURS:
-                raise ValueError(
-                    "one of these names cannot be set; allowed are HTTP field names, but for those that the gateway "
-                    "writes itself, such as host, authorization and content-length"
-                )
-            if not _VALUE.fullmatch(value.get_secret_value()):
-                raise ValueError("one of these values cannot stand in a header; allowed is printable ASCII on one line")
-        return headers
+        return check_headers(headers, _OURS)
 
     @field_validator("api_key")
     @classmethod

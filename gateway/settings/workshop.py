@@ -18,12 +18,15 @@ from guardrails.words.errors import WordsError
 from guardrails.words.language import UserPattern
 from guardrails.words.terms import TermList
 
+OUTSIDE = "outside"
+"""Kind of a part nothing is made of here."""
+
 
 class Part(NamedTuple):
     """What one detector or classifier is made of."""
 
     kind: str
-    """A name of `guardrails/catalogue.py`, or patterns or terms."""
+    """A name of `guardrails/catalogue.py`, patterns, terms, or outside: a detector that is asked by somebody else."""
     name: str
     """The detector's."""
     content: Hashable = None
@@ -59,13 +62,15 @@ class Workshop:
         made: dict[Part, Detector | Classifier] = {}
         problems: list[tuple[Part, str]] = []
         for part in wanted:
+            if part.kind == OUTSIDE:
+                continue
             try:
                 made[part] = self._made[part] if part in self._made else _make(part)
             except (WordsError, ImportError, ValueError) as error:
                 problems.append((part, _spoken(part, error)))
         if problems:
             raise PartError(problems)
-        scanner = self._assembled(made)
+        scanner = self._assembled(made, [part.name for part in wanted if part.kind == OUTSIDE])
         self._made, self._scanner = made, (wanted, scanner)
         return scanner
 
@@ -73,7 +78,7 @@ class Workshop:
         """What was made of a part of the scanner made last."""
         return self._made.get(part)
 
-    def _assembled(self, made: dict[Part, Detector | Classifier]) -> Scanner:
+    def _assembled(self, made: dict[Part, Detector | Classifier], outside: Sequence[str]) -> Scanner:
         detectors = _detectors(made)
         classifiers = [cast(Classifier, each) for part, each in made.items() if part not in detectors]
         opened: list[Gate] = []
@@ -83,7 +88,7 @@ class Workshop:
             return opened[0]
 
         try:
-            scanner = Scanner(list(detectors.values()), classifiers, gate=gate)
+            scanner = Scanner(list(detectors.values()), classifiers, outside, gate=gate)
         except GateError as error:
             raise PartError(_guilty(detectors) or [(next(iter(made)), str(error))]) from None
         self.gate = opened[0] if opened else None

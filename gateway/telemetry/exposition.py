@@ -122,9 +122,17 @@ def _guardrails(page: Page) -> Iterator[Metric]:
     )
     for key, count in page.guardrail_failures.items():
         failures.add_metric(key, count)
+    asked = HistogramMetricFamily(
+        "tollway_guardrail_detector_seconds",
+        "From asking a detector outside of the process to its verdict; every outcome but ok is a failure.",
+        labels=("detector", "outcome"),
+    )
+    for key, seconds in page.detectors.items():
+        _add_histogram(asked, key, seconds, cells.DETECTOR_BOUNDS)
     yield exchanges
     yield findings
     yield failures
+    yield asked
 
 
 def _histograms(page: Page) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from gateway.telemetry.page import (
     CACHE_READ,
     CACHE_WRITE,
     CELL,
+    DETECTOR_BOUNDS,
     ESTIMATED,
     FIRST_BYTE_BOUNDS,
     INPUT,
@@ -32,6 +33,7 @@ from gateway.telemetry.page import (
     Pulled,
     Timings,
     Waits,
+    new_histogram,
     new_timings,
 )
 from gateway.telemetry.share import Share
@@ -120,6 +122,15 @@ class Metrics:
             for failure in verdict.failures:
                 key = (failure.detector, "closed" if failure.closed else "open")
                 page.guardrail_failures[key] = page.guardrail_failures.get(key, 0) + 1
+
+    def detector(self, name: str, outcome: str, seconds: float) -> None:
+        """Count one inspection by a detector outside of the engine. Names come from the configuration and outcomes are
+        few, so their number needs no bound."""
+        key = (name, outcome)
+        asked = self._page.detectors.get(key)
+        if asked is None:
+            asked = self._page.detectors[key] = new_histogram(DETECTOR_BOUNDS)
+        asked.observe(DETECTOR_BOUNDS, max(seconds, 0.0))
 
     def _new_cell(self, key: tuple[str, str, str, str, str]) -> list[int]:
         """A cell for new labels: its own; beyond the bound, one for the team; far beyond, one for all."""

@@ -20,6 +20,7 @@ CELL = (0,) * 9
 REQUEST_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 FIRST_BYTE_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 OVERHEAD_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
+DETECTOR_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of histogram buckets, seconds. Few, because each is a series per operation and mode."""
 
 
@@ -52,10 +53,12 @@ class Timings(msgspec.Struct, array_like=True):
         self.overhead.add(other.overhead)
 
 
+def new_histogram(bounds: tuple[float, ...]) -> Histogram:
+    return Histogram([0] * (len(bounds) + 1))
+
+
 def new_timings() -> Timings:
-    return Timings(
-        *(Histogram([0] * (len(bounds) + 1)) for bounds in (REQUEST_BOUNDS, FIRST_BYTE_BOUNDS, OVERHEAD_BOUNDS))
-    )
+    return Timings(*map(new_histogram, (REQUEST_BOUNDS, FIRST_BYTE_BOUNDS, OVERHEAD_BOUNDS)))
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -116,6 +119,8 @@ class Page(msgspec.Struct):
     """(rule, direction, mode, action) → exchanges in which the rule found something, and what it found in all."""
     guardrail_failures: dict[tuple[str, str], int] = {}
     """(detector, whether the text was kept back: closed or open) → exchanges it failed in."""
+    detectors: dict[tuple[str, str], Histogram] = {}
+    """(detector outside of the engine, outcome) → seconds from asking to verdict."""
     pulled: dict[str, Pulled] = {}
     waits: dict[str, Waits] = {}
     failures: int = 0
@@ -137,6 +142,8 @@ class Page(msgspec.Struct):
             self.guardrails[rule] = [a + b for a, b in zip(mine, counts, strict=True)]
         for failure, count in other.guardrail_failures.items():
             self.guardrail_failures[failure] = self.guardrail_failures.get(failure, 0) + count
+        for asked, seconds in other.detectors.items():
+            self.detectors.setdefault(asked, new_histogram(DETECTOR_BOUNDS)).add(seconds)
         for name, pulled in other.pulled.items():
             self.pulled.setdefault(name, Pulled(pulled.family, {})).add(pulled)
         for name, waits in other.waits.items():
@@ -152,6 +159,7 @@ class Page(msgspec.Struct):
             self.timings,
             self.guardrails,
             self.guardrail_failures,
+            self.detectors,
             counters,
             self.waits,
             self.failures,

@@ -87,7 +87,7 @@ def traffic(gateway, provider: Scripted) -> tuple[list[httpx.Response], list[htt
     provider.says(unary(f"not JSON {SAID}".encode()))
     ours.append(ask(gateway, "masked"))
     provider.says(unary({"error": {"message": SAID, "type": "x"}}, 400, x_told=EMAIL, x_request_id=SECRET))
-    others.append(ask(gateway, "masked"))
+    ours.append(ask(gateway, "masked"))
     provider.says(unary({"error": {"message": SAID, "type": "x"}}, 401))
     ours.append(ask(gateway, "masked"))
     return ours, others

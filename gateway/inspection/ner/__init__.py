@@ -2,6 +2,5 @@
 
 from gateway.inspection.ner.config import ENTITIES, NerConfig
 from gateway.inspection.ner.models import missing
-from gateway.inspection.ner.pool import NerPool
 
-__all__ = ["ENTITIES", "NerConfig", "NerPool", "missing"]
+__all__ = ["ENTITIES", "NerConfig", "missing"]

@@ -413,5 +413,5 @@ def test_the_examples_guardrails_are_right_too(complaints_of: Complaints) -> Non
     shown = re.search(r"(?:^# (?:guardrails:|  .*)\n)+", example[example.index("# guardrails:\n") :], re.MULTILINE)
     assert shown is not None
     rules = shown[0].replace("\n# ", "\n").removeprefix("# ").replace("customers.txt", "customers.yaml")
-    assert rules.count("detect:") == 5
+    assert rules.count("detect:") == 8
     assert complaints_of(example + rules, env={}, customers="Acme\n") == []

@@ -21,6 +21,7 @@ NAMES = {
     "tollway_guardrail_matches": "counter",
     "tollway_guardrail_findings": "counter",
     "tollway_guardrail_failures": "counter",
+    "tollway_guardrail_detector_seconds": "histogram",
     "tollway_metrics_failures": "counter",
 }
 

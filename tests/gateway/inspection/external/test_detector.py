@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.clock import ManualClock, SystemClock
-from gateway.inspection.external import Context, ExternalDetector
-from gateway.inspection.external.detector import _batches
+from gateway.inspection.external import Context
+from gateway.inspection.external.detector import ExternalDetector, _batches
 from gateway.inspection.external.shape import Text
 from gateway.inspection.report import Report
 from gateway.tasks import TaskGroup

@@ -1,0 +1,68 @@
+"""A stream that was held back until its end: its texts, whole, and the same events with other texts in them.
+
+Both are stream inspectors, so that every dialect's event rewriter reads and writes the events as it does for the
+engine's own.
+"""
+
+from collections.abc import Mapping
+
+from guardrails.interface import ALLOWED, Segment, Verdict
+
+_DOCUMENT = ".arguments"
+"""Ends the path of a channel that is JSON, as it ends those of tool calls' arguments in bodies."""
+
+
+class Collected:
+    """Passes everything and keeps the texts. Implements `StreamInspector`."""
+
+    blocked = False
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {}
+        self._kinds: dict[str, tuple[str, bool]] = {}
+
+    @property
+    def verdict(self) -> Verdict:
+        return ALLOWED
+
+    def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
+        self._kinds.setdefault(channel, (role, json))
+        self._texts.setdefault(channel, []).append(text)
+        return text
+
+    def flush(self, channel: str) -> str:
+        return ""
+
+    def held(self) -> int:
+        return 0
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The text of each channel, in the order they began; its path is the channel's name."""
+        return [
+            Segment(channel + (_DOCUMENT if self._kinds[channel][1] else ""), self._kinds[channel][0], "".join(pieces))
+            for channel, pieces in self._texts.items()
+        ]
+
+
+class Replaced:
+    """Gives a channel's new text at its end, and every other text as it comes. Implements `StreamInspector`."""
+
+    blocked = False
+
+    def __init__(self, rewrites: Mapping[str, str]) -> None:
+        """`rewrites`: new texts by the paths of `Collected.segments`."""
+        self._rewrites = {path.removesuffix(_DOCUMENT): text for path, text in rewrites.items()}
+
+    @property
+    def verdict(self) -> Verdict:
+        return ALLOWED
+
+    def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
+        return "" if channel in self._rewrites else text
+
+    def flush(self, channel: str) -> str:
+        return self._rewrites.pop(channel, "")
+
+    def held(self) -> int:
+        return sum(map(len, self._rewrites.values()))
