@@ -6,12 +6,19 @@ All four look alike to whoever decides (`gateway.limits.decide`):
   to date. That changes no meaning: it only lets go what time has taken out of the window.
 - `cell`: where a charge of this moment is entered. A hold keeps the cell of each of its charges, and settles there; a
   cell that has left the window (`live` is False) can be corrected without effect on what runs now.
+- `told`: until when its soft threshold needs no telling; `quiet_until(now)`: until when not, if it is told now.
+- `resets_in(amount, now)`: seconds until nothing is taken, if `amount` is taken now and nothing more.
+- `wait(amount, limit, now)`: seconds until `amount` fits (at most `limit`, and no room for it now), if nothing else
+  happens.
+
+A counter with nothing `used`, after `roll`, is no different from one made anew. Amounts are in the rule's measure,
+times in nanoseconds.
 
 Time in a counter never goes back: a `now` before one it has seen counts as in the part it is in.
 """
 
 from collections import deque
-from typing import Protocol
+from typing import TypeAlias
 
 from gateway.limits.windows import SECOND, bucket, bucket_end, period
 from gateway.quota import BUCKETS, Calendar, Rolling, Rule, Smooth
@@ -24,40 +31,12 @@ GAUGE_QUIET = 60 * SECOND
 """How long what is under way must have stayed below its soft threshold before that is told again."""
 
 
-class Counter(Protocol):
-    """What one bound counts on. Amounts in the rule's measure, times in nanoseconds."""
-
-    used: int
-    until: int
-    cell: "Cell"
-    told: int
-    """Until when the soft threshold needs no telling."""
-
-    def roll(self, now: int) -> None: ...
-
-    def resets_in(self, amount: int, now: int) -> float:
-        """Seconds until nothing is taken, if `amount` is taken now and nothing more."""
-        ...
-
-    def wait(self, amount: int, limit: int, now: int) -> float:
-        """Seconds until `amount` (at most `limit`, and no room for it now) fits, if nothing else happens."""
-        ...
-
-    def quiet_until(self, now: int) -> int:
-        """Until when a soft threshold that was told now is not told again."""
-        ...
-
-    def idle(self) -> bool:
-        """It would be no different if it were made anew. Only after `roll`."""
-        ...
-
-
 class Cell:
     """One entry of a counter: a part of a rolling window, a calendar period."""
 
     __slots__ = ("amount", "index", "live", "state")
 
-    def __init__(self, state: Counter, index: int) -> None:
+    def __init__(self, state: "Counter", index: int) -> None:
         self.state = state
         self.index = index
         self.amount = 0
@@ -72,10 +51,10 @@ class RollingCounter:
     until that part is wholly outside, at most one part (`seconds / BUCKETS`) longer than it must.
     """
 
-    __slots__ = ("_cells", "_seconds", "_span", "cell", "told", "until", "used")
+    __slots__ = ("_cells", "_release", "_span", "cell", "seconds", "told", "until", "used")
 
     def __init__(self, window: Rolling, now: int) -> None:
-        self._seconds = window.seconds
+        self.seconds = window.seconds
         self._span = window.seconds * SECOND
         self._cells: deque[Cell] = deque()
         self.used = 0
@@ -83,14 +62,15 @@ class RollingCounter:
         self._open(now)
 
     def _open(self, now: int) -> None:
-        index = bucket(self._seconds, now)
-        self.until = bucket_end(self._seconds, index)
+        index = bucket(self.seconds, now)
+        self.until = bucket_end(self.seconds, index)
+        self._release = self.until + self._span
         self.cell = Cell(self, index)
         self._cells.append(self.cell)
 
     def roll(self, now: int) -> None:
         cells = self._cells
-        oldest = bucket(self._seconds, now) - BUCKETS
+        oldest = bucket(self.seconds, now) - BUCKETS
         while cells and cells[0].index < oldest:
             cell = cells.popleft()
             cell.live = False
@@ -99,10 +79,10 @@ class RollingCounter:
 
     def resets_in(self, amount: int, now: int) -> float:
         if amount or self.cell.amount:
-            return (self.until + self._span - now) / SECOND
+            return (self._release - now) / SECOND
         for cell in reversed(self._cells):
             if cell.amount:
-                return (bucket_end(self._seconds, cell.index) + self._span - now) / SECOND
+                return (bucket_end(self.seconds, cell.index) + self._span - now) / SECOND
         return 0.0
 
     def wait(self, amount: int, limit: int, now: int) -> float:
@@ -110,14 +90,11 @@ class RollingCounter:
         for cell in self._cells:
             over -= cell.amount
             if over <= 0:
-                return (bucket_end(self._seconds, cell.index) + self._span - now) / SECOND
-        return (self.until + self._span - now) / SECOND
+                return (bucket_end(self.seconds, cell.index) + self._span - now) / SECOND
+        return (self._release - now) / SECOND
 
     def quiet_until(self, now: int) -> int:
         return now + self._span
-
-    def idle(self) -> bool:
-        return self.used == 0
 
     def refill(self, kept: dict[Cell, int], used: int) -> None:
         """Let every part hold what is reserved in it (`kept`), and the running one `used` beside."""
@@ -161,9 +138,6 @@ class CalendarCounter:
 
     def quiet_until(self, now: int) -> int:
         return self.until
-
-    def idle(self) -> bool:
-        return self.used == 0
 
     def refill(self, kept: dict[Cell, int], used: int) -> None:
         """Let the running period hold what is reserved in it (`kept`), and `used` beside."""
@@ -219,7 +193,9 @@ class PacedCounter:
         self.used = -(-debt // self._span) if debt > 0 else 0
 
     def resets_in(self, amount: int, now: int) -> float:
-        full = max(self._arrival, self._at * self._rate) + amount * self._span
+        if not self._rate:
+            return 0.0
+        full = max(self._arrival, self._at * self._rate) + (amount + self.cell.amount) * self._span
         return max(0, -(-full // self._rate) - now) / SECOND
 
     def wait(self, amount: int, limit: int, now: int) -> float:
@@ -228,9 +204,6 @@ class PacedCounter:
 
     def quiet_until(self, now: int) -> int:
         return now + self._span
-
-    def idle(self) -> bool:
-        return self.used == 0
 
 
 class Gauge:
@@ -256,8 +229,8 @@ class Gauge:
     def quiet_until(self, now: int) -> int:
         return now + GAUGE_QUIET
 
-    def idle(self) -> bool:
-        return self.used == 0
+
+Counter: TypeAlias = RollingCounter | CalendarCounter | PacedCounter | Gauge
 
 
 def counter_for(rule: Rule, now: int) -> Counter:
@@ -279,20 +252,22 @@ def serves(counter: Counter, rule: Rule, now: int) -> tuple[bool, bool]:
     A rolling window of another length and a calendar of another unit are other windows; another zone or rate is not.
     """
     window = rule.window
-    if isinstance(counter, Gauge) or window is None:
-        return isinstance(counter, Gauge) and window is None, False
-    if isinstance(counter, RollingCounter):
-        return isinstance(window, Rolling) and counter.quiet_until(0) == window.seconds * SECOND, False
-    if isinstance(counter, CalendarCounter):
-        if not isinstance(window, Calendar) or window.unit != counter.calendar.unit:
-            return False, False
-        if window == counter.calendar:
-            return True, False
-        counter.move(window, now)
-        return True, True
-    if not isinstance(counter, PacedCounter) or not isinstance(window, Smooth):
-        return False, False
-    if counter.fits(rule.amount, window):
-        return True, False
-    counter.repace(rule.amount, window, now)
-    return True, True
+    match counter:
+        case Gauge():
+            return window is None, False
+        case RollingCounter():
+            return isinstance(window, Rolling) and window.seconds == counter.seconds, False
+        case CalendarCounter():
+            if not isinstance(window, Calendar) or window.unit != counter.calendar.unit:
+                return False, False
+            if window == counter.calendar:
+                return True, False
+            counter.move(window, now)
+            return True, True
+        case PacedCounter():
+            if not isinstance(window, Smooth):
+                return False, False
+            if counter.fits(rule.amount, window):
+                return True, False
+            counter.repace(rule.amount, window, now)
+            return True, True

@@ -1,8 +1,8 @@
 """The one decision: does a charge fit all its bounds? And what taking, settling and extending do to their counters.
 
 Pure: no clock, no I/O. `decide` takes nothing; `take`, `settle` and `lapse` change the counters they are given and
-nothing else. Whoever calls them (`gateway.limits.memory`) keeps holds apart by name and sees to it that each is settled
-once.
+nothing else. `admit` is `decide`, `take` and `tell` in one pass, for the road. Whoever calls them
+(`gateway.limits.memory`) keeps holds apart by name and sees to it that each is settled once.
 
 What is counted where:
 
@@ -57,7 +57,7 @@ class Line:
         """Where its measure stands in `Amounts`."""
         self.back = _KEPT if isinstance(counter, PacedCounter) else self.pick
         """Where what is to be settled stands."""
-        self.limit = rule.window.burst if isinstance(rule.window, Smooth) else rule.amount
+        self.limit = min(rule.amount, 1) * rule.window.burst if isinstance(rule.window, Smooth) else rule.amount
         self.soft = NEVER if rule.soft is None else rule.soft
         self.strict = not bound.lenient and rule.when_exhausted != "warn"
         self.watch = min(self.soft, self.limit + 1)
@@ -101,6 +101,40 @@ def decide(plan: Plan, amounts: Amounts, now: int) -> Decision:
         _tightest(plan.requests, amounts, now) if plan.requests else None,
         _tightest(plan.tokens, amounts, now) if plan.tokens else None,
     )
+
+
+def admit(plan: Plan, amounts: Amounts, now: int, cells: list[Cell]) -> Decision:
+    """`decide`; when it admits, `take` into `cells` (an empty list), and `tell`. In one pass, until a line is met that
+    has something to tell or no room: what was entered is taken out again then, and it is done step by step."""
+    for line in plan.lines:
+        counter = line.counter
+        if now >= counter.until:
+            counter.roll(now)
+        amount = amounts[line.pick]
+        after = counter.used + amount
+        if after >= line.watch:
+            return _admit_with_care(plan, amounts, now, cells)
+        counter.used = after
+        cell = counter.cell
+        cell.amount += amount
+        cells.append(cell)
+    return Admitted(
+        _tightest(plan.requests, _NOTHING, now) if plan.requests else None,
+        _tightest(plan.tokens, _NOTHING, now) if plan.tokens else None,
+    )
+
+
+def _admit_with_care(plan: Plan, amounts: Amounts, now: int, cells: list[Cell]) -> Decision:
+    for line, cell in zip(plan.lines, cells, strict=False):
+        line.counter.used -= amounts[line.pick]
+        cell.amount -= amounts[line.pick]
+    cells.clear()
+    decision = decide(plan, amounts, now)
+    if isinstance(decision, Admitted):
+        cells += take(plan.lines, amounts)
+        if decision.soft:
+            tell(plan.lines, now)
+    return decision
 
 
 def _weigh(plan: Plan, amounts: Amounts, now: int) -> Decision:

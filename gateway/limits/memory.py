@@ -16,15 +16,14 @@ from gateway.limits.decide import (
     Line,
     Plan,
     Taken,
+    admit,
     asked,
-    decide,
     lapse,
     owed,
     room,
     settle,
     settle_all,
     take,
-    tell,
 )
 from gateway.limits.steady import SteadyClock
 from gateway.quota import Admitted, Bound, Charge, Decision, Level, Measure, Refused
@@ -32,7 +31,7 @@ from gateway.seams import Clock
 
 SECOND = 1_000_000_000
 PLANS = 8192
-"""Combinations of bounds whose lines are kept ready; with one more, all are made anew."""
+"""Bounds, and combinations of them, that are kept ready to be counted on; with one more, all are made anew."""
 MARKS = 8192
 """The last so many settlements at least, and at most twice as many, are remembered against a second one, and against
 an `admit` that comes after its settlement."""
@@ -59,7 +58,8 @@ class Hold(Taken):
 
 
 class MemoryStore:
-    """Counts in memory, exactly. Implements `gateway.seams.LimitStore`, and always decides at once.
+    """Counts in memory, exactly. Implements `gateway.seams.LimitStore`, and always decides at once. For one event loop:
+    no method may be called from another thread.
 
     Counters belong to the bound's key and outlive a reload: another amount counts at once, on what was used so far. So
     does another zone of a calendar, or another rate; a window of another length, unit or kind starts anew.
@@ -82,6 +82,9 @@ class MemoryStore:
         self._settled: dict[str, None] = {}
         self._settled_before: dict[str, None] = {}
         self._lapsed: dict[str, Hold] = {}
+        self._ready: dict[int, tuple[Sequence[Bound], Plan]] = {}
+        """Plans by the identity of their bounds, which are kept here, so that no other object can have it. (By value it
+        costs a comparison of every bound as soon as a reload has made equal ones.)"""
         self._plans: dict[tuple[Bound, ...], Plan] = {}
         self._lines: dict[Bound, Line] = {}
         self._counters: dict[tuple[str, Measure], list[Counter]] = {}
@@ -109,17 +112,17 @@ class MemoryStore:
             return known.answer
         if hold in self._settled or hold in self._settled_before:
             return Admitted()
-        plan = self._plans.get(tuple(bounds)) or self._plan(tuple(bounds), now)
+        ready = self._ready.get(id(bounds))
+        plan = ready[1] if ready is not None else self._plan(bounds, now)
         amounts = asked(charge)
-        decision = decide(plan, amounts, now)
+        cells: list[Cell] = []
+        decision = admit(plan, amounts, now, cells)
         if isinstance(decision, Refused):
             return decision
         expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
-        self._holds[hold] = Hold(plan.lines, amounts, take(plan.lines, amounts), decision, plan, expires)
+        self._holds[hold] = Hold(plan.lines, amounts, cells, decision, plan, expires)
         if expires < self._due:
             self._due = expires
-        if decision.soft:
-            tell(plan.lines, now)
         return decision
 
     def _reckon(self, seconds: float) -> int:
@@ -165,8 +168,9 @@ class MemoryStore:
         amounts = asked(more)
         if not room(lines, amounts, now):
             return False
-        taken = Taken(lines, amounts, take(lines, amounts))
-        found.more = [*(found.more or ()), taken]
+        if found.more is None:
+            found.more = []
+        found.more.append(Taken(lines, amounts, take(lines, amounts)))
         return True
 
     async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
@@ -174,9 +178,10 @@ class MemoryStore:
         now = self._now()
         if now >= self._due:
             self._expire(now)
+        self._make_room(now)
         lines = [self._line(bound, now) for bound in bounds]
         for line in lines:
-            self._refresh(line.counter, now)
+            _refresh(line.counter, now)
         reserved: dict[int, int] = {}
         for cell, amount in self._reserved():
             if cell.live:
@@ -186,8 +191,9 @@ class MemoryStore:
     async def put(self, bound: Bound, used: int) -> None:
         """Make what is used `used`. In a rolling window it counts from now on. What is under way is not changed."""
         now = self._now()
+        self._make_room(now)
         counter = self._line(bound, now).counter
-        self._refresh(counter, now)
+        _refresh(counter, now)
         if isinstance(counter, PacedCounter):
             counter.fill(used)
         elif isinstance(counter, RollingCounter | CalendarCounter):
@@ -218,14 +224,28 @@ class MemoryStore:
         first = min((hold.expires for hold in self._holds.values()), default=now + 3600 * SECOND)
         self._due = max(first, now + EXPIRY_PAUSE)
 
-    def _plan(self, bounds: tuple[Bound, ...], now: int) -> Plan:
+    def _plan(self, bounds: Sequence[Bound], now: int) -> Plan:
+        self._make_room(now)
+        named = tuple(bounds)
+        plan = self._plans.get(named)
+        if plan is None:
+            lines = [self._line(bound, now) for bound in named]
+            plan = self._plans[named] = Plan(lines)
+        if named is bounds:
+            self._ready[id(bounds)] = bounds, plan
+        return plan
+
+    def _make_room(self, now: int) -> None:
+        """Before a counter or a line is made; none is forgotten between making it and taking from it."""
         if self._many >= self._sweep_at:
             self._sweep(now)
-        lines = [self._line(bound, now) for bound in bounds]
-        if len(self._plans) >= PLANS:
-            self._plans.clear()
-        plan = self._plans[bounds] = Plan(lines)
-        return plan
+        if max(len(self._plans), len(self._ready), len(self._lines)) >= PLANS:
+            self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        self._ready.clear()
+        self._plans.clear()
+        self._lines.clear()
 
     def _line(self, bound: Bound, now: int) -> Line:
         """The bound and the counter of its key, measure and kind of window; made when there is none."""
@@ -236,8 +256,7 @@ class MemoryStore:
         for counter in known:
             same, adapted = serves(counter, rule, now)
             if adapted:
-                self._plans.clear()
-                self._lines.clear()
+                self._forget_plans()
             if same:
                 break
         else:
@@ -247,10 +266,6 @@ class MemoryStore:
         line = self._lines[bound] = Line(bound, counter)
         return line
 
-    def _refresh(self, counter: Counter, now: int) -> None:
-        if now >= counter.until:
-            counter.roll(now)
-
     def _sweep(self, now: int) -> None:
         """Forget the counters that would be no different if they were made anew, and that no hold settles in."""
         held = {id(cell.state) for cell, _ in self._reserved()}
@@ -258,14 +273,18 @@ class MemoryStore:
         kept: dict[tuple[str, Measure], list[Counter]] = {}
         for name, counters in self._counters.items():
             for counter in counters:
-                self._refresh(counter, now)
-            if busy := [counter for counter in counters if not counter.idle() or id(counter) in held]:
+                _refresh(counter, now)
+            if busy := [counter for counter in counters if counter.used or id(counter) in held]:
                 kept[name] = busy
         self._counters = kept
         self._many = sum(map(len, kept.values()))
         self._sweep_at = 2 * self._many + SWEEP
-        self._plans.clear()
-        self._lines.clear()
+        self._forget_plans()
+
+
+def _refresh(counter: Counter, now: int) -> None:
+    if now >= counter.until:
+        counter.roll(now)
 
 
 def _level(counter: Counter, reserved: int) -> Level:

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.limits.counters import (
@@ -19,6 +19,7 @@ from gateway.limits.counters import (
 from gateway.limits.windows import SECOND, bucket, period
 from gateway.quota import BUCKETS, Calendar, Rolling, Rule, Smooth, Window
 
+slow_machine = settings(deadline=None)
 NOW = 1_700_000_000 * SECOND
 
 
@@ -35,6 +36,7 @@ def used(counter: Counter, now: int) -> int:
     return counter.used
 
 
+@slow_machine
 @given(
     st.integers(1, 100),
     st.lists(st.tuples(st.integers(0, 40 * SECOND), st.integers(0, 50)), min_size=1, max_size=60),
@@ -58,10 +60,11 @@ def test_a_rolling_window_counts_what_is_not_wholly_outside(seconds: int, charge
 
 def used_at(counter: RollingCounter, now: int) -> int:
     """What would be used then, by the counter's own cells."""
-    oldest = bucket(counter.quiet_until(0) // SECOND, now) - BUCKETS
+    oldest = bucket(counter.seconds, now) - BUCKETS
     return sum(cell.amount for cell in counter._cells if cell.index >= oldest)
 
 
+@slow_machine
 @given(st.lists(st.tuples(st.integers(-100 * SECOND, 100 * SECOND), st.integers(0, 9)), max_size=50))
 def test_time_in_a_counter_never_goes_back(moves: list[tuple[int, int]]) -> None:
     """A counter that sees time step back ends as one that saw the latest time instead: nothing is counted twice, and
@@ -80,6 +83,7 @@ def test_time_in_a_counter_never_goes_back(moves: list[tuple[int, int]]) -> None
             assert used(stepping, latest) == used(steady, latest)
 
 
+@slow_machine
 @given(st.integers(1, 50), st.integers(1, 90), st.integers(1, 20), st.lists(st.integers(0, 40 * SECOND), max_size=80))
 def test_a_rate_is_a_level_that_runs_off_evenly(amount: int, seconds: int, burst: int, steps: list[int]) -> None:
     """GCRA as a leaky bucket, in fractions: full at `burst`, running off by `amount` in `seconds`; one request at each
@@ -109,6 +113,7 @@ def test_a_rate_that_was_passed_over_is_exhausted_but_not_in_debt() -> None:
     assert used(counter, NOW + SECOND // 2) == 0
 
 
+@slow_machine
 @given(st.integers(0, 400), st.integers(0, 100))
 def test_an_earlier_period_is_settled_without_touching_the_running_one(days: int, amount: int) -> None:
     counter = CalendarCounter(Calendar("month", "Europe/Rome"), NOW)
@@ -118,7 +123,6 @@ def test_an_earlier_period_is_settled_without_touching_the_running_one(days: int
     same = period(counter.calendar, NOW) == period(counter.calendar, later)
     assert used(counter, later) == (70 if same else 0)
     assert cell.live == same
-    assert counter.idle() != same
     take(counter, amount, later)
     assert counter.used == amount + 70 * same
     expected = (period(counter.calendar, later).end_ns - later) / SECOND if counter.used else 0
@@ -129,7 +133,7 @@ def test_what_is_under_way_does_not_age() -> None:
     gauge = Gauge()
     take(gauge, 3, NOW)
     assert used(gauge, NOW * 2) == 3
-    assert (gauge.wait(1, 3, NOW), gauge.resets_in(0, NOW), gauge.idle()) == (GUESS, GUESS, False)
+    assert (gauge.wait(1, 3, NOW), gauge.resets_in(0, NOW)) == (GUESS, GUESS)
 
 
 def test_a_rolling_counter_holds_one_cell_more_than_parts() -> None:

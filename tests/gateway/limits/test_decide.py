@@ -1,13 +1,28 @@
 """The one decision: what it says, that it takes nothing, and what taking and settling do."""
 
 import copy
+from random import Random
 from typing import get_args
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.limits.counters import counter_for
-from gateway.limits.decide import Line, Plan, Taken, asked, decide, lapse, owed, room, settle, settle_all, take, tell
+from gateway.limits.counters import Cell, counter_for
+from gateway.limits.decide import (
+    Line,
+    Plan,
+    Taken,
+    admit,
+    asked,
+    decide,
+    lapse,
+    owed,
+    room,
+    settle,
+    settle_all,
+    take,
+    tell,
+)
 from gateway.limits.windows import SECOND
 from gateway.quota import (
     MEASURES,
@@ -24,6 +39,7 @@ from gateway.quota import (
     Window,
 )
 
+slow_machine = settings(deadline=None)
 NOW = 1_700_000_000 * SECOND
 
 
@@ -44,6 +60,7 @@ charges = st.builds(
 )
 
 
+@slow_machine
 @given(charges)
 def test_amounts_are_what_a_charge_takes_of_each_measure(charge: Charge) -> None:
     taken, kept = asked(charge), owed(charge)
@@ -70,6 +87,7 @@ def seen(plan: Plan) -> list[tuple[int, int, int]]:
     return [(made.counter.used, made.counter.cell.amount, made.counter.told) for made in plan.lines]
 
 
+@slow_machine
 @given(st.integers(1, 100), st.lists(charges, max_size=20))
 def test_a_decision_takes_nothing(amount: int, tried: list[Charge]) -> None:
     """Deciding any number of times leaves every counter as it was, and says the same again."""
@@ -79,6 +97,7 @@ def test_a_decision_takes_nothing(amount: int, tried: list[Charge]) -> None:
     assert [decide(plan, asked(charge), NOW) for charge in tried] == first
 
 
+@slow_machine
 @given(st.integers(1, 100), st.lists(charges, min_size=1, max_size=20))
 def test_admits_exactly_what_fits_every_bound_that_may_refuse(amount: int, tried: list[Charge]) -> None:
     """Admitted if and only if, for each measure asked for, used and asked together are at most the amount."""
@@ -101,6 +120,46 @@ def test_admits_exactly_what_fits_every_bound_that_may_refuse(amount: int, tried
         assert decision.requests.remaining == amount - sums["requests"]
 
 
+moments = st.sampled_from([0, 0, 1, SECOND // 3, 20 * SECOND, 61 * SECOND, -5 * SECOND])
+
+
+@slow_machine
+@given(st.integers(1, 60), st.lists(st.tuples(charges, moments), max_size=30), st.randoms())
+def test_admitting_in_one_pass_is_deciding_and_then_taking(
+    amount: int, tried: list[tuple[Charge, int]], chance: Random
+) -> None:
+    """`admit` gives the same decisions and leaves the same counters as `decide`, `take` and `tell`, one by one."""
+    fast = Plan(
+        [
+            line("requests", amount, soft=amount // 2),
+            line("tokens", 10 * amount, Calendar("minute"), soft=8 * amount),
+            line("requests", 3 * amount, Smooth(7, amount)),
+            line("concurrent", amount, None, soft=amount),
+            line("usd", 5 * amount, Rolling(20), when_exhausted="warn"),
+            line("input_tokens", 7 * amount, lenient=chance.random() < 0.5),
+        ]
+    )
+    slow, now = copy.deepcopy(fast), NOW
+    for charge, later in tried:
+        now += later
+        amounts = asked(charge)
+        cells: list[Cell] = []
+        expected = decide(slow, amounts, now)
+        assert admit(fast, amounts, now, cells) == expected
+        if isinstance(expected, Admitted):
+            taken = Taken(fast.lines, amounts, cells)
+            same = Taken(slow.lines, amounts, take(slow.lines, amounts))
+            if expected.soft:
+                tell(slow.lines, now)
+            if chance.random() < 0.5:
+                settle(taken, owed(Charge(1, 2, 3)))
+                settle(same, owed(Charge(1, 2, 3)))
+        else:
+            assert cells == []
+        assert seen(fast) == seen(slow)
+
+
+@slow_machine
 @given(charges, st.lists(charges, max_size=4), charges)
 def test_settling_leaves_what_was_truly_taken(first: Charge, later: list[Charge], actual: Charge) -> None:
     """Whatever was reserved, at once or by extensions: in the end the truth is counted, of every measure but a rate;
@@ -124,6 +183,17 @@ def test_settling_leaves_what_was_truly_taken(first: Charge, later: list[Charge]
         assert [made.counter.used for made in plan.lines] == [
             actual.requests, tokens, 0, first.requests, actual.nanos,
         ]  # fmt: skip
+
+
+def test_an_amount_of_0_lets_nothing_through() -> None:
+    windows: tuple[Window | None, ...] = (Rolling(60), Calendar("month"), Smooth(60, 5), None)
+    for window in windows:
+        plan = Plan([line("requests" if window else "concurrent", 0, window)])
+        for _ in range(2):
+            decision = decide(plan, asked(Charge()), NOW)
+            assert isinstance(decision, Refused)
+            assert (decision.retry_after, decision.needed, decision.available) == (None, 1, 0)
+            assert decision.requests is None or (decision.requests.limit, decision.requests.reset) == (0, 0)
 
 
 def test_what_was_reserved_too_much_is_given_back_from_the_latest() -> None:
@@ -182,6 +252,7 @@ def test_a_threshold_a_settlement_passed_is_told_by_the_next_charge() -> None:
     assert decision.crossed == (plan.lines[0].bound,)
 
 
+@slow_machine
 @given(st.lists(st.tuples(st.integers(1, 100), st.integers(0, 120)), min_size=1, max_size=6))
 def test_the_standing_is_of_the_rule_with_the_smallest_share_left(rules: list[tuple[int, int]]) -> None:
     lines = [line("requests", amount) for amount, _ in rules]

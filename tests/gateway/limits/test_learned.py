@@ -4,14 +4,16 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.limits.learned import CLASSES, ENOUGH, FRESH, HALF, Distribution, LearnedOutput, class_of, upper_edge
 
+slow_machine = settings(deadline=None)
 tokens = st.one_of(st.integers(0, 100), st.integers(0, 2**24))
 
 
+@slow_machine
 @given(tokens)
 def test_a_class_is_at_most_a_sixteenth_wide(count: int) -> None:
     """The upper edge is at least the count, and at most 1/16 more; up to 32 it is the count."""
@@ -32,6 +34,7 @@ def test_classes_have_no_gap_and_keep_order() -> None:
     assert class_of(-5) == 0
 
 
+@slow_machine
 @given(st.lists(tokens, min_size=ENOUGH, max_size=300), st.floats(0.01, 1.0))
 def test_a_quantile_is_the_exact_one_or_up_to_a_sixteenth_more(seen: list[int], share: float) -> None:
     """Of what was seen, at least `share` is at or below it, and it is the smallest such class."""

@@ -207,9 +207,20 @@ async def test_plans_are_bounded(store: MemoryStore, monkeypatch: pytest.MonkeyP
     for first in rules:
         for second in rules:
             if first is not second:
-                store.admit_now(f"{first.key}{second.key}", [first, second], Charge(), 100)
-    assert len(store._plans) <= 10
+                store.admit_now(f"{first.key}{second.key}", (first, second), Charge(), 100)
+                assert max(len(store._plans), len(store._ready), len(store._lines)) <= 11
     assert await store.levels(rules) == [Level(0, 14, None)] * 8
+
+
+async def test_bounds_may_come_as_a_list_that_changes(store: MemoryStore) -> None:
+    """What is kept ready goes by the identity of a tuple; a list may hold other bounds the next time."""
+    one, other = bound("requests", 1, Rolling(3600), "a"), bound("requests", 1, Rolling(3600), "b")
+    asked = [one]
+    assert isinstance(store.admit_now("1", asked, Charge(), 100), Admitted)
+    asked[0] = other
+    assert isinstance(store.admit_now("2", asked, Charge(), 100), Admitted)
+    assert isinstance(store.admit_now("3", (one,), Charge(), 100), Refused)
+    assert isinstance(store.admit_now("3", (bound("requests", 1, Rolling(3600), "b"),), Charge(), 100), Refused)
 
 
 @pytest.mark.parametrize("back", [1.0, 3600.0, 86400.0 * 40])

@@ -1,10 +1,11 @@
 """Wall time that never goes back."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.limits.steady import SteadyClock
 
+slow_machine = settings(deadline=None)
 SECOND = 1_000_000_000
 
 
@@ -67,6 +68,7 @@ moves = st.one_of(
 )
 
 
+@slow_machine
 @given(st.lists(moves, max_size=40))
 def test_never_goes_back_and_no_wait_gets_longer_than_by_the_steps_back(made: list[tuple[str, int]]) -> None:
     """It is never behind the wall and never goes back; all the steps back together bound by how much more time must

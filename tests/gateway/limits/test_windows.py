@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.limits.windows import SECOND, Period, bucket, bucket_end, bucket_release, period
 from gateway.quota import BUCKETS, Calendar, Unit
 
+slow_machine = settings(deadline=None)
 ZONES = (
     "UTC",
     "Europe/Berlin",
@@ -47,6 +48,7 @@ def local(zone: str, now_ns: int) -> datetime:
     return datetime.fromtimestamp(now_ns // SECOND, ZoneInfo(zone))
 
 
+@slow_machine
 @given(zones, units, moments)
 @example("Pacific/Apia", "day", at("2011-12-30T09:59:59+00:00"))
 @example("America/St_Johns", "day", at("2010-11-07T02:45:00+00:00"))
@@ -75,6 +77,7 @@ def expected_first(unit: Unit, day: date) -> date:
             return day
 
 
+@slow_machine
 @given(zones, st.sampled_from(UNITS[3:]), moments)
 def test_days_and_longer_begin_with_a_local_date(zone: str, unit: Unit, now: int) -> None:
     """At its start the zone's clocks show the first date of the period, 00:00 or what daylight saving made of it, and
@@ -87,6 +90,7 @@ def test_days_and_longer_begin_with_a_local_date(zone: str, unit: Unit, now: int
     assert (first.hour, first.minute) == (0, 0) or first.utcoffset() != before.utcoffset()
 
 
+@slow_machine
 @given(zones, st.sampled_from(UNITS[:3]), moments)
 def test_hours_and_shorter_are_as_long_as_they_say_unless_the_clocks_change(zone: str, unit: Unit, now: int) -> None:
     """Aligned to local time; cut only where the zone's offset changes."""
@@ -208,6 +212,13 @@ def test_known_periods(unit: Unit, zone: str, now: str, name: str, start: str, e
     assert period(Calendar(unit, zone), at(now)) == Period(name, at(start), at(end))
 
 
+def test_a_midnight_in_the_middle_of_skipped_time() -> None:
+    """Toronto, 1919: clocks went from 23:30 on 30 March to 00:30 on the 31st, the only such change there has been."""
+    calendar, change = Calendar("day", "America/Toronto"), at("1919-03-31T00:30:00-04:00")
+    assert period(calendar, change) == Period("1919-03-31", change, at("1919-04-01T00:00:00-04:00"))
+    assert period(calendar, change - 1) == Period("1919-03-30", at("1919-03-30T00:00:00-05:00"), change)
+
+
 def test_clocks_set_back_over_midnight_do_not_bring_a_day_back() -> None:
     """Newfoundland, 2010: at 00:01 on 7 November clocks showed 23:01 of the 6th again."""
     calendar = Calendar("day", "America/St_Johns")
@@ -221,6 +232,7 @@ def test_a_zone_that_is_not_known_is_an_error() -> None:
         period(Calendar("day", "Europe/Atlantis"), at("2026-01-01T00:00+00:00"))
 
 
+@slow_machine
 @given(st.integers(1, 86400 * 31), moments)
 def test_a_part_of_a_rolling_window_is_left_when_it_is_wholly_outside(seconds: int, now: int) -> None:
     """A charge counts for `seconds` at least, and at most one part longer (rounded up to a nanosecond)."""
