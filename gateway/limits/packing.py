@@ -75,7 +75,11 @@ class Packer:
         lenient = 1 if bound.lenient or rule.when_exhausted == "warn" else 0
         number = _MEASURE_NUMBER[rule.measure]
         name = counter_name(self._prefix, bound)
-        fields = (name, kind, min(rule.amount, _EXACT), soft, lenient, *extent, number)
+        amount = min(rule.amount, _EXACT)
+        if kind == _SMOOTH and not amount:
+            # A rate of 0 lets nothing through: no burst, and nothing to divide by 0.
+            amount, extent = 1, (*extent[:1], 0, 0, 0)
+        fields = (name, kind, amount, soft, lenient, *extent, number)
         return Packed(msgspec.msgpack.encode(fields)), until
 
     def _window(self, rule: Rule, now_ns: int) -> tuple[int, tuple[int, int, int, int], int]:

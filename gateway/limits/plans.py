@@ -24,7 +24,7 @@ class Asked:
         self.bound = bound
         self.pick = MEASURES.index(rule.measure)
         """Where its measure stands in `Amounts`."""
-        self.limit = rule.window.burst if isinstance(rule.window, Smooth) else rule.amount
+        self.limit = min(rule.amount, 1) * rule.window.burst if isinstance(rule.window, Smooth) else rule.amount
         self.soft = _NEVER if rule.soft is None else rule.soft
         self.strict = not bound.lenient and rule.when_exhausted != "warn"
         self.watch = min(self.soft, self.limit + 1)

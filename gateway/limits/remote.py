@@ -290,6 +290,9 @@ class Remote:
         except msgspec.DecodeError:
             return self._unanswered(call, node, ReplyError("ERR the script answers something else"))
         lane.under_way -= 1
+        if lane.urgent and not lane.scheduled:
+            # Before those who run on now: the server works meanwhile.
+            self._turn(lane)
         self.expired += answers.expired
         self._note(call.bounds, answers.used)
         for operation, taker, answer in zip(call.operations, call.takers, answers.answers, strict=True):
@@ -298,8 +301,6 @@ class Remote:
                     taker.signal.fire(taker.read(operation, answer, answers))
             elif taker is not None and answer == LOST:
                 taker.undelivered(False)
-        if lane.urgent and not lane.scheduled:
-            self._turn(lane)
 
     def _note(self, bounds: list[Bound], used: list[int]) -> None:
         known = self.known

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.limits.packing import script
+from gateway.limits.packing import counter_name, script
 from gateway.limits.redis_open import SharedStore
-from gateway.quota import NOTHING, Admitted, Bound, Charge, Refused, Rolling
+from gateway.quota import NOTHING, Admitted, Bound, Charge, Refused, Rolling, Smooth, Standing
 from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until
 from tests.support.redis_servers import RedisServer, running
 from tests.support.stalling_proxy import stalling
@@ -243,3 +243,31 @@ async def test_rolling_windows_leave_by_the_server_s_clock(redis_server: RedisSe
 
 def test_the_scripts_are_in_the_package() -> None:
     assert script("turn.lua").startswith(b"-- What one worker asks")
+
+
+async def test_a_rate_of_nothing_lets_nothing_through(redis_server: RedisServer) -> None:
+    shut = budget(0, measure="requests", window=Smooth(60, 5))
+    warned = budget(0, measure="requests", window=Smooth(60, 5), when_exhausted="warn")
+    async with opened(redis_server.url) as store:
+        refused = await store.admit("a", [shut], Charge(), LIFE)
+        assert isinstance(refused, Refused)
+        assert (refused.retry_after, refused.available) == (None, 0)
+        assert await store.admit("b", [warned], Charge(), LIFE) == Admitted(
+            requests=Standing(warned, 0, 0, 0.0), over=(warned,)
+        )
+
+
+async def test_an_unusual_error_costs_a_request_and_not_the_connection(redis_server: RedisServer) -> None:
+    """Somebody else's key stands where a counter should."""
+    bound, other = budget(100), budget(100)
+    async with opened(f"{redis_server.url}?prefix=foreign") as store:
+        redis_server.ask("SET", counter_name("foreign", bound), "not ours")
+        decision = await store.admit("a", [bound], Charge(nanos=1), LIFE)
+        assert isinstance(decision, Admitted)
+        assert decision.degraded
+        assert store.up
+        assert (store.gauges().errors, store.gauges().connections) == (1, 1)
+        assert "WRONGTYPE" in store.gauges().last_error
+        decision = await store.admit("b", [other], Charge(nanos=1), LIFE)
+        assert isinstance(decision, Admitted)
+        assert not decision.degraded
