@@ -58,6 +58,26 @@ class Smooth(msgspec.Struct, frozen=True):
 Window = Rolling | Calendar | Smooth
 
 
+MOST = 2**53 - 1
+"""The largest amount of a rule: stores count in numbers that are exact up to here (9,007,199 USD in nano-dollars)."""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whose use is counted. Every field that is not empty must hold; within one field any of its values."""
+
+    team: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    """Names as clients ask for them (not the provider's own); `prefix*` covers what begins so."""
+    provider: tuple[str, ...] = ()
+    operation: tuple[str, ...] = ()
+    tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Names, each with the values it may have; "" is what a request without the tag has."""
+
+
+EVERYTHING = Scope()
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One limit or budget, as compiled."""
 
@@ -77,6 +97,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds a request may wait to be admitted before it is refused."""
     on_overrun: Literal["cut", "finish"] = "finish"
     """A stream that has used up its reservation, with nothing left to extend it by: end it, or let it finish."""
+    scope: Scope = EVERYTHING
+    """Whose use it counts."""
+    each: tuple[str, ...] = ()
+    """What it is counted apart by: team, key, model, provider, operation, `tag:NAME`. Empty: one counter for all."""
 
     @property
     def budget(self) -> bool:
@@ -94,6 +118,23 @@ class Bound(msgspec.Struct, frozen=True, cache_hash=True):
     """Counters that live together (one slot of a Redis Cluster): `t:TEAM`, or `g` for those that span teams."""
     lenient: bool = False
     """Count, but do not refuse: for a request that was downgraded because of this very rule."""
+    scope: Scope = EVERYTHING
+    """Whose use this counter counts: the rule's scope, narrowed to what it is counted apart by."""
+
+
+class Adjustment(msgspec.Struct, frozen=True):
+    """A temporary raise of one counter: `extra` is added to its amount from `from_ns` on and before `until_ns` (wall
+    clock, nanoseconds since the epoch)."""
+
+    bound_key: str
+    extra: int
+    from_ns: int
+    until_ns: int
+    reason_id: str
+    """Names the entry of the audit log that says who and why."""
+
+    def valid(self, now_ns: int) -> bool:
+        return self.from_ns <= now_ns < self.until_ns
 
 
 class Charge(msgspec.Struct, frozen=True):
