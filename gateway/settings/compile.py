@@ -12,6 +12,7 @@ from gateway.ledger.keystore import StoredKey
 from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
 from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.compile_guardrails import compile_guardrails
+from gateway.settings.compile_limits import compile_limit_options, compile_limits, compile_sharing
 from gateway.settings.guardrail_programs import GuardrailPrograms
 from gateway.settings.load import Written
 from gateway.settings.references import matches
@@ -64,6 +65,9 @@ def compile_snapshot(
         ),
         server_secret=server_secret,
         guardrails=guardrails,
+        limits=compile_limits(root),
+        limit_options=compile_limit_options(root.limits),
+        sharing=compile_sharing(root),
         warnings=(
             *_warnings(written),
             *(guardrails.warnings if guardrails is not None else ()),
@@ -203,19 +207,13 @@ def _secret(secret: SecretStr | None) -> bytes | None:
 def _warnings(written: Written) -> Iterable[str]:
     """What is written and has no effect, or not the one that is probably meant."""
     root = written.root
-    unenforced = "is accepted but not enforced by this version"
     for name, team in root.teams.items():
-        for option in ("budget", "limits"):
-            if getattr(team, option) is not None:
-                yield f"teams.{name}.{option} {unenforced}"
         for key in team.keys:
             if key.hash in PLACEHOLDERS:
                 yield f"the hash of key '{key.id}' of team '{name}' is a placeholder: the key cannot be used"
     for key in root.admin.keys:
         if key.hash in PLACEHOLDERS:
             yield f"the hash of admin key '{key.id}' is a placeholder: the key cannot be used"
-    if not root.limits.store.get_secret_value().startswith("memory:"):
-        yield f"limits.store {unenforced}"
     if root.telemetry.otlp is not None:
         yield "telemetry.otlp is accepted, but this version sends no traces"
     for name, model in root.models.items():

@@ -27,6 +27,7 @@ from gateway.settings.schema_base import (
 )
 from gateway.settings.schema_base import ModelName as ModelName
 from gateway.settings.schema_guardrails import RuleSection
+from gateway.settings.schema_limits import LimitsSection
 from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import KeyHash, TeamSection
 
@@ -107,17 +108,6 @@ class LedgerSection(Section):
     )
 
 
-class LimitsSection(Section):
-    """Where limiter and budget state is kept."""
-
-    store: Annotated[
-        Secret,
-        _url_of(
-            "memory", "redis", "rediss", "redis+cluster", "redis+sentinel", example="memory:// and redis://HOST:PORT"
-        ),
-    ] = secret("memory://", "memory://, redis://…, rediss://… or redis+cluster://….")
-
-
 class TelemetrySection(Section):
     """What is emitted."""
 
@@ -180,6 +170,6 @@ class Root(Section):
     ledger: Annotated[
         Annotated[Off, Tag("<text>")] | Annotated[LedgerSection, Tag("<mapping>")], Discriminator(_kind)
     ] = section(LedgerSection, "The books; off: nothing is recorded.")
-    limits: LimitsSection = section(LimitsSection, "Where limiter state is kept.")
+    limits: LimitsSection = section(LimitsSection, "Limits and budgets: rules, defaults, and where they are counted.")
     telemetry: TelemetrySection = section(TelemetrySection, "Metrics, logs, traces.")
     admin: AdminSection = section(AdminSection, "The admin API.")

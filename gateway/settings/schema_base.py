@@ -8,9 +8,20 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
 
+from gateway.quota import MOST
 from gateway.settings.units import (
+    parse_count,
     parse_duration,
     parse_moment,
     parse_money,
@@ -48,6 +59,20 @@ def _read(parse: Callable[[str], T]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _countable(amount: int) -> int:
+    if amount > MOST:
+        raise ValueError(f"this is more than can be counted exactly; allowed is {MOST} or less")
+    return amount
+
+
+def _spendable(nanos: int) -> int:
+    if nanos <= 0:
+        raise ValueError("this amount is nothing; allowed is more than 0 USD, such as 500 USD or 0.25 USD")
+    if nanos > MOST:
+        raise ValueError(f"this is more than can be counted exactly; allowed is {MOST // 10**9} USD or less")
+    return nanos
+
+
 def _unit(pattern: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": ["string", "integer"], "pattern": pattern, "examples": [example]})
 
@@ -58,6 +83,10 @@ Duration = Annotated[float, _read(parse_duration), _unit(r"^(0|([0-9.]+ ?(ms|s|m
 """Seconds."""
 Money = Annotated[int, _read(parse_money), _unit(r"^([0-9.]+ ?USD|USD ?[0-9.]+)$", "500 USD")]
 """Nano-dollars."""
+Budget = Annotated[Money, AfterValidator(_spendable)]
+"""Nano-dollars, more than 0 and no more than a rule can hold."""
+Count = Annotated[int, _read(parse_count), AfterValidator(_countable), _unit(r"^[0-9.]+ ?[kKM]?$", "200k")]
+"""A number of requests, tokens or things under way."""
 Percent = Annotated[float, _read(parse_percent), _unit(r"^[0-9.]+ ?%$", "80%")]
 """A fraction from 0 to 1."""
 Moment = Annotated[int, _read(parse_moment), _unit(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}", "2027-01-31")]

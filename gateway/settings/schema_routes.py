@@ -17,6 +17,7 @@ from gateway.settings.schema_base import (
     duration,
     section,
 )
+from gateway.settings.schema_limits import CapacitySection
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -105,6 +106,10 @@ class ProviderSection(Section):
     http2: Switch = Field(False, description="Speak HTTP/2 to it. Uses the httpx transport.")
     asks_usage: Switch = Field(
         True, description="Whether it understands stream_options.include_usage; off for servers that refuse it."
+    )
+    capacity: CapacitySection | None = Field(
+        None,
+        description="What it takes at one time, shared fairly between teams. Default: max_connections.",
     )
     prices: Name | None = Field(
         None,

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from gateway.auth.keys import parse_hash
-from gateway.settings.schema_base import ModelName, Moment, Money, Name, Percent, Section, is_text
+from gateway.settings.schema_base import ModelName, Moment, Name, Section, is_text
+from gateway.settings.schema_limits import Budgets, OwnLimitsSection, Zone
 
 PLACEHOLDERS = ("sha256:…", "sha256:...", "hmac:…", "hmac:...")
 """What examples write for a hash; such a key matches nothing and `tollway check` says so."""
@@ -17,6 +18,7 @@ def _check_hash(text: str) -> str:
     return text
 
 
+Priority = Literal["interactive", "batch"]
 KeyHash = Annotated[str, AfterValidator(_check_hash)]
 
 
@@ -33,32 +35,9 @@ class KeySection(Section):
         None, description="Models this key may use, among its team's; wildcards as prefix*. Default: all its team's."
     )
     tags: dict[str, str] = Field({}, description="Cost attribution tags; they win over the team's.")
-
-
-class DowngradeSection(Section):
-    """Serve a cheaper model when the budget is used up."""
-
-    downgrade: ModelName = Field(description="Name of the model to serve instead.")
-
-
-class BudgetSection(Section):
-    """What a team may spend. Accepted and checked; this version does not enforce it."""
-
-    amount: Money = Field(description="US dollars per period, such as 500 USD.")
-    per: Literal["hour", "day", "week", "month", "year"] = Field("month", description="The period, in UTC.")
-    soft: Percent | None = Field(None, description="Share of the amount from which on to warn, such as 80%.")
-    when_exhausted: Annotated[
-        Annotated[Literal["block", "warn"], Tag("<text>")] | Annotated[DowngradeSection, Tag("<mapping>")],
-        Discriminator(lambda value: "<text>" if is_text(value) else "<mapping>"),
-    ] = Field("block", description="block, warn, or {downgrade: MODEL}.")
-
-
-class TeamLimitsSection(Section):
-    """How fast a team may go. Accepted and checked; this version does not enforce it."""
-
-    requests_per_minute: int | None = Field(None, ge=1, description="Requests in any minute.")
-    tokens_per_minute: int | None = Field(None, ge=1, description="Tokens in any minute, input and output.")
-    concurrent: int | None = Field(None, ge=1, description="Requests open at one time, streams to their end.")
+    budget: Budgets | None = Field(None, description="What it may spend: one budget or a list; []: no limit.")
+    limits: OwnLimitsSection | None = Field(None, description="How fast it may go.")
+    priority: Priority | None = Field(None, description="interactive or batch. Default: the team's.")
 
 
 class TeamSection(Section):
@@ -69,8 +48,17 @@ class TeamSection(Section):
     )
     tags: dict[str, str] = Field({}, description="Cost attribution tags of every request of the team.")
     keys: list[KeySection] = Field([], description="Virtual keys; more can be made with `tollway keys create`.")
-    budget: BudgetSection | None = Field(None, description="What it may spend (not enforced by this version).")
-    limits: TeamLimitsSection | None = Field(None, description="How fast it may go (not enforced by this version).")
+    budget: Budgets | None = Field(None, description="What it may spend: one budget or a list; []: no limit.")
+    limits: OwnLimitsSection | None = Field(None, description="How fast it may go, all its keys together.")
+    zone: Zone | None = Field(
+        None, description="Time zone of its calendar days and months, such as Europe/Berlin. Default: limits.zone."
+    )
+    weight: int = Field(
+        1, ge=1, le=1000, description="Its share of a provider's capacity, among the teams that want it at that moment."
+    )
+    priority: Priority = Field(
+        "interactive", description="interactive, or batch: served when nothing interactive waits for the provider."
+    )
     guardrails: (
         Annotated[
             Annotated[Name, Tag("<text>")] | Annotated[list[Name], Tag("<list>")],

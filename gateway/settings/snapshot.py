@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 from gateway.auth.keys import KeyIndex
+from gateway.limits.program import LimitProgram
+from gateway.quota import StoreFailure
 from gateway.routing.table import RouteTable
 from gateway.settings.guardrail_programs import GuardrailPrograms
 from pricing.book import PriceBook
@@ -58,6 +60,52 @@ class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["json", "console"] = "json"
 
 
+class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Where limits are counted, and what holds for all of them. Read at the start, but for `reserve` and `queue`."""
+
+    store: str = "memory://"
+    """memory:// or a Redis URL, which may hold a password."""
+    on_store_failure: StoreFailure = "local"
+    patience: float = 0.05
+    """Seconds a request waits for a shared store."""
+    lease: float = 0.0
+    """Share of a limit that a worker takes at once; 0: none."""
+    reserve: Literal["upper", "p95", "p99"] = "upper"
+    queue: int = 1000
+    """Requests that may wait to be admitted at one time, per worker."""
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """What a provider takes at one time, per worker."""
+
+    concurrent: int
+    queue: int = 1000
+    """Requests that may wait for their turn; more are refused."""
+    wait: float = 10.0
+    """Seconds one may wait."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A team's or key's place in a queue."""
+
+    weight: int = 1
+    priority: Literal["interactive", "batch"] = "interactive"
+
+
+class Sharing(msgspec.Struct, frozen=True, kw_only=True):
+    """How providers' capacity is shared between teams."""
+
+    capacities: dict[str, Capacity]
+    """By provider; one that is not here is not queued for."""
+    teams: dict[str, Share] = {}
+    keys: dict[str, Share] = {}
+    """Of keys that differ from their team, by id. The weight is the team's."""
+
+    def of(self, team: str, key_id: str) -> Share:
+        """The share that a request of this key has."""
+        return self.keys.get(key_id) or self.teams.get(team) or Share()
+
+
 class AdminKey(msgspec.Struct, frozen=True):
     """One admin key."""
 
@@ -85,6 +133,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     admin_keys: tuple[AdminKey, ...] = ()
     guardrails: GuardrailPrograms | None = None
     """None: no policy is written."""
+    limits: LimitProgram | None = None
+    """None: no limit and no budget is written."""
+    limit_options: LimitOptions = LimitOptions()
+    sharing: Sharing | None = None
+    """None: no provider has a capacity."""
     server_secret: bytes | None = None
     """Key of HMAC key hashes (`secrets.key_hash`)."""
     warnings: tuple[str, ...] = ()

@@ -35,8 +35,13 @@ _PERCENT = re.compile(rf"({_NUMBER}) ?%", re.ASCII)
 
 SIZE_HINT = "allowed is a size such as 512KiB, 20MiB, 1GB, or a plain number of bytes"
 DURATION_HINT = "allowed is a number with a unit (ms, s, m, h, d, w), such as 250ms, 30s, 1m30s, 10m, 90d"
+_COUNT = re.compile(rf"({_NUMBER}) ?([kKM]?)", re.ASCII)
+_COUNTS = {"": 1, "k": 1000, "K": 1000, "M": 1_000_000}
+_OTHER_MONEY = re.compile(rf"{_NUMBER} ?[^\W\d_]{{3}}|[^\W\d_]{{3}} ?{_NUMBER}|[€£¥] ?{_NUMBER}|{_NUMBER} ?[€£¥]")
+
 MONEY_HINT = "allowed is an amount in US dollars, such as 500 USD or 0.25 USD"
 PERCENT_HINT = "allowed is a percentage from 0% to 100%, such as 5% or 99.5%"
+COUNT_HINT = "allowed is a whole number from 1, such as 600, 200k or 2M"
 DATE_HINT = "allowed is a UTC date such as 2027-01-31, or a time with its zone such as 2027-01-31T12:00:00Z"
 
 
@@ -64,10 +69,29 @@ def parse_duration(text: str) -> float:
 
 def parse_money(text: str) -> int:
     """Nano-dollars (1e-9 USD), exact."""
-    found = _MONEY.fullmatch(text.strip())
+    text = text.strip()
+    found = _MONEY.fullmatch(text)
+    if found is None and "-" in text and _MONEY.fullmatch(text.replace("-", "", 1).strip()):
+        raise ValueError(f"this amount is negative; {MONEY_HINT}")
+    if found is None and _OTHER_MONEY.fullmatch(text):
+        raise ValueError(f"this currency is not known: amounts are in US dollars; {MONEY_HINT}")
     if found is None:
         raise ValueError(f"this is not an amount of money; {MONEY_HINT}")
     return int(Decimal(found[1] or found[2]) * 1_000_000_000)
+
+
+def parse_count(text: str) -> int:
+    """A number of requests, tokens or things under way: `200k` is 200,000, `2M` 2,000,000. At least 1."""
+    text = text.strip()
+    found = _COUNT.fullmatch(text.removeprefix("-"))
+    if found is None:
+        raise ValueError(f"this is not a whole number; {COUNT_HINT}")
+    count = Decimal(found[1]) * _COUNTS[found[2]]
+    if text.startswith("-") or count == 0:
+        raise ValueError("this is too small; allowed is 1 or more")
+    if count != count.to_integral_value():
+        raise ValueError(f"this is not a whole number; {COUNT_HINT}")
+    return int(count)
 
 
 def parse_percent(text: str) -> float:

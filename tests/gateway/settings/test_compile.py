@@ -215,11 +215,8 @@ admin: {keys: [{id: ops, role: admin, hash: "hmac:..."}]}
 """
     )
     assert list(compiled(write(text)).warnings) == [
-        "teams.a.budget is accepted but not enforced by this version",
-        "teams.a.limits is accepted but not enforced by this version",
         "the hash of key 'k' of team 'a' is a placeholder: the key cannot be used",
         "the hash of admin key 'ops' is a placeholder: the key cannot be used",
-        "limits.store is accepted but not enforced by this version",
         "telemetry.otlp is accepted, but this version sends no traces",
         "no price is known for openai/nobody-knows-this: their cost will be recorded as unknown (see `prices`)",
     ]

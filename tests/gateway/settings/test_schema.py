@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from gateway.settings.schema import LedgerSection, Root
 from gateway.settings.schema_base import Section
-from gateway.settings.schema_teams import DowngradeSection
+from gateway.settings.schema_limits import DowngradeSection
 from gateway.settings.snapshot import LedgerOptions, ServerOptions, TelemetryOptions
 
 

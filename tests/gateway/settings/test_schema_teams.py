@@ -1,9 +1,9 @@
-"""Keys, budgets and the names of policies as they may be written; the complaints are in `test_load.py`."""
+"""Keys and the names of policies as they may be written; the complaints are in `test_load.py`."""
 
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings.schema_teams import PLACEHOLDERS, BudgetSection, KeySection, TeamSection
+from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
 
 HEX = "ab" * 32
 
@@ -11,11 +11,6 @@ HEX = "ab" * 32
 @pytest.mark.parametrize("written", [f"sha256:{HEX}", f"hmac:{HEX}", HEX, HEX.upper(), *PLACEHOLDERS])
 def test_hashes_that_may_be_written(written: str) -> None:
     assert KeySection.model_validate({"id": "a", "hash": written}).hash == written
-
-
-def test_a_budget_is_exact() -> None:
-    budget = BudgetSection.model_validate({"amount": "0.000000001 USD"})
-    assert (budget.amount, budget.per, budget.soft, budget.when_exhausted) == (1, "month", None, "block")
 
 
 @pytest.mark.parametrize(("written", "policies"), [(None, ()), ("a", ("a",)), (["a", "b", "a"], ("a", "b")), ([], ())])
