@@ -8,10 +8,13 @@ import contextlib
 import random
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from gateway.budget_events import BudgetEvents
 from gateway.clock import Ids
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
+from gateway.forecasts import watch_forecasts
 from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
@@ -20,16 +23,20 @@ from gateway.outbox import Outbox
 from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
-from gateway.seams import Clock, Transport
+from gateway.seams import Clock, LimitStore, Transport
+from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.reload import Configuration, ReloadResult
-from gateway.settings.snapshot import Snapshot
+from gateway.settings.snapshot import LedgerOptions, Snapshot
 from gateway.settings.state import StateFile
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats, Pool
+from gateway.webhooks.deliver import Deliverer
+from gateway.webhooks.signing import Endpoint
+from gateway.webhooks.spool import Spool
 from guardrails.governor import Governor
 from pricing.tokens import TokenCounter
 
@@ -61,6 +68,10 @@ class World:
         self.live: set[Live] = set()
         self.draining = False
         self.state_file: StateFile | None = None
+        self.limits: LimitStore | None = None
+        spool = Spool(_spool_directory(self.snapshot))
+        self.deliverer = Deliverer(spool, self._webhooks, clock, alert)
+        self.events = BudgetEvents(spool, self._webhooks, clock, alert, self.deliverer)
         self._other: Transport | None = None
         self._outbox: Outbox | None = None
         self._governed: object = None
@@ -168,10 +179,23 @@ class World:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
             self.tasks.start(keys.run(), "watch keys")
+            await self._watch_adjustments(ledger)
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
         self.tasks.start(self._tick(), "tick")
+        self.tasks.start(self.deliverer.run(), "deliver webhooks")
+        self.tasks.start(watch_forecasts(self), "watch forecasts")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
+
+    async def _watch_adjustments(self, ledger: LedgerOptions) -> None:
+        store = LedgerAdjustments(await asyncio.to_thread(open_engine, ledger.url), self.clock)
+        watch = AdjustmentWatch(self.configuration, store, self.clock, ledger.journal)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(watch.look), FIRST_LOOK)
+        self.tasks.start(watch.run(), "watch adjustments")
+
+    def _webhooks(self) -> tuple[Endpoint, ...]:
+        return self.snapshot.webhooks
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""
@@ -226,6 +250,11 @@ class World:
             self.metrics.close()
         if self.state_file is not None:
             self.state_file.remove()
+
+
+def _spool_directory(snapshot: Snapshot) -> Path:
+    """Beside the journal; without a ledger, where the workers leave their state."""
+    return Path(snapshot.server.runtime_dir if snapshot.ledger is None else snapshot.ledger.journal) / "webhooks"
 
 
 def _key_store(url: str) -> KeyStore:

@@ -89,7 +89,7 @@ class AdjustmentStore:
             if row is None:
                 raise LedgerError(f"there is no adjustment {adjustment_id[:100]!r}")
             found = _stored(row)
-            if not found.in_force(now_ns):
+            if found.ended_ns is not None or found.until_ns <= now_ns:
                 raise LedgerError(f"the adjustment {adjustment_id!r} does not hold any more")
             one = limit_adjustments.c.id == adjustment_id
             connection.execute(update(limit_adjustments).where(one).values(ended_ns=now_ns))
@@ -105,10 +105,9 @@ class AdjustmentStore:
             )
         return msgspec.structs.replace(found, ended_ns=now_ns)
 
-    def in_force(self) -> list[StoredAdjustment]:
-        """Those that hold now, oldest first."""
-        now_ns = self._clock.now_ns()
-        return [found for found in self.list(since_ns=now_ns) if found.in_force(now_ns)]
+    def live(self) -> list[StoredAdjustment]:
+        """Those that hold now, or will (another host's clock may be ahead of this one), oldest first."""
+        return [found for found in self.list(since_ns=self._clock.now_ns()) if found.ended_ns is None]
 
     def list(self, since_ns: int = 0) -> "list[StoredAdjustment]":
         """Those that end after `since_ns`, oldest first."""

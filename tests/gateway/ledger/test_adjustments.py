@@ -39,19 +39,22 @@ def add(store: AdjustmentStore, **changes: object) -> StoredAdjustment:
 
 def test_one_holds_until_it_expires(store: AdjustmentStore, clock: ManualClock) -> None:
     made = add(store)
-    assert store.in_force() == [made] == store.list()
+    assert store.live() == [made] == store.list()
     clock.advance(3599)
-    assert store.in_force() == [made]
+    assert store.live() == [made]
     clock.advance(1)
-    assert store.in_force() == []
+    assert store.live() == []
     assert store.list() == [made]
+    assert made.in_force(T0)
+    assert not made.in_force(T0 - 1)
+    assert not made.in_force(T0 + HOUR)
 
 
 def test_one_can_be_taken_back_once(store: AdjustmentStore, clock: ManualClock) -> None:
     made = add(store)
     ended = store.end(made.id, reason="sold out", actor="cli:anna")
     assert ended.ended_ns == T0
-    assert store.in_force() == []
+    assert store.live() == []
     with pytest.raises(LedgerError, match="does not hold any more"):
         store.end(made.id, reason="", actor="cli:anna")
     with pytest.raises(LedgerError, match="there is no adjustment 'adj-x'"):
