@@ -5,7 +5,7 @@ from typing import Protocol
 
 from gateway.ledger.journal import Journal
 from gateway.routing.health import Health
-from gateway.seams import Clock
+from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats
@@ -34,6 +34,11 @@ class AdminWorld(Protocol):
     @property
     def live(self) -> Sized:
         """Exchanges under way."""
+        ...
+
+    @property
+    def limits(self) -> LimitStore | None:
+        """Where limits and budgets are counted."""
         ...
 
     def pool_stats(self) -> Sequence[OriginStats]: ...

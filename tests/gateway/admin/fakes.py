@@ -9,7 +9,7 @@ from gateway.admin.app import admin_app
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
 from gateway.routing.health import Health
-from gateway.seams import Origin
+from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats
@@ -34,6 +34,7 @@ class FakeWorld:
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None
+        self.limits: LimitStore | None = None
 
     def pool_stats(self) -> list[OriginStats]:
         return [] if self.origin is None else [OriginStats(self.origin, 3, 2, 1, 4)]

@@ -25,7 +25,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def test_every_served_route_is_in_it(world: FakeWorld) -> None:
     served = {
-        (route.path, method)
+        (route.path.replace(":path}", "}"), method)
         for route in admin_app(world).routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
