@@ -1,0 +1,298 @@
+"""The four kinds of state a limit counts on: rolling window, calendar period, rate (GCRA), and what is under way.
+
+All four look alike to whoever decides (`gateway.limits.decide`):
+
+- `used`: what is taken now, reservations included; right as long as `now < until`, after which `roll(now)` brings it up
+  to date. That changes no meaning: it only lets go what time has taken out of the window.
+- `cell`: where a charge of this moment is entered. A hold keeps the cell of each of its charges, and settles there; a
+  cell that has left the window (`live` is False) can be corrected without effect on what runs now.
+
+Time in a counter never goes back: a `now` before one it has seen counts as in the part it is in.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from gateway.limits.windows import SECOND, bucket, bucket_end, period
+from gateway.quota import BUCKETS, Calendar, Rolling, Rule, Smooth
+
+NEVER = 1 << 63
+"""A time, in nanoseconds, that does not come: the year 2262."""
+GUESS = 1.0
+"""Seconds to wait for a place among those under way; nobody can know."""
+GAUGE_QUIET = 60 * SECOND
+"""How long what is under way must have stayed below its soft threshold before that is told again."""
+
+
+class Counter(Protocol):
+    """What one bound counts on. Amounts in the rule's measure, times in nanoseconds."""
+
+    used: int
+    until: int
+    cell: "Cell"
+    told: int
+    """Until when the soft threshold needs no telling."""
+
+    def roll(self, now: int) -> None: ...
+
+    def resets_in(self, amount: int, now: int) -> float:
+        """Seconds until nothing is taken, if `amount` is taken now and nothing more."""
+        ...
+
+    def wait(self, amount: int, limit: int, now: int) -> float:
+        """Seconds until `amount` (at most `limit`, and no room for it now) fits, if nothing else happens."""
+        ...
+
+    def quiet_until(self, now: int) -> int:
+        """Until when a soft threshold that was told now is not told again."""
+        ...
+
+    def idle(self) -> bool:
+        """It would be no different if it were made anew. Only after `roll`."""
+        ...
+
+
+class Cell:
+    """One entry of a counter: a part of a rolling window, a calendar period."""
+
+    __slots__ = ("amount", "index", "live", "state")
+
+    def __init__(self, state: Counter, index: int) -> None:
+        self.state = state
+        self.index = index
+        self.amount = 0
+        self.live = True
+
+
+class RollingCounter:
+    """The last `seconds` seconds, in BUCKETS parts and the one that is only partly outside: at most 241 cells, of
+    which an idle counter has one.
+
+    Never more than what a charge was admitted against in any stretch of `seconds`: a charge counts from its part on
+    until that part is wholly outside, at most one part (`seconds / BUCKETS`) longer than it must.
+    """
+
+    __slots__ = ("_cells", "_seconds", "_span", "cell", "told", "until", "used")
+
+    def __init__(self, window: Rolling, now: int) -> None:
+        self._seconds = window.seconds
+        self._span = window.seconds * SECOND
+        self._cells: deque[Cell] = deque()
+        self.used = 0
+        self.told = 0
+        self._open(now)
+
+    def _open(self, now: int) -> None:
+        index = bucket(self._seconds, now)
+        self.until = bucket_end(self._seconds, index)
+        self.cell = Cell(self, index)
+        self._cells.append(self.cell)
+
+    def roll(self, now: int) -> None:
+        cells = self._cells
+        oldest = bucket(self._seconds, now) - BUCKETS
+        while cells and cells[0].index < oldest:
+            cell = cells.popleft()
+            cell.live = False
+            self.used -= cell.amount
+        self._open(now)
+
+    def resets_in(self, amount: int, now: int) -> float:
+        if amount or self.cell.amount:
+            return (self.until + self._span - now) / SECOND
+        for cell in reversed(self._cells):
+            if cell.amount:
+                return (bucket_end(self._seconds, cell.index) + self._span - now) / SECOND
+        return 0.0
+
+    def wait(self, amount: int, limit: int, now: int) -> float:
+        over = self.used + amount - limit
+        for cell in self._cells:
+            over -= cell.amount
+            if over <= 0:
+                return (bucket_end(self._seconds, cell.index) + self._span - now) / SECOND
+        return (self.until + self._span - now) / SECOND
+
+    def quiet_until(self, now: int) -> int:
+        return now + self._span
+
+    def idle(self) -> bool:
+        return self.used == 0
+
+    def refill(self, kept: dict[Cell, int], used: int) -> None:
+        """Let every part hold what is reserved in it (`kept`), and the running one `used` beside."""
+        for cell in self._cells:
+            cell.amount = kept.get(cell, 0)
+        self.cell.amount += used
+        self.used = sum(cell.amount for cell in self._cells)
+
+
+class CalendarCounter:
+    """The running period of a calendar. What was taken in an earlier one is settled there, and changes nothing here."""
+
+    __slots__ = ("calendar", "cell", "period", "told", "until", "used")
+
+    def __init__(self, calendar: Calendar, now: int) -> None:
+        self.calendar = calendar
+        self.told = 0
+        self.used = 0
+        self.period = period(calendar, now)
+        self.until = self.period.end_ns
+        self.cell = Cell(self, 0)
+
+    def roll(self, now: int) -> None:
+        self.cell.live = False
+        self.cell = Cell(self, self.cell.index + 1)
+        self.used = 0
+        self.period = period(self.calendar, now)
+        self.until = self.period.end_ns
+
+    def move(self, calendar: Calendar, now: int) -> None:
+        """Count on in another time zone: what is used in the running period stays used."""
+        self.calendar = calendar
+        self.period = period(calendar, now)
+        self.until = self.period.end_ns
+
+    def resets_in(self, amount: int, now: int) -> float:
+        return (self.until - now) / SECOND if amount or self.used else 0.0
+
+    def wait(self, amount: int, limit: int, now: int) -> float:
+        return (self.until - now) / SECOND
+
+    def quiet_until(self, now: int) -> int:
+        return self.until
+
+    def idle(self) -> bool:
+        return self.used == 0
+
+    def refill(self, kept: dict[Cell, int], used: int) -> None:
+        """Let the running period hold what is reserved in it (`kept`), and `used` beside."""
+        self.used = self.cell.amount = kept.get(self.cell, 0) + used
+
+
+class PacedCounter:
+    """A rate: the generic cell rate algorithm (ITU-T I.371), in its virtual scheduling form, exact in integers.
+
+    The theoretical arrival time is kept in units of 1/amount ns, so that one request is `seconds` of them. A charge is
+    written into `cell` and moves the arrival time at the next `roll`, which every decision calls (`until` is -1). One
+    that was let through beyond the burst (`warn`) leaves the rate exhausted, not in debt.
+    """
+
+    __slots__ = ("_arrival", "_at", "_burst", "_rate", "_span", "cell", "told", "until", "used")
+
+    def __init__(self, amount: int, window: Smooth, now: int) -> None:
+        self._rate = amount
+        self._span = window.seconds * SECOND
+        self._burst = window.burst
+        self._at = now
+        self._arrival = now * amount
+        self.until = -1
+        self.used = 0
+        self.told = 0
+        self.cell = Cell(self, 0)
+
+    def fits(self, amount: int, window: Smooth) -> bool:
+        return (self._rate, self._span, self._burst) == (amount, window.seconds * SECOND, window.burst)
+
+    def repace(self, amount: int, window: Smooth, now: int) -> None:
+        """Go on at another rate, with as many requests used as before, up to the new burst."""
+        self.roll(now)
+        self._rate = amount
+        self._span = window.seconds * SECOND
+        self._burst = window.burst
+        self.fill(self.used)
+
+    def fill(self, used: int) -> None:
+        """Let `used` requests be used now, up to the burst. Only after `roll`."""
+        self.used = min(used, self._burst)
+        self._arrival = self._at * self._rate + self.used * self._span
+
+    def roll(self, now: int) -> None:
+        clock = self._at * self._rate
+        if taken := self.cell.amount:
+            self.cell.amount = 0
+            self._arrival = min(max(self._arrival, clock) + taken * self._span, clock + self._burst * self._span)
+        if now > self._at:
+            self._at = now
+            clock = now * self._rate
+        debt = self._arrival - clock
+        self.used = -(-debt // self._span) if debt > 0 else 0
+
+    def resets_in(self, amount: int, now: int) -> float:
+        full = max(self._arrival, self._at * self._rate) + amount * self._span
+        return max(0, -(-full // self._rate) - now) / SECOND
+
+    def wait(self, amount: int, limit: int, now: int) -> float:
+        ready = self._arrival - (limit - amount) * self._span
+        return max(0, -(-ready // self._rate) - now) / SECOND
+
+    def quiet_until(self, now: int) -> int:
+        return now + self._span
+
+    def idle(self) -> bool:
+        return self.used == 0
+
+
+class Gauge:
+    """What is under way now."""
+
+    __slots__ = ("cell", "told", "until", "used")
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.told = 0
+        self.until = NEVER
+        self.cell = Cell(self, 0)
+
+    def roll(self, now: int) -> None:
+        """Time takes nothing from it."""
+
+    def resets_in(self, amount: int, now: int) -> float:
+        return GUESS if amount or self.used else 0.0
+
+    def wait(self, amount: int, limit: int, now: int) -> float:
+        return GUESS
+
+    def quiet_until(self, now: int) -> int:
+        return now + GAUGE_QUIET
+
+    def idle(self) -> bool:
+        return self.used == 0
+
+
+def counter_for(rule: Rule, now: int) -> Counter:
+    """A counter on which nothing is taken."""
+    match rule.window:
+        case None:
+            return Gauge()
+        case Rolling():
+            return RollingCounter(rule.window, now)
+        case Calendar():
+            return CalendarCounter(rule.window, now)
+        case Smooth():
+            return PacedCounter(rule.amount, rule.window, now)
+
+
+def serves(counter: Counter, rule: Rule, now: int) -> tuple[bool, bool]:
+    """Whether this counter counts the kind of window a rule has, and whether it had to be adapted to it.
+
+    A rolling window of another length and a calendar of another unit are other windows; another zone or rate is not.
+    """
+    window = rule.window
+    if isinstance(counter, Gauge) or window is None:
+        return isinstance(counter, Gauge) and window is None, False
+    if isinstance(counter, RollingCounter):
+        return isinstance(window, Rolling) and counter.quiet_until(0) == window.seconds * SECOND, False
+    if isinstance(counter, CalendarCounter):
+        if not isinstance(window, Calendar) or window.unit != counter.calendar.unit:
+            return False, False
+        if window == counter.calendar:
+            return True, False
+        counter.move(window, now)
+        return True, True
+    if not isinstance(counter, PacedCounter) or not isinstance(window, Smooth):
+        return False, False
+    if counter.fits(rule.amount, window):
+        return True, False
+    counter.repace(rule.amount, window, now)
+    return True, True

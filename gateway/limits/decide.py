@@ -1,0 +1,232 @@
+"""The one decision: does a charge fit all its bounds? And what taking, settling and extending do to their counters.
+
+Pure: no clock, no I/O. `decide` takes nothing; `take`, `settle` and `lapse` change the counters they are given and
+nothing else. Whoever calls them (`gateway.limits.memory`) keeps holds apart by name and sees to it that each is settled
+once.
+
+What is counted where:
+
+- A charge is entered in the cell (part of a rolling window, calendar period) that runs when it is taken, and is settled
+  there: a correction of what was taken in an earlier month does not touch this one.
+- A hold that was extended has several charges. What it took in the end fills them in their order; what was reserved too
+  much is given back from the latest, and what was not reserved is entered in the latest.
+- What is under way is given back whole by settling; a rate (`Smooth`) never gives back.
+- A bound that must not refuse (`warn`, lenient) is counted all the same, beyond its amount if need be.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.limits.counters import NEVER, Cell, Counter, Gauge, PacedCounter
+from gateway.quota import MEASURES, Admitted, Bound, Charge, Decision, Refused, Smooth, Standing
+
+Amounts: TypeAlias = tuple[int, int, int, int, int, int, int, int]
+"""What a charge takes of each of MEASURES, in their order, and 0."""
+
+_KEPT = len(MEASURES)
+"""Index of the 0: what a settlement corrects of a rate, which keeps what it took."""
+_TOKENS = ("input_tokens", "output_tokens", "tokens")
+
+
+def asked(charge: Charge) -> Amounts:
+    """What is taken when a charge is admitted."""
+    read = charge.input_tokens
+    written = charge.output_tokens
+    return (charge.requests, read, written, read + written, charge.nanos, 1, 1 if charge.stream else 0, 0)
+
+
+def owed(actual: Charge) -> Amounts:
+    """What stays taken when a charge is settled: nothing of what was under way."""
+    read = actual.input_tokens
+    written = actual.output_tokens
+    return (actual.requests, read, written, read + written, actual.nanos, 0, 0, 0)
+
+
+class Line:
+    """A bound and its counter, ready to be counted on."""
+
+    __slots__ = ("back", "bound", "counter", "limit", "pick", "soft", "strict", "watch")
+
+    def __init__(self, bound: Bound, counter: Counter) -> None:
+        rule = bound.rule
+        self.bound = bound
+        self.counter = counter
+        self.pick = MEASURES.index(rule.measure)
+        """Where its measure stands in `Amounts`."""
+        self.back = _KEPT if isinstance(counter, PacedCounter) else self.pick
+        """Where what is to be settled stands."""
+        self.limit = rule.window.burst if isinstance(rule.window, Smooth) else rule.amount
+        self.soft = NEVER if rule.soft is None else rule.soft
+        self.strict = not bound.lenient and rule.when_exhausted != "warn"
+        self.watch = min(self.soft, self.limit + 1)
+        """A charge that makes it less than this is admitted by this bound, and there is nothing to tell."""
+
+
+class Plan:
+    """The lines of one request, and which of them are shown to the client."""
+
+    __slots__ = ("extended", "lines", "requests", "tokens")
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = tuple(lines)
+        self.requests = tuple(line for line in lines if line.bound.rule.measure == "requests")
+        self.tokens = tuple(line for line in lines if line.bound.rule.measure in _TOKENS)
+        self.extended = tuple(line for line in lines if not isinstance(line.counter, Gauge | PacedCounter))
+        """Those that an extension of a hold counts on."""
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """One charge as it was entered: amounts, and the cell of each line, in their order."""
+
+    lines: tuple[Line, ...]
+    amounts: Amounts
+    cells: list[Cell]
+
+
+def decide(plan: Plan, amounts: Amounts, now: int) -> Decision:
+    """Whether these amounts fit every bound of the plan at `now` (ns). Takes nothing.
+
+    The standings of an admission are those after the charge, of a refusal those before it. Of several bounds that
+    refuse, the one that takes longest to let it through is named. An amount of 0 is never refused.
+    """
+    for line in plan.lines:
+        counter = line.counter
+        if now >= counter.until:
+            counter.roll(now)
+        if counter.used + amounts[line.pick] >= line.watch:
+            return _weigh(plan, amounts, now)
+    return Admitted(
+        _tightest(plan.requests, amounts, now) if plan.requests else None,
+        _tightest(plan.tokens, amounts, now) if plan.tokens else None,
+    )
+
+
+def _weigh(plan: Plan, amounts: Amounts, now: int) -> Decision:
+    """The decision when a bound is past its soft threshold, or has no room."""
+    short: list[Line] = []
+    soft: list[Line] = []
+    over: list[Line] = []
+    for line in plan.lines:
+        counter = line.counter
+        if now >= counter.until:
+            counter.roll(now)
+        amount = amounts[line.pick]
+        after = counter.used + amount
+        if amount and after > line.limit:
+            (short if line.strict else over).append(line)
+        if after >= line.soft:
+            soft.append(line)
+    if short:
+        return _refuse(plan, short, amounts, now)
+    return Admitted(
+        _tightest(plan.requests, amounts, now) if plan.requests else None,
+        _tightest(plan.tokens, amounts, now) if plan.tokens else None,
+        tuple(line.bound for line in soft),
+        tuple(line.bound for line in soft if now >= line.counter.told),
+        tuple(line.bound for line in over),
+    )
+
+
+def _refuse(plan: Plan, short: list[Line], amounts: Amounts, now: int) -> Refused:
+    longest = short[0]
+    wait: float | None = -1.0
+    for line in short:
+        amount = amounts[line.pick]
+        if amount > line.limit:
+            longest, wait = line, None
+            break
+        found = line.counter.wait(amount, line.limit, now)
+        if found > wait:
+            longest, wait = line, found
+    return Refused(
+        longest.bound,
+        wait,
+        amounts[longest.pick],
+        max(0, longest.limit - longest.counter.used),
+        _tightest(plan.requests, _NOTHING, now) if plan.requests else None,
+        _tightest(plan.tokens, _NOTHING, now) if plan.tokens else None,
+    )
+
+
+def _tightest(lines: tuple[Line, ...], amounts: Amounts, now: int) -> Standing:
+    """Where the line with the smallest share left stands after these amounts; the first of equals."""
+    line = lines[0]
+    left = line.limit - line.counter.used - amounts[line.pick]
+    for other in lines[1:]:
+        rest = other.limit - other.counter.used - amounts[other.pick]
+        if max(rest, 0) * line.limit < max(left, 0) * other.limit:
+            line, left = other, rest
+    return Standing(line.bound, line.limit, left if left > 0 else 0, line.counter.resets_in(amounts[line.pick], now))
+
+
+def take(lines: tuple[Line, ...], amounts: Amounts) -> list[Cell]:
+    """Enter amounts that were admitted at this same moment; returns the cell of each line."""
+    cells: list[Cell] = []
+    for line in lines:
+        amount = amounts[line.pick]
+        counter = line.counter
+        counter.used += amount
+        cell = counter.cell
+        cell.amount += amount
+        cells.append(cell)
+    return cells
+
+
+def tell(lines: tuple[Line, ...], now: int) -> None:
+    """Note, after taking, that soft thresholds which are passed now have been told."""
+    for line in lines:
+        counter = line.counter
+        if counter.used >= line.soft:
+            counter.told = max(counter.told, counter.quiet_until(now))
+
+
+def room(lines: tuple[Line, ...], amounts: Amounts, now: int) -> bool:
+    """Whether an extension fits: no bound that may refuse has too little room."""
+    for line in lines:
+        counter = line.counter
+        if now >= counter.until:
+            counter.roll(now)
+        amount = amounts[line.pick]
+        if amount and line.strict and counter.used + amount > line.limit:
+            return False
+    return True
+
+
+def settle(taken: Taken, actual: Amounts) -> None:
+    """Let a charge that was entered once be what it was in truth."""
+    _correct(taken, taken.amounts, actual)
+
+
+def settle_all(takes: Sequence[Taken], actual: Amounts, lapsed: bool = False) -> None:
+    """The same for a hold with several charges, in the order they were taken; `lapsed`: for one given back before."""
+    rest = list(actual)
+    for taken in takes[:-1]:
+        share = [min(left, held) for left, held in zip(rest, taken.amounts, strict=True)]
+        rest = [left - part for left, part in zip(rest, share, strict=True)]
+        _correct(taken, _NOTHING if lapsed else taken.amounts, _amounts(share))
+    _correct(takes[-1], _NOTHING if lapsed else takes[-1].amounts, _amounts(rest))
+
+
+def lapse(takes: Sequence[Taken]) -> None:
+    """Give back a hold that was never settled. A settlement after all is entered where it would have been."""
+    for taken in takes:
+        _correct(taken, taken.amounts, _NOTHING)
+
+
+def _correct(taken: Taken, before: Amounts, after: Amounts) -> None:
+    for cell, line in zip(taken.cells, taken.lines, strict=True):
+        change = after[line.back] - before[line.back]
+        if change:
+            cell.amount += change
+            if cell.live:
+                cell.state.used += change
+
+
+_NOTHING: Amounts = (0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def _amounts(values: list[int]) -> Amounts:
+    a, b, c, d, e, f, g, h = values
+    return (a, b, c, d, e, f, g, h)

@@ -1,0 +1,269 @@
+"""The limit store of one worker: counters and holds in this process's memory."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from gateway.limits.counters import (
+    CalendarCounter,
+    Cell,
+    Counter,
+    Gauge,
+    PacedCounter,
+    RollingCounter,
+    counter_for,
+    serves,
+)
+from gateway.limits.decide import (
+    Line,
+    Plan,
+    Taken,
+    asked,
+    decide,
+    lapse,
+    owed,
+    room,
+    settle,
+    settle_all,
+    take,
+    tell,
+)
+from gateway.limits.steady import SteadyClock
+from gateway.quota import Admitted, Bound, Charge, Decision, Level, Measure, Refused
+from gateway.seams import Clock
+
+SECOND = 1_000_000_000
+PLANS = 8192
+"""Combinations of bounds whose lines are kept ready; with one more, all are made anew."""
+MARKS = 8192
+"""The last so many settlements at least, and at most twice as many, are remembered against a second one, and against
+an `admit` that comes after its settlement."""
+LAPSED = 10_000
+"""The last so many expired holds can still be settled."""
+SWEEP = 1024
+"""Counters are looked through for idle ones when there are twice as many as were in use the last time, and so many
+more."""
+EXPIRY_PAUSE = 10_000_000
+"""Nanoseconds from one search for expired holds to the next, at least."""
+
+
+class Hold(msgspec.Struct, gc=False):
+    """A request under way: what it was answered, what it took, and when that is given back (ns)."""
+
+    answer: Admitted
+    plan: Plan
+    taken: Taken
+    expires: int
+    more: list[Taken] | None = None
+    """Later charges, of extensions."""
+
+    def takes(self) -> list[Taken]:
+        return [self.taken, *(self.more or ())]
+
+
+class MemoryStore:
+    """Counts in memory, exactly. Implements `gateway.seams.LimitStore`, and always decides at once.
+
+    Counters belong to the bound's key and outlive a reload: another amount counts at once, on what was used so far. So
+    does another zone of a calendar, or another rate; a window of another length, unit or kind starts anew.
+
+    Memory: holds under way (about 600 bytes each); the counters in use, and at most as many idle ones and SWEEP more
+    (about 400 bytes each, a busy rolling one up to 25 KB); MARKS, LAPSED and PLANS.
+
+    A hold that expired is given back by a later call, at most EXPIRY_PAUSE late. When it is settled after all, what it
+    truly took is counted: money that was spent is never forgotten.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = SteadyClock(clock).now_ns
+        self._holds: dict[str, Hold] = {}
+        self._due = 0
+        """No hold expires before."""
+        self._settled: dict[str, None] = {}
+        self._settled_before: dict[str, None] = {}
+        self._lapsed: dict[str, Hold] = {}
+        self._plans: dict[tuple[Bound, ...], Plan] = {}
+        self._lines: dict[Bound, Line] = {}
+        self._counters: dict[tuple[str, Measure], list[Counter]] = {}
+        self._many = 0
+        self._sweep_at = SWEEP
+        self.expired = 0
+        """Holds that were never settled in time, since the start."""
+
+    @property
+    def under_way(self) -> int:
+        """Holds that are not settled."""
+        return len(self._holds)
+
+    @property
+    def counters(self) -> int:
+        """Counters in memory."""
+        return self._many
+
+    def admit_now(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
+        """Take `charge` against all bounds, whose keys differ, or none. See `LimitStore.admit`."""
+        now = self._now()
+        if now >= self._due:
+            self._expire(now)
+        if (known := self._holds.get(hold)) is not None:
+            return known.answer
+        if hold in self._settled or hold in self._settled_before:
+            return Admitted()
+        plan = self._plans.get(tuple(bounds)) or self._plan(tuple(bounds), now)
+        amounts = asked(charge)
+        decision = decide(plan, amounts, now)
+        if isinstance(decision, Refused):
+            return decision
+        expires = now + int(seconds * SECOND)
+        self._holds[hold] = Hold(decision, plan, Taken(plan.lines, amounts, take(plan.lines, amounts)), expires)
+        if expires < self._due:
+            self._due = expires
+        if decision.soft:
+            tell(plan.lines, now)
+        return decision
+
+    async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
+        return self.admit_now(hold, bounds, charge, seconds)
+
+    def settle(self, hold: str, actual: Charge) -> None:
+        found = self._holds.pop(hold, None)
+        if found is None:
+            self._settle_late(hold, actual)
+        elif found.more is None:
+            settle(found.taken, owed(actual))
+        else:
+            settle_all(found.takes(), owed(actual))
+        settled = self._settled
+        settled[hold] = None
+        if len(settled) >= MARKS:
+            self._settled_before = settled
+            self._settled = {}
+
+    def _settle_late(self, hold: str, actual: Charge) -> None:
+        """A hold that expired, or none at all."""
+        if hold in self._settled or hold in self._settled_before:
+            return
+        if (found := self._lapsed.pop(hold, None)) is not None:
+            settle_all(found.takes(), owed(actual), lapsed=True)
+
+    async def extend(self, hold: str, more: Charge, seconds: float) -> bool:
+        now = self._now()
+        if now >= self._due:
+            self._expire(now)
+        found = self._holds.get(hold)
+        if found is None:
+            return False
+        found.expires = now + int(seconds * SECOND)
+        self._due = min(self._due, found.expires)
+        lines = found.plan.extended
+        amounts = asked(more)
+        if not room(lines, amounts, now):
+            return False
+        taken = Taken(lines, amounts, take(lines, amounts))
+        found.more = [*(found.more or ()), taken]
+        return True
+
+    async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
+        """What the counters hold. Looks through all holds under way: for people and reports, not for every request."""
+        now = self._now()
+        if now >= self._due:
+            self._expire(now)
+        lines = [self._line(bound, now) for bound in bounds]
+        for line in lines:
+            self._refresh(line.counter, now)
+        reserved: dict[int, int] = {}
+        for cell, amount in self._reserved():
+            if cell.live:
+                reserved[id(cell.state)] = reserved.get(id(cell.state), 0) + amount
+        return [_level(line.counter, reserved.get(id(line.counter), 0)) for line in lines]
+
+    async def put(self, bound: Bound, used: int) -> None:
+        """Make what is used `used`. In a rolling window it counts from now on. What is under way is not changed."""
+        now = self._now()
+        counter = self._line(bound, now).counter
+        self._refresh(counter, now)
+        if isinstance(counter, PacedCounter):
+            counter.fill(used)
+        elif isinstance(counter, RollingCounter | CalendarCounter):
+            kept: dict[Cell, int] = {}
+            for cell, amount in self._reserved():
+                kept[cell] = kept.get(cell, 0) + amount
+            counter.refill(kept, used)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _reserved(self) -> Iterator[tuple[Cell, int]]:
+        """Every cell that a hold under way has a charge in, with what is reserved there."""
+        for hold in self._holds.values():
+            for taken in hold.takes():
+                for line, cell in zip(taken.lines, taken.cells, strict=True):
+                    yield cell, taken.amounts[line.back]
+
+    def _expire(self, now: int) -> None:
+        """Give back what was not settled in time, and find out when to look again."""
+        late = [name for name, hold in self._holds.items() if hold.expires <= now]
+        for name in late:
+            hold = self._lapsed[name] = self._holds.pop(name)
+            lapse(hold.takes())
+        self.expired += len(late)
+        while len(self._lapsed) > LAPSED:
+            del self._lapsed[next(iter(self._lapsed))]
+        first = min((hold.expires for hold in self._holds.values()), default=now + 3600 * SECOND)
+        self._due = max(first, now + EXPIRY_PAUSE)
+
+    def _plan(self, bounds: tuple[Bound, ...], now: int) -> Plan:
+        if self._many >= self._sweep_at:
+            self._sweep(now)
+        lines = [self._line(bound, now) for bound in bounds]
+        if len(self._plans) >= PLANS:
+            self._plans.clear()
+        plan = self._plans[bounds] = Plan(lines)
+        return plan
+
+    def _line(self, bound: Bound, now: int) -> Line:
+        """The bound and the counter of its key, measure and kind of window; made when there is none."""
+        if (line := self._lines.get(bound)) is not None:
+            return line
+        rule = bound.rule
+        known = self._counters.setdefault((bound.key, rule.measure), [])
+        for counter in known:
+            same, adapted = serves(counter, rule, now)
+            if adapted:
+                self._plans.clear()
+                self._lines.clear()
+            if same:
+                break
+        else:
+            counter = counter_for(rule, now)
+            known.append(counter)
+            self._many += 1
+        line = self._lines[bound] = Line(bound, counter)
+        return line
+
+    def _refresh(self, counter: Counter, now: int) -> None:
+        if now >= counter.until:
+            counter.roll(now)
+
+    def _sweep(self, now: int) -> None:
+        """Forget the counters that would be no different if they were made anew, and that no hold settles in."""
+        held = {id(cell.state) for cell, _ in self._reserved()}
+        held.update(id(cell.state) for hold in self._lapsed.values() for taken in hold.takes() for cell in taken.cells)
+        kept: dict[tuple[str, Measure], list[Counter]] = {}
+        for name, counters in self._counters.items():
+            for counter in counters:
+                self._refresh(counter, now)
+            if busy := [counter for counter in counters if not counter.idle() or id(counter) in held]:
+                kept[name] = busy
+        self._counters = kept
+        self._many = sum(map(len, kept.values()))
+        self._sweep_at = 2 * self._many + SWEEP
+        self._plans.clear()
+        self._lines.clear()
+
+
+def _level(counter: Counter, reserved: int) -> Level:
+    if isinstance(counter, Gauge):
+        return Level(0, counter.used, None)
+    ends = counter.until if isinstance(counter, CalendarCounter) else None
+    return Level(max(0, counter.used - reserved), reserved, ends)

@@ -1,0 +1,23 @@
+"""Fixtures of the conformance suite of limit stores."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conformance.limits.kinds import KINDS, Kind, Place
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """A store of every kind."""
+    kind: Kind = request.param
+    async with kind.open(request) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind.manual], ids=lambda kind: kind.name)
+async def by_hand(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """A store of every kind whose time can be turned by hand; `place.turn` is there."""
+    kind: Kind = request.param
+    async with kind.open(request) as opened:
+        yield opened
