@@ -58,6 +58,9 @@ def check(
         print(json.dumps(summary, ensure_ascii=False))
         return
     counts = ", ".join(f"{summary[name]} {name}" for name in ("providers", "models", "teams", "keys"))
+    if snapshot.limits is not None:
+        rules = len(snapshot.limits.rules)
+        counts += f", {rules} limit{'' if rules == 1 else 's'}"
     guardrails = snapshot.guardrails
     if guardrails is not None:
         policies = len(guardrails.policies)
@@ -77,6 +80,7 @@ def _summary(written: Written, snapshot: Snapshot) -> dict[str, object]:
         "providers": len(root.providers),
         "models": len(root.models),
         "teams": len(root.teams),
+        "limits": len(snapshot.limits.rules) if snapshot.limits is not None else 0,
         "keys": sum(len(team.keys) for team in root.teams.values()),
         "guardrails": {
             "policies": len(root.guardrails),

@@ -14,6 +14,7 @@ from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.compile_guardrails import compile_guardrails
 from gateway.settings.compile_limits import compile_limit_options, compile_limits, compile_sharing
 from gateway.settings.guardrail_programs import GuardrailPrograms
+from gateway.settings.limit_warnings import limit_warnings
 from gateway.settings.load import Written
 from gateway.settings.references import matches
 from gateway.settings.schema import Root
@@ -47,6 +48,7 @@ def compile_snapshot(
     prices = None if written.prices is None else PriceBook(written.prices, catalogue)
     server_secret = _secret(root.secrets.key_hash)
     guardrails = compile_guardrails(written, workshop or Workshop())
+    limits = compile_limits(root)
     return Snapshot(
         hash=written.hash,
         source=str(written.path),
@@ -66,7 +68,7 @@ def compile_snapshot(
         ),
         server_secret=server_secret,
         guardrails=guardrails,
-        limits=compile_limits(root),
+        limits=limits,
         limit_options=compile_limit_options(root.limits),
         sharing=compile_sharing(root),
         webhooks=tuple(
@@ -76,6 +78,7 @@ def compile_snapshot(
         warnings=(
             *_warnings(written),
             *(guardrails.warnings if guardrails is not None else ()),
+            *limit_warnings(root, limits, {key.id: key.team for key in stored_keys}),
             *_unpriced(routes, prices),
             *_strays(root, stored_keys),
             *shadow_warnings(),

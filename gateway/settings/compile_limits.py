@@ -1,8 +1,8 @@
 """Makes the program of limits and budgets, and the shares of providers' capacity, of the written configuration."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,7 @@ _RATES: tuple[tuple[str, Measure, Unit], ...] = tuple(
     for unit in ("second", "minute", "hour", "day")
 )
 """Fields of `limits` with a window: name, measure, unit."""
+_Budgets: TypeAlias = BudgetSection | list[BudgetSection] | None
 _Whose = Literal["team", "key"]
 
 
@@ -90,7 +91,7 @@ def compile_sharing(root: Root) -> Sharing | None:
     )
 
 
-def budgets_of(written: BudgetSection | list[BudgetSection] | None) -> list[BudgetSection]:
+def budgets_of(written: _Budgets) -> list[BudgetSection]:
     """One or several, as a list."""
     return [] if written is None else written if isinstance(written, list) else [written]
 
@@ -113,13 +114,22 @@ def _defaults(root: Root) -> Iterator[Clause]:
     defaults = root.limits.defaults
     teams = {name: (team.budget, team.limits) for name, team in root.teams.items()}
     keys = {key.id: (key.budget, key.limits) for team in root.teams.values() for key in team.keys}
-    for whose, section, all_owners in (("team", defaults.team, teams), ("key", defaults.key, keys)):
-        replaced: dict[str, set[str]] = {}
-        for owner, (budget, limits) in all_owners.items():
-            for kind in _written(budget, limits):
-                replaced.setdefault(kind, set()).add(owner)
-        for zone, scope in _zones(root):
-            yield from _default(root.limits, whose, section, zone, scope, replaced)
+    yield from _defaults_for(root, "team", defaults.team, teams)
+    yield from _defaults_for(root, "key", defaults.key, keys)
+
+
+def _defaults_for(
+    root: Root,
+    whose: _Whose,
+    section: OwnSection,
+    owners: Mapping[str, tuple[_Budgets, OwnLimitsSection | None]],
+) -> Iterator[Clause]:
+    replaced: dict[str, set[str]] = {}
+    for owner, (budget, limits) in owners.items():
+        for kind in _written(budget, limits):
+            replaced.setdefault(kind, set()).add(owner)
+    for zone, scope in _zones(root):
+        yield from _default(root.limits, whose, section, zone, scope, replaced)
 
 
 def _default(
@@ -153,7 +163,7 @@ def _zones(root: Root) -> Iterator[tuple[str | None, Scope]]:
 
 def _own(
     limits: LimitsSection,
-    budget: BudgetSection | list[BudgetSection] | None,
+    budget: _Budgets,
     rates: OwnLimitsSection | None,
     zone: str | None,
 ) -> Iterator[_Own]:
@@ -252,7 +262,7 @@ def _named(rule: Rule, id_: str, scope: Scope, each: Sequence[str] = ()) -> Rule
     )
 
 
-def _written(budget: BudgetSection | list[BudgetSection] | None, limits: OwnLimitsSection | None) -> Iterable[str]:
+def _written(budget: _Budgets, limits: OwnLimitsSection | None) -> Iterable[str]:
     """Kinds of defaults that an owner replaces; `off` and an empty list do, too."""
     if budget is not None:
         yield "budget"

@@ -17,6 +17,9 @@ _RESTART = (
     ("server", "keep_alive"),
     ("server", "runtime_dir"),
     ("ledger",),
+    ("limits", "store"),
+    ("limits", "patience"),
+    ("limits", "lease"),
     ("telemetry",),
 )
 """What a running process does not take up from a reload."""
@@ -70,7 +73,7 @@ class _Differ:
             yield self._changed(old, new, path)
 
     def _items(self, old: list[Data], new: list[Data], path: DataPath) -> Iterator[str]:
-        """Keys are told apart by their id, everything else by its place in the list."""
+        """Keys are told apart by their id, rules and budgets by their name, all else by its place in the list."""
         before, after = _by_id(old), _by_id(new)
         if before is None or after is None:
             for at in range(max(len(old), len(new))):
@@ -109,7 +112,7 @@ class _Differ:
 def _by_id(items: list[Data]) -> dict[str, dict[str, Data]] | None:
     found: dict[str, dict[str, Data]] = {}
     for item in items:
-        id_ = item.get("id") if isinstance(item, dict) else None
+        id_ = item.get("id") or item.get("name") if isinstance(item, dict) else None
         if not isinstance(item, dict) or not isinstance(id_, str) or id_ in found:
             return None
         found[id_] = item

@@ -18,6 +18,7 @@ from gateway.settings.complaints import complaints, place_of
 from gateway.settings.guardrail_checks import check_guardrails
 from gateway.settings.include import Tree
 from gateway.settings.interpolate import SOURCES, Data, DataPath, Resolver
+from gateway.settings.limit_checks import check_limits
 from gateway.settings.references import check_references
 from gateway.settings.schema import LedgerSection, Root
 from gateway.settings.snapshot import LedgerOptions
@@ -111,6 +112,11 @@ class _Loader:
         data = cast("dict[str, Data]", self._resolver.data(nodes))
         root = self._validated(data, nodes)
         check_references(
+            data,
+            lambda at, message: self._note(place_of(nodes, at), message),
+            self._resolver.drawn,
+        )
+        check_limits(
             data,
             lambda at, message: self._note(place_of(nodes, at), message),
             self._resolver.drawn,

@@ -14,18 +14,14 @@ from gateway.settings.schema_teams import PLACEHOLDERS
 Note = Callable[[DataPath, str], None]
 
 
-def check_references(data: dict[str, Data], note: Note, drawn: set[DataPath], workers: int | None) -> None:
-    """Call `note(path, message)` for every problem. Values at paths in `drawn` are not repeated in messages.
-
-    `workers` overrides `server.workers`, as the command line may.
-    """
+def check_references(data: dict[str, Data], note: Note, drawn: set[DataPath]) -> None:
+    """Call `note(path, message)` for every problem. Values at paths in `drawn` are not repeated in messages."""
     checker = _Checker(data, note, drawn)
     checker.providers()
     checker.models()
     checker.teams()
     checker.reroutes()
     checker.keys()
-    checker.workers(workers)
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -85,8 +81,6 @@ class _Checker:
             for at, policy in enumerate(_list(policies)):
                 self._known((*path, "guardrails", at), policy, "guardrail policy", self._policies)
             allowed = self._allow_list((*path, "models"), fields.get("models"))
-            exhausted = _mapping(_mapping(fields.get("budget")).get("when_exhausted"))
-            self._model((*path, "budget", "when_exhausted", "downgrade"), exhausted.get("downgrade"))
             for at, key in enumerate(_list(fields.get("keys"))):
                 where = (*path, "keys", at, "models")
                 for index, model in enumerate(self._allow_list(where, _mapping(key).get("models")) or ()):
@@ -120,23 +114,6 @@ class _Checker:
             if plain in hashes:
                 self._note((*path, "hash"), f"this is the same key as {hashes[plain]}; allowed is each key once")
             hashes.setdefault(plain, spoken)
-
-    def workers(self, override: int | None) -> None:
-        """More than one process cannot share limits in memory: each would allow the whole of them."""
-        written = _text(_mapping(self._data.get("server")).get("workers"))
-        count = override or (int(written) if written.isdecimal() and len(written) < 6 else 1)
-        store = _text(_mapping(self._data.get("limits")).get("store")) or "memory://"
-        limited = [
-            name
-            for name, team in _mapping(self._data.get("teams")).items()
-            if _mapping(team).get("limits") or _mapping(team).get("budget")
-        ]
-        if count > 1 and limited and store.startswith("memory:"):
-            self._note(
-                ("server", "workers"),
-                f"{count} workers cannot share the limits and budgets of team '{limited[0]}' in memory; allowed are "
-                "1 worker, or limits.store: redis://HOST:PORT",
-            )
 
     def _every_key(self) -> Iterator[tuple[DataPath, dict[str, Data], bool]]:
         for name, team in _mapping(self._data.get("teams")).items():

@@ -203,7 +203,7 @@ class BudgetSection(Section):
     zone: Zone | None = Field(
         None, description="Time zone of the calendar, such as Europe/Berlin. Default: the team's, or limits.zone."
     )
-    soft: Percent | None = Field(None, description="Share of the amount from which on to warn, such as 80%.")
+    soft: Percent | None = Field(None, gt=0, description="Share of the amount from which on to warn, such as 80%.")
     when_exhausted: WhenExhausted = Field("block", description="block, warn, or {downgrade: MODEL}.")
     on_overrun: OnOverrun = Field(
         "finish", description="A stream that outlives what is left: cut ends it with an error, finish lets it end."
@@ -292,7 +292,7 @@ class LimitRuleSection(Section):
     burst: Count | None = Field(
         None, description="Requests only: evenly over the time instead, and at most so many at once."
     )
-    soft: Percent | None = Field(None, description="Share of the amount from which on to warn, such as 80%.")
+    soft: Percent | None = Field(None, gt=0, description="Share of the amount from which on to warn, such as 80%.")
     when_exhausted: WhenExhausted = Field("block", description="block, warn, or {downgrade: MODEL}.")
     wait: Duration | None = Field(
         None, description="How long a request may wait in line to be admitted. Default: limits.wait.longest."
@@ -307,7 +307,7 @@ class LimitRuleSection(Section):
     @property
     def amounts(self) -> list[tuple[Measure, int]]:
         """What it counts with its amounts; one when it is right."""
-        found = ((measure, getattr(self, measure)) for measure in AMOUNTS)
+        found: list[tuple[Measure, int | None]] = [(measure, getattr(self, measure)) for measure in AMOUNTS]
         return [(measure, amount) for measure, amount in found if amount is not None]
 
 

@@ -1,6 +1,6 @@
 """What a charge takes of each measure."""
 
-from gateway.quota import MEASURES, Charge
+from gateway.quota import MEASURES, Adjustment, Charge
 
 
 def test_a_charge_says_what_it_takes_of_every_measure() -> None:
@@ -18,3 +18,8 @@ def test_a_charge_says_what_it_takes_of_every_measure() -> None:
 
 def test_what_does_not_stream_takes_no_stream() -> None:
     assert Charge().of("streams") == 0
+
+
+def test_a_raise_holds_from_its_beginning_and_before_its_end() -> None:
+    adjustment = Adjustment("teams.t.budget", 5, 10, 20, "audit-1")
+    assert [adjustment.valid(now) for now in (9, 10, 19, 20)] == [False, True, True, False]

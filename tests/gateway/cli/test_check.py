@@ -29,8 +29,8 @@ def test_a_right_configuration(app: typer.Typer, tmp_path: Path) -> None:
     file.write_text(GOOD)
     done = CliRunner().invoke(app, ["check", "--config", str(file)], env={"CHECKED_KEY": "CANARY"})
     assert done.exit_code == 0
-    assert "ok (1 providers, 1 models, 1 teams, 1 keys; hash " in done.stdout
-    assert "warning: teams.t.budget is accepted but not enforced by this version" in done.stdout
+    assert "ok (1 providers, 1 models, 1 teams, 1 keys, 1 limit; hash " in done.stdout
+    assert "warning" not in done.stdout
     assert "CANARY" not in done.output
 
 
@@ -40,8 +40,9 @@ def test_as_json(app: typer.Typer, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["check", "--config", str(file), "--json"], env={"CHECKED_KEY": "k"})
     found = json.loads(done.stdout)
     assert (found["ok"], found["providers"], found["models"], found["teams"], found["keys"]) == (True, 1, 1, 1, 1)
+    assert found["limits"] == 1
     assert len(found["hash"]) == 16
-    assert found["warnings"] == ["teams.t.budget is accepted but not enforced by this version"]
+    assert found["warnings"] == []
 
 
 def test_a_wrong_one_exits_2_with_every_problem(app: typer.Typer, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gateway.settings.references import check_references, matches
 
 def check(data: dict[str, Data], drawn: set[DataPath] | None = None) -> list[tuple[DataPath, str]]:
     found: list[tuple[DataPath, str]] = []
-    check_references(data, lambda path, message: found.append((path, message)), drawn or set(), None)
+    check_references(data, lambda path, message: found.append((path, message)), drawn or set())
     return found
 
 

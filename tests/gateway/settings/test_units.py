@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.settings.units import parse_duration, parse_moment, parse_money, parse_percent, parse_size
+from gateway.settings.units import parse_count, parse_duration, parse_moment, parse_money, parse_percent, parse_size
 
-PARSERS = (parse_size, parse_duration, parse_money, parse_percent, parse_moment)
+PARSERS = (parse_size, parse_count, parse_duration, parse_money, parse_percent, parse_moment)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,33 @@ def test_durations(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["500 USD", "USD 500", "500USD", " 500.00 USD "])
 def test_money_is_in_nano_dollars(text: str) -> None:
     assert parse_money(text) == 500 * 10**9
+
+
+@pytest.mark.parametrize("text", ["500 EUR", "EUR 500", "€500", "500 £", "500 usd", "12 Eur"])
+def test_other_currencies_are_named_as_such(text: str) -> None:
+    with pytest.raises(ValueError, match="this currency is not known"):
+        parse_money(text)
+
+
+@pytest.mark.parametrize("text", ["-5 USD", "USD -5", "- 5 USD"])
+def test_negative_amounts_are_named_as_such(text: str) -> None:
+    with pytest.raises(ValueError, match="this amount is negative"):
+        parse_money(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1", 1), ("600", 600), ("200k", 200_000), ("200 K", 200_000), ("1.5M", 1_500_000), ("0.001k", 1)],
+)
+def test_counts(text: str, expected: int) -> None:
+    assert parse_count(text) == expected
+
+
+@given(st.integers(1, 10**12))
+def test_counts_are_exact(count: int) -> None:
+    """`200k` is 200,000, `2M` 2,000,000."""
+    assert parse_count(str(count)) == count
+    assert parse_count(f"{count // 1000}.{count % 1000:03d}k") == count
 
 
 @pytest.mark.parametrize(("text", "fraction"), [("80%", 0.8), ("0%", 0.0), ("100 %", 1.0), ("99.5%", 0.995)])

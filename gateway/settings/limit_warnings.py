@@ -1,0 +1,84 @@
+"""Limits and budgets that are written correctly and do not do what is probably meant."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from gateway.limits.program import LimitProgram
+from gateway.quota import Rule
+from gateway.settings.references import matches
+from gateway.settings.schema import Root
+
+_SILENT = ("embeddings", "moderations", "messages.count_tokens")
+"""Operations whose answers have no output tokens and are not streamed."""
+
+
+def limit_warnings(root: Root, program: LimitProgram | None, stored_keys: Mapping[str, str]) -> Iterator[str]:
+    """Sentences for `tollway check`. `stored_keys`: teams by the ids of the ledger's keys."""
+    if program is None:
+        return
+    keys = {**stored_keys, **{key.id: name for name, team in root.teams.items() for key in team.keys}}
+    for rule in program.rules:
+        yield from _unknown_keys(rule, keys)
+        never = _never(rule, root, keys)
+        if never is not None:
+            yield f"{rule.id} can never match: {never}"
+        if rule.when_exhausted == "downgrade" and rule.scope.model and set(rule.scope.model) == {rule.downgrade_to}:
+            yield f"{rule.id} downgrades '{rule.downgrade_to}' to itself: it refuses nothing"
+    yield from _without_effect(root, program)
+
+
+def _unknown_keys(rule: Rule, keys: Mapping[str, str]) -> Iterator[str]:
+    for key in rule.scope.key:
+        if key not in keys:
+            yield f"{rule.id} matches a key '{key}' that is not in these files: it counts when `tollway keys` made one"
+
+
+def _never(rule: Rule, root: Root, keys: Mapping[str, str]) -> str | None:
+    """Why a rule can never match; None when it can."""
+    scope = rule.scope
+    teams = {keys[key] for key in scope.key if key in keys}
+    if scope.team and scope.key and all(key in keys for key in scope.key) and teams.isdisjoint(scope.team):
+        return f"the key '{scope.key[0]}' is of team '{keys[scope.key[0]]}'"
+    asking = [name for name in (scope.team or (teams if scope.key else ())) if name in root.teams]
+    if scope.model and asking and not any(_may(root, team, scope.model) for team in asking):
+        return f"team '{asking[0]}' may not use '{scope.model[0]}'"
+    if scope.model and scope.provider and not _serves(root, scope.model, scope.provider):
+        return f"provider '{scope.provider[0]}' does not serve '{scope.model[0]}'"
+    if scope.operation and set(scope.operation) <= set(_SILENT) and rule.measure in ("output_tokens", "streams"):
+        return f"{scope.operation[0]} has no {rule.measure.replace('_', ' ')}"
+    if scope.model and set(scope.operation) == {"passthrough"}:
+        return "what is passed through names no model"
+    return None
+
+
+def _overlap(one: str, other: str) -> bool:
+    return matches(one, other) or matches(other, one)
+
+
+def _may(root: Root, team: str, models: Iterable[str]) -> bool:
+    allowed = root.teams[team].models
+    return allowed is None or any(_overlap(own, model) for own in allowed for model in models)
+
+
+def _serves(root: Root, models: Iterable[str], providers: Iterable[str]) -> bool:
+    """Whether a route, or a fallback of it, leads from one of the models to one of the providers."""
+    wanted = {name for name in root.models for model in models if _overlap(name, model)}
+    names, seen = list(wanted), set[str]()
+    while names:
+        name = names.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        section = root.models[name]
+        if any(target.provider in providers for target in section.targets):
+            return True
+        names += [other for fallback in section.fallbacks for other in root.models if matches(other, fallback)]
+    return False
+
+
+def _without_effect(root: Root, program: LimitProgram) -> Iterator[str]:
+    priced = root.prices != "off"
+    money = next((rule.id for rule in program.rules if rule.measure == "usd"), None)
+    if money is not None and not priced:
+        yield f"{money} counts nothing: prices are off, so no request has a cost"
+    if root.limits.lease is not None and root.limits.store.get_secret_value().startswith("memory:"):
+        yield "limits.lease has no effect on memory://: there is no round trip to save"

@@ -1,0 +1,88 @@
+"""Rules that are right and do nothing are told of."""
+
+import pytest
+
+from gateway.settings.compile_limits import compile_limits
+from gateway.settings.limit_warnings import limit_warnings
+from gateway.settings.schema import Root
+
+BASE = {
+    "providers": {name: {"dialect": "openai", "base_url": "https://h"} for name in ("p", "q")},
+    "models": {
+        "gpt": {"targets": [{"provider": "p"}], "fallbacks": ["backup"]},
+        "backup": {"targets": [{"provider": "q"}], "fallbacks": ["gpt"]},
+        "mini": {"targets": [{"provider": "p"}]},
+        "local/*": {"targets": [{"provider": "p"}]},
+    },
+    "teams": {
+        "a": {"models": ["gpt"], "keys": [{"id": "k", "hash": "sha256:…"}]},
+        "b": {"keys": [{"id": "l", "hash": "sha256:…"}]},
+    },
+}
+
+
+def warnings(rule: dict[str, object], **more: object) -> list[str]:
+    rules = [{"name": "x", "per": "day", **rule}]
+    root = Root.model_validate({**BASE, **more, "limits": {**more.get("limits", {}), "rules": rules}})
+    return list(limit_warnings(root, compile_limits(root), {"made": "b"}))
+
+
+@pytest.mark.parametrize(
+    ("match", "why"),
+    [
+        ({"team": "b", "key": "k"}, "the key 'k' is of team 'a'"),
+        ({"team": "a", "key": "made"}, "the key 'made' is of team 'b'"),
+        ({"team": "a", "model": "mini"}, "team 'a' may not use 'mini'"),
+        ({"key": "k", "model": "mini"}, "team 'a' may not use 'mini'"),
+        ({"provider": "q", "model": "mini"}, "provider 'q' does not serve 'mini'"),
+        ({"operation": "passthrough", "model": "mini"}, "what is passed through names no model"),
+    ],
+)
+def test_a_rule_that_can_never_match(match: dict[str, object], why: str) -> None:
+    assert warnings({"requests": "5", "match": match}) == [f"limits.rules.x can never match: {why}"]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {},
+        {"team": ["a", "b"], "key": "k"},
+        {"team": ["a", "b"], "model": "mini"},
+        {"team": "b", "key": "made"},
+        {"team": "a", "model": "g*"},
+        {"provider": "q", "model": "gpt"},
+        {"provider": "p", "model": "local/*"},
+        {"provider": "p", "model": "local/x"},
+        {"operation": ["passthrough", "messages"], "model": "gpt"},
+    ],
+)
+def test_a_rule_that_can_match_is_not_told_of(match: dict[str, object]) -> None:
+    assert warnings({"requests": "5", "match": match}) == []
+
+
+def test_what_has_no_output_cannot_be_limited_by_it() -> None:
+    found = warnings({"output_tokens": "5", "match": {"operation": "embeddings"}})
+    assert found == ["limits.rules.x can never match: embeddings has no output tokens"]
+
+
+def test_a_downgrade_to_itself_refuses_nothing() -> None:
+    action = {"when_exhausted": {"downgrade": "mini"}}
+    found = warnings({"requests": "5", "match": {"model": "mini"}, **action})
+    assert found == ["limits.rules.x downgrades 'mini' to itself: it refuses nothing"]
+    assert warnings({"requests": "5", "match": {"model": ["mini", "gpt"]}, **action}) == []
+
+
+def test_a_key_that_is_not_there_yet() -> None:
+    (found,) = warnings({"requests": "5", "match": {"key": "later"}})
+    assert found.startswith("limits.rules.x matches a key 'later' that is not in these files")
+
+
+def test_options_without_effect() -> None:
+    assert warnings({"usd": "1 USD"}, prices="off") == [
+        "limits.rules.x counts nothing: prices are off, so no request has a cost"
+    ]
+    assert warnings({"requests": "1"}, limits={"lease": "5%"}) == [
+        "limits.lease has no effect on memory://: there is no round trip to save"
+    ]
+    assert warnings({"requests": "1"}, limits={"lease": "5%", "store": "redis://h"}) == []
+    assert list(limit_warnings(Root.model_validate({"limits": {"lease": "5%"}}), None, {})) == []
