@@ -83,6 +83,7 @@ class Budgeting:
             reason=_reason(reason),
             actor=self._actor,
             limit=bound.rule.amount,
+            money=bound.rule.budget,
         )
         return adjustment_view(made, bound, made.from_ns)
 
@@ -106,7 +107,8 @@ class Budgeting:
             raise Conflict(f"The ledger cannot say what '{bound.key}' has used.", code="cannot_reset")
         before = sum(live.extra for live in self._store.live() if live.kind == "reset" and live.bound_key == bound.key)
         if used <= before:
-            raise Conflict(f"'{bound.key}' has used nothing since its last reset.", code="nothing_to_reset")
+            since = "its last reset" if before else "its window began"
+            raise Conflict(f"'{bound.key}' has used nothing since {since}.", code="nothing_to_reset")
         made = self._store.add(
             bound_key=bound.key,
             kind="reset",
@@ -115,6 +117,7 @@ class Budgeting:
             reason=_reason(reason),
             actor=self._actor,
             limit=bound.rule.amount,
+            money=bound.rule.budget,
         )
         return adjustment_view(made, bound, made.from_ns)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, RowMapping, insert, select, update
 
 from gateway.errors import LedgerError
 from gateway.ledger.audit import append
+from gateway.ledger.spend import usd
 from gateway.ledger.store import reading, writing
 from gateway.ledger.tables import limit_adjustments
 from gateway.seams import Clock
@@ -48,9 +49,19 @@ class AdjustmentStore:
         self._clock = clock
 
     def add(
-        self, *, bound_key: str, kind: Kind, extra: int, until_ns: int, reason: str, actor: str, limit: int
+        self,
+        *,
+        bound_key: str,
+        kind: Kind,
+        extra: int,
+        until_ns: int,
+        reason: str,
+        actor: str,
+        limit: int,
+        money: bool = False,
     ) -> StoredAdjustment:
-        """Store one that holds from now on. `limit` is what was allowed before, for the audit log."""
+        """Store one that holds from now on. `limit` is what was allowed before, for the audit log, which shows amounts
+        as `money` in US dollars."""
         now_ns = self._clock.now_ns()
         if extra <= 0 or until_ns <= now_ns:
             raise LedgerError("an adjustment adds something, until a time to come")
@@ -74,8 +85,8 @@ class AdjustmentStore:
                 actor=actor,
                 action=f"budgets.{kind}",
                 object=bound_key,
-                before={"limit": limit},
-                after={"limit": limit + extra, "until_ns": until_ns, "adjustment": made.id},
+                before={"limit": usd(limit) if money else limit},
+                after={"limit": usd(limit + extra) if money else limit + extra, "until_ns": until_ns, "id": made.id},
                 reason=reason,
             )
         return made
@@ -99,8 +110,8 @@ class AdjustmentStore:
                 actor=actor,
                 action="budgets.end",
                 object=found.bound_key,
-                before={"adjustment": found.id, "extra": found.extra, "until_ns": found.until_ns},
-                after={"adjustment": found.id, "extra": 0},
+                before={"id": found.id, "until_ns": found.until_ns},
+                after={"id": found.id, "until_ns": now_ns},
                 reason=reason,
             )
         return msgspec.structs.replace(found, ended_ns=now_ns)

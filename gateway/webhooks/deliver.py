@@ -61,8 +61,6 @@ class Deliverer:
         """`endpoints`: those of the configuration in force."""
         self.delivered = self.failed = self.dead = 0
         """Deliveries, attempts that failed, and dead letters of this process."""
-        self.pending = 0
-        """Deliveries that are due or wait for their next attempt."""
         self._spool = spool
         self._endpoints = endpoints
         self._clock = clock
@@ -76,6 +74,11 @@ class Deliverer:
         self._under_way: dict[tuple[str, str], str] = {}
         self._woken = asyncio.Event()
         self._sweep_at = 0.0
+
+    @property
+    def pending(self) -> int:
+        """Deliveries of this process that are due, under way, or wait for their next attempt."""
+        return sum(not progress.outcome for progress in list(self._progress.values()))
 
     def wake(self) -> None:
         """Look now: an event was spooled."""
@@ -133,7 +136,7 @@ class Deliverer:
 
     def _sweep(self) -> None:
         now_ns = self._clock.now_ns()
-        for name in [name for name, forget_ns in self._finished.items() if forget_ns <= now_ns]:
+        for name in [name for name, forget_ns in list(self._finished.items()) if forget_ns <= now_ns]:
             del self._finished[name]
             if (event := self._spool.event(name)) is not None:
                 self._spool.forget(event)
@@ -143,13 +146,11 @@ class Deliverer:
         endpoints = {endpoint.id: endpoint for endpoint in self._endpoints()}
         now_ns = self._clock.now_ns()
         busy = list(self._under_way.values())
-        self.pending = 0
         for event in sorted(self._open.values(), key=lambda event: event.at_ns):
             for endpoint_id in event.endpoints:
                 progress = self._progress[event.id, endpoint_id]
                 if progress.outcome:
                     continue
-                self.pending += 1
                 if (event.id, endpoint_id) in self._under_way or progress.next_ns > now_ns:
                     continue
                 endpoint = endpoints.get(endpoint_id)

@@ -33,6 +33,7 @@ def add(store: AdjustmentStore, **changes: object) -> StoredAdjustment:
         "reason": "launch day",
         "actor": "key:fin",
         "limit": 500 * 10**9,
+        "money": True,
     }
     return store.add(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -69,8 +70,8 @@ def test_every_change_is_in_the_audit_log(store: AdjustmentStore, engine: Engine
     assert (raised.actor, raised.action, raised.object, raised.reason) == (
         "key:fin", "budgets.raise", "teams.search.budget", "launch day",
     )  # fmt: skip
-    assert json.loads(raised.before) == {"limit": 500 * 10**9}
-    assert json.loads(raised.after) == {"limit": 550 * 10**9, "until_ns": T0 + HOUR, "adjustment": made.id}
+    assert json.loads(raised.before) == {"limit": "500.000000000"}
+    assert json.loads(raised.after) == {"limit": "550.000000000", "until_ns": T0 + HOUR, "id": made.id}
     assert (ended.actor, ended.action, ended.reason) == ("cli:anna", "budgets.end", "sold out")
     assert head(engine).seq == before + 2
     assert verify(engine).broken is None
