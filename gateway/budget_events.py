@@ -1,5 +1,6 @@
 """Budget events: told once per rule, window and limit, from the road into the webhook spool."""
 
+import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -87,8 +88,14 @@ class BudgetEvents:
         self._unwritten.append(event)
         self.write()
 
+    async def run(self, interval: float = 1.0) -> None:
+        """Spool what a disk did not take before, every `interval` seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(interval)
+            self.write()
+
     def write(self) -> None:
-        """Spool what was emitted; also called once a second, for a disk that did not take it. Never raises."""
+        """Spool what was emitted. Never raises; what the disk does not take now is kept."""
         while self._unwritten:
             try:
                 self._spool.put(self._unwritten[0])

@@ -12,7 +12,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Engine
 
+from gateway.errors import LedgerError
+from gateway.ledger.keystore import KeyStore
+from gateway.ledger.recovery import recover
 from gateway.ledger.spend import usd
+from gateway.ledger.store import ensure_schema, open_engine
 from gateway.ledger.used import COUNTED, Marks, Question, answers, marks_of
 from gateway.limits.program import LimitProgram
 from gateway.limits.windows import Period, period
@@ -21,6 +25,7 @@ from gateway.seams import Clock, LimitStore
 
 EARLY = 20
 """A forecast is made when a twentieth of the window is over: before, one request more or less would turn it over."""
+_FIRST_PAUSE, _MOST_PAUSE = 0.5, 30.0
 _HOUR_NS = 3600 * 10**9
 
 
@@ -132,6 +137,8 @@ async def rebuild(
     journal's length at the beginning. With a store that several gateways share, what others settle in these
     milliseconds may be counted twice, and what they have not loaded yet is missing.
 
+    In a rolling window all of it counts from now on: it is given back late, never early.
+
     Raises `LedgerError` when the database is away; nothing is set then.
     """
     bounds = [bound for bound in program.known(team, keys) if question(bound, clock.now_ns()) is not None]
@@ -152,3 +159,49 @@ async def rebuild(
             await store.put(bound, used)
             rebuilt.append(Rebuilt(bound, new.used, used))
     return rebuilt
+
+
+async def restore(
+    store: LimitStore,
+    program: Callable[[], LimitProgram | None],
+    url: str,
+    clock: Clock,
+    journal: Path,
+    flush: Callable[[], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> int:
+    """Rebuild a store that begins empty, at a start; returns how many counters were set. Run it as a task, and let the
+    start wait for it for a while: it tries again, every half second and ever more rarely, until the database is there,
+    and is exact then too, whatever was served meanwhile.
+
+    What dead processes were doing is booked first (`recover`), as the loader does. `report` is told once why it waits.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            await asyncio.to_thread(recover, journal, clock)
+            engine, keys = await asyncio.to_thread(_opened, url, clock)
+            try:
+                limits = program()
+                if limits is None:
+                    return 0
+                done = await rebuild(store, limits, engine, clock, journal=journal, flush=flush, keys=keys)
+                return sum(each.before != each.used for each in done)
+            finally:
+                engine.dispose()
+        except (LedgerError, OSError) as error:
+            if report is not None and pause == _FIRST_PAUSE:
+                report(str(error))
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _MOST_PAUSE)
+
+
+def _opened(url: str, clock: Clock) -> tuple[Engine, dict[str, str]]:
+    """The ledger, and the teams of its keys."""
+    ensure_schema(url)
+    engine = open_engine(url)
+    try:
+        return engine, {key.id: key.team for key in KeyStore(engine, clock).list() if key.revoked_ns is None}
+    except BaseException:
+        engine.dispose()
+        raise

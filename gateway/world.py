@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.budget_events import BudgetEvents
+from gateway.budgets import restore
 from gateway.clock import Ids
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
@@ -19,6 +20,7 @@ from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
+from gateway.limits.memory import MemoryStore
 from gateway.outbox import Outbox
 from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
@@ -180,9 +182,11 @@ class World:
                 await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
             self.tasks.start(keys.run(), "watch keys")
             await self._watch_adjustments(ledger)
+            await self._restore_limits(ledger)
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
         self.tasks.start(self._tick(), "tick")
         self.tasks.start(self.deliverer.run(), "deliver webhooks")
+        self.tasks.start(self.events.run(), "spool events")
         self.tasks.start(watch_forecasts(self), "watch forecasts")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
@@ -193,6 +197,16 @@ class World:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.to_thread(watch.look), FIRST_LOOK)
         self.tasks.start(watch.run(), "watch adjustments")
+
+    async def _restore_limits(self, ledger: LedgerOptions) -> None:
+        """A monthly budget must not begin at zero because this process did."""
+        if not isinstance(self.limits, MemoryStore):
+            return
+        flush = None if self.journal is None else self.journal.flush
+        restoring = restore(
+            self.limits, lambda: self.snapshot.limits, ledger.url, self.clock, Path(ledger.journal), flush, _unrestored
+        )
+        await asyncio.wait({self.tasks.start(restoring, "restore limits")}, timeout=FIRST_LOOK)
 
     def _webhooks(self) -> tuple[Endpoint, ...]:
         return self.snapshot.webhooks
@@ -259,6 +273,10 @@ def _spool_directory(snapshot: Snapshot) -> Path:
 
 def _key_store(url: str) -> KeyStore:
     return KeyStore(open_engine(url))
+
+
+def _unrestored(reason: str) -> None:
+    alert("budgets_not_restored_yet", reason=reason)
 
 
 def _failed(name: str, error: BaseException) -> None:

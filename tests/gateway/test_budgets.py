@@ -236,3 +236,44 @@ async def test_nothing_is_set_while_the_database_is_away(tmp_path: Path) -> None
     with pytest.raises(LedgerError):
         await served.rebuild()
     assert [level.used for level in await served.store.levels(served.program.known()[:1])] == [5]
+
+
+async def test_a_start_waits_for_the_database_and_is_exact_then(tmp_path: Path) -> None:
+    """The database is away at the start: requests go on, and are not counted twice when it is back."""
+    served = Served(tmp_path, *RULES)
+    for _ in range(3):
+        served.serve(10**9)
+    served.journal.flush()
+    served.engine.dispose()
+    kept = (tmp_path / "x.db").read_bytes()
+    (tmp_path / "x.db").unlink()
+    (tmp_path / "x.db").mkdir()
+    served.store = MemoryStore(served.clock)
+    told: list[str] = []
+    work = restore(
+        served.store, lambda: served.program, served.url, served.clock, served.directory, served.journal.flush,
+        told.append,
+    )  # fmt: skip
+    task = asyncio.ensure_future(work)
+    async with asyncio.timeout(20):
+        while not told:
+            await asyncio.sleep(0.01)
+        served.serve(10**9)
+        (tmp_path / "x.db").rmdir()
+        (tmp_path / "x.db").write_bytes(kept)
+        assert await task == 3
+    assert len(told) == 1
+    (level,) = await served.store.levels(served.program.known()[:1])
+    assert level.used == 4 * 10**9
+
+
+async def test_what_a_dead_process_was_doing_is_booked_first(tmp_path: Path) -> None:
+    served = Served(tmp_path, *RULES)
+    started = exchange(1, usage=None, cost=Cost(nanos=None), reserved_nanos=7)
+    assert served.journal.start(started)
+    served.journal.close()
+    served.store = MemoryStore(served.clock)
+    assert await restore(served.store, lambda: served.program, served.url, served.clock, served.directory) == 3
+    (level,) = await served.store.levels(served.program.known()[:1])
+    assert level.used == 7
+    assert await restore(served.store, lambda: None, served.url, served.clock, served.directory) == 0

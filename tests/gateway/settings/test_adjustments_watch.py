@@ -134,10 +134,8 @@ async def test_within_a_second_with_the_real_store(write: Callable[..., Path], m
     clock = SystemClock()
     engine = open_engine(url)
     store = AdjustmentStore(engine, clock)
-    now_configuration = configuration
-    watch = AdjustmentWatch(now_configuration, LedgerAdjustments(engine, clock), clock, tmp_path)
-    # The program asks the configuration's own clock what is valid.
-    now_configuration._clock = clock
+    configuration = Configuration(write(minimal + TREE), clock=clock, env={})
+    watch = AdjustmentWatch(configuration, LedgerAdjustments(engine, clock), clock, tmp_path)
     tasks = TaskGroup(lambda _name, _error: None)
     tasks.start(watch.run(), "adjustments")
     made = store.add(
