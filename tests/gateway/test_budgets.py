@@ -19,6 +19,7 @@ from gateway.budgets import (
     iso_in,
     question,
     rebuild,
+    restore,
     running,
     unit_of,
     used_of,
