@@ -9,6 +9,7 @@ from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats
+from gateway.webhooks.deliver import Deliverer
 
 
 class AdminWorld(Protocol):
@@ -39,6 +40,11 @@ class AdminWorld(Protocol):
     @property
     def limits(self) -> LimitStore | None:
         """Where limits and budgets are counted."""
+        ...
+
+    @property
+    def deliverer(self) -> Deliverer | None:
+        """Who delivers webhooks."""
         ...
 
     def pool_stats(self) -> Sequence[OriginStats]: ...

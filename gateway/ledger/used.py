@@ -1,8 +1,8 @@
 """What was used since a time, of one measure, by whom a rule counts: the ledger's answer to what a counter holds.
 
 It answers as the counters do: by the time of receipt, by the model's name as the client asked for it, tokens and cost
-as booked (also of exchanges that were interrupted, at what was reserved for them), and as requests only those that a
-provider served or that were interrupted: what was refused before gave its place back.
+as booked (also of exchanges that were interrupted, at what was reserved for them), and as requests all but those that
+were refused: these were not let in.
 
 Whole hours come from roll-ups and the edges from raw events, as in `spend.py`. Roll-ups do not hold the name that was
 asked for, so a scope of models is summed from raw events alone; where these are pruned, from roll-ups by the
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Text, and_, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Text, case, func, literal_column, select
 
 from gateway.errors import LedgerError
 from gateway.ledger.events import START_MARK, EndRecord, decode_line
@@ -178,12 +178,11 @@ def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool) -
 
 def _raw(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
     asked: ColumnElement[str] = events.c.asked if by_model else literal_column("''", Text)
-    counted = and_(events.c.provider != "", events.c.outcome != "refused")
     return (
         select(
             *(events.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
             asked.label("asked"),
-            case((counted, 1), (events.c.outcome == "interrupted", 1), else_=0).label("counted"),
+            case((events.c.outcome == "refused", 0), else_=1).label("counted"),
             events.c.input_tokens,
             events.c.output_tokens,
             func.coalesce(events.c.cost_nanos, 0).label("nanos"),
@@ -195,12 +194,11 @@ def _raw(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
 
 def _summed(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
     asked: ColumnElement[str] = rollups.c.model if by_model else literal_column("''", Text)
-    served = rollups.c.requests - rollups.c.outcome_refused
     return (
         select(
             *(rollups.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
             asked.label("asked"),
-            case((rollups.c.provider != "", served), else_=rollups.c.outcome_interrupted).label("counted"),
+            (rollups.c.requests - rollups.c.outcome_refused).label("counted"),
             rollups.c.input_tokens,
             rollups.c.output_tokens,
             rollups.c.cost_nanos.label("nanos"),
@@ -243,8 +241,7 @@ def _sum_up(records: Iterable[EndRecord], sign: int, totals: dict[Range, dict[_I
             str(row[name]) for name in ("team", "key_id", "asked", "provider", "operation")
         )
         identity = (team, key, asked, provider, operation, tuple(sorted(record.tags.items())))
-        counted = row["outcome"] == "interrupted" or (provider != "" and row["outcome"] != "refused")
-        amounts = (int(counted), row["input_tokens"], row["output_tokens"], row["cost_nanos"])
+        amounts = (int(row["outcome"] != "refused"), row["input_tokens"], row["output_tokens"], row["cost_nanos"])
         for (since_ns, until_ns), found in totals.items():
             if since_ns <= record.received_ns < until_ns:
                 sums = found.setdefault(identity, [0, 0, 0, 0])
