@@ -17,6 +17,7 @@ from gateway.webhooks.spool import Event, Spool
 
 Kind = Literal["budget.soft", "budget.exhausted", "budget.forecast_exhausted"]
 KINDS: tuple[Kind, ...] = ("budget.soft", "budget.exhausted", "budget.forecast_exhausted")
+_DAY = 86400
 MOST_KNOWN = 10_000
 """Events remembered in memory; what is forgotten is still known by the spool."""
 MOST_UNWRITTEN = 1_000
@@ -59,7 +60,7 @@ class BudgetEvents:
         return any(kind in endpoint.events for endpoint in self._endpoints())
 
     def emit(self, kind: Kind, bound: Bound, figures: Figures = NO_FIGURES) -> None:
-        """Tell that a bound came to this. Told once in its window (calendar: the running one; rolling: as much time as
+        """Tell that a budget came to this (of other bounds nothing is told). Told once in its window (calendar: the running one; rolling: as much time as
         the window is long), and again when its limit was changed. Nothing when nobody wants to know.
 
         Costs a microsecond when it was told already, else the writing of a small file (0.1 ms), without fsync.
@@ -67,6 +68,8 @@ class BudgetEvents:
         now_ns = self._clock.now_ns()
         what = (kind, bound.key, bound.rule.amount)
         if self._known.get(what, 0) > now_ns:
+            return
+        if not is_budget(bound):
             return
         wanting = tuple(endpoint.id for endpoint in self._endpoints() if kind in endpoint.events)
         window = _window(bound, now_ns)
@@ -107,6 +110,14 @@ class BudgetEvents:
             self._unwritten.popleft()
             if self._deliverer is not None:
                 self._deliverer.wake()
+
+
+def is_budget(bound: Bound) -> bool:
+    """Whether a bound is worth telling of: money, or any amount for a day or longer. A rate of so much a minute is no
+    budget; it comes to its end all the time."""
+    window = bound.rule.window
+    lasting = isinstance(window, Calendar) and window.unit in ("day", "week", "month", "year")
+    return bound.rule.budget or lasting or (isinstance(window, Rolling) and window.seconds >= _DAY)
 
 
 def _window(bound: Bound, now_ns: int) -> tuple[str, int] | None:

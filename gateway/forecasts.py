@@ -28,7 +28,7 @@ class ForecastWorld(Protocol):
     def snapshot(self) -> Snapshotted: ...
 
     @property
-    def limits(self) -> LimitStore | None: ...
+    def limits(self) -> LimitStore: ...
 
     @property
     def events(self) -> BudgetEvents: ...
@@ -47,7 +47,7 @@ async def watch_forecasts(world: ForecastWorld, interval: float = INTERVAL) -> N
 async def look_ahead(world: ForecastWorld) -> None:
     """Tell of every budget in US dollars with a calendar window that is not used up, and will be."""
     store, program = world.limits, world.snapshot.limits
-    if store is None or program is None or not world.events.wants("budget.forecast_exhausted"):
+    if program is None or not world.events.wants("budget.forecast_exhausted"):
         return
     now_ns = world.clock.now_ns()
     bounds = [bound for bound in program.known() if bound.rule.budget and running(bound, now_ns) is not None]

@@ -65,12 +65,12 @@ class World:
         self.health = Health()
         self.tokens = TokenCounter()
         self.pool = Pool()
+        self.limits: LimitStore = MemoryStore(clock)
         self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
         self.live: set[Live] = set()
         self.draining = False
         self.state_file: StateFile | None = None
-        self.limits: LimitStore | None = None
         spool = Spool(_spool_directory(self.snapshot))
         self.deliverer = Deliverer(spool, self._webhooks, clock, alert)
         self.events = BudgetEvents(spool, self._webhooks, clock, alert, self.deliverer)

@@ -34,19 +34,15 @@ _YES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": F
 
 
 async def show_budgets(call: Call) -> Response:
-    """From the counters that decide, if there are any; else from the ledger."""
+    """From the counters that decide."""
     team = call.request.query_params.get("team")
     everything = _flag(call, "all")
     if team is not None:
         check_team(team, call.world.configuration.written.root.teams)
-    store = call.world.limits
     bounds = await _with_budgeting(call, lambda budgeting: budgeting.bounds(team, everything))
-    levels = await store.levels(bounds) if store is not None else None
-    views = await _with_budgeting(
-        call, lambda budgeting: budgeting.views(bounds, levels if levels is not None else budgeting.used(bounds))
-    )
-    source = "ledger" if store is None else "store"
-    return json_answer(BudgetList(at=iso(call.world.clock.now_ns()), source=source, budgets=views))
+    levels = await call.world.limits.levels(bounds)
+    views = await _with_budgeting(call, lambda budgeting: budgeting.views(bounds, levels))
+    return json_answer(BudgetList(at=iso(call.world.clock.now_ns()), source="store", budgets=views))
 
 
 async def raise_budget(call: Call) -> Response:
@@ -62,13 +58,9 @@ async def raise_budget(call: Call) -> Response:
 async def reset_budget(call: Call) -> Response:
     name: str = call.request.path_params["rule"]
     asked = await read_json(call.request, Because)
-    store = call.world.limits
-    used: int | None = None
-    if store is not None:
-        bound = await _with_budgeting(call, lambda budgeting: budgeting.find(name))
-        (level,) = await store.levels([bound])
-        used = level.used
-    made = await _with_budgeting(call, lambda budgeting: budgeting.reset(name, asked.reason, used))
+    bound = await _with_budgeting(call, lambda budgeting: budgeting.find(name))
+    (level,) = await call.world.limits.levels([bound])
+    made = await _with_budgeting(call, lambda budgeting: budgeting.reset(name, asked.reason, level.used))
     info("admin_budget_reset", admin_key=call.admin_id, counter=made.counter, adjustment=made.id)
     return json_answer(made, 201)
 
@@ -93,7 +85,7 @@ async def rebuild_budgets(call: Call) -> Response:
     ledger = _ledger(call)
     if asked.team is not None:
         check_team(asked.team, world.configuration.written.root.teams)
-    if store is None or snapshot.limits is None:
+    if snapshot.limits is None:
         raise Conflict("This gateway counts no limits, so that there is nothing to rebuild.", code="no_limits")
     keys = await _with_budgeting(call, lambda budgeting: budgeting.keys())
     engine = open_engine(ledger.url)

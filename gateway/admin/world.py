@@ -33,13 +33,11 @@ class AdminWorld(Protocol):
     def health(self) -> Health: ...
 
     @property
-    def live(self) -> Sized:
-        """Exchanges under way."""
-        ...
+    def limits(self) -> LimitStore: ...
 
     @property
-    def limits(self) -> LimitStore | None:
-        """Where limits and budgets are counted."""
+    def live(self) -> Sized:
+        """Exchanges under way."""
         ...
 
     @property

@@ -117,6 +117,19 @@ def test_nobody_wants_to_know(tmp_path: Path) -> None:
     assert len(rig.told()) == 1
 
 
+def test_rates_are_no_budgets(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, ALL)
+    windows = [
+        (Rolling(60), "tokens", False), (Rolling(86400), "tokens", True), (Calendar("hour"), "requests", False),
+        (Calendar("day"), "requests", True), (Rolling(60), "usd", True), (None, "concurrent", False),
+    ]  # fmt: skip
+    for number, (window, measure, told) in enumerate(windows):
+        before = len(rig.told())
+        rule = Rule(id=f"r{number}", measure=measure, amount=9, window=window)  # type: ignore[arg-type]
+        rig.events.emit("budget.exhausted", Bound(rule, rule.id))
+        assert len(rig.told()) - before == told, window
+
+
 async def test_a_disk_that_takes_nothing_hinders_nobody(tmp_path: Path) -> None:
     rig = Rig(tmp_path, ALL)
     rig.spool.directory.write_text("a file where a directory should be")

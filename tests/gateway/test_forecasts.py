@@ -17,8 +17,8 @@ class World:
     def __init__(self, directory: Path, *rules: Rule) -> None:
         self.rig = Rig(directory, ALL)
         self.clock = self.rig.clock
-        self.limits: LimitStore | None = MemoryStore(self.clock)
-        self.program = LimitProgram([Clause(rule=rule) for rule in rules])
+        self.limits: LimitStore = MemoryStore(self.clock)
+        self.program: LimitProgram | None = LimitProgram([Clause(rule=rule) for rule in rules])
 
     @property
     def events(self) -> BudgetEvents:
@@ -33,7 +33,7 @@ class World:
             self.limits = limits
 
     async def use(self, key: str, used: int) -> None:
-        assert self.limits is not None
+        assert self.program is not None
         (bound,) = [bound for bound in self.program.known() if bound.key == key]
         await self.limits.put(bound, used)
 
@@ -68,10 +68,10 @@ async def test_nothing_is_asked_while_nobody_wants_to_know(tmp_path: Path) -> No
     world.rig.endpoints = [SOFT]
     await look_ahead(world)
     world.rig.endpoints = [ALL]
-    store, world.limits = world.limits, None
+    program, world.program = world.program, None
     await look_ahead(world)
     assert world.rig.told() == []
-    world.limits = store
+    world.program = program
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(10):
             watching = watch_forecasts(world, 0.001)

@@ -8,6 +8,7 @@ import httpx
 from gateway.admin.app import admin_app
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
+from gateway.limits.memory import MemoryStore
 from gateway.routing.health import Health
 from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
@@ -32,10 +33,10 @@ class FakeWorld:
         self.journal = journal
         self.metrics: Metrics | None = Metrics()
         self.health = Health()
+        self.limits: LimitStore = MemoryStore(clock)
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None
-        self.limits: LimitStore | None = None
         self.deliverer: Deliverer | None = None
 
     def pool_stats(self) -> list[OriginStats]:

@@ -12,7 +12,6 @@ from starlette.routing import Route
 from gateway.admin import openapi
 from gateway.admin.app import admin_app
 from gateway.admin.routes import ROUTES
-from gateway.limits.memory import MemoryStore
 from tests.gateway.admin.fakes import FakeWorld, client_of
 
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi.document(ROUTES)))
@@ -99,14 +98,12 @@ async def test_answers_are_as_described(make_world: Callable[..., FakeWorld]) ->
     world = make_world(
         teams={"search": {"budget": [{"amount": "5 USD", "per": "day"}, {"name": "m", "amount": "9 USD"}]}}
     )
-    world.limits = MemoryStore(world.clock)
     async with client_of(world) as admin:
         await answers(world, admin)
 
 
 async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
     limits = world.configuration.snapshot.limits
-    assert world.limits is not None
     assert limits is not None
     counters = limits.known()
     await world.limits.put(counters[1], 7)
