@@ -60,7 +60,7 @@ class BudgetEvents:
         return any(kind in endpoint.events for endpoint in self._endpoints())
 
     def emit(self, kind: Kind, bound: Bound, figures: Figures = NO_FIGURES) -> None:
-        """Tell that a budget came to this (see `is_budget`). Told once in its window (calendar: the running one; rolling:
+        """Tell that a budget (`is_budget`) came to this. Told once in its window (calendar: the running one; rolling:
         as much time as the window is long), and again when its limit was changed. Nothing when nobody wants to know.
 
         Costs a microsecond when it was told already, else the writing of a small file (0.1 ms), without fsync.
