@@ -14,12 +14,15 @@ from gateway.ledger.status import write_status
 from gateway.quota import Capacity
 from gateway.routing.table import Target
 from gateway.telemetry.exporter import Exporter
+from gateway.telemetry.logs import alert
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.otlp_http import HttpSender
 from gateway.telemetry.sampling import sampling
 from gateway.telemetry.semconv import names_of
 from gateway.telemetry.traces import Traces
+from gateway.webhooks.deliver import Deliverer
+from gateway.webhooks.spool import Spool
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.admin.test_health import fail_writes, status
 from tests.gateway.ledger.helpers import exchange
@@ -60,6 +63,15 @@ def test_traces(world: FakeWorld) -> None:
     assert found["tollway_trace_exchanges_dropped"] == {(): 2}
     assert found["tollway_trace_defects"] == {(): 0}
     assert found["tollway_trace_exchanges_queued"] == {(): 1}
+
+
+def test_webhooks(world: FakeWorld, tmp_path: Path) -> None:
+    assert figures(world)["tollway_webhook_deliveries"] == {}
+    world.deliverer = Deliverer(Spool(tmp_path), lambda: (), world.clock, alert)
+    world.deliverer.delivered, world.deliverer.failed, world.deliverer.dead = 3, 2, 1
+    found = figures(world)
+    assert found["tollway_webhook_deliveries"] == {("delivered",): 3, ("failed",): 2, ("dead",): 1}
+    assert found["tollway_webhook_pending"] == {(): 0}
 
 
 def test_busy(world: FakeWorld) -> None:

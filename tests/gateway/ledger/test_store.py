@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -11,10 +12,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, text
 
 from gateway.errors import LedgerError
-from gateway.ledger import migrations
+from gateway.ledger import audit, migrations
 from gateway.ledger.store import (
     HEAD,
     LedgerRefused,
+    counter,
     ensure_schema,
     open_engine,
     open_existing,
@@ -38,6 +40,23 @@ def test_head_is_the_newest_migration():
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_ledger_of_the_first_release_is_brought_up_to_date(ledger_url: str):
+    """With what is in it; the audit log begins empty."""
+    first = open_engine(ledger_url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with writing(first) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(insert(counters).values(name="kept", value=7))
+    ensure_schema(ledger_url)
+    assert schema_version(first) == HEAD
+    assert audit.verify(first) == audit.Verified(0, None, None)
+    with reading(first) as connection:
+        assert counter(connection, "kept") == 7
+    first.dispose()
 
 
 def test_a_second_time_changes_nothing_and_needs_no_alembic(
