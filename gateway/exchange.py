@@ -17,7 +17,7 @@ from gateway.delivery import Delivery, stream_error
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
 from gateway.facts import ANYTHING, Exchange
-from gateway.forward import Outgoing, at_work, find_route, forward
+from gateway.forward import Answer, Outgoing, at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.held import answer_held
 from gateway.listing import answer_models
@@ -142,6 +142,10 @@ class Trip(Delivery):
         x.provider, x.model = answer.target.provider.name, answer.target.model
 
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
+        await self.deliver(out, answer)
+
+    async def deliver(self, out: Outgoing, answer: Answer) -> None:
+        """The way back: whole, event by event, or held until detectors outside have judged all of it."""
         if answer.stream is None:
             await self.answer_whole(out, answer)
         elif self.guard is not None and self.guard.outside is not None and self.guard.outside.holds:
