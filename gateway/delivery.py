@@ -143,7 +143,7 @@ class Delivery:
         if self.guard is not None and self.guard.outside is not None:
             await self.guard.outside.verdict()
         rewriter = self.guard.stream(self.world.rewriters) if self.guard is not None else None
-        passage = Passage(x, stream, rewriter, client, clock, self.patience(answer))
+        passage = Passage(x, stream, rewriter, client, clock, *self.patience(answer))
         try:
             out = passage.first(stream.first)
             if passage.blocked and not out:
@@ -184,7 +184,7 @@ class Delivery:
         leave with the end of the answer is in `passage.out`."""
         client, clock, response = self.client, self.world.clock, answer.response
         parser = passage.stream.parser
-        idle, ping = answer.target.provider.timeouts.idle, self.snapshot.server.ping
+        idle, ping = self.patience(answer)
         while not passage.ended:
             if out:
                 if not client.push(out):
@@ -257,9 +257,9 @@ class Delivery:
             block = b"%bx-tollway-guardrails: %b\r\n" % (block, told)
         return block
 
-    def patience(self, answer: Answer) -> float:
-        """Seconds after which something must be done about a stream on which nothing happens."""
-        return min(answer.target.provider.timeouts.idle, self.snapshot.server.ping)
+    def patience(self, answer: Answer) -> tuple[float, float]:
+        """Seconds a provider may send no event, and those after which a client that hears nothing gets a comment."""
+        return answer.target.provider.timeouts.idle, self.snapshot.server.ping
 
     def idle_until(self, answer: Answer) -> float:
         return self.world.clock.monotonic() + answer.target.provider.timeouts.idle
@@ -271,7 +271,8 @@ class Passage:
     __slots__ = (
         "_client",
         "_clock",
-        "_patience",
+        "_idle",
+        "_ping",
         "_rewriter",
         "blocked",
         "heard_at",
@@ -291,14 +292,16 @@ class Passage:
         rewriter: EventRewriter | None,
         client: Client,
         clock: Clock,
-        patience: float,
+        idle: float,
+        ping: float,
     ) -> None:
         self.x = x
         self.stream = stream
         self._rewriter = rewriter
         self._client = client
         self._clock = clock
-        self._patience = patience
+        self._idle = idle
+        self._ping = ping
         self.blocked = False
         self.over = False
         """The provider has said its last word."""
@@ -377,7 +380,7 @@ class Passage:
                     return -1.0
                 if out and self._client.push(out):
                     self.spoke_at = now
-        return now + self._patience
+        return min(now + self._idle, self.spoke_at + self._ping)
 
     def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:
         if self._rewriter is None:

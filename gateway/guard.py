@@ -71,7 +71,7 @@ class Guard:
         if not self.engine.inspects("request", self.operation):
             return body
         if self.engine.clear(body, "request", self.operation):
-            self.tell("request", ALLOWED)
+            self.tell("request", ALLOWED, self.engine.rules("request", self.operation))
             return body
         return self._request(body, dialect.prompt_segments(body))
 
@@ -96,7 +96,7 @@ class Guard:
         if self.engine.clear(
             body, "response", self.operation, vault=self.vault, within=CONTAINERS.get(self.operation, b"")
         ):
-            self.tell("response", ALLOWED)
+            self.tell("response", ALLOWED, self.engine.rules("response", self.operation))
             return body
         return self._answer(body, dialect.answer_segments(body))
 

@@ -16,7 +16,7 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
     x, client = trip.x, trip.client
     await outside.verdict()
     rewriter = guard.stream(trip.world.rewriters)
-    passage = Passage(x, stream, rewriter)
+    passage = Passage(x, stream, rewriter, client, trip.world.clock, *trip.patience(answer))
     try:
         events = await _to_the_end(trip, answer, passage)
     finally:

@@ -304,8 +304,11 @@ def _band(sheet: Sheet, input_tokens: int) -> Band:
     )
     numerators = {meter: step.numerator * (denominator // step.denominator) for meter, step in steps.items()}
     plain = numerators.get("input", 0), numerators.get("output", 0), numerators.get("request", 0)
-    dearest = [max(leaves.get(meter, Fraction(0)) for meter in meters) for meters in (_INPUTS, _OUTPUTS)]
-    worst = (*(int(rate * _NANOS * denominator) for rate in dearest), plain[2])
+    inputs, outputs = (
+        int(max(leaves.get(meter, Fraction(0)) for meter in meters) * _NANOS * denominator)
+        for meters in (_INPUTS, _OUTPUTS)
+    )
+    worst = inputs, outputs, plain[2]
     return Band(terms, denominator, leaves.get("second", Fraction(0)) * _NANOS, leaves, priced, plain, worst)
 
 

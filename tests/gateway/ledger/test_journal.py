@@ -219,7 +219,7 @@ def test_whatever_the_disk_does_accepted_exchanges_are_whole(steps: list[str | i
             elif step == "soon" and len(ended) < len(accepted):
                 ended.append(accepted[len(ended)])
                 must_flush = journal.finish_soon(ended[-1])
-                assert not must_flush or journal.stats().queued == 1
+                assert journal.stats().queued >= must_flush
             elif step == "again" and ended:
                 (journal.finish_soon if number % 2 else journal.finish)(ended[number % len(ended)])
             elif step == "flush":
