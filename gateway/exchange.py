@@ -126,6 +126,7 @@ class Trip(Delivery):
             out.body = guard.request(dialect, body)
             if x.request_verdict.reroute:
                 out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)
+            x.inspected_at = world.clock.monotonic()
 
         # route, forward
         answer = self.answer = await forward(world, snapshot.routes, x, out)
