@@ -14,6 +14,7 @@ COMMANDS = (
     "spend",
     "price",
     "guardrails",
+    "slo",
     "demo",
     "loadtest",
 )
