@@ -40,7 +40,7 @@ COST = Board(
                 ),
                 Panel(
                     "Input read from caches",
-                    (Query(f'sum(increase({_TOKENS}{{team=~"$team",meter="cache_read"}}[$__range])) / '
+                    (Query(f'(sum(increase({_TOKENS}{{team=~"$team",meter="cache_read"}}[$__range])) or vector(0)) / '
                            f'(sum(increase({_TOKENS}{{team=~"$team",meter="input"}}[$__range])) > 0)'),),
                     "percentunit", "stat", width=6, height=4,
                 ),

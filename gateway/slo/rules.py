@@ -22,8 +22,11 @@ RATIO = "tollway:slo_error_ratio:rate"
 """… and the window, such as 1h."""
 OBJECTIVE = "tollway:slo_objective:ratio"
 BUDGET_LEFT = "tollway:slo_budget_left:ratio"
-WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
+WINDOWS = ("30m", "1h", "2h", "6h")
 PERIOD = "30d"
+LONG_WINDOWS = ("1d", "3d", PERIOD)
+SLOWLY = "2m"
+"""How often long windows are looked at: they hold a hundred thousand samples, and hardly change in two minutes."""
 
 
 class Burn(msgspec.Struct, frozen=True):
@@ -55,11 +58,14 @@ _SUMMARY: dict[Indicator, str] = {
 
 
 def slo_groups(root: SloRoot) -> list[Group]:
-    """A group of rules for each objective, in the order of the file."""
-    return [
-        {"name": f"tollway-slo-{name}", "rules": [*_recorded(root, name, objective), *_alerts(root, name, objective)]}
-        for name, objective in root.objectives.items()
-    ]
+    """Two groups of rules for each objective, in the order of the file: what may page, and what takes its time."""
+    groups: list[Group] = []
+    for name, objective in root.objectives.items():
+        fast = [*_recorded(root, name, objective), *_alerts(root, name, objective, "page")]
+        slow = [*_recorded_slowly(name, objective), *_alerts(root, name, objective, "ticket")]
+        groups.append({"name": f"tollway-slo-{name}", "rules": fast})
+        groups.append({"name": f"tollway-slo-{name}-long", "interval": SLOWLY, "rules": slow})
+    return groups
 
 
 def unreachable(objective: ObjectiveSection) -> list[Burn]:
@@ -69,50 +75,63 @@ def unreachable(objective: ObjectiveSection) -> list[Burn]:
 
 
 def _recorded(root: SloRoot, name: str, objective: ObjectiveSection) -> Iterator[Rule]:
-    """Windows are made of the five-minute rates, as sums over sums, so that quiet hours weigh what they should."""
-    labels = {"slo": name, "sli": objective.sli}
-    here = f"{{slo={quoted(name)}}}"
     both = counted(root, objective, "rate", "5m")
-
-    def record(metric: str, expr: str) -> Rule:
-        return {"record": metric, "expr": expr, "labels": labels}
-
-    yield record(EVENTS, both.events)
-    yield record(ERRORS, both.bad)
-    yield record(f"{RATIO}5m", f"{ERRORS}{here} / ({EVENTS}{here} > 0)")
-    for over in WINDOWS[1:]:
-        yield record(
-            f"{RATIO}{over}", f"sum_over_time({ERRORS}{here}[{over}]) / (sum_over_time({EVENTS}{here}[{over}]) > 0)"
-        )
-    yield record(OBJECTIVE, f"vector({number(objective.target)})")
-    yield record(BUDGET_LEFT, f"1 - {RATIO}{PERIOD}{here} / {number(_budget(objective))}")
+    here = _here(name)
+    yield _record(name, objective, EVENTS, both.events)
+    yield _record(name, objective, ERRORS, both.bad)
+    yield _record(name, objective, f"{RATIO}5m", f"{ERRORS}{here} / ({EVENTS}{here} > 0)")
+    for over in WINDOWS:
+        yield _ratio(name, objective, over)
+    yield _record(name, objective, OBJECTIVE, f"vector({number(objective.target)})")
 
 
-def _alerts(root: SloRoot, name: str, objective: ObjectiveSection) -> Iterator[Rule]:
-    for severity, burns in BURNS.items():
-        reached = [burn for burn in burns if burn not in unreachable(objective)]
-        if not reached:
-            continue
-        alert = ALERTS[objective.sli]
-        long = " or ".join(f"{number(burn.factor)} times over {burn.long}" for burn in reached)
-        yield {
-            "alert": alert,
-            "expr": "\nor\n".join(_condition(root, name, objective, burn) for burn in reached),
-            "labels": {**root.labels, "severity": severity},
-            "annotations": {
-                "summary": f"{name}: {_SUMMARY[objective.sli]}",
-                "description": (
-                    f"The error budget of {number(100 * objective.target)} % over 30 days is spent at more than {long} "
-                    "its allowed rate; {{ $value | humanizePercentage }} of events were bad in the longer window."
-                    + (f" {objective.description}" if objective.description else "")
-                ),
-                "runbook_url": runbook(root, alert),
-            },
-        }
+def _recorded_slowly(name: str, objective: ObjectiveSection) -> Iterator[Rule]:
+    for over in LONG_WINDOWS:
+        yield _ratio(name, objective, over)
+    left = f"1 - {RATIO}{PERIOD}{_here(name)} / {number(_budget(objective))}"
+    yield _record(name, objective, BUDGET_LEFT, left)
+
+
+def _ratio(name: str, objective: ObjectiveSection, over: str) -> Rule:
+    """A window is made of five-minute rates, as a sum over a sum, so that quiet hours weigh what they should."""
+    here = _here(name)
+    expr = f"sum_over_time({ERRORS}{here}[{over}]) / (sum_over_time({EVENTS}{here}[{over}]) > 0)"
+    return _record(name, objective, f"{RATIO}{over}", expr)
+
+
+def _record(name: str, objective: ObjectiveSection, metric: str, expr: str) -> Rule:
+    return {"record": metric, "expr": expr, "labels": {"slo": name, "sli": objective.sli}}
+
+
+def _here(name: str) -> str:
+    return f"{{slo={quoted(name)}}}"
+
+
+def _alerts(root: SloRoot, name: str, objective: ObjectiveSection, severity: str) -> Iterator[Rule]:
+    """The alert of one severity; none when the target leaves a budget that no failure spends so fast."""
+    reached = [burn for burn in BURNS[severity] if burn not in unreachable(objective)]
+    if not reached:
+        return
+    alert = ALERTS[objective.sli]
+    limits = " or ".join(f"{number(burn.factor)} times over {burn.long}" for burn in reached)
+    yield {
+        "alert": alert,
+        "expr": "\nor\n".join(_condition(root, name, objective, burn) for burn in reached),
+        "labels": {**root.labels, "severity": severity},
+        "annotations": {
+            "summary": f"{name}: {_SUMMARY[objective.sli]}",
+            "description": (
+                f"The budget of {number(100 * _budget(objective))} % bad events is being spent faster than 30 days "
+                f"allow: more than {limits}. In the longer window {{{{ $value | humanizePercentage }}}} were bad."
+                + (f" {objective.description}" if objective.description else "")
+            ),
+            "runbook_url": runbook(root, alert),
+        },
+    }
 
 
 def _condition(root: SloRoot, name: str, objective: ObjectiveSection, burn: Burn) -> str:
-    here = f"{{slo={quoted(name)}}}"
+    here = _here(name)
     bound = f"{number(burn.factor)} * {number(_budget(objective))}"
     lines = [
         f"{RATIO}{burn.long}{here} > {bound}",
