@@ -50,8 +50,8 @@ def check(
     root = _load(config, as_json)
     old = stale(make(root, config.name), out or config.parent) if rendered or out is not None else []
     warnings = [
-        f"{name}: a target of {objective.target:.5%} is never missed {burn.factor:g} times faster than allowed; "
-        f"its windows of {burn.long} and {burn.short} are left out"
+        f"{name}: a target of {round(100 * objective.target, 5):g} % is never missed {burn.factor:g} times faster than "
+        f"allowed; its windows of {burn.long} and {burn.short} are left out"
         for name, objective in root.objectives.items()
         for burn in unreachable(objective)
     ]

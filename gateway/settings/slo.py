@@ -75,11 +75,11 @@ def teams_of(root: SloRoot, objective: ObjectiveSection) -> tuple[str, ...]:
 def duration_text(seconds: float) -> str:
     """Seconds as people write them: 2.5s, 25ms, 15m."""
     if seconds < 1:
-        return f"{round(seconds * 1000, 6):g}ms"
+        return f"{round(seconds * 1000, 6):.10g}ms"
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{seconds / size:.10g}{unit}"
+    return f"{seconds:.10g}s"
 
 
 def _check(root: SloRoot, note: Note) -> None:
