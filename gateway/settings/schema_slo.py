@@ -20,6 +20,25 @@ from gateway.settings.schema_base import (
 )
 
 Indicator = Literal["availability", "first_byte", "overhead", "guardrails", "ledger"]
+AlertName = Literal[
+    "TollwayDown",
+    "TollwayCredentialDown",
+    "TollwayProviderErrors",
+    "TollwayDefect",
+    "TollwayJournalUnhealthy",
+    "TollwayExchangesLost",
+    "TollwayLoaderDown",
+    "TollwayLedgerLag",
+    "TollwayLinesRejected",
+    "TollwayUnpriced",
+    "TollwayLimitStoreAway",
+    "TollwaySettlementsLost",
+    "TollwayHoldsExpired",
+    "TollwayGuardrailFailures",
+    "TollwayReloadFailed",
+    "TollwayWorkersDiffer",
+    "TollwayMetricsFailures",
+]
 Operations = Literal[
     "chat.completions",
     "completions",
@@ -105,7 +124,7 @@ class NotifySection(Section):
 class AlertsSection(Section):
     """Alerts beside the objectives."""
 
-    off: list[str] = Field([], description="Names of alerts that are not wanted, such as TollwayUnpriced.")
+    off: list[AlertName] = Field([], description="Names of alerts that are not wanted, such as TollwayUnpriced.")
     ledger_lag: Duration = duration("15m", "How far the database may be behind the journal.", gt=0)
     provider_errors: Percent = percent("50%", "Share of a provider's answers that may be failures.", gt=0)
 

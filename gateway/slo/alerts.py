@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.settings.schema_slo import SloRoot
+from gateway.settings.schema_slo import AlertName, SloRoot
 from gateway.slo.promql import number, quoted
 from gateway.slo.rules import Group, runbook
 
@@ -14,7 +14,7 @@ Severity = Literal["page", "ticket"]
 class Alert(msgspec.Struct, frozen=True):
     """One alerting rule. `wait`: how long it must hold, in Prometheus' units; empty: not at all."""
 
-    name: str
+    name: AlertName
     severity: Severity
     expr: str
     wait: str

@@ -206,7 +206,7 @@ def _variables(board: Board) -> list[Json]:
         "multi": True,
         "includeAll": True,
         "allValue": ".*",
-        "current": {"text": "All", "value": "$__all"},
+        "current": {"text": ["All"], "value": ["$__all"]},
     }
     return [source, team]
 

@@ -47,7 +47,7 @@ from gateway.telemetry.share import Share
 
 MAX_SERIES = 2000
 """Combinations of labels kept apart; clients can make up model names where a route has a wildcard."""
-MAX_SPEEDS = 500
+MAX_SPEEDS = 300
 """The same for histograms, of which each combination is fourteen series."""
 MAX_NAME = 120
 MAX_TOKENS = 10**12

@@ -97,6 +97,12 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, line: str, said: str) 
     assert said in problems(tmp_path, HEAD + line + "\n")
 
 
+def test_only_alerts_that_exist_can_be_switched_off(tmp_path: Path) -> None:
+    text = HEAD + "  a: {sli: availability, target: 99%}\nalerts: {off: [TollwayUnpriced, TollwayUp]}\n"
+    (problem,) = problems(tmp_path, text)
+    assert problem.startswith("5:33: this value is not known; allowed are 'TollwayDown', 'TollwayCredentialDown', ")
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     text = "version: 2\nobjectives:\n  a: {sli: nothing, target: 99%}\n  b: {sli: ledger, target: 1%, within: 9}\n"
     found = problems(tmp_path, text)
