@@ -35,6 +35,7 @@ def check(
     config: SloOption = DEFAULT,
     rendered: Annotated[bool, typer.Option("--rendered", help="Compare the rendered files too.")] = False,
     out: OutOption = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema for editors, and stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Validate a file of objectives.
@@ -42,11 +43,14 @@ def check(
     Prints every problem as file:line:column: what is wrong; what is allowed. With --rendered, exit status 1 when
     the rendered files are not what `tollway slo render` makes of it.
     """
+    from gateway.settings.json_schema import slo_json_schema
     from gateway.settings.slo import duration_text
     from gateway.slo.render import render as make
     from gateway.slo.render import stale
     from gateway.slo.rules import unreachable
 
+    if schema:
+        return print(json.dumps(slo_json_schema(), indent=2, ensure_ascii=False))
     root = _load(config, as_json)
     old = stale(make(root, config.name), out or config.parent) if rendered or out is not None else []
     warnings = [

@@ -67,6 +67,8 @@ def _check_target(fraction: float) -> float:
 def _check_label(text: str) -> str:
     if not text.isascii() or not text.isidentifier() or text.startswith("__"):
         raise ValueError("this is not a name of a Prometheus label; allowed are letters, digits and '_'")
+    if text in ("alertname", "severity", "slo", "sli"):
+        raise ValueError("alerts have a label of this name already; allowed is any other")
     return text
 
 
@@ -108,7 +110,9 @@ class ReceiverSection(Section):
     """Where Alertmanager sends alerts of one severity. Secrets stay in files that Alertmanager reads itself."""
 
     webhook: str | None = Field(None, min_length=1, description="URL that takes Alertmanager's JSON.")
-    webhook_file: str | None = Field(None, min_length=1, description="File with such a URL, when it is a secret.")
+    webhook_file: str | None = Field(
+        None, min_length=1, description="File with such a URL, when it is a secret; Alertmanager 0.26 or newer."
+    )
     pagerduty_key_file: str | None = Field(None, min_length=1, description="File with a PagerDuty integration key.")
     slack_url_file: str | None = Field(None, min_length=1, description="File with a Slack webhook URL.")
     slack_channel: str | None = Field(None, min_length=1, description="Channel for slack_url_file, such as #oncall.")

@@ -69,6 +69,13 @@ def test_a_mistake_is_told_with_its_place_and_writes_nothing(config: Path, comma
     assert not (config.parent / RULES).exists()
 
 
+def test_the_schema_for_editors_describes_every_field() -> None:
+    schema = json.loads(run("check", "--schema").stdout)
+    assert schema["required"] == ["version", "objectives"]
+    objective = schema["$defs"]["ObjectiveSection"]["properties"]
+    assert all(field["description"] for field in objective.values())
+
+
 def test_a_directory_that_cannot_be_written(config: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     done = run("render", "--config", config, "--out", tmp_path / "file")

@@ -1,6 +1,7 @@
 """Files of objectives: what may be written, and what a mistake is told, with its place."""
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,21 @@ def test_classes_lists_and_variables(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place(tmp_path: Path, line: str, said: str) -> None:
     assert said in problems(tmp_path, HEAD + line + "\n")
+
+
+def test_labels_of_alerts_keep_their_meaning(tmp_path: Path) -> None:
+    text = HEAD + "  a: {sli: availability, target: 99%}\nlabels: {slo: x, service: tollway}\n"
+    assert problems(tmp_path, text) == ["5:10: alerts have a label of this name already; allowed is any other"]
+
+
+def test_the_examples_of_the_manual_can_be_used(tmp_path: Path) -> None:
+    page = (ROOT / "docs/slo.md").read_text("utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    written = [block for block in blocks if block.startswith(("version:", "notify:"))]
+    assert len(written) == 2
+    root = load(tmp_path, "".join(written))
+    assert len(root.objectives) == 5
+    assert root.notify.ticket[0].slack_channel == "#llm-platform"
 
 
 def test_only_alerts_that_exist_can_be_switched_off(tmp_path: Path) -> None:
