@@ -168,12 +168,6 @@ INCIDENTS = Board(
             "State",
             (
                 Panel(
-                    "Alerts that fire",
-                    (Query('sum by (alertname, severity, slo, provider) (ALERTS{alertname=~"Tollway.*",'
-                           'alertstate="firing"})'),),
-                    "short", "table", "Each has a section in docs/slo.md.", 12, 8, quiet=True,
-                ),
-                Panel(
                     "Journal", (Query("min(tollway_journal_healthy)"),), "bool_on_off", "stat", width=3, height=4,
                     steps=ALL_IS_GOOD,
                 ),
@@ -198,6 +192,12 @@ INCIDENTS = Board(
                 Panel(
                     "Configurations", (Query("count(count by (hash) (tollway_config_info))"),), "short", "stat",
                     "Two or more: workers differ.", 3, 4, steps=((0.0, "green"), (2.0, "red")),
+                ),
+                Panel(
+                    "Alerts that fire",
+                    (Query('sum by (alertname, severity, slo, provider) (ALERTS{alertname=~"Tollway.*",'
+                           'alertstate="firing"})'),),
+                    "short", "table", "Each has a section in docs/slo.md.", 24, 6, quiet=True,
                 ),
             ),
         ),

@@ -15,6 +15,9 @@ SCHEMA = 39
 DATASOURCE = "${datasource}"
 TEAM = "$team"
 
+_WITHOUT_FIGURES = {"id": "organize", "options": {"excludeByName": {"Time": True, "Value": True}}}
+"""A table lists sets of labels."""
+
 
 class Query(msgspec.Struct, frozen=True):
     """One expression and what its series are called; `{{label}}` stands for a label's value."""
@@ -135,6 +138,7 @@ def _panel(panel: Panel, number: int, position: dict[str, int]) -> Json:
             }
             for at, query in enumerate(panel.queries)
         ],
+        **({"transformations": [_WITHOUT_FIGURES]} if panel.kind == "table" else {}),
     }
 
 
