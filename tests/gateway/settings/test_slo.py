@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ConfigError
+from gateway.settings import schema_slo
+from gateway.settings.schema_base import Section
 from gateway.settings.schema_slo import SloRoot
 from gateway.settings.slo import BOUNDS, duration_text, load_slo, teams_of
 from gateway.settings.units import parse_duration
@@ -111,6 +113,14 @@ def test_the_examples_of_the_manual_can_be_used(tmp_path: Path) -> None:
     root = load(tmp_path, "".join(written))
     assert len(root.objectives) == 5
     assert root.notify.ticket[0].slack_channel == "#llm-platform"
+
+
+def test_every_option_is_in_the_manual() -> None:
+    page = (ROOT / "docs/slo.md").read_text("utf-8")
+    sections = [each for each in Section.__subclasses__() if each.__module__ == schema_slo.__name__]
+    assert len(sections) == 5
+    fields = {name for section in sections for name in section.model_fields}
+    assert [name for name in sorted(fields) if not re.search(rf"\b{name}\b", page)] == []
 
 
 def test_only_alerts_that_exist_can_be_switched_off(tmp_path: Path) -> None:
