@@ -136,6 +136,8 @@ class Trip(Delivery):
                 out.body = await guard.outside.request(out.body, dialect.prompt_segments, dialect)
             if x.request_verdict.reroute:
                 out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)
+            if guard.reads_requests:
+                x.inspected_at = world.clock.monotonic()
 
         # route, forward
         answer = self.answer = await forward(world, snapshot.routes, x, out)

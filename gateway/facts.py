@@ -174,6 +174,8 @@ class Exchange(msgspec.Struct):
     response_verdict: Verdict = ALLOWED
     read_at: float = 0.0
     """The request body was read, understood and admitted."""
+    inspected_at: float = 0.0
+    """Its team's guardrails let the request pass; 0: nothing inspects it, or it was blocked."""
     forwarded_at: float = 0.0
     """The request that succeeded was handed to the transport."""
     headers_at: float = 0.0

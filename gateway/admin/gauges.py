@@ -24,6 +24,13 @@ CREDENTIAL = Family(
     ("provider",),
     "max",
 )
+PAUSED = Family(
+    "tollway_provider_paused",
+    "Models of a provider that are held back because it answered 429 or 503; the worker with most counts.",
+    "gauge",
+    ("provider",),
+    "max",
+)
 CONFIG = Family(
     "tollway_config_info",
     "Configurations in force; two at one time mean that workers differ.",
@@ -138,6 +145,7 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull(RELOADS, lambda: [((result,), count) for result, count in world.configuration.reloads.items()])
     metrics.pull_one(CONFIG_TIME, lambda: world.configuration.snapshot.loaded_ns / 1e9)
     metrics.pull(CREDENTIAL, lambda: _credentials(world))
+    metrics.pull(PAUSED, lambda: _paused(world))
     metrics.pull(POOL, lambda: _pool(world))
     _join_sharing(world, metrics)
     join_limits(world, metrics)
@@ -211,6 +219,12 @@ def _credentials(world: AdminWorld) -> Samples:
     down = set(world.health.down(world.clock.monotonic()))
     for provider in world.configuration.snapshot.routes.providers():
         yield (provider.name,), provider.name in down
+
+
+def _paused(world: AdminWorld) -> Samples:
+    paused = world.health.paused(world.clock.monotonic())
+    for provider in world.configuration.snapshot.routes.providers():
+        yield (provider.name,), paused.get(provider.name, 0)
 
 
 def _pool(world: AdminWorld) -> Samples:

@@ -16,6 +16,7 @@ COMMANDS = (
     "audit",
     "price",
     "guardrails",
+    "slo",
     "demo",
     "loadtest",
 )

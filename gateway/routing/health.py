@@ -37,6 +37,13 @@ class Health:
             self._refused.pop((target.provider.name, target.provider.api_key), None)
         return False
 
+    def paused(self, now: float) -> dict[str, int]:
+        """How many models of each provider are held back now because it asked for a pause."""
+        found: dict[str, int] = {}
+        for (name, _), until in self._paused.items():
+            found[name] = found.get(name, 0) + (until > now)
+        return found
+
     def down(self, now: float) -> list[str]:
         """Names of providers whose credential is held back now."""
         return sorted({name for (name, _), until in self._refused.items() if until > now})

@@ -1,15 +1,26 @@
 """The JSON Schema of the configuration file, for editors that complete and check YAML."""
 
 from gateway.settings.schema import Root
+from gateway.settings.schema_base import Section
+from gateway.settings.schema_slo import SloRoot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, object]:
     """JSON Schema 2020-12 with the description of every field. A place for a number or switch also takes a variable."""
-    found = Root.model_json_schema(by_alias=True)
+    return _schema(Root, "Tollway configuration")
+
+
+def slo_json_schema() -> dict[str, object]:
+    """The same for a file of objectives."""
+    return _schema(SloRoot, "Tollway objectives")
+
+
+def _schema(root: type[Section], title: str) -> dict[str, object]:
+    found = root.model_json_schema(by_alias=True)
     _with_variables(found)
-    return {"$schema": DIALECT, **found, "title": "Tollway configuration"}
+    return {"$schema": DIALECT, **found, "title": title}
 
 
 def _with_variables(schema: object) -> None:

@@ -18,6 +18,7 @@ _METERS = (
 )
 _SERVED = ("team", "model", "provider")
 _TIMED = ("operation", "mode")
+_FAULTS = (("none", cells.FAULTLESS), ("provider", cells.PROVIDER_FAULT), ("gateway", cells.GATEWAY_FAULT))
 
 
 def expose(page: Page, accept: str = "") -> tuple[bytes, str]:
@@ -63,9 +64,13 @@ class _Collector:
 def _traffic(page: Page) -> Iterator[Metric]:
     requests = CounterMetricFamily("tollway_requests", "Finished exchanges.", labels=(*_SERVED, "operation", "outcome"))
     served: dict[tuple[str, str, str], list[int]] = {}
+    judged: dict[tuple[str, str, str, str], list[int]] = {}
     for key, cell in page.traffic.items():
         requests.add_metric(key, cell[cells.REQUESTS])
-        team, model, provider, _, _ = key
+        team, model, provider, operation, _ = key
+        faults = judged.setdefault((team, model, provider, operation), [0, 0, 0])
+        for at, (_, place) in enumerate(_FAULTS):
+            faults[at] += cell[place]
         sums = served.setdefault((team, model, provider), list(cells.CELL))
         for at, value in enumerate(cell):
             sums[at] += value
@@ -75,6 +80,7 @@ def _traffic(page: Page) -> Iterator[Metric]:
         "Tokens; cache_read and cache_write are parts of input, reasoning is a part of output.",
         labels=(*_SERVED, "meter"),
     )
+    yield _availability(judged)
     cost = CounterMetricFamily(
         "tollway_cost_usd", "Cost in USD of what has a price; the ledger has the exact sums.", labels=_SERVED
     )
@@ -102,6 +108,20 @@ def _traffic(page: Page) -> Iterator[Metric]:
             estimated_family.add_metric((model,), estimated)
     yield unpriced_family
     yield estimated_family
+
+
+def _availability(judged: dict[tuple[str, str, str, str], list[int]]) -> Metric:
+    """All three series of a set of labels, or none: a fault that is seen for the first time must be a step from 0."""
+    family = CounterMetricFamily(
+        "tollway_availability_requests",
+        "Requests that were to be answered, by whose fault it was if they were not; the client's own are not counted.",
+        labels=(*_SERVED, "operation", "fault"),
+    )
+    for labels, faults in judged.items():
+        if any(faults):
+            for (fault, _), count in zip(_FAULTS, faults, strict=True):
+                family.add_metric((*labels, fault), count)
+    return family
 
 
 def _guardrails(page: Page) -> Iterator[Metric]:
@@ -141,21 +161,48 @@ def _histograms(page: Page) -> Iterator[Metric]:
         "From the request's head to the end of its answer, if a provider was asked.",
         labels=_TIMED,
     )
-    first_byte = HistogramMetricFamily(
-        "tollway_time_to_first_byte_seconds",
-        "From the request's head to the first byte of a served answer.",
-        labels=_TIMED,
-    )
     overhead = HistogramMetricFamily(
         "tollway_overhead_seconds", "The part of time_to_first_byte that was not spent on providers.", labels=_TIMED
     )
     for labels, timings in page.timings.items():
         _add_histogram(request, labels, timings.request, cells.REQUEST_BOUNDS)
-        _add_histogram(first_byte, labels, timings.first_byte, cells.FIRST_BYTE_BOUNDS)
         _add_histogram(overhead, labels, timings.overhead, cells.OVERHEAD_BOUNDS)
     yield request
-    yield first_byte
     yield overhead
+    stage = HistogramMetricFamily(
+        "tollway_stage_seconds",
+        "The gateway's own stages: read (head, key, body, limits), inspect (guardrails on the request), answer (from "
+        "the provider's head to the first byte for the client).",
+        labels=("stage",),
+    )
+    for name in ("read", "inspect", "answer"):
+        _add_histogram(stage, (name,), getattr(page.stages, name), cells.STAGE_BOUNDS)
+    yield stage
+    yield from _speeds(page)
+
+
+def _speeds(page: Page) -> Iterator[Metric]:
+    first_byte = HistogramMetricFamily(
+        "tollway_time_to_first_byte_seconds",
+        "From the request's head to the first byte of a served answer.",
+        labels=(*_SERVED, *_TIMED),
+    )
+    per_token = HistogramMetricFamily(
+        "tollway_time_per_output_token_seconds",
+        "Streams: from the first byte to the end of the answer, by its output tokens after the first.",
+        labels=("model", "provider", "operation"),
+    )
+    paces: dict[tuple[str, str, str], Histogram] = {}
+    for labels, speed in page.speeds.items():
+        _add_histogram(first_byte, labels, speed.first_byte, cells.FIRST_BYTE_BOUNDS)
+        _, model, provider, operation, mode = labels
+        if mode == "stream":
+            pace = paces.setdefault((model, provider, operation), cells.new_histogram(cells.TOKEN_BOUNDS))
+            pace.add(speed.per_token)
+    for labels, pace in paces.items():
+        _add_histogram(per_token, labels, pace, cells.TOKEN_BOUNDS)
+    yield first_byte
+    yield per_token
 
 
 def _add_histogram(

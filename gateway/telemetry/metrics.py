@@ -7,6 +7,7 @@ each leaves its page where the others find it (`share.py`), so that any of them 
 
 import asyncio
 import contextlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,29 +18,39 @@ from gateway.telemetry.page import (
     CELL,
     DETECTOR_BOUNDS,
     ESTIMATED,
+    FAULTLESS,
     FIRST_BYTE_BOUNDS,
+    GATEWAY_FAULT,
     INPUT,
     NANOS,
     OUTPUT,
     OVERHEAD_BOUNDS,
+    PROVIDER_FAULT,
     REASONING,
     REQUEST_BOUNDS,
     REQUESTS,
+    STAGE_BOUNDS,
+    TOKEN_BOUNDS,
     UNPRICED,
     Family,
     Histogram,
     Labels,
     Page,
     Pulled,
+    Speed,
+    Stages,
     Timings,
     Waits,
     new_histogram,
+    new_speed,
     new_timings,
 )
 from gateway.telemetry.share import Share
 
 MAX_SERIES = 2000
 """Combinations of labels kept apart; clients can make up model names where a route has a wildcard."""
+MAX_SPEEDS = 300
+"""The same for histograms, of which each combination is fourteen series."""
 MAX_NAME = 120
 MAX_TOKENS = 10**12
 MAX_NANOS = 10**16
@@ -47,18 +58,22 @@ MAX_NANOS = 10**16
 NONE = "none"
 """Label value of what an exchange never had, such as the team of a wrong key."""
 OTHER = "other"
-"""Label value of what is beyond `MAX_SERIES`."""
+"""Label value of what is beyond `MAX_SERIES` or `MAX_SPEEDS`."""
+_PROVIDER_STATUS = frozenset((401, 403, 408, 429))
+"""Passed through, these are no fault of the client: it neither chose the credential nor shares its quota with itself
+alone."""
 _STATUS_CLASSES = ("error", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 class Metrics:
     """The figures of one worker process. Implements `gateway.seams.Sink`; used from one thread, but for `render`."""
 
-    def __init__(self, shared: Path | None = None, max_series: int = MAX_SERIES) -> None:
+    def __init__(self, shared: Path | None = None, max_series: int = MAX_SERIES, max_speeds: int = MAX_SPEEDS) -> None:
         """`shared`: directory where the workers of one gateway leave their pages; None: this process is alone.
         Raises `OSError` when it cannot be used."""
         self._page = Page()
         self._max_series = max_series
+        self._max_speeds = max_speeds
         self._taken = 0
         self._sources: list[tuple[Family, Callable[[], Iterable[tuple[Labels, float]]]]] = []
         self._histograms: list[tuple[Waits, Callable[[], Iterable[tuple[str, Sequence[int], float]]]]] = []
@@ -80,11 +95,18 @@ class Metrics:
             provider, model = attempts[-1].provider, attempts[-1].model
         caller, operation = x.caller, x.operation
         name = operation.name if operation is not None else NONE
-        key = (caller.team if caller is not None else NONE, model or NONE, provider or NONE, name, x.outcome)
+        team = caller.team if caller is not None else NONE
+        key = (team, model or NONE, provider or NONE, name, x.outcome)
         cell = self._page.traffic.get(key)
         if cell is None:
             cell = self._new_cell(key)
         cell[REQUESTS] += 1
+        if x.outcome == "ok":
+            cell[FAULTLESS] += 1
+        else:
+            fault = _fault(x)
+            if fault:
+                cell[fault] += 1
         usage = x.usage
         nanos = x.cost.nanos
         if usage is not None:
@@ -105,11 +127,19 @@ class Metrics:
                 counts[tried] = counts.get(tried, 0) + 1
                 upstream += attempt.seconds
             reading = x.reading
-            mode = (name, "stream" if reading is not None and reading.stream else "unary")
-            timings = self._page.timings.get(mode)
+            mode = "stream" if reading is not None and reading.stream else "unary"
+            timings = self._page.timings.get((name, mode))
             if timings is None:
-                timings = self._page.timings[mode] = new_timings()
+                timings = self._page.timings[name, mode] = new_timings()
             _observe(timings, x, upstream)
+            if x.first_byte_at:
+                served = (team, model, provider, name, mode)
+                speed = self._page.speeds.get(served)
+                if speed is None:
+                    speed = self._new_speed(served)
+                _observe_speed(speed, x, mode)
+        if x.read_at:
+            _observe_stages(self._page.stages, x)
 
     def _count_verdicts(self, x: Exchange) -> None:
         """Rules come from the configuration, so their number needs no bound."""
@@ -142,6 +172,17 @@ class Metrics:
             if key not in traffic and len(traffic) >= 2 * self._max_series:
                 key = (OTHER, OTHER, OTHER, operation, outcome)
         return traffic.setdefault(key, list(CELL))
+
+    def _new_speed(self, key: tuple[str, str, str, str, str]) -> Speed:
+        """Histograms for new labels, bounded as cells are."""
+        speeds = self._page.speeds
+        team, model, provider, operation, mode = map(_clean, key)
+        key = (team, model, provider, operation, mode)
+        if key not in speeds and len(speeds) >= self._max_speeds:
+            key = (team, OTHER, provider, operation, mode)
+            if key not in speeds and len(speeds) >= 2 * self._max_speeds:
+                key = (OTHER, OTHER, OTHER, operation, mode)
+        return speeds.setdefault(key, new_speed())
 
     # -- what others own -------------------------------------------------------------------------------------------
 
@@ -245,13 +286,54 @@ def _generated(x: Exchange) -> bool:
 
 def _observe(timings: Timings, x: Exchange, upstream: float) -> None:
     received = x.received_at
-    seconds = x.finished_at - received
-    timings.request.observe(REQUEST_BOUNDS, seconds if seconds > 0.0 else 0.0)
+    _put(timings.request, REQUEST_BOUNDS, x.finished_at - received)
     if x.first_byte_at:
-        waited = x.first_byte_at - received
-        timings.first_byte.observe(FIRST_BYTE_BOUNDS, waited if waited > 0.0 else 0.0)
-        ours = waited - upstream
-        timings.overhead.observe(OVERHEAD_BOUNDS, ours if ours > 0.0 else 0.0)
+        _put(timings.overhead, OVERHEAD_BOUNDS, x.first_byte_at - received - upstream)
+
+
+def _observe_speed(speed: Speed, x: Exchange, mode: str) -> None:
+    first_byte_at = x.first_byte_at
+    _put(speed.first_byte, FIRST_BYTE_BOUNDS, first_byte_at - x.received_at)
+    usage = x.usage
+    if mode == "stream" and usage is not None:
+        later = usage.output_tokens - 1
+        if 0 < later < MAX_TOKENS:
+            _put(speed.per_token, TOKEN_BOUNDS, (x.finished_at - first_byte_at) / later)
+
+
+def _observe_stages(stages: Stages, x: Exchange) -> None:
+    read_at = x.read_at
+    _put(stages.read, STAGE_BOUNDS, read_at - x.received_at)
+    if x.inspected_at:
+        _put(stages.inspect, STAGE_BOUNDS, x.inspected_at - read_at)
+    elif x.outcome == "blocked" and x.attempts is None:
+        _put(stages.inspect, STAGE_BOUNDS, x.finished_at - read_at)
+    if x.first_byte_at and x.headers_at:
+        _put(stages.answer, STAGE_BOUNDS, x.first_byte_at - x.headers_at)
+
+
+def _put(histogram: Histogram, bounds: tuple[float, ...], seconds: float) -> None:
+    """`Histogram.observe` of what a clock that was set may have made negative. A function, because a method of a
+    structure costs half as much again."""
+    histogram.counts[bisect_left(bounds, seconds)] += 1
+    if seconds > 0.0:
+        histogram.total += seconds
+
+
+def _fault(x: Exchange) -> int:
+    """The place in a cell where an exchange counts that did not end `ok`; 0: in none, because the client is the reason.
+    A block is an answer as it should be, unless a detector failed and its rule is closed."""
+    outcome = x.outcome
+    if outcome in ("upstream_error", "upstream_timeout"):
+        return PROVIDER_FAULT
+    if outcome == "upstream_status":
+        return PROVIDER_FAULT if x.status >= 500 or x.status in _PROVIDER_STATUS else 0
+    if outcome == "refused":
+        return GATEWAY_FAULT if x.status >= 500 else 0
+    if outcome == "blocked":
+        failures = (*x.request_verdict.failures, *x.response_verdict.failures)
+        return GATEWAY_FAULT if any(failure.closed for failure in failures) else FAULTLESS
+    return GATEWAY_FAULT if outcome in ("error", "shutdown") else 0
 
 
 def _clean(name: str) -> str:

@@ -15,12 +15,17 @@ Kind = Literal["counter", "gauge"]
 
 REQUESTS, INPUT, OUTPUT, CACHE_READ, CACHE_WRITE, REASONING, NANOS, UNPRICED, ESTIMATED = range(9)
 """Places in a traffic cell. Tokens, but for NANOS (1e-9 USD), and requests in the first and the last two."""
-CELL = (0,) * 9
+FAULTLESS, PROVIDER_FAULT, GATEWAY_FAULT = range(9, 12)
+"""More places: requests that were to be answered, by whose fault it was if they were not. What the client did wrong,
+and what it left, is in none of them."""
+CELL = (0,) * 12
 
 REQUEST_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 FIRST_BYTE_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 OVERHEAD_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 DETECTOR_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+TOKEN_BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+STAGE_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds of histogram buckets, seconds. Few, because each is a series per operation and mode."""
 
 
@@ -34,6 +39,9 @@ class Histogram(msgspec.Struct, array_like=True):
         self.counts[bisect_left(bounds, seconds)] += 1
         self.total += seconds
 
+    def copy(self) -> "Histogram":
+        return Histogram(self.counts.copy(), self.total)
+
     def add(self, other: "Histogram") -> None:
         if len(self.counts) == len(other.counts):
             self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
@@ -41,16 +49,46 @@ class Histogram(msgspec.Struct, array_like=True):
 
 
 class Timings(msgspec.Struct, array_like=True):
-    """The three histograms of one operation and mode."""
+    """The histograms of one operation and mode."""
 
     request: Histogram
-    first_byte: Histogram
     overhead: Histogram
 
     def add(self, other: "Timings") -> None:
         self.request.add(other.request)
-        self.first_byte.add(other.first_byte)
         self.overhead.add(other.overhead)
+
+
+class Speed(msgspec.Struct, array_like=True):
+    """How soon and how fast answers came: the histograms of one team, model, provider, operation and mode."""
+
+    first_byte: Histogram
+    per_token: Histogram
+    """Streams only: seconds from the first byte to the end, by output tokens after the first."""
+
+    def add(self, other: "Speed") -> None:
+        self.first_byte.add(other.first_byte)
+        self.per_token.add(other.per_token)
+
+    def copy(self) -> "Speed":
+        """Cheaper than adding to an empty one, and there are hundreds."""
+        return Speed(self.first_byte.copy(), self.per_token.copy())
+
+
+class Stages(msgspec.Struct, array_like=True):
+    """Where the gateway's own time went."""
+
+    read: Histogram
+    """Head, key, body, limits (a wait for one included), start record."""
+    inspect: Histogram
+    """Guardrails on the request, where its team has some."""
+    answer: Histogram
+    """From the provider's head to the first byte for the client: a unary answer's body, guardrails on it, books."""
+
+    def add(self, other: "Stages") -> None:
+        self.read.add(other.read)
+        self.inspect.add(other.inspect)
+        self.answer.add(other.answer)
 
 
 def new_histogram(bounds: tuple[float, ...]) -> Histogram:
@@ -58,7 +96,15 @@ def new_histogram(bounds: tuple[float, ...]) -> Histogram:
 
 
 def new_timings() -> Timings:
-    return Timings(*map(new_histogram, (REQUEST_BOUNDS, FIRST_BYTE_BOUNDS, OVERHEAD_BOUNDS)))
+    return Timings(*map(new_histogram, (REQUEST_BOUNDS, OVERHEAD_BOUNDS)))
+
+
+def new_speed() -> Speed:
+    return Speed(*map(new_histogram, (FIRST_BYTE_BOUNDS, TOKEN_BOUNDS)))
+
+
+def new_stages() -> Stages:
+    return Stages(*map(new_histogram, (STAGE_BOUNDS,) * 3))
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -115,6 +161,9 @@ class Page(msgspec.Struct):
     """(provider, status class) → upstream attempts."""
     timings: dict[tuple[str, str], Timings] = {}
     """(operation, unary or stream) → histograms."""
+    speeds: dict[tuple[str, str, str, str, str], Speed] = {}
+    """(team, model, provider, operation, unary or stream) → histograms."""
+    stages: Stages = msgspec.field(default_factory=new_stages)
     guardrails: dict[tuple[str, str, str, str], list[int]] = {}
     """(rule, direction, mode, action) → exchanges in which the rule found something, and what it found in all."""
     guardrail_failures: dict[tuple[str, str], int] = {}
@@ -137,6 +186,13 @@ class Page(msgspec.Struct):
             self.attempts[attempt] = self.attempts.get(attempt, 0) + count
         for key, timings in other.timings.items():
             self.timings.setdefault(key, new_timings()).add(timings)
+        for key, speed in other.speeds.items():
+            mine = self.speeds.get(key)
+            if mine is None:
+                self.speeds[key] = speed.copy()
+            else:
+                mine.add(speed)
+        self.stages.add(other.stages)
         for rule, counts in other.guardrails.items():
             mine = self.guardrails.get(rule, (0, 0))
             self.guardrails[rule] = [a + b for a, b in zip(mine, counts, strict=True)]
@@ -157,6 +213,8 @@ class Page(msgspec.Struct):
             self.traffic,
             self.attempts,
             self.timings,
+            self.speeds,
+            self.stages,
             self.guardrails,
             self.guardrail_failures,
             self.detectors,

@@ -1,6 +1,5 @@
 """What ships is what the repository says: image, compose file, locks, make's targets, licence."""
 
-import json
 import os
 import re
 import subprocess
@@ -13,6 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.support.prometheus import promtool
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -98,6 +99,7 @@ def test_compose_starts_gateway_and_database_unless_asked_for_more() -> None:
     assert services.keys() >= {"mock", "redis", "prometheus", "grafana", "otel-collector"}
     assert {n for n, s in services.items() if "observability" in s.get("profiles", [])} == {
         "prometheus",
+        "alertmanager",
         "grafana",
         "otel-collector",
     }
@@ -171,16 +173,13 @@ def test_collector_pipelines_name_what_is_defined() -> None:
             assert set(names) <= written[kind].keys()
 
 
-def test_dashboards_ask_for_metrics_that_are_exposed() -> None:
-    from gateway.telemetry.exposition import expose
-    from gateway.telemetry.page import Page
-
-    names = set(re.findall(r"^# TYPE (\w+)", expose(Page())[0].decode(), re.MULTILINE))
-    for path in (ROOT / "config/grafana/dashboards").glob("*.json"):
-        panels = json.loads(path.read_text("utf-8"))["panels"]
-        asked = {name for p in panels for t in p["targets"] for name in re.findall(r"\btollway_\w+", t["expr"])}
-        assert asked
-        assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked} <= names
+def test_prometheus_takes_the_configuration_and_the_rules_of_compose() -> None:
+    """Relative paths lead to the same files in the repository and in the container."""
+    done = promtool("check", "config", ROOT / "config/prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tollway-slo.yaml" in done.stdout
+    mounts = compose()["services"]["prometheus"]["volumes"]
+    assert "./config/prometheus:/etc/prometheus/prometheus:ro" in mounts
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -81,6 +81,7 @@ def test_busy(world: FakeWorld) -> None:
     provider = world.configuration.snapshot.routes.exact["gpt-4o-mini"].targets[0].provider
     world.origin = provider.origin
     world.health.answered(Target(provider, "m"), 403, None, world.clock.monotonic())
+    world.health.answered(Target(provider, "n"), 429, 30.0, world.clock.monotonic())
     x = exchange()
     world.journal.start(x)
     world.journal.finish(x)
@@ -88,6 +89,7 @@ def test_busy(world: FakeWorld) -> None:
     found = figures(world)
     assert found["tollway_in_flight"] == {(): 2}
     assert found["tollway_draining"] == {(): 1}
+    assert found["tollway_provider_paused"] == {("local",): 0, ("openai",): 1}
     url = "https://api.openai.example"
     assert found["tollway_pool_connections"] == {(url, "idle"): 2, (url, "in_use"): 1, (url, "waiting"): 4}
     assert found["tollway_credential_down"][("openai",)] == 1

@@ -17,9 +17,12 @@ def test_a_busy_model_pauses_alone_and_recovers_on_success(target) -> None:
     health = Health()
     health.answered(target("p", "m1"), 429, 20, 0)
     assert not health.ready(target("p", "m1"), 19)
+    assert health.paused(19) == {"p": 1}
+    assert health.paused(20) == {"p": 0}
     assert health.ready(target("p", "m2"), 19)
     health.answered(target("p", "m1"), 200, None, 19)
     assert health.ready(target("p", "m1"), 19)
+    assert health.paused(19) == {}
 
 
 def test_no_pause_is_longer_than_the_longest(target) -> None:

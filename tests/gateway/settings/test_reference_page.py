@@ -32,7 +32,8 @@ def test_the_reference_is_up_to_date(tool: ModuleType) -> None:
 
 def test_every_field_of_every_section_is_in_it(tool: ModuleType) -> None:
     sections = {section for _, section in tool.sections()}
-    assert sections == set(Section.__subclasses__())
+    # Objectives have a page of their own (docs/slo.md).
+    assert sections == {each for each in Section.__subclasses__() if not each.__module__.endswith(".schema_slo")}
     for section in sections:
         for name, field in section.model_fields.items():
             assert f"| `{field.alias or name}` |" in PAGE

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as classic
 
-from gateway.facts import UNPRICED, Attempt, Caller, Cost, Exchange, Operation, Reading, Usage
+from gateway.facts import UNPRICED, Attempt, Caller, Cost, Exchange, Operation, Reading, Usage, Verdict
 from gateway.telemetry.metrics import MAX_NANOS, OTHER, Metrics
 from gateway.telemetry.page import Family
+from guardrails.interface import Failure
 
 CHAT = Operation("chat.completions", "openai", path="/chat/completions")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -77,8 +78,8 @@ def test_one_exchange_in_every_series() -> None:
     timed = {"operation": "chat.completions", "mode": "unary"}
     assert value(found, "tollway_request_seconds_count", **timed) == 1
     assert value(found, "tollway_request_seconds_sum", **timed) == pytest.approx(0.45)
-    assert value(found, "tollway_time_to_first_byte_seconds_bucket", **timed, le="0.5") == 1
-    assert value(found, "tollway_time_to_first_byte_seconds_bucket", **timed, le="0.25") == 0
+    assert value(found, "tollway_time_to_first_byte_seconds_bucket", **served, **timed, le="0.5") == 1
+    assert value(found, "tollway_time_to_first_byte_seconds_bucket", **served, **timed, le="0.25") == 0
     assert value(found, "tollway_overhead_seconds_sum", **timed) == pytest.approx(0.003)
     assert value(found, "tollway_overhead_seconds_bucket", **timed, le="0.005") == 1
     assert value(found, "tollway_unpriced_requests_total") == 0
@@ -122,6 +123,81 @@ def test_a_stream_is_timed_apart() -> None:
     metrics = Metrics()
     metrics.record(exchange(reading=Reading(model="fast", stream=True)))
     assert value(samples(metrics), "tollway_request_seconds_count", mode="stream") == 1
+
+
+def test_the_pace_of_a_stream_is_seconds_for_each_token_after_the_first() -> None:
+    metrics = Metrics()
+    stream = Reading(model="fast", stream=True)
+    metrics.record(exchange(reading=stream, usage=Usage(output_tokens=11), first_byte_at=100.5, finished_at=100.8))
+    metrics.record(exchange(reading=stream, usage=Usage(output_tokens=1)))
+    metrics.record(exchange(reading=stream, usage=None))
+    metrics.record(exchange(usage=Usage(output_tokens=11)))
+    found = samples(metrics)
+    assert value(found, "tollway_time_per_output_token_seconds_count", model="gpt-4o", provider="openai") == 1
+    assert value(found, "tollway_time_per_output_token_seconds_sum") == pytest.approx(0.03)
+
+
+def test_stages() -> None:
+    metrics = Metrics()
+    metrics.record(exchange(read_at=100.002, inspected_at=100.006))
+    metrics.record(exchange(read_at=100.002))
+    metrics.record(
+        exchange(
+            read_at=100.002, outcome="blocked", attempts=None, finished_at=100.022, first_byte_at=0.0, headers_at=0.0
+        )
+    )
+    found = samples(metrics)
+    assert value(found, "tollway_stage_seconds_sum", stage="read") == pytest.approx(0.006)
+    assert value(found, "tollway_stage_seconds_count", stage="inspect") == 2
+    assert value(found, "tollway_stage_seconds_sum", stage="inspect") == pytest.approx(0.024)
+    assert value(found, "tollway_stage_seconds_sum", stage="answer") == pytest.approx(0.006)
+
+
+CLOSED = Verdict("block", "block", failures=(Failure("d", "TimeoutError", ("r",), closed=True),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"outcome": "ok"}, "none"),
+        ({"outcome": "blocked", "status": 400}, "none"),
+        ({"outcome": "blocked", "status": 400, "request_verdict": CLOSED}, "gateway"),
+        ({"outcome": "refused", "status": 401}, None),
+        ({"outcome": "refused", "status": 429}, None),
+        ({"outcome": "refused", "status": 503}, "gateway"),
+        ({"outcome": "upstream_status", "status": 400}, None),
+        ({"outcome": "upstream_status", "status": 404}, None),
+        ({"outcome": "upstream_status", "status": 401}, "provider"),
+        ({"outcome": "upstream_status", "status": 429}, "provider"),
+        ({"outcome": "upstream_status", "status": 500}, "provider"),
+        ({"outcome": "upstream_error", "status": 502}, "provider"),
+        ({"outcome": "upstream_timeout", "status": 504}, "provider"),
+        ({"outcome": "client_left", "status": 499}, None),
+        ({"outcome": "cut", "status": 402}, None),
+        ({"outcome": "shutdown", "status": 503}, "gateway"),
+        ({"outcome": "error", "status": 500}, "gateway"),
+    ],
+)
+def test_whose_fault_it_was(changes: dict[str, object], fault: str | None) -> None:
+    """ "Requests that were to be answered, by whose fault it was if they were not; the client's own do not count." """
+    metrics = Metrics()
+    metrics.record(exchange(**changes))
+    found = samples(metrics)
+    served = {"team": "search", "model": "gpt-4o", "provider": "openai", "operation": "chat.completions"}
+    counted = {name: value(found, "tollway_availability_requests_total", **served, fault=name)
+               for name in ("none", "provider", "gateway")}  # fmt: skip
+    assert counted == {name: float(name == fault) for name in counted}
+
+
+def test_histograms_of_made_up_models_stay_within_the_bound() -> None:
+    metrics = Metrics(max_speeds=10)
+    for number in range(300):
+        metrics.record(exchange(model=f"m{number}", caller=Caller(key_id="k", team=f"team-{number}")))
+    found = samples(metrics)
+    name = "tollway_time_to_first_byte_seconds_count"
+    assert len([series for series, _ in found if series == name]) <= 21
+    assert value(found, name) == 300
+    assert value(found, name, team=OTHER, model=OTHER) > 200
 
 
 @pytest.mark.parametrize("usage", [Usage(input_tokens=5), None])

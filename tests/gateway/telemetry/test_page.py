@@ -6,7 +6,25 @@ import functools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.telemetry.page import CELL, Family, Histogram, Page, Pulled, Timings, Waits, decode, encode, new_timings
+from gateway.telemetry.page import (
+    CELL,
+    FIRST_BYTE_BOUNDS,
+    STAGE_BOUNDS,
+    TOKEN_BOUNDS,
+    Family,
+    Histogram,
+    Page,
+    Pulled,
+    Speed,
+    Stages,
+    Timings,
+    Waits,
+    decode,
+    encode,
+    new_speed,
+    new_stages,
+    new_timings,
+)
 
 names = st.sampled_from(["a", "b", "c"])
 cells = st.lists(st.integers(0, 2**40), min_size=len(CELL), max_size=len(CELL))
@@ -23,6 +41,22 @@ def timings_of(seconds: list[float]) -> Timings:
     return timings
 
 
+def speed_of(seconds: list[float]) -> Speed:
+    speed = new_speed()
+    for value in seconds:
+        speed.first_byte.observe(FIRST_BYTE_BOUNDS, value)
+        speed.per_token.observe(TOKEN_BOUNDS, value)
+    return speed
+
+
+def stages_of(seconds: list[float]) -> Stages:
+    stages = new_stages()
+    for value in seconds:
+        stages.read.observe(STAGE_BOUNDS, value)
+        stages.answer.observe(STAGE_BOUNDS, value)
+    return stages
+
+
 @st.composite
 def pages(draw: st.DrawFn) -> Page:
     # Whole seconds: their sums are exact in any order.
@@ -34,6 +68,8 @@ def pages(draw: st.DrawFn) -> Page:
         traffic=draw(st.dictionaries(st.tuples(names, names, names, names, names), cells, max_size=4)),
         attempts=draw(st.dictionaries(st.tuples(names, names), st.integers(0, 99), max_size=3)),
         timings=draw(st.dictionaries(st.tuples(names, names), seconds.map(timings_of), max_size=2)),
+        speeds=draw(st.dictionaries(st.tuples(*[names] * 5), seconds.map(speed_of), max_size=2)),
+        stages=draw(seconds.map(stages_of)),
         pulled={
             "bytes": Pulled(COUNTER, {(): float(draw(st.integers(0, 99)))}),
             "healthy": Pulled(HEALTHY, draw(labelled)),

@@ -1,0 +1,6 @@
+"""The dashboards, in the order in which one reads them."""
+
+from gateway.slo.boards_policy import COST, GUARDRAILS, LIMITS
+from gateway.slo.boards_service import INCIDENTS, OVERVIEW, PROVIDERS
+
+BOARDS = (OVERVIEW, INCIDENTS, COST, PROVIDERS, GUARDRAILS, LIMITS)

@@ -1,0 +1,412 @@
+"""Dashboards of the service: how it is (overview), what is wrong (incidents), how providers do."""
+
+from gateway.slo.indicators import AVAILABILITY, LAG
+from gateway.slo.panels import Board, Panel, Query, Row
+from gateway.slo.rules import BUDGET_LEFT, OBJECTIVE, RATIO
+
+RATE = "[$__rate_interval]"
+MINE = '{team=~"$team"}'
+GOOD_IS_MANY = ((0.0, "red"), (0.99, "orange"), (0.995, "green"))
+LOW_IS_GOOD = ((0.0, "green"), (1.0, "red"))
+ALL_IS_GOOD = ((0.0, "red"), (1.0, "green"))
+BUDGET = ((0.0, "red"), (0.25, "orange"), (0.5, "green"))
+
+
+def quantile(fraction: float, metric: str, by: str = "", matchers: str = "") -> str:
+    """The quantile of a histogram's rate, by the labels `by`."""
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile({fraction:g}, sum by ({labels}) (rate({metric}_bucket{matchers}{RATE})))"
+
+
+def burn(window: str) -> str:
+    """How many times faster than allowed each objective's budget is being spent over a window."""
+    return f"{RATIO}{window} / on (slo, sli) (1 - {OBJECTIVE})"
+
+
+def _ours(figure: str) -> str:
+    """The sum over gateways of what every process exports under the same name."""
+    return f"sum({figure} and on (job, instance) tollway_workers)"
+
+
+_AVAILABLE = (
+    f'sum(rate({AVAILABILITY}{{team=~"$team",fault="none"}}{RATE})) / (sum(rate({AVAILABILITY}{MINE}{RATE})) > 0)'
+)
+
+OVERVIEW = Board(
+    uid="tollway-overview",
+    title="Tollway / Overview",
+    description="Traffic, speed, objectives and spend on one page.",
+    by_team=True,
+    rows=(
+        Row(
+            "Now",
+            (
+                Panel(
+                    "Requests per second", (Query(f"sum(rate(tollway_requests_total{MINE}{RATE}))"),), "reqps", "stat",
+                    width=4, height=4,
+                ),
+                Panel(
+                    "Answered", (Query(_AVAILABLE),), "percentunit", "stat",
+                    "Of the requests that were to be answered; the client's own mistakes do not count.",
+                    width=4, height=4, steps=GOOD_IS_MANY,
+                ),
+                Panel(
+                    "First byte, 95 %", (Query(quantile(0.95, "tollway_time_to_first_byte_seconds", "", MINE)),), "s",
+                    "stat", width=4, height=4,
+                ),
+                Panel(
+                    "Our own time, 99 %", (Query(quantile(0.99, "tollway_overhead_seconds")),), "s", "stat",
+                    "The part of the time to the first byte that was not spent on providers.", width=4, height=4,
+                ),
+                Panel("Under way", (Query("sum(tollway_in_flight)"),), "short", "stat", width=4, height=4),
+                Panel(
+                    "Spend, 24 hours", (Query(f"sum(increase(tollway_cost_usd_total{MINE}[24h]))"),), "currencyUSD",
+                    "stat", "From metrics, for the eye; `tollway spend` has the exact sums.", width=4, height=4,
+                ),
+            ),
+        ),
+        Row(
+            "Objectives, over 30 days",
+            (
+                Panel(
+                    "Error budget left", (Query(BUDGET_LEFT, "{{slo}}"),), "percentunit", "bargauge",
+                    "0 %: everything the objective allows in 30 days is spent.", 8, 8, most=1, steps=BUDGET,
+                ),
+                Panel(
+                    "Burn rate over an hour", (Query(burn("1h"), "{{slo}}"),), "short", "timeseries",
+                    "1: the budget lasts exactly 30 days. 14.4 pages.", 16, 8,
+                ),
+            ),
+        ),
+        Row(
+            "Traffic",
+            (
+                Panel(
+                    "Requests by outcome",
+                    (Query(f"sum by (outcome) (rate(tollway_requests_total{MINE}{RATE}))", "{{outcome}}"),), "reqps",
+                    stack=True,
+                ),
+                Panel(
+                    "Requests by team",
+                    (Query(f"sum by (team) (rate(tollway_requests_total{MINE}{RATE}))", "{{team}}"),), "reqps",
+                    stack=True,
+                ),
+                Panel(
+                    "Requests by model",
+                    (Query(f"topk(10, sum by (model) (rate(tollway_requests_total{MINE}{RATE})))", "{{model}}"),),
+                    "reqps", stack=True,
+                ),
+                Panel(
+                    "Tokens by meter",
+                    (Query(f"sum by (meter) (rate(tollway_tokens_total{MINE}{RATE}))", "{{meter}}"),), "short",
+                    description="Per second. cache_read and cache_write are parts of input, reasoning of output.",
+                ),
+                Panel(
+                    "Requests by operation",
+                    (Query(f"sum by (operation) (rate(tollway_requests_total{MINE}{RATE}))", "{{operation}}"),),
+                    "reqps", stack=True,
+                ),
+                Panel("Under way", (Query("sum(tollway_in_flight)", "under way"),), "short"),
+            ),
+        ),
+        Row(
+            "Speed",
+            (
+                Panel(
+                    "Time to first byte",
+                    (
+                        Query(quantile(0.5, "tollway_time_to_first_byte_seconds", "mode", MINE), "50 % {{mode}}"),
+                        Query(quantile(0.95, "tollway_time_to_first_byte_seconds", "mode", MINE), "95 % {{mode}}"),
+                    ),
+                    "s",
+                ),
+                Panel(
+                    "Whole requests, 95 %",
+                    (Query(quantile(0.95, "tollway_request_seconds", "operation"), "{{operation}}"),), "s",
+                ),
+                Panel(
+                    "Time per output token",
+                    (Query(quantile(0.5, "tollway_time_per_output_token_seconds", "model"), "{{model}}"),), "s",
+                    description="Median, streams.",
+                ),
+                Panel(
+                    "Our own time",
+                    (
+                        Query(quantile(0.5, "tollway_overhead_seconds"), "50 %"),
+                        Query(quantile(0.99, "tollway_overhead_seconds"), "99 %"),
+                    ),
+                    "s",
+                ),
+                Panel(
+                    "Our own stages, 99 %",
+                    (Query(quantile(0.99, "tollway_stage_seconds", "stage"), "{{stage}}"),), "s",
+                    description="read: head, key, body, limits. inspect: guardrails on the request. answer: from the "
+                    "provider's head to the first byte for the client.",
+                ),
+                Panel(
+                    "Processor and memory",
+                    (
+                        Query(_ours(f"rate(process_cpu_seconds_total{RATE})"), "cores"),
+                        Query(f"{_ours('process_resident_memory_bytes')} / 1e9", "memory, GB"),
+                    ),
+                    "short",
+                    description="Of all workers together.",
+                ),
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+INCIDENTS = Board(
+    uid="tollway-incidents",
+    title="Tollway / Incidents",
+    description="What is broken, since when, for whom and why.",
+    since="now-3h",
+    by_team=True,
+    rows=(
+        Row(
+            "State",
+            (
+                Panel(
+                    "Journal", (Query("min(tollway_journal_healthy)"),), "bool_on_off", "stat", width=3, height=4,
+                    steps=ALL_IS_GOOD,
+                ),
+                Panel(
+                    "Loader", (Query("min(tollway_ledger_loader_up)"),), "bool_on_off", "stat", width=3, height=4,
+                    steps=ALL_IS_GOOD,
+                ),
+                Panel(
+                    "Limit store", (Query("min(tollway_limit_store_up)"),), "bool_on_off", "stat", width=3, height=4,
+                    steps=ALL_IS_GOOD, description="Empty when limits are counted in memory.",
+                ),
+                Panel("Workers", (Query("sum(tollway_workers)"),), "short", "stat", width=3, height=4),
+                Panel(
+                    "Refused credentials", (Query("sum(max by (provider) (tollway_credential_down))"),), "short",
+                    "stat", width=3, height=4, steps=LOW_IS_GOOD,
+                ),
+                Panel(
+                    "Ledger lag", (Query(f"max({LAG})"),), "s", "stat", width=3, height=4,
+                    steps=((0.0, "green"), (60.0, "orange"), (900.0, "red")),
+                ),
+                Panel("Shutting down", (Query("sum(tollway_draining)"),), "short", "stat", width=3, height=4),
+                Panel(
+                    "Configurations", (Query("count(count by (hash) (tollway_config_info))"),), "short", "stat",
+                    "Two or more: workers differ.", 3, 4, steps=((0.0, "green"), (2.0, "red")),
+                ),
+                Panel(
+                    "Alerts that fire",
+                    (Query('sum by (alertname, severity, slo, provider) (ALERTS{alertname=~"Tollway.*",'
+                           'alertstate="firing"})'),),
+                    "short", "table", "Each has a section in docs/slo.md.", 24, 6, quiet=True,
+                ),
+            ),
+        ),
+        Row(
+            "Burn rates",
+            (
+                Panel("Over 5 minutes", (Query(burn("5m"), "{{slo}}"),), "short"),
+                Panel("Over an hour", (Query(burn("1h"), "{{slo}}"),), "short"),
+                Panel("Over 6 hours", (Query(burn("6h"), "{{slo}}"),), "short"),
+            ),
+        ),
+        Row(
+            "For whom",
+            (
+                Panel(
+                    "Failures by fault",
+                    (Query(f'sum by (fault) (rate({AVAILABILITY}{{team=~"$team",fault!="none"}}{RATE}))',
+                           "{{fault}}"),),
+                    "reqps", stack=True,
+                ),
+                Panel(
+                    "Failures by team",
+                    (Query(f'sum by (team) (rate({AVAILABILITY}{{team=~"$team",fault!="none"}}{RATE}))', "{{team}}"),),
+                    "reqps", stack=True,
+                ),
+                Panel(
+                    "Failures by model",
+                    (Query(f'sum by (model, provider) (rate({AVAILABILITY}{{team=~"$team",fault!="none"}}{RATE}))',
+                           "{{model}} at {{provider}}"),),
+                    "reqps", stack=True,
+                ),
+                Panel(
+                    "Other ends than ok",
+                    (Query(f'sum by (outcome) (rate(tollway_requests_total{{team=~"$team",outcome!="ok"}}{RATE}))',
+                           "{{outcome}}"),),
+                    "reqps", stack=True,
+                ),
+                Panel(
+                    "First byte by team, 95 %",
+                    (Query(quantile(0.95, "tollway_time_to_first_byte_seconds", "team", MINE), "{{team}}"),), "s",
+                ),
+                Panel(
+                    "Our own stages, 99 %",
+                    (Query(quantile(0.99, "tollway_stage_seconds", "stage"), "{{stage}}"),), "s",
+                ),
+            ),
+        ),
+        Row(
+            "Why",
+            (
+                Panel(
+                    "Providers that fail",
+                    (Query(f'sum by (provider, status_class) (rate(tollway_upstream_attempts_total'
+                           f'{{status_class!="2xx"}}{RATE}))', "{{provider}} {{status_class}}"),),
+                    "reqps",
+                ),
+                Panel(
+                    "Held back",
+                    (
+                        Query("max by (provider) (tollway_provider_paused)", "{{provider}} paused models"),
+                        Query("max by (provider) (tollway_credential_down)", "{{provider}} credential"),
+                    ),
+                    "short",
+                ),
+                Panel(
+                    "Reloads",
+                    (Query("sum by (result) (increase(tollway_config_reload_total[5m]))", "{{result}}"),), "short",
+                ),
+                Panel(
+                    "Journal",
+                    (
+                        Query(f"sum(rate(tollway_journal_records_total{RATE}))", "lines written"),
+                        Query(f"sum(rate(tollway_journal_failures_total{RATE}))", "failures"),
+                        Query(f"sum(rate(tollway_journal_dropped_total{RATE}))", "lost"),
+                        Query("sum(tollway_journal_queued)", "waiting"),
+                    ),
+                    "short",
+                ),
+                Panel(
+                    "Ledger",
+                    (
+                        Query(f"max({LAG})", "lag"),
+                        Query("max(tollway_ledger_rejected_lines)", "lines set aside"),
+                    ),
+                    "short",
+                ),
+                Panel(
+                    "Open files and memory",
+                    (
+                        Query(_ours("process_open_fds"), "open files"),
+                        Query(f"{_ours('process_resident_memory_bytes')} / 1e6", "memory, MB"),
+                    ),
+                    "short",
+                ),
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+_ATTEMPTS = "tollway_upstream_attempts_total"
+
+PROVIDERS = Board(
+    uid="tollway-providers",
+    title="Tollway / Providers",
+    description="How providers answer, and how much of them is in use.",
+    rows=(
+        Row(
+            "Answers",
+            (
+                Panel(
+                    "Attempts by provider", (Query(f"sum by (provider) (rate({_ATTEMPTS}{RATE}))", "{{provider}}"),),
+                    "reqps", stack=True,
+                ),
+                Panel(
+                    "Attempts that failed",
+                    (Query(f'sum by (provider) (rate({_ATTEMPTS}{{status_class=~"5xx|429|error"}}{RATE})) / '
+                           f"sum by (provider) (rate({_ATTEMPTS}{RATE}))", "{{provider}}"),),
+                    "percentunit", description="5xx, 429, or no answer.", most=1,
+                ),
+                Panel(
+                    "Answers by class",
+                    (Query(f"sum by (provider, status_class) (rate({_ATTEMPTS}{RATE}))",
+                           "{{provider}} {{status_class}}"),),
+                    "reqps",
+                ),
+                Panel(
+                    "Retries and fallbacks",
+                    (Query(f"sum(rate({_ATTEMPTS}{RATE})) - sum(rate(tollway_request_seconds_count{RATE}))",
+                           "attempts beyond the first"),),
+                    "reqps",
+                ),
+                Panel(
+                    "Credential refused", (Query("max by (provider) (tollway_credential_down)", "{{provider}}"),),
+                    "short", description="1 while the provider's key is held back.", most=1,
+                ),
+                Panel(
+                    "Paused models", (Query("max by (provider) (tollway_provider_paused)", "{{provider}}"),), "short",
+                    description="Held back because the provider answered 429 or 503.",
+                ),
+            ),
+        ),
+        Row(
+            "Speed",
+            (
+                Panel(
+                    "First byte, median",
+                    (Query(quantile(0.5, "tollway_time_to_first_byte_seconds", "provider, mode"),
+                           "{{provider}} {{mode}}"),),
+                    "s",
+                ),
+                Panel(
+                    "First byte, 95 %",
+                    (Query(quantile(0.95, "tollway_time_to_first_byte_seconds", "provider, mode"),
+                           "{{provider}} {{mode}}"),),
+                    "s",
+                ),
+                Panel(
+                    "First byte by model, 95 %",
+                    (Query(f"topk(10, {quantile(0.95, 'tollway_time_to_first_byte_seconds', 'model')})", "{{model}}"),),
+                    "s",
+                ),
+                Panel(
+                    "Time per output token, median",
+                    (Query(quantile(0.5, "tollway_time_per_output_token_seconds", "model, provider"),
+                           "{{model}} at {{provider}}"),),
+                    "s",
+                ),
+                Panel(
+                    "Time per output token, 95 %",
+                    (Query(quantile(0.95, "tollway_time_per_output_token_seconds", "model, provider"),
+                           "{{model}} at {{provider}}"),),
+                    "s",
+                ),
+                Panel(
+                    "Output tokens",
+                    (Query(f'sum by (provider) (rate(tollway_tokens_total{{meter="output"}}{RATE}))', "{{provider}}"),),
+                    "short", description="Per second.",
+                ),
+            ),
+        ),
+        Row(
+            "Connections and capacity",
+            (
+                Panel(
+                    "Connections",
+                    (Query("sum by (origin, state) (tollway_pool_connections)", "{{origin}} {{state}}"),), "short",
+                ),
+                Panel(
+                    "Places",
+                    (Query("sum by (provider, state) (tollway_capacity_requests)", "{{provider}} {{state}}"),), "short",
+                    description="At providers with a `capacity`.",
+                ),
+                Panel(
+                    "No place",
+                    (Query(f"sum by (provider, reason) (rate(tollway_capacity_refused_total{RATE}))",
+                           "{{provider}} {{reason}}"),),
+                    "reqps",
+                ),
+                Panel(
+                    "Places given",
+                    (Query(f"sum by (provider) (rate(tollway_capacity_granted_total{RATE}))", "{{provider}}"),),
+                    "reqps",
+                ),
+                Panel(
+                    "Wait for a place, 95 %",
+                    (Query(quantile(0.95, "tollway_capacity_wait_seconds", "provider"), "{{provider}}"),), "s",
+                    description="Of those that waited.", quiet=True,
+                ),
+            ),
+        ),
+    ),
+)  # fmt: skip
