@@ -16,7 +16,7 @@ from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery, stream_error
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
-from gateway.facts import ANYTHING, Exchange
+from gateway.facts import ANYTHING, Exchange, ModelScope
 from gateway.forward import Answer, Outgoing, at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.held import answer_held
@@ -25,6 +25,7 @@ from gateway.operations import accept, wire_of
 from gateway.outside import Outside
 from gateway.passthrough import pass_through
 from gateway.ride import Live
+from gateway.routing.table import Route
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_stream
 from gateway.wire.envelopes import error_body
@@ -89,6 +90,8 @@ class Trip(Delivery):
             caller = head.caller = authenticate(snapshot.keys, head.key, x.received_ns)
         x.caller = caller
         x.tags = merged_tags(caller, head.tags())
+        if (switches := snapshot.switches) is not None:
+            switches.admit(caller, operation.name, x.received_ns)
         if operation.name == "models":
             return await answer_models(x, client, snapshot, caller)
         if not operation.reads_body:
@@ -102,7 +105,7 @@ class Trip(Delivery):
             body = await client.read(snapshot.server.max_body)
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
-        route = find_route(snapshot.routes, caller.models, reading.model)
+        route = _route(snapshot, x, caller.models, reading.model)
 
         # admit
         out = self.out = Outgoing(
@@ -135,12 +138,12 @@ class Trip(Delivery):
             if guard.outside is not None:
                 out.body = await guard.outside.request(out.body, dialect.prompt_segments, dialect)
             if x.request_verdict.reroute:
-                out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)
+                out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
             if guard.reads_requests:
                 x.inspected_at = world.clock.monotonic()
 
         # route, forward
-        answer = self.answer = await forward(world, snapshot.routes, x, out)
+        answer = self.answer = await forward(world, snapshot.routes, x, out, switches)
         x.provider, x.model = answer.target.provider.name, answer.target.model
 
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
@@ -205,6 +208,12 @@ class Trip(Delivery):
             self.world.defect(self.x, error)
         finally:
             self.world.record(self.x)
+
+
+def _route(snapshot: Snapshot, x: Exchange, allowed: ModelScope, model: str) -> Route:
+    """The route of a model, or of the one that an operator has serve in its place."""
+    route = find_route(snapshot.routes, allowed, model)
+    return route if snapshot.switches is None else snapshot.switches.route(snapshot.routes, route, x.received_ns)
 
 
 async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:

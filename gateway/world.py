@@ -4,16 +4,13 @@ A request takes one `Snapshot` from `configuration` at accept; everything else i
 """
 
 import asyncio
-import contextlib
-import os
 import random
-import socket
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gateway import beside
 from gateway.budget_events import BudgetEvents
-from gateway.budgets import restore
 from gateway.clock import Ids
 from gateway.detectors import Detectors
 from gateway.errors import Overloaded, TransportError
@@ -21,11 +18,8 @@ from gateway.facts import Exchange
 from gateway.forecasts import watch_forecasts
 from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
-from gateway.ledger.keystore import KeyStore
-from gateway.ledger.store import open_engine
 from gateway.limits.learned import LearnedOutput
 from gateway.limits.memory import MemoryStore
-from gateway.limits.stores import is_up, open_store
 from gateway.limits.tally import Tally, What
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
@@ -35,11 +29,9 @@ from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.seams import Clock, LimitStore, Transport
-from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.guardrail_programs import NOTHING_OUTSIDE
-from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.reload import Configuration, ReloadResult
-from gateway.settings.snapshot import LedgerOptions, Snapshot
+from gateway.settings.snapshot import Snapshot
 from gateway.settings.state import StateFile
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
@@ -59,10 +51,6 @@ from pricing.tokens import TokenCounter
 
 MOST_UNCOUNTED = 256
 """Exchanges that may wait for a vocabulary to be loaded."""
-STORE_LOOK, STORE_LOOKS = 0.02, 25
-"""How often, and how many times, the start looks whether a shared limit store is there."""
-FIRST_LOOK = 3.0
-"""Seconds the start waits for the database's keys; a database that is away must not keep the gateway from serving."""
 
 
 class World:
@@ -110,7 +98,7 @@ class World:
         self._governor: Governor | None = None
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
-        self._workers = self.snapshot.server.workers
+        self.workers = self.snapshot.server.workers
         self._set_capacities()
         self._flushes = False
         """The journal is to be flushed when this turn of the event loop is over."""
@@ -236,19 +224,13 @@ class World:
 
     async def start(self, port: int) -> None:
         """Begin what runs beside the requests: limit store, state file, key watch, file watch, and a tick a second."""
-        await self._open_limits()
+        await beside.open_limits(self)
         self.state_file = StateFile(self.configuration, port)
         self.configuration.subscribe(self._reloaded)
         self._write_state()
         await self._prepare_detectors(patient=True)
-        ledger = self.snapshot.ledger
-        if ledger is not None:
-            keys = KeyWatch(self.configuration, await asyncio.to_thread(_key_store, ledger.url))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
-            self.tasks.start(keys.run(), "watch keys")
-            await self._watch_adjustments(ledger)
-            await self._restore_limits(ledger)
+        if self.snapshot.ledger is not None:
+            await beside.watch_ledger(self, self.snapshot.ledger)
         if self.traces is not None:
             self.traces.start(asyncio.get_running_loop())
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
@@ -258,52 +240,12 @@ class World:
         self.tasks.start(watch_forecasts(self), "watch forecasts")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
-
-    async def _open_limits(self) -> None:
-        """Open the shared limit store, if one is configured, and give it a moment to be there; a store that is away
-        must not keep the gateway from serving."""
-        options = self.snapshot.limit_options
-        if options.store.startswith("memory:"):
-            return
-        store = open_store(
-            options.store,
-            clock=self.clock,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
-            workers=self._workers,
-            patience=options.patience,
-            on_state=self._limit_store_state,
-        )
-        self.limits = store
-        for _ in range(STORE_LOOKS):
-            if is_up(store):
-                break
-            await asyncio.sleep(STORE_LOOK)
-
-    def _limit_store_state(self, up: bool, reason: str) -> None:
-        if up:
-            info("limit_store_up")
-        elif not self.draining:
-            alert("limit_store_away", reason=reason)
-
-    async def _watch_adjustments(self, ledger: LedgerOptions) -> None:
-        store = LedgerAdjustments(await asyncio.to_thread(open_engine, ledger.url), self.clock)
-        watch = AdjustmentWatch(self.configuration, store, self.clock, ledger.journal)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(watch.look), FIRST_LOOK)
-        self.tasks.start(watch.run(), "watch adjustments")
-
-    async def _restore_limits(self, ledger: LedgerOptions) -> None:
-        """A monthly budget must not begin at zero because this process did."""
-        if not isinstance(self.limits, MemoryStore):
-            return
-        flush = None if self.journal is None else self.journal.flush
-        restoring = restore(
-            self.limits, lambda: self.snapshot.limits, ledger.url, self.clock, Path(ledger.journal), flush, _unrestored
-        )
-        await asyncio.wait({self.tasks.start(restoring, "restore limits")}, timeout=FIRST_LOOK)
+            beside.watch_incidents(self, self.metrics)
 
     def _webhooks(self) -> tuple[Endpoint, ...]:
-        return self.snapshot.webhooks
+        """Everybody who is told of something."""
+        snapshot = self.snapshot
+        return snapshot.webhooks if snapshot.incidents is None else snapshot.webhooks + snapshot.incidents.endpoints
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""
@@ -317,7 +259,7 @@ class World:
         self.waiting_room.queue = self.snapshot.limit_options.queue
         self.turnstiles.resize(
             {
-                provider.name: provider.capacity and provider.capacity.part(self._workers)
+                provider.name: provider.capacity and provider.capacity.part(self.workers)
                 for provider in self.snapshot.routes.providers()
             }
         )
@@ -401,14 +343,6 @@ def used_by(x: Exchange) -> Charge:
 def _spool_directory(snapshot: Snapshot) -> Path:
     """Beside the journal; without a ledger, where the workers leave their state."""
     return Path(snapshot.server.runtime_dir if snapshot.ledger is None else snapshot.ledger.journal) / "webhooks"
-
-
-def _key_store(url: str) -> KeyStore:
-    return KeyStore(open_engine(url))
-
-
-def _unrestored(reason: str) -> None:
-    alert("budgets_not_restored_yet", reason=reason)
 
 
 def _failed(name: str, error: BaseException) -> None:

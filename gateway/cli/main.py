@@ -13,6 +13,8 @@ COMMANDS = (
     "keys",
     "budgets",
     "spend",
+    "incidents",
+    "switch",
     "audit",
     "price",
     "guardrails",

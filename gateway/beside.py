@@ -1,0 +1,112 @@
+"""What a worker looks after beside its requests: the shared limit store, what the ledger says of keys, adjustments and
+switches, counters to restore, incidents.
+
+A database or store that is away keeps no gateway from serving: the first looks are taken together, and waited for
+`FIRST_LOOK` seconds at most.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.budgets import restore
+from gateway.incidents.watch import IncidentWatch
+from gateway.ledger.keystore import KeyStore
+from gateway.ledger.store import open_engine
+from gateway.limits.memory import MemoryStore
+from gateway.limits.stores import is_up, open_store
+from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
+from gateway.settings.keys_watch import KeyWatch
+from gateway.settings.snapshot import LedgerOptions
+from gateway.settings.switches_watch import LedgerSwitches, SwitchWatch
+from gateway.telemetry.logs import alert, info
+from gateway.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from gateway.world import World
+
+FIRST_LOOK = 3.0
+"""Seconds the start waits for what the database says."""
+STORE_LOOK, STORE_LOOKS = 0.02, 25
+"""How often, and how many times, the start looks whether a shared limit store is there."""
+
+
+async def open_limits(world: "World") -> None:
+    """Open the shared limit store, if one is configured, and give it a moment to be there."""
+    options = world.snapshot.limit_options
+    if options.store.startswith("memory:"):
+        return
+
+    def on_state(up: bool, reason: str) -> None:
+        if up:
+            info("limit_store_up")
+        elif not world.draining:
+            alert("limit_store_away", reason=reason)
+
+    store = world.limits = open_store(
+        options.store,
+        clock=world.clock,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        workers=world.workers,
+        patience=options.patience,
+        on_state=on_state,
+    )
+    for _ in range(STORE_LOOKS):
+        if is_up(store):
+            break
+        await asyncio.sleep(STORE_LOOK)
+
+
+async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
+    """Have what the ledger database says, if it can say it soon, and keep looking."""
+    engine = await asyncio.to_thread(open_engine, ledger.url)
+    configuration, clock = world.configuration, world.clock
+    keys = KeyWatch(configuration, KeyStore(engine))
+    adjustments = AdjustmentWatch(configuration, LedgerAdjustments(engine, clock), clock, ledger.journal)
+    switches = SwitchWatch(configuration, LedgerSwitches(engine, clock), clock, ledger.journal)
+    switches.recall()
+    await _looked(keys.look, adjustments.look, switches.look)
+    world.tasks.start(keys.run(), "watch keys")
+    world.tasks.start(adjustments.run(), "watch adjustments")
+    world.tasks.start(switches.run(), "watch switches")
+    if isinstance(world.limits, MemoryStore):
+        await _restored(world, world.limits, ledger)
+
+
+async def _looked(*looks: Callable[[], object]) -> None:
+    """Take these looks, each on a thread, together."""
+    taken = [asyncio.ensure_future(asyncio.to_thread(look)) for look in looks]
+    done, _ = await asyncio.wait(taken, timeout=FIRST_LOOK)
+    for look in done:
+        look.result()
+
+
+async def _restored(world: "World", store: MemoryStore, ledger: LedgerOptions) -> None:
+    """A monthly budget must not begin at zero because this process did."""
+    flush = None if world.journal is None else world.journal.flush
+    restoring = restore(
+        store, lambda: world.snapshot.limits, ledger.url, world.clock, Path(ledger.journal), flush, _unrestored
+    )
+    await asyncio.wait({world.tasks.start(restoring, "restore limits")}, timeout=FIRST_LOOK)
+
+
+def watch_incidents(world: "World", metrics: Metrics) -> None:
+    """Look for incidents; of several workers one does."""
+    snapshot = world.snapshot
+    watch = IncidentWatch(
+        lambda: world.snapshot.incidents,
+        metrics,
+        None if snapshot.ledger is None else snapshot.ledger.url,
+        world.deliverer.spool,
+        world.deliverer.wake,
+        world.clock,
+        snapshot.server.runtime_dir,
+    )
+    world.tasks.start(watch.run(), "watch incidents")
+
+
+def _unrestored(reason: str) -> None:
+    alert("budgets_not_restored_yet", reason=reason)
