@@ -6,6 +6,7 @@ A database or store that is away keeps no gateway from serving: the first looks 
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -78,10 +79,8 @@ async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
 
 async def _looked(*looks: Callable[[], object]) -> None:
     """Take these looks, each on a thread, together."""
-    taken = [asyncio.ensure_future(asyncio.to_thread(look)) for look in looks]
-    done, _ = await asyncio.wait(taken, timeout=FIRST_LOOK)
-    for look in done:
-        look.result()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*(asyncio.to_thread(look) for look in looks)), FIRST_LOOK)
 
 
 async def _restored(world: "World", store: MemoryStore, ledger: LedgerOptions) -> None:

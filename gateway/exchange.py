@@ -16,7 +16,7 @@ from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery, stream_error
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
-from gateway.facts import ANYTHING, Exchange, ModelScope
+from gateway.facts import ANYTHING, Engine, Exchange, ModelScope
 from gateway.forward import Answer, Outgoing, at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.held import answer_held
@@ -133,14 +133,7 @@ class Trip(Delivery):
 
         # inspect request
         if caller.guardrails is not None:
-            guard = self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
-            out.body = guard.request(dialect, body)
-            if guard.outside is not None:
-                out.body = await guard.outside.request(out.body, dialect.prompt_segments, dialect)
-            if x.request_verdict.reroute:
-                out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
-            if guard.reads_requests:
-                x.inspected_at = world.clock.monotonic()
+            await self.inspect(caller.guardrails, out)
 
         # route, forward
         answer = self.answer = await forward(world, snapshot.routes, x, out, switches)
@@ -148,6 +141,18 @@ class Trip(Delivery):
 
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
         await self.deliver(out, answer)
+
+    async def inspect(self, engine: Engine, out: Outgoing) -> None:
+        """Let guardrails pass, rewrite, reroute or block the request's text."""
+        world, snapshot, x = self.world, self.snapshot, self.x
+        guard = self.guard = Guard(world, snapshot, engine, x, out.operation.name)
+        out.body = guard.request(out.dialect, out.body)
+        if guard.outside is not None:
+            out.body = await guard.outside.request(out.body, out.dialect.prompt_segments, out.dialect)
+        if x.request_verdict.reroute:
+            out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
+        if guard.reads_requests:
+            x.inspected_at = world.clock.monotonic()
 
     async def deliver(self, out: Outgoing, answer: Answer) -> None:
         """The way back: whole, event by event, or held until detectors outside have judged all of it."""

@@ -1,4 +1,4 @@
-"""What stands beside the requests: first looks are taken together, and a database that is away keeps nobody waiting long."""
+"""First looks are taken together, and a database that is away keeps nobody waiting long."""
 
 import asyncio
 import threading
