@@ -25,7 +25,7 @@ import hiredis
 import uvloop
 
 from gateway.clock import SystemClock
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import Bound, Calendar, Charge, Measure, Rolling, Rule, Window
 from gateway.ride import Ride

@@ -29,7 +29,7 @@ from typing import Any
 import uvloop
 
 from gateway.clock import SystemClock
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import NOTHING, Admitted, Bound, Calendar, Charge, Refused, Rolling, Rule, Smooth, Window
 

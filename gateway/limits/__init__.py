@@ -1,1 +1,1 @@
-"""Rate limits, concurrency and budgets (the seam; the stores come with a later release)."""
+"""Rate limits, concurrency and budgets: what applies to a request, the decision, and where it is counted."""

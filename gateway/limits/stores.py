@@ -7,7 +7,7 @@ from gateway.limits.memory import MemoryStore
 from gateway.seams import Clock, LimitStore
 
 if TYPE_CHECKING:
-    from gateway.limits.redis_open import Gauges, SharedStore
+    from gateway.limits.shared.redis_open import Gauges, SharedStore
 
 PATIENCE = 0.05
 """Seconds a request waits for a shared store at the longest."""
@@ -22,7 +22,7 @@ def open_store(
     patience: float = PATIENCE,
     on_state: Callable[[bool, str], None] | None = None,
 ) -> LimitStore:
-    """The store at `url`: `memory://`, or one of those `gateway.limits.address` reads.
+    """The store at `url`: `memory://`, or one of those `gateway.limits.shared.address` reads.
 
     `worker` names this process among all that share the limits (its host name and process id, say); `workers` is how
     many there are until the store has said so. `on_state(up, reason)` is told when a shared store comes and goes.
@@ -32,8 +32,8 @@ def open_store(
     """
     if url in ("memory://", "memory:"):
         return MemoryStore(clock)
-    from gateway.limits.address import parse_address
-    from gateway.limits.redis_open import SharedStore
+    from gateway.limits.shared.address import parse_address
+    from gateway.limits.shared.redis_open import SharedStore
 
     return SharedStore(parse_address(url), clock, worker, workers, patience, on_state or _say_nothing)
 

@@ -19,7 +19,6 @@ _RESTART = (
     ("ledger",),
     ("limits", "store"),
     ("limits", "patience"),
-    ("limits", "lease"),
     ("telemetry", "metrics"),
     ("telemetry", "log_level"),
     ("telemetry", "log_format"),

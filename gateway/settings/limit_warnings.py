@@ -83,5 +83,3 @@ def _without_effect(root: Root, program: LimitProgram) -> Iterator[str]:
     money = next((rule.id for rule in program.rules if rule.measure == "usd"), None)
     if money is not None and not priced:
         yield f"{money} counts nothing: prices are off, so no request has a cost"
-    if root.limits.lease is not None and root.limits.store.get_secret_value().startswith("memory:"):
-        yield "limits.lease has no effect on memory://: there is no round trip to save"

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.quota import NOTHING, Admitted, Bound, Charge
 from tests.gateway.limits.helpers import LIFE, budget, holds, opened, until
 from tests.support.redis_servers import RedisServer

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.limits.packing import counter_name
+from gateway.limits.shared.packing import counter_name
 from tests.gateway.limits.helpers import budget, holds, opened
 from tests.support.redis_servers import RedisServer
 

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.clock import ManualClock, SystemClock
 from gateway.limits.memory import MemoryStore
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import Admitted, Bound, Calendar, Charge, Decision, Level, Measure, Refused, Rule, Window
 from gateway.seams import LimitStore

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 
 from gateway.clock import SystemClock
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import Bound, Calendar, Measure, Rule, StoreFailure, Window
 

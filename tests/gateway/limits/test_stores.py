@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from gateway.clock import SystemClock
-from gateway.limits.address import AddressError
 from gateway.limits.memory import MemoryStore
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.address import AddressError
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from tests.support.redis_servers import RedisServer
 

@@ -240,12 +240,12 @@ def test_what_a_rule_does_not_say_is_what_limits_say() -> None:
         ("limits.rules.x", "closed", 2.0),
         ("limits.rules.y", "open", 0.0),
     ]
-    options = compile_limit_options(Root.model_validate({"limits": {**limits, "lease": "5%"}}).limits)
+    options = compile_limit_options(Root.model_validate({"limits": limits}).limits)
     assert (options.store, options.on_store_failure, options.patience) == ("memory://", "closed", 0.05)
     assert repr(compile_limit_options(LimitsSection.model_validate({"store": "redis://u:CANARY@h"}))) == (
         "LimitOptions(redis, on_store_failure='local')"
     )
-    assert (options.lease, options.reserve, options.queue) == (0.05, "upper", 7)
+    assert (options.reserve, options.queue) == ("upper", 7)
 
 
 def test_nothing_written_is_no_program() -> None:

@@ -82,8 +82,5 @@ def test_options_without_effect() -> None:
     assert warnings({"usd": "1 USD"}, prices="off") == [
         "limits.rules.x counts nothing: prices are off, so no request has a cost"
     ]
-    assert warnings({"requests": "1"}, limits={"lease": "5%"}) == [
-        "limits.lease has no effect on memory://: there is no round trip to save"
-    ]
-    assert warnings({"requests": "1"}, limits={"lease": "5%", "store": "redis://h"}) == []
-    assert list(limit_warnings(Root.model_validate({"limits": {"lease": "5%"}}), None, {})) == []
+    assert warnings({"requests": "1"}, limits={"store": "redis://h"}) == []
+    assert list(limit_warnings(Root.model_validate({"limits": {}}), None, {})) == []

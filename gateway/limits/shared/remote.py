@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.limits.decide import Amounts, asked, owed
-from gateway.limits.fleet import Fleet
-from gateway.limits.node import Node
-from gateway.limits.packing import Answers, Batch, Packer, decode_answers
-from gateway.limits.plans import Plan
-from gateway.limits.wire import Reply, ReplyError, WireLost, encode
+from gateway.limits.shared.fleet import Fleet
+from gateway.limits.shared.node import Node
+from gateway.limits.shared.packing import Answers, Batch, Packer, decode_answers
+from gateway.limits.shared.plans import Plan
+from gateway.limits.shared.wire import Reply, ReplyError, WireLost, encode
 from gateway.quota import NOTHING, Bound, Decision
 from gateway.ride import Signal
 from gateway.seams import Clock

@@ -4,8 +4,8 @@ import pytest
 
 from gateway.clock import ManualClock
 from gateway.limits.decide import asked
-from gateway.limits.failover import Alone, together
 from gateway.limits.memory import MemoryStore
+from gateway.limits.shared.failover import Alone, together
 from gateway.quota import NOTHING, Admitted, Bound, Calendar, Charge, Refused, Rolling, Rule, StoreFailure, Window
 
 

@@ -6,9 +6,9 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.limits.address import Address, Login, Place
-from gateway.limits.node import Find, Node, Prove
-from gateway.limits.wire import Reply, ReplyError, WireLost, connect, encode, greeting
+from gateway.limits.shared.address import Address, Login, Place
+from gateway.limits.shared.node import Find, Node, Prove
+from gateway.limits.shared.wire import Reply, ReplyError, WireLost, connect, encode, greeting
 
 SLOTS = 16384
 LOOKUP = 0.3

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.limits.decide import Amounts
 from gateway.limits.memory import MemoryStore
-from gateway.limits.share import bound_of_share
+from gateway.limits.shared.share import bound_of_share
 from gateway.limits.windows import period
 from gateway.quota import NOTHING, Admitted, Bound, Calendar, Charge, Decision, Refused, Rolling, Standing
 from gateway.seams import Clock

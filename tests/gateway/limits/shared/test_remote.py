@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from gateway.limits.decide import asked
-from gateway.limits.plans import Plan
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.plans import Plan
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.quota import Admitted, Charge
 from gateway.ride import Ride
 from tests.gateway.limits.helpers import LIFE, budget, holds, opened, until
@@ -48,7 +48,7 @@ async def test_what_comes_in_one_turn_goes_out_in_one_call(redis_server: RedisSe
 async def test_what_comes_while_a_call_is_under_way_joins_the_next_one_for_a_while(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, spacing: float, sent: int
 ) -> None:
-    monkeypatch.setattr("gateway.limits.remote.SPACING", spacing)
+    monkeypatch.setattr("gateway.limits.shared.remote.SPACING", spacing)
     plan = Plan((budget(10**6),))
     async with stalling(redis_server.port) as proxy, opened(f"redis://127.0.0.1:{proxy.port}") as store:
         begun = store.remote.calls

@@ -10,9 +10,9 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable
 
-from gateway.limits.address import Address, Place
-from gateway.limits.circuit import Backoff
-from gateway.limits.wire import Reply, ReplyError, Taker, Wire, WireLost, connect, encode, greeting
+from gateway.limits.shared.address import Address, Place
+from gateway.limits.shared.circuit import Backoff
+from gateway.limits.shared.wire import Reply, ReplyError, Taker, Wire, WireLost, connect, encode, greeting
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 

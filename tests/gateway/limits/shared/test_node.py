@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.limits.node import BEAT, OVERDUE, PING
+from gateway.limits.shared.node import BEAT, OVERDUE, PING
 from tests.gateway.limits.helpers import PATIENT, States, opened, until
 from tests.support.redis_servers import RedisServer
 from tests.support.stalling_proxy import stalling

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import hiredis
 
-from gateway.limits.address import Login, Place
+from gateway.limits.shared.address import Login, Place
 
 Reply = Any
 """int, bytes, None, a list of replies, or a `hiredis.ReplyError`."""

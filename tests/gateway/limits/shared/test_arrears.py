@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import cast
 
-from gateway.limits import arrears
-from gateway.limits.arrears import Arrears, Debt, Entry
 from gateway.limits.decide import Amounts, asked, owed
-from gateway.limits.packing import MARK_SECONDS
-from gateway.limits.plans import Plan
-from gateway.limits.remote import Delivery, Remote
+from gateway.limits.shared import arrears
+from gateway.limits.shared.arrears import Arrears, Debt, Entry
+from gateway.limits.shared.packing import MARK_SECONDS
+from gateway.limits.shared.plans import Plan
+from gateway.limits.shared.remote import Delivery, Remote
 from gateway.quota import Charge
 from tests.gateway.limits.helpers import budget
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.limits.decide import asked
-from gateway.limits.packing import (
+from gateway.limits.shared.packing import (
     ADMIT,
     EXTEND,
     LEVEL,
@@ -18,7 +18,7 @@ from gateway.limits.packing import (
     decode_answers,
     level_of,
 )
-from gateway.limits.plans import Plan
+from gateway.limits.shared.plans import Plan
 from gateway.quota import Bound, Calendar, Charge, Level, Measure, Rolling, Rule, Smooth, Unit, Window
 
 NOW = 1_795_800_000_000_000_000

@@ -3,7 +3,7 @@
 import asyncio
 
 from gateway.clock import SystemClock
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import Admitted, Charge
 from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.limits.decide import Amounts
-from gateway.limits.plans import MICROS, Asked
+from gateway.limits.shared.plans import MICROS, Asked
 from gateway.limits.windows import Period, period
 from gateway.quota import BUCKETS, MEASURES, Bound, Calendar, Level, Rolling, Rule, Smooth
 
@@ -30,7 +30,7 @@ Packed = msgspec.Raw
 
 def script(name: str) -> bytes:
     """Source of one of our Lua scripts."""
-    return resources.files("gateway.limits").joinpath("lua", name).read_bytes()
+    return resources.files("gateway.limits.shared").joinpath("lua", name).read_bytes()
 
 
 def counter_name(prefix: str, bound: Bound) -> str:

@@ -7,14 +7,14 @@ from functools import partial
 
 import msgspec
 
-from gateway.limits.address import Address
-from gateway.limits.fleet import Fleet, fleet_for
 from gateway.limits.memory import MemoryStore
-from gateway.limits.node import Find, Node, Prove
-from gateway.limits.packing import script
-from gateway.limits.redis_store import RedisStore
-from gateway.limits.remote import Remote
-from gateway.limits.wire import Reply, ReplyError, Wire, WireLost, encode
+from gateway.limits.shared.address import Address
+from gateway.limits.shared.fleet import Fleet, fleet_for
+from gateway.limits.shared.node import Find, Node, Prove
+from gateway.limits.shared.packing import script
+from gateway.limits.shared.redis_store import RedisStore
+from gateway.limits.shared.remote import Remote
+from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, encode
 from gateway.quota import Bound, Calendar, Rolling, Rule
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup

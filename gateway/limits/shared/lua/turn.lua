@@ -4,7 +4,7 @@
 --
 -- KEYS[1]  hash: hold -> what it took (msgpack); the same behind "!" once it has expired; "" once it is settled
 -- KEYS[2]  sorted set: hold -> microsecond at which it, or what is remembered of it, is over
--- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/packing.py writes it and reads the answer
+-- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/shared/packing.py writes it and reads the answer
 --
 -- Counters stand under the hash tag of KEYS, so that a Cluster keeps them in the same slot. Time is the server's, in
 -- microseconds. Numbers are doubles: exact up to 2^53 (nine million dollars in nano-dollars).

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.limits.share import bound_of_share, share_of
+from gateway.limits.shared.share import bound_of_share, share_of
 from gateway.quota import Bound, Calendar, Measure, Rolling, Rule, Smooth
 
 MONEY: tuple[Measure, ...] = ("usd", "tokens", "input_tokens", "output_tokens")

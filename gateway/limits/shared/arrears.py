@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 
 from gateway.limits.decide import Amounts
-from gateway.limits.packing import MARK_SECONDS
-from gateway.limits.plans import Plan
-from gateway.limits.remote import Remote
+from gateway.limits.shared.packing import MARK_SECONDS
+from gateway.limits.shared.plans import Plan
+from gateway.limits.shared.remote import Remote
 
 KEPT = 100_000
 """Settlements kept; with one more, the oldest is dropped and counted."""
@@ -38,7 +38,7 @@ class Entry:
 
 
 class Debt:
-    """A settlement on its way, or owed. Implements `gateway.limits.remote.Delivery`."""
+    """A settlement on its way, or owed. Implements `gateway.limits.shared.remote.Delivery`."""
 
     __slots__ = ("actual", "arrears", "entry", "hold", "owed", "sent", "told")
 
@@ -58,7 +58,7 @@ class Debt:
 
 
 class Regret:
-    """A hold that is to be forgotten. Implements `gateway.limits.remote.Delivery`."""
+    """A hold that is to be forgotten. Implements `gateway.limits.shared.remote.Delivery`."""
 
     __slots__ = ("arrears", "entry", "hold")
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gateway.errors import TollwayError
-from gateway.limits.arrears import Arrears, Debt, Entry
 from gateway.limits.decide import asked, owed
-from gateway.limits.failover import Alone, together
 from gateway.limits.memory import MemoryStore
-from gateway.limits.packing import level_of
-from gateway.limits.plans import Plan, joined
-from gateway.limits.remote import Remote
+from gateway.limits.shared.arrears import Arrears, Debt, Entry
+from gateway.limits.shared.failover import Alone, together
+from gateway.limits.shared.packing import level_of
+from gateway.limits.shared.plans import Plan, joined
+from gateway.limits.shared.remote import Remote
 from gateway.quota import Admitted, Bound, Charge, Decision, Level, Refused
 from gateway.seams import Clock
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.limits.packing import counter_name, script
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.packing import counter_name, script
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.quota import NOTHING, Admitted, Bound, Charge, Refused, Rolling, Smooth, Standing
 from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until
 from tests.support.redis_servers import RedisServer, running

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.limits.address import Login
-from gateway.limits.wire import Reply, ReplyError, Wire, WireLost, connect, encode, greeting
+from gateway.limits.shared.address import Login
+from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, connect, encode, greeting
 from tests.support.redis_servers import RedisServer, free_port
 
 

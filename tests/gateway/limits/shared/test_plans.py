@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gateway.limits.counters import Gauge
 from gateway.limits.decide import Line, asked, decide
 from gateway.limits.decide import Plan as LocalPlan
-from gateway.limits.plans import Plan, joined
+from gateway.limits.shared.plans import Plan, joined
 from gateway.quota import Admitted, Bound, Charge, Measure, Refused, Rule, Standing
 
 MEASURES: tuple[Measure, ...] = ("requests", "tokens", "usd", "output_tokens")

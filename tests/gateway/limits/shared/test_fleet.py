@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.clock import SystemClock
-from gateway.limits.address import AddressError, parse_address
-from gateway.limits.fleet import slot_of
-from gateway.limits.redis_open import SharedStore
+from gateway.limits.shared.address import AddressError, parse_address
+from gateway.limits.shared.fleet import slot_of
+from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import NOTHING, Admitted, Bound, Charge, Refused
 from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until

@@ -1,0 +1,212 @@
+"""Shows that one budget holds over gateways that serve: processes, workers, sockets, streams, Redis and the books.
+
+    .venv/bin/python tools/show_served_limits.py [--gateways 2] [--workers 4] [--concurrency 1000] [--requests 4000]
+
+So many `tollway serve` processes with so many workers each share one budget in a Redis of their own; so many requests
+at one time, every other one a stream, until `--requests` were asked: the budget is used up on the way. What clients
+were answered, priced by the usage in the answers, must be what the ledgers of the gateways say and what the counter in
+Redis holds, to the nano-dollar, and no more than the budget. Figures are printed as JSON; exit code 1 when one of that
+is not so.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+import yaml
+from show_limits import reached
+from show_limits import serve as serve_redis
+
+from gateway.quota import Bound, Calendar, Rule
+
+KEY = "sk-show"
+INPUT, OUTPUT = 1_000, 10_000
+"""Nano-dollars a token: 1 and 10 USD per million."""
+ANSWER = 40
+"""Tokens an answer may have."""
+SETTLED = 120.0
+"""Seconds until the books must hold everything."""
+RULE = "teams.show.budget"
+
+
+def configuration(directory: Path, redis: str, provider: str, nanos: int) -> dict[str, Any]:
+    key = {"id": "show", "hash": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest()}
+    return {
+        "version": 1,
+        "server": {"host": "127.0.0.1", "port": 0, "drain": "2s", "runtime_dir": str(directory / "run")},
+        "providers": {"mock": {"dialect": "openai", "base_url": f"{provider}/v1", "api_key": "sk-upstream"}},
+        "models": {"mock": {"targets": [{"provider": "mock"}]}},
+        "prices": {"models": [{"model": "*", "usd_per_million_tokens": {"input": "1", "output": "10"}}]},
+        "limits": {"store": redis},
+        "teams": {"show": {"keys": [key], "budget": {"amount": f"{nanos / 1e9:.9f} USD", "per": "year"}}},
+        "ledger": {"url": f"sqlite:///{directory}/tollway.db", "journal": str(directory / "journal")},
+    }
+
+
+@contextlib.contextmanager
+def child(*command: str) -> Iterator[str]:
+    """A process that says where it listens on its first line; its URL."""
+    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if "http://" not in line:
+            raise SystemExit(f"{command[0]} did not start")
+        yield "http://" + line.split("http://")[1].split()[0]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+class Clients:
+    """Requests to all gateways in turn; `nanos` is what their answers cost by the usage they state."""
+
+    def __init__(self, urls: list[str], seen: Counter[int]) -> None:
+        self.urls = urls
+        self.seen = seen
+        self.asked = self.nanos = self.streams = self.unstated = 0
+        self.took: list[float] = []
+
+    async def press(self, client: httpx.AsyncClient, requests: int) -> None:
+        while self.asked < requests:
+            self.asked += 1
+            await self.one(client, self.asked)
+
+    async def one(self, client: httpx.AsyncClient, number: int) -> None:
+        stream = bool(number // len(self.urls) % 2)
+        body = {"model": "mock", "max_tokens": ANSWER, "messages": [{"role": "user", "content": f"Hello {number}"}]}
+        if stream:
+            body = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        begun = time.monotonic()
+        answer = await client.post(
+            self.urls[number % len(self.urls)] + "/v1/chat/completions",
+            json=body,
+            headers={"authorization": f"Bearer {KEY}"},
+        )
+        self.took.append(time.monotonic() - begun)
+        self.seen[answer.status_code] += 1
+        if answer.status_code != 200:
+            return
+        self.streams += stream
+        usage = _usage(answer.text) if stream else answer.json().get("usage")
+        if usage is None:
+            self.unstated += 1
+        else:
+            self.nanos += usage["prompt_tokens"] * INPUT + usage["completion_tokens"] * OUTPUT
+
+
+def _usage(events: str) -> dict[str, int] | None:
+    for line in events.splitlines():
+        if line.startswith("data: {") and (usage := json.loads(line[6:]).get("usage")):
+            return usage
+    return None
+
+
+async def drive(clients: Clients, options: argparse.Namespace) -> None:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    async with httpx.AsyncClient(timeout=120, limits=limits) as client, asyncio.TaskGroup() as group:
+        for _ in range(options.concurrency):
+            group.create_task(clients.press(client, options.requests))
+
+
+def ledgers(configs: list[Path]) -> int:
+    """Nano-dollars in the books of all gateways."""
+    total = 0
+    for config in configs:
+        command = [sys.executable, "-m", "gateway.cli.main", "spend", "--json", "--config", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        if done.returncode == 0:
+            whole, _, part = json.loads(done.stdout)["total"]["cost_usd"].partition(".")
+            total += int(whole) * 10**9 + int(part[:9].ljust(9, "0"))
+    return total
+
+
+async def counter(redis: str, nanos: int) -> int:
+    """Nano-dollars used and reserved in Redis."""
+    store = await reached(redis, "show-served", patience=30.0)
+    rule = Rule(id=RULE, measure="usd", amount=nanos, window=Calendar("year"))
+    level = (await store.levels([Bound(rule, RULE, "t:show")]))[0]
+    await store.aclose()
+    return level.used + level.reserved
+
+
+def until(wanted: int, found: Callable[[], int]) -> int:
+    """What is found in the end: `wanted`, or more, or whatever it is when time is over."""
+    end = time.monotonic() + SETTLED
+    while (value := found()) < wanted and time.monotonic() < end:
+        time.sleep(0.2)
+    return value
+
+
+def show(directory: Path, redis: str, options: argparse.Namespace) -> bool:
+    configs = [directory / str(number) / "gateway.yaml" for number in range(options.gateways)]
+    with contextlib.ExitStack() as stack:
+        provider = stack.enter_context(child("loadtest.mock", "--port", "0"))
+        urls: list[str] = []
+        for config in configs:
+            config.parent.mkdir()
+            config.write_text(yaml.safe_dump(configuration(config.parent, redis, provider, options.nanos)))
+            command = ("gateway.cli.main", "serve", "--config", str(config), "--workers", str(options.workers))
+            urls.append(stack.enter_context(child(*command)))
+        clients = Clients(urls, Counter())
+        begun = time.monotonic()
+        uvloop.run(drive(clients, options))
+        seconds = time.monotonic() - begun
+        booked = until(clients.nanos, lambda: ledgers(configs))
+        used = uvloop.run(counter(redis, options.nanos))
+    took = sorted(clients.took)
+    holds = (
+        clients.nanos == booked == used <= options.nanos and not clients.unstated and set(clients.seen) <= {200, 402}
+    )
+    report = {
+        "gateways": options.gateways,
+        "workers": options.workers,
+        "concurrent": options.concurrency,
+        "budget_nanos": options.nanos,
+        "answers_nanos": clients.nanos,
+        "ledger_nanos": booked,
+        "counter_nanos": used,
+        "left_nanos": options.nanos - booked,
+        "answers": {str(status): count for status, count in sorted(clients.seen.items())},
+        "streams": clients.streams,
+        "seconds": round(seconds, 1),
+        "slowest_seconds": round(took[-1], 2),
+        "holds": holds,
+    }
+    print(json.dumps(report))  # noqa: T201
+    return holds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gateways", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--concurrency", type=int, default=1000)
+    parser.add_argument("--requests", type=int, default=4000)
+    parser.add_argument("--nanos", type=int, default=800_000_003, help="the budget, nano-dollars")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        redis, server = serve_redis(directory)
+        try:
+            held = show(Path(directory), redis, options)
+        finally:
+            server.terminate()
+            server.wait()
+    raise SystemExit(0 if held else 1)
+
+
+if __name__ == "__main__":
+    main()
