@@ -225,6 +225,6 @@ def _rest() -> list[Alert]:
             'sum(increase(tollway_webhook_deliveries_total{result="dead"}[1h])) > 0',
             "",
             "webhooks were given up",
-            "{{ $value | humanize }} in the last hour: their receiver did not take them for three days, or answered 410.",
+            "{{ $value | humanize }} in the last hour: the receiver did not take them for three days, or answered 410.",
         ),
     ]
