@@ -38,6 +38,8 @@ AlertName = Literal[
     "TollwayReloadFailed",
     "TollwayWorkersDiffer",
     "TollwayMetricsFailures",
+    "TollwayTracesLost",
+    "TollwayWebhooksDead",
 ]
 Operations = Literal[
     "chat.completions",

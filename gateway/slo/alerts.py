@@ -210,4 +210,21 @@ def _rest() -> list[Alert]:
             "figures could not be taken",
             "A defect of the gateway's telemetry: what dashboards and objectives say may be too low.",
         ),
+        Alert(
+            "TollwayTracesLost",
+            "ticket",
+            "sum(increase(tollway_trace_exchanges_dropped_total[15m]))\n"
+            '  + sum(increase(tollway_trace_spans_total{end="failed"}[15m])) > 0',
+            "",
+            "traces are lost",
+            "The collector is away or slow; requests are not affected.",
+        ),
+        Alert(
+            "TollwayWebhooksDead",
+            "ticket",
+            'sum(increase(tollway_webhook_deliveries_total{result="dead"}[1h])) > 0',
+            "",
+            "webhooks were given up",
+            "{{ $value | humanize }} in the last hour: the receiver did not take them for three days, or answered 410.",
+        ),
     ]

@@ -292,6 +292,24 @@ INCIDENTS = Board(
                     ),
                     "short",
                 ),
+                Panel(
+                    "Traces",
+                    (
+                        Query(f"sum by (end) (rate(tollway_trace_spans_total{RATE}))", "spans {{end}}"),
+                        Query("sum(increase(tollway_trace_exchanges_dropped_total[5m]))", "dropped"),
+                        Query("sum(tollway_trace_exchanges_queued)", "queued"),
+                    ),
+                    "short", description="Spans per second; traces dropped and waiting. Empty without a collector.",
+                    quiet=True,
+                ),
+                Panel(
+                    "Webhooks",
+                    (
+                        Query("sum by (result) (increase(tollway_webhook_deliveries_total[5m]))", "{{result}}"),
+                        Query("sum(tollway_webhook_pending)", "waiting"),
+                    ),
+                    "short", description="failed: an attempt, which is tried again; dead: given up.", quiet=True,
+                ),
             ),
         ),
     ),

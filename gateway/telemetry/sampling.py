@@ -21,7 +21,7 @@ NEVER = "g"
 _BUDGET_EXHAUSTED = 402
 _OUTCOMES: dict[str, tuple[str, ...]] = {
     "error": ("error", "upstream_error", "upstream_timeout", "upstream_status", "shutdown", "interrupted"),
-    "blocked": ("blocked",),
+    "blocked": ("blocked", "cut"),
     "refused": ("refused",),
 }
 
@@ -53,8 +53,8 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 def sampling(share: float, keep: Collection[str], slow: float) -> Sampling:
     """The choice of `share` (0 to 1) of all, and of every exchange that is one of `keep`: error (the provider or the
-    gateway failed), blocked (by a guardrail or an exhausted budget), slow (`slow` seconds or more), refused (by the
-    gateway: key, model, size, limits)."""
+    gateway failed), blocked (by a guardrail or an exhausted budget, while an answer was streamed too), slow (`slow`
+    seconds or more), refused (by the gateway: key, model, size, limits)."""
     return Sampling(
         threshold=threshold_of(share),
         outcomes=frozenset(outcome for kind in keep for outcome in _OUTCOMES.get(kind, ())),

@@ -188,9 +188,10 @@ def test_a_stream_past_its_budget_is_cut_with_an_event_and_settled(serve) -> Non
             list(ask(sdk(gateway), stream=True, max_tokens=openai.NOT_GIVEN).parse())
         assert raised.value.code == "budget_exhausted"
         assert provider.left.wait(10)
-    row = gateway.settled(1)["total"]
-    assert row["estimated_requests"] == 1
-    assert 0 < Decimal(row["cost_usd"]) < Decimal("0.0065")
+    spend = gateway.settled(1)
+    assert spend["total"]["estimated_requests"] == 1
+    assert 0 < Decimal(spend["total"]["cost_usd"]) < Decimal("0.0065")
+    assert [row["outcome_cut"] for row in spend["rows"]] == [1]
 
 
 def test_places_are_given_back_by_clients_that_leave(serve) -> None:

@@ -36,6 +36,13 @@ def figures(world: FakeWorld) -> dict[str, dict[tuple[str, ...], float]]:
     return {name: pulled.samples for name, pulled in page.pulled.items()}
 
 
+def traces() -> Traces:
+    """Traces of every exchange, of which one may wait; nothing is sent."""
+    encoder = Encoder({}, ("tollway", "1"), "")
+    exporter = Exporter(encoder, HttpSender("http://127.0.0.1:9", {}), capacity=1)
+    return Traces(sampling(1.0, (), 1.0), names_of("v1_41"), {}, encoder, exporter)
+
+
 def test_at_rest(world: FakeWorld) -> None:
     found = figures(world)
     assert found["tollway_in_flight"] == {(): 0}
@@ -51,13 +58,10 @@ def test_at_rest(world: FakeWorld) -> None:
 
 def test_traces(world: FakeWorld) -> None:
     assert not [name for name in figures(world) if name.startswith("tollway_trace")]
-    encoder = Encoder({}, ("tollway", "1"), "")
-    sender = HttpSender("http://127.0.0.1:9", {})
-    exporter = Exporter(encoder, sender, capacity=1)
-    world.traces = Traces(sampling(1.0, (), 1.0), names_of("v1_41"), {}, encoder, exporter)
+    world.traces = traces()
     for _ in range(3):
         world.traces.record(exchange())
-    exporter.exported, exporter.failed = 7, 2
+    world.traces.exporter.exported, world.traces.exporter.failed = 7, 2
     found = figures(world)
     assert found["tollway_trace_spans"] == {("exported",): 7, ("failed",): 2}
     assert found["tollway_trace_exchanges_dropped"] == {(): 2}
@@ -126,6 +130,7 @@ def test_without_a_ledger(make_world) -> None:
 def test_every_metric_is_in_the_manual_and_no_other(world: FakeWorld) -> None:
     manual = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text("utf-8")
     metrics = Metrics()
+    world.traces = traces()
     join_metrics(world, metrics)
     assert world.journal is not None
     write_status(world.journal.directory, status(world))

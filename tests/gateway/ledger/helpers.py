@@ -90,7 +90,7 @@ def random_end(chance: random.Random, span_ns: int = 5 * 3_600 * 10**9) -> EndRe
         provider=chance.choice(["openai", "anthropic"]),
         operation=chance.choice(["chat.completions", "messages"]),
         tags=tags,
-        outcome=chance.choice(["ok", "refused", "client_left", "interrupted", "upstream_error"]),
+        outcome=chance.choice(["ok", "refused", "client_left", "cut", "interrupted", "upstream_error"]),
         usage=Usage(input_tokens=chance.randrange(10**6), output_tokens=chance.randrange(10**5), seconds=0.5),
         usage_estimated=estimated,
         cost_nanos=chance.randrange(10**12) if priced else None,

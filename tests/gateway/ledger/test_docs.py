@@ -7,6 +7,7 @@ from sqlalchemy import Engine, text
 from gateway.ledger.posting import post
 from gateway.ledger.spend import GROUPS
 from gateway.ledger.store import reading, writing
+from gateway.ledger.tables import OUTCOMES
 from tests.gateway.ledger.helpers import T0, end
 
 PAGE = (Path(__file__).parents[3] / "docs" / "spend.md").read_text()
@@ -25,3 +26,10 @@ def test_the_page_names_every_group():
     assert QUERIES
     for group in (*GROUPS, "tag:NAME"):
         assert f"`{group}`" in PAGE
+
+
+def test_the_page_says_what_every_outcome_means():
+    assert (
+        tuple(re.findall(r"^\| `([a-z_]+)` \| ", PAGE.split("| outcome |")[1].split("\n\n")[0], re.MULTILINE))
+        == OUTCOMES
+    )

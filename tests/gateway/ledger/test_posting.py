@@ -1,16 +1,18 @@
 import random
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
+from gateway.errors import Outcome
 from gateway.facts import Usage
 from gateway.ledger.events import EndRecord
 from gateway.ledger.posting import MAX_NANOS, MAX_TOKENS, Posted, event_row, post, rollup_rows, save_offset, tags_hash
 from gateway.ledger.retention import prune_events
 from gateway.ledger.store import reading, writing
-from gateway.ledger.tables import METERS, SUMS, events, rollups, segments, tags
+from gateway.ledger.tables import METERS, OUTCOMES, SUMS, events, rollups, segments, tags
 from tests.gateway.ledger.helpers import T0, end, random_end
 
 NOW = T0 + 10**15
@@ -73,6 +75,14 @@ def test_what_a_database_cannot_hold_is_made_harmless(engine: Engine):
     assert (total["input_tokens"], total["output_tokens"]) == (MAX_TOKENS, 0)
     assert total["cost_nanos"] == MAX_NANOS
     assert total["outcome_error"] == 1
+
+
+def test_every_outcome_there_is_has_a_sum_of_its_own(engine: Engine):
+    """Rule: "an outcome a later release invented counts as `error`"; none of this release's does."""
+    assert get_args(Outcome) == OUTCOMES
+    put(engine, [end(number, outcome=outcome) for number, outcome in enumerate(OUTCOMES)])
+    total = sums(engine)
+    assert {name: total[f"outcome_{name}"] for name in OUTCOMES} == dict.fromkeys(OUTCOMES, 1)
 
 
 def test_tags_are_kept_once_per_set(engine: Engine):

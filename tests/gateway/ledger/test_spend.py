@@ -126,7 +126,7 @@ def range_case(engine: Engine, seeds: list[int], since: int, until: int) -> None
     assert total["usage_millis"] == 500 * len(inside)
     assert total["unpriced_requests"] == sum(r.unpriced for r in inside)
     assert total["estimated_requests"] == sum(r.usage_estimated for r in inside)
-    for outcome in ("ok", "refused", "client_left", "interrupted", "upstream_error"):
+    for outcome in ("ok", "refused", "client_left", "cut", "interrupted", "upstream_error"):
         assert total[f"outcome_{outcome}"] == sum(r.outcome == outcome for r in inside)
     assert answer.unpriced_models == sorted({r.model for r in inside if r.unpriced})
 

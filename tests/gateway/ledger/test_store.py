@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, insert, select, text
 
 from gateway.errors import LedgerError
 from gateway.ledger import audit, migrations
@@ -25,7 +25,7 @@ from gateway.ledger.store import (
     schema_version,
     writing,
 )
-from gateway.ledger.tables import counters, metadata
+from gateway.ledger.tables import DIMENSIONS, SUMS, counters, metadata, rollups
 from tests.gateway.ledger.helpers import ensure_schema_together
 
 
@@ -43,7 +43,8 @@ def test_head_is_the_newest_migration():
 
 
 def test_a_ledger_of_the_first_release_is_brought_up_to_date(ledger_url: str):
-    """With what is in it; the audit log begins empty."""
+    """With what is in it; the audit log begins empty, and of what was not counted then there is none."""
+    old = {name: 5 for name in SUMS if name != "outcome_cut"}
     first = open_engine(ledger_url)
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
@@ -51,11 +52,14 @@ def test_a_ledger_of_the_first_release_is_brought_up_to_date(ledger_url: str):
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         connection.execute(insert(counters).values(name="kept", value=7))
+        connection.execute(insert(rollups).values(hour=3600, **dict.fromkeys(DIMENSIONS, ""), **old))
     ensure_schema(ledger_url)
     assert schema_version(first) == HEAD
     assert audit.verify(first) == audit.Verified(0, None, None)
     with reading(first) as connection:
         assert counter(connection, "kept") == 7
+        kept = connection.execute(select(*(rollups.c[name] for name in SUMS))).one()
+        assert dict(zip(SUMS, kept, strict=True)) == {**old, "outcome_cut": 0}
     first.dispose()
 
 

@@ -32,6 +32,11 @@ WELL = {
     'tollway_config_reload_total{result="failure"}': "1x60",
     'tollway_config_info{hash="a"}': "1x60",
     "tollway_metrics_failures_total": "0x60",
+    "tollway_trace_exchanges_dropped_total": "4x60",
+    'tollway_trace_spans_total{end="exported"}': "0+9x60",
+    'tollway_trace_spans_total{end="failed"}': "2x60",
+    'tollway_webhook_deliveries_total{result="failed"}': "0+1x60",
+    'tollway_webhook_deliveries_total{result="dead"}': "1x60",
 }
 """A quiet hour. Counters may have counted before it."""
 WRONG = {
@@ -54,6 +59,8 @@ WRONG = {
     "TollwayReloadFailed": {'tollway_config_reload_total{result="failure"}': "1x50 2x9"},
     "TollwayWorkersDiffer": {'tollway_config_info{hash="b"}': "1x60"},
     "TollwayMetricsFailures": {"tollway_metrics_failures_total": "0x50 1x9"},
+    "TollwayTracesLost": {'tollway_trace_spans_total{end="failed"}': "2x50 30x9"},
+    "TollwayWebhooksDead": {'tollway_webhook_deliveries_total{result="dead"}': "1x50 2x9"},
 }
 """Alert → what is different in an hour in which it fires."""
 

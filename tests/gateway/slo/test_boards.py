@@ -58,6 +58,7 @@ def test_every_exposed_metric_is_on_some_board_or_is_named_here() -> None:
         "tollway_journal_bytes_total",
         "tollway_ledger_lag_bytes",
         "tollway_metrics_failures_total",
+        "tollway_trace_defects_total",
     }
     parts = re.compile(r"_(bucket|count|sum)$")
     families = {parts.sub("", name) for name in exposed()}

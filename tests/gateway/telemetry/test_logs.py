@@ -1,12 +1,15 @@
 """Lines of the log: their shape, their order, what is dropped, and what must never be in them."""
 
+import ast
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +165,19 @@ def test_nothing_is_lost_at_the_end_of_the_process_and_nothing_heavy_imported_be
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert [json.loads(line)["number"] for line in done.stderr.splitlines()] == list(range(200))
+
+
+def test_every_event_is_in_the_manual_and_no_other() -> None:
+    """Rule: "`event` is a fixed name": what is handed to `alert`, to `info`, or to a `Report` that is one of them."""
+    root = Path(__file__).resolve().parents[3]
+    named = {"access", "log_lines_dropped"}
+    for path in (root / "gateway").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("alert", "info", "self._report"):
+                named |= {
+                    part.value for name in call.args[:1] for part in ast.walk(name) if isinstance(part, ast.Constant)
+                }
+    manual = (root / "docs/operations.md").read_text("utf-8")
+    tables = re.findall(r"^\| event \| means \|\n(.*?)\n\n", manual, re.MULTILINE | re.DOTALL)
+    cells = [line.split("|")[1] for table in tables for line in table.splitlines()]
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == named

@@ -53,6 +53,7 @@ def test_what_is_to_be_kept_is_kept(keep: set[Keep]) -> None:
     for outcome in ("error", "upstream_error", "upstream_timeout", "upstream_status", "shutdown"):
         assert decide.keeps(exchange(outcome, status=502)) == ("error" in keep)
     assert decide.keeps(exchange("blocked", status=400)) == ("blocked" in keep)
+    assert decide.keeps(exchange("cut", status=200)) == ("blocked" in keep)
     assert decide.keeps(exchange("refused", status=401)) == ("refused" in keep)
     assert decide.keeps(exchange("refused", status=402)) == (not keep.isdisjoint(("refused", "blocked")))
     assert decide.keeps(exchange(seconds=30.0)) == ("slow" in keep)

@@ -186,6 +186,7 @@ def test_retry_and_fallback() -> None:
         ),
         ({"outcome": "error", "status": 500}, "500"),
         ({"outcome": "shutdown", "status": 200}, "shutdown"),
+        ({"outcome": "cut", "status": 200}, "cut"),
         ({"outcome": "client_left", "status": 499}, None),
     ],
 )
