@@ -67,6 +67,13 @@ def test_what_is_quiet_stays_open_for_ten_minutes() -> None:
     assert rig(finding("quiet"), after=1) == ["resolved inc-1"]
 
 
+def test_what_was_well_before_it_went_quiet_is_over() -> None:
+    rig = Rig()
+    rig(finding())
+    assert rig() == []
+    assert rig(finding("quiet"), after=RESOLVE) == ["resolved inc-1"]
+
+
 def test_some_must_go_on_for_a_while() -> None:
     rig = Rig()
     slow = finding(after=30.0)

@@ -55,16 +55,18 @@ def test_a_provider_that_only_fails_is_found(rate: int, before: int, failing: in
         assert found["provider"].since == pytest.approx(began)
 
 
-def test_within_thirty_seconds() -> None:
-    """N: with steady traffic, half of the window's attempts have failed after half a window."""
+@pytest.mark.parametrize(("rate", "seconds"), [(10, 15.0), (5, 30.0)])
+def test_how_soon(rate: int, seconds: float) -> None:
+    """With steady traffic nine tenths of the last 15 s have failed after 15 s; where fewer than 20 attempts come in
+    that time, half of a minute's have after 30 s."""
     for failing in range(13):
-        steps = [(10, 0)] * 100 + [(0, 10)] * failing
+        steps = [(rate, 0)] * 100 + [(0, rate)] * failing
         fired = levels(list(providers(history(steps), OPTIONS))).get("provider") == "firing"
-        assert fired == (failing * STEP >= 30.0)
+        assert fired == (failing * STEP >= seconds)
 
 
 def test_a_provider_that_recovers_holds_and_then_is_well() -> None:
-    """Two thresholds: half of it opens, a quarter keeps open; nothing asked at all is quiet."""
+    """Two thresholds: half of a minute opens, a quarter keeps open; nothing asked at all is quiet."""
     seen = []
     for well in range(14):
         found = levels(list(providers(history([(0, 10)] * 20 + [(10, 0)] * well), OPTIONS)))
