@@ -164,6 +164,21 @@ def chat_stream(wires: Wires, say: Say) -> Line:
     return watch.line(raw, used)
 
 
+def personal(wires: Wires, _say: Say) -> Line:
+    """OpenAI chat with personal data in it, which the provider never sees."""
+    watch = _Watch("support", f"chat with personal data, {MINI}")
+    raw = wires.openai("support").chat.completions.with_raw_response.create(
+        model=MINI,
+        messages=_ask("I am ada@example.com and paid with 4111 1111 1111 1111. Where is my refund?"),
+        max_tokens=16,
+    )
+    answer = raw.parse()
+    told = raw.headers.get("x-tollway-guardrails", "")
+    if "mask" not in told:
+        raise DemoFailed("personal data was to be masked, and was not")
+    return watch.line(raw, _chat_tokens(answer.usage), f"guardrails: {told}")
+
+
 def tools(wires: Wires, _say: Say) -> Line:
     """OpenAI chat with a tool that the model calls."""
     watch = _Watch("search", f"chat with a tool, {MINI}")
@@ -244,11 +259,11 @@ def messages_stream(wires: Wires, say: Say) -> Line:
     return watch.line(raw, (taken, made))
 
 
-def _refused(wires: Wires, team: str, model: str, what: str, status: int, text: str = "Hello?") -> Line:
+def _refused(wires: Wires, team: str, model: str, what: str, status: int, text: str = "Hello?", most: int = 16) -> Line:
     """A chat that must end with `status`. Raises `DemoFailed` if it does not."""
     watch = time.perf_counter()
     try:
-        wires.openai(team).chat.completions.create(model=model, messages=_ask(text))
+        wires.openai(team).chat.completions.create(model=model, messages=_ask(text), max_tokens=most)
     except openai.APIStatusError as error:
         if error.status_code != status:
             raise DemoFailed(f"{what}: expected {status}, got {error.status_code} {error.message}") from None
@@ -278,7 +293,12 @@ def over_long(wires: Wires, _say: Say) -> Line:
     return _refused(wires, "support", MINI, "a body over server.max_body", 413, "long " * (OVER_LONG // 5))
 
 
+def over_budget(wires: Wires, _say: Say) -> Line:
+    """402: what it may cost is more than the team has left today."""
+    return _refused(wires, "research", REASONER, "a request beyond the budget", 402, most=100_000)
+
+
 TRAFFIC: tuple[Call, ...] = (
-    chat, chat_stream, tools, structured, embeddings, responses, messages, messages_stream,
+    chat, chat_stream, personal, tools, structured, embeddings, responses, messages, messages_stream,
 )  # fmt: skip
-REFUSALS: tuple[Call, ...] = (wrong_key, unknown_model, forbidden_model, over_long)
+REFUSALS: tuple[Call, ...] = (wrong_key, unknown_model, forbidden_model, over_budget, over_long)
