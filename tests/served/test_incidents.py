@@ -84,7 +84,7 @@ def test_a_provider_that_fails_and_recovers(gateway: Gateway, provider: Scripted
     assert (found["subject"], found["severity"], found["state"]) == ("mock", "page", "open")
     assert found["teams"] == ["search"]
     assert found["since"] <= found["opened_at"]
-    assert found["detail"]["status_5xx"] >= 10
+    assert found["detail"]["status_5xx"] >= 5
 
     listed = gateway.command("incidents")
     assert found["id"] in listed.stdout

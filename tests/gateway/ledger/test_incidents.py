@@ -1,26 +1,22 @@
 """Incidents in a ledger, of one gateway among several."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from gateway.errors import LedgerError
 from gateway.ledger.incidents import Incident, IncidentStore, Note
 from gateway.ledger.posting import post
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from tests.gateway.ledger.helpers import end
 
 HOUR_NS = 3600 * 10**9
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[IncidentStore]:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    ensure_schema(url)
-    engine = open_engine(url)
-    yield IncidentStore(engine)
-    engine.dispose()
+def store(engine: Engine) -> IncidentStore:
+    return IncidentStore(engine)
 
 
 def incident(name: str, **more: object) -> Incident:
@@ -67,15 +63,13 @@ def test_those_of_a_gateway_that_is_gone_are_resolved(store: IncidentStore) -> N
     assert [each.id for each in store.list(only_open=True)] == ["theirs"]
 
 
-def test_spend_by_team_and_hour(store: IncidentStore, tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/ledger.db")
+def test_spend_by_team_and_hour(store: IncidentStore, engine: Engine) -> None:
     with writing(engine) as connection:
         post(connection, [end(1, received_ns=5 * HOUR_NS), end(2, received_ns=7 * HOUR_NS)], 0)
     found = store.spend([5 * 3600, 6 * 3600])
     assert len(found) == 1
     assert list(*[each.keys() for each in found.values()]) == [5 * 3600]
     assert all(nanos > 0 for each in found.values() for nanos in each.values())
-    engine.dispose()
 
 
 def test_a_database_that_is_away_says_so(tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
 """Switches in a ledger: set, replaced, cleared, over; each in the audit log."""
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine
 
 from gateway.clock import ManualClock
 from gateway.errors import LedgerError
 from gateway.ledger.audit import entries, verify
-from gateway.ledger.store import ensure_schema, open_engine
 from gateway.ledger.switches import ENDED, StoredSwitch, SwitchStore
 
 HOUR = 3600 * 10**9
@@ -17,13 +14,6 @@ HOUR = 3600 * 10**9
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    ensure_schema(url)
-    return open_engine(url)
 
 
 @pytest.fixture
