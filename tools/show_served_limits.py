@@ -49,7 +49,7 @@ def configuration(directory: Path, redis: str, provider: str, nanos: int) -> dic
         "server": {"host": "127.0.0.1", "port": 0, "drain": "2s", "runtime_dir": str(directory / "run")},
         "providers": {"mock": {"dialect": "openai", "base_url": f"{provider}/v1", "api_key": "sk-upstream"}},
         "models": {"mock": {"targets": [{"provider": "mock"}]}},
-        "prices": {"models": [{"model": "*", "usd_per_million_tokens": {"input": "1", "output": "10"}}]},
+        "prices": {"models": [{"model": "mock", "usd_per_million_tokens": {"input": "1", "output": "10"}}]},
         "limits": {"store": redis},
         "teams": {"show": {"keys": [key], "budget": {"amount": f"{nanos / 1e9:.9f} USD", "per": "year"}}},
         "ledger": {"url": f"sqlite:///{directory}/tollway.db", "journal": str(directory / "journal")},
