@@ -151,6 +151,14 @@ def until(wanted: int, found: Callable[[], int]) -> int:
     return value
 
 
+def serves(url: str) -> int:
+    """1 when a gateway is ready."""
+    try:
+        return int(httpx.get(url + "/readyz", timeout=10).status_code == 200)
+    except httpx.TransportError:
+        return 0
+
+
 def show(directory: Path, redis: str, options: argparse.Namespace) -> bool:
     configs = [directory / str(number) / "gateway.yaml" for number in range(options.gateways)]
     with contextlib.ExitStack() as stack:
@@ -161,6 +169,8 @@ def show(directory: Path, redis: str, options: argparse.Namespace) -> bool:
             config.write_text(yaml.safe_dump(configuration(config.parent, redis, provider, options.nanos)))
             command = ("gateway.cli.main", "serve", "--config", str(config), "--workers", str(options.workers))
             urls.append(stack.enter_context(child(*command)))
+        for url in urls:
+            until(1, lambda url=url: serves(url))
         clients = Clients(urls, Counter())
         begun = time.monotonic()
         uvloop.run(drive(clients, options))
