@@ -49,7 +49,7 @@ def configuration(directory: Path, redis: str, provider: str, nanos: int) -> dic
         "server": {"host": "127.0.0.1", "port": 0, "drain": "2s", "runtime_dir": str(directory / "run")},
         "providers": {"mock": {"dialect": "openai", "base_url": f"{provider}/v1", "api_key": "sk-upstream"}},
         "models": {"mock": {"targets": [{"provider": "mock"}]}},
-        "prices": {"models": [{"model": "*", "usd_per_million_tokens": {"input": "1", "output": "10"}}]},
+        "prices": {"models": [{"model": "mock", "usd_per_million_tokens": {"input": "1", "output": "10"}}]},
         "limits": {"store": redis},
         "teams": {"show": {"keys": [key], "budget": {"amount": f"{nanos / 1e9:.9f} USD", "per": "year"}}},
         "ledger": {"url": f"sqlite:///{directory}/tollway.db", "journal": str(directory / "journal")},
@@ -151,6 +151,14 @@ def until(wanted: int, found: Callable[[], int]) -> int:
     return value
 
 
+def serves(url: str) -> int:
+    """1 when a gateway is ready."""
+    try:
+        return int(httpx.get(url + "/readyz", timeout=10).status_code == 200)
+    except httpx.TransportError:
+        return 0
+
+
 def show(directory: Path, redis: str, options: argparse.Namespace) -> bool:
     configs = [directory / str(number) / "gateway.yaml" for number in range(options.gateways)]
     with contextlib.ExitStack() as stack:
@@ -161,6 +169,8 @@ def show(directory: Path, redis: str, options: argparse.Namespace) -> bool:
             config.write_text(yaml.safe_dump(configuration(config.parent, redis, provider, options.nanos)))
             command = ("gateway.cli.main", "serve", "--config", str(config), "--workers", str(options.workers))
             urls.append(stack.enter_context(child(*command)))
+        for url in urls:
+            until(1, lambda url=url: serves(url))
         clients = Clients(urls, Counter())
         begun = time.monotonic()
         uvloop.run(drive(clients, options))

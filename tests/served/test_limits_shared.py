@@ -88,6 +88,11 @@ class Pair:
         logs = "".join((gateway.data / "gateway.log").read_text() for gateway in self.gateways)
         return re.findall(r'"event": ?"(\w+)"', logs)
 
+    def all_up(self) -> bool:
+        """All four workers lost the store, and have it again."""
+        said = Counter(self.said())
+        return said["limit_store_away"] >= 4 and said["limit_store_up"] == said["limit_store_away"] + 4
+
 
 @contextmanager
 def pair(directory: Path, provider: Scripted, redis: RedisServer, budget: Decimal) -> Iterator[Pair]:
@@ -150,7 +155,7 @@ async def test_one_budget_over_two_gateways_holds_to_the_nano_dollar(tmp_path: P
 async def test_redis_is_killed_and_comes_back_while_they_serve(tmp_path: Path, provider: Scripted) -> None:
     """ "No crash, no stuck request, recovery without operator"; what was served meanwhile is counted afterwards. Redis
     keeps its data here; each worker has its share of what was left, so the budget holds through the outage."""
-    budget = Decimal("0.21")
+    budget = Decimal("0.42")
     durable = ("--appendonly", "yes", "--appendfsync", "always")
     over = asyncio.Event()
     with running(tmp_path / "redis", *durable) as redis, pair(tmp_path, provider, redis, budget) as both:
@@ -173,7 +178,7 @@ async def test_redis_is_killed_and_comes_back_while_they_serve(tmp_path: Path, p
                 during = both.statuses[200]
                 await reached(during + 100)
                 await asyncio.to_thread(redis.start)
-                while both.said().count("limit_store_up") < 8:
+                while not both.all_up():
                     await asyncio.sleep(0.05)
                 await reached(both.statuses[200] + 50)
                 over.set()
@@ -181,7 +186,7 @@ async def test_redis_is_killed_and_comes_back_while_they_serve(tmp_path: Path, p
         assert set(both.statuses) <= {200, 402}
         assert both.slowest < LONGEST
         said = Counter(both.said())
-        assert said["limit_store_away"] == 4, "every worker noticed"
+        assert said["limit_store_away"] >= 4, "every worker noticed"
         assert not {"defect", "background_task_failed", "worker_died"} & set(said)
         spent = both.spent()
         assert spent == both.statuses[200] * PRICE <= budget
