@@ -7,7 +7,7 @@ price is the dearest of every target that may serve. `limits.reserve: p95` or `p
 instead, and a stream that outgrows it takes more while it runs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,19 +17,13 @@ from gateway.forward import Outgoing, find_route
 from gateway.limits.program import lenient
 from gateway.limits.words import refusal_headers, sentence, standings
 from gateway.quota import Admitted, Bound, Charge, Decision, Refused
-from gateway.routing.table import Route, RouteTable, Target
 from gateway.seams import StreamReader
 from gateway.settings.snapshot import Snapshot
-from gateway.settle import FREE
+from gateway.tickets import Ticket, targets_of
 from gateway.world import World
-from pricing.tokens import HIDDEN_PROMPT
 
-USUAL_OUTPUT = 4096
-"""Output tokens reserved for a request whose maximum nobody knows."""
 PASSED_THROUGH = 3600.0
 """Seconds the hold of an operation lives that is passed through: an upload may take long."""
-SLACK = 60.0
-"""Seconds a hold outlives the longest time its exchange may take."""
 LOOK_EVERY = 64
 """Events of a stream between two looks at how much of its reservation is left."""
 SLICE = 512
@@ -54,6 +48,7 @@ class Admission:
         "downgraded_by",
         "growing",
         "out",
+        "seconds",
         "snapshot",
         "world",
         "x",
@@ -76,30 +71,37 @@ class Admission:
         self._look_up(model if out is None else out.reading.model)
 
     def _look_up(self, model: str) -> None:
-        """Which bounds hold for `model`, and what the request takes of them."""
-        assert self.snapshot.limits is not None
-        assert self.x.operation is not None
-        caller = self.caller
-        self.bounds = self.snapshot.limits.bounds(caller.key_id, caller.team, model, self.x.operation.name, self.x.tags)
-        if self.bounds:
-            self.charge = self._charge()
+        """Which bounds hold for `model`, what the request takes of them, and for how long if nobody settles it
+        (seconds)."""
+        out, caller, x, snapshot = self.out, self.caller, self.x, self.snapshot
+        if out is None:
+            assert snapshot.limits is not None
+            assert x.operation is not None
+            self.bounds = snapshot.limits.bounds(caller.key_id, caller.team, model, x.operation.name, x.tags)
+            self.charge = _FREE
+            self.seconds = PASSED_THROUGH
+            return
+        ticket = self.world.tickets.of(snapshot, caller, model, out.operation, out.route, x.tags)
+        self.bounds = ticket.bounds
+        self.seconds = ticket.seconds
+        self.charge = self._most(out, ticket) if ticket.counts else _FREE
 
-    def _charge(self) -> Charge:
-        return _FREE if self.out is None else self._most(self.out)
-
-    def _most(self, out: Outgoing) -> Charge:
+    def _most(self, out: Outgoing, ticket: Ticket) -> Charge:
         """What the request may use at most."""
         reading = out.reading
-        if out.operation.name in FREE:
-            return _FREE
-        inputs = len(out.body)
-        if out.route.targets[0].provider.wire == "anthropic":
-            inputs += HIDDEN_PROMPT
+        inputs = len(out.body) + ticket.hidden
         outputs = 0
-        if out.operation.generates:
-            outputs = (reading.max_output_tokens or out.route.max_output or USUAL_OUTPUT) * reading.choices
-            outputs = self._likely(out, outputs)
-        return Charge(inputs, outputs, self._dearest(out, inputs, outputs), stream=reading.stream)
+        if ticket.generates:
+            outputs = (reading.max_output_tokens or ticket.usual) * reading.choices
+            if self.snapshot.limit_options.reserve != "upper":
+                outputs = self._likely(out, outputs)
+        rate = ticket.rate
+        if rate is None or reading.service_tier is not None:
+            nanos = self._dearest(out, inputs, outputs)
+        else:
+            per_input, per_output, per_request, denominator = rate
+            nanos = -(-(inputs * per_input + outputs * per_output + per_request) // denominator)
+        return Charge(inputs, outputs, nanos, 1, reading.stream)
 
     def _dearest(self, out: Outgoing, inputs: int, outputs: int) -> int:
         """What so many tokens cost at most, whichever target serves; nano-dollars. 0 when nothing has a price."""
@@ -107,41 +109,39 @@ class Admission:
         route = out.route
         nanos = 0
         if prices is not None:
-            for target in _targets(route, self.snapshot.routes) if route.fallbacks else route.targets:
+            for target in targets_of(route, self.snapshot.routes):
                 card = prices.card(target.provider.prices, target.model)
                 if card is not None:
                     nanos = max(nanos, card.upper_nanos(inputs, outputs, tier=tier, at_ns=at_ns) or 0)
         return nanos
 
     def _likely(self, out: Outgoing, outputs: int) -> int:
-        """What such answers have come to, if the configuration reserves that."""
-        reserve = self.snapshot.limit_options.reserve
-        if reserve == "upper":
-            return outputs
-        share = 0.95 if reserve == "p95" else 0.99
+        """What such answers have come to, where the configuration reserves that."""
+        share = 0.95 if self.snapshot.limit_options.reserve == "p95" else 0.99
         learned = self.world.learned.expected(self.caller.team, out.reading.model, share)
         return outputs if learned is None else min(outputs, learned)
-
-    @property
-    def seconds(self) -> float:
-        """How long the hold lives if nobody settles it."""
-        return PASSED_THROUGH if self.out is None else self.out.route.longest * 2 + SLACK
 
     # -- admission -------------------------------------------------------------------------------------------------
 
     def now(self) -> bool:
         """Take it, if that can be decided at once. False: `ask`."""
-        if not self.bounds:
+        bounds = self.bounds
+        if not bounds:
             self.decision = _UNLIMITED
             return True
         x, world = self.x, self.world
         x.holds = (x.id,)
-        x.bounds = self.bounds
-        decision = world.waiting_room.admit_now(world.limits, x.id, self.bounds, self.charge, self.seconds)
-        if type(decision) is Admitted:
-            self._admitted(decision)
-            return True
-        return False
+        x.bounds = bounds
+        if world.waiting_room.lines:
+            decision = world.waiting_room.admit_now(world.limits, x.id, bounds, self.charge, self.seconds)
+        else:
+            decision = world.limits.admit_now(x.id, bounds, self.charge, self.seconds)
+        if type(decision) is not Admitted:
+            return False
+        self.decision = decision
+        if decision.crossed or decision.over:
+            world.limit_crossed(decision)
+        return True
 
     async def ask(self) -> None:
         """Take it, waiting and downgrading as the rules say. Raises the refusal, with nothing taken."""
@@ -202,10 +202,9 @@ class Admission:
         before = x.holds
         hold = self.attempt_hold = f"{x.id}/{provider}/{len(x.attempts or ())}"
         x.holds = (*before, hold)
-        charge = self.charge if self.bounds else self._charge()
-        decision = self.world.limits.admit_now(hold, bounds, charge, self.seconds)
+        decision = self.world.limits.admit_now(hold, bounds, self.charge, self.seconds)
         if decision is None:
-            decision = await self.world.limits.admit(hold, bounds, charge, self.seconds)
+            decision = await self.world.limits.admit(hold, bounds, self.charge, self.seconds)
         if isinstance(decision, Refused):
             x.holds = before
             self.attempt_hold = ""
@@ -281,15 +280,3 @@ def refusal_of(refused: Refused) -> Refusal:
     if refused.bound.rule.budget:
         return BudgetExhausted(words, headers=headers)
     return RateLimited(words, headers=headers)
-
-
-def _targets(route: Route, routes: RouteTable) -> Iterator[Target]:
-    """Every target that may serve a request."""
-    seen: set[str] = set()
-    names = [route]
-    while names:
-        current = names.pop()
-        if current.name not in seen:
-            seen.add(current.name)
-            yield from current.targets
-            names += [found for name in current.fallbacks if (found := routes.find(name)) is not None]

@@ -111,7 +111,9 @@ class Delivery:
         """The body for guardrails to read. Raises `UpstreamBroken` when they cannot."""
         if not answer.whole:
             raise unread_answer(self.x.provider, "it is too large")
-        body = decoded(answer.body, answer.response.headers)
+        body = answer.plain
+        if body is None:
+            body = decoded(answer.body, answer.response.headers)
         if body is None:
             raise unread_answer(self.x.provider, "it is compressed though that was not asked for")
         return body
@@ -373,7 +375,7 @@ class Passage:
                 self._client.push_chunk(framed)
                 self.spoke_at = now
             else:
-                out = self._rewriter.event(SseEvent(framed[start:-2], b"", data))
+                out = self._rewriter.data(framed[start:-2], data)
                 if self._rewriter.blocked:
                     self.blocked = True
                     self.out = out

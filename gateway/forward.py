@@ -100,6 +100,8 @@ class Answer(msgspec.Struct):
     """What was read of a unary body; all of it if `whole`."""
     whole: bool = False
     stream: OpenStream | None = None
+    plain: bytes | None = None
+    """A whole body without its content-encoding, once its usage was read from it."""
 
 
 class FirstEventTimeout(TransportError):

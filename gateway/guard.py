@@ -33,6 +33,7 @@ CONTAINERS = {
 }
 """By operation, the name of the member that holds an answer's texts."""
 NOTHING: Mapping[str, int] = MappingProxyType({})
+NONE_DEMOTED: frozenset[str] = frozenset()
 ENCODING = frozenset((b"content-encoding",))
 """The provider's fields that do not belong to a body that guardrails read,"""
 WITHHELD = frozenset((b"content-encoding", b"content-type"))
@@ -49,7 +50,7 @@ class Guard:
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor_of(snapshot)
-        self.demoted = frozenset[str]() if self.governor is None else self.governor.demoted(x.received_at)
+        self.demoted = NONE_DEMOTED if self.governor is None else self.governor.demoted(x.received_at)
         if snapshot.switches is not None and snapshot.guardrails is not None:
             self.demoted |= snapshot.switches.shadowed(snapshot.guardrails.rules_of, x.received_ns)
         self.engine = engine
@@ -70,10 +71,9 @@ class Guard:
 
     def request(self, dialect: Dialect, body: bytes) -> bytes:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""
-        if not self.engine.inspects("request", self.operation):
-            return body
         if self.engine.clear(body, "request", self.operation):
-            self.tell("request", ALLOWED, self.engine.rules("request", self.operation))
+            if self.governor is not None:
+                self.tell("request", ALLOWED, self.engine.rules("request", self.operation))
             return body
         return self._request(body, dialect.prompt_segments(body))
 
@@ -88,17 +88,16 @@ class Guard:
     @property
     def reads_requests(self) -> bool:
         """Whether a request must be had whole and decoded."""
-        outside = self.outside is not None and self.outside.asks("request")
-        return outside or self.engine.inspects("request", self.operation)
+        if self.engine.inspects("request", self.operation):
+            return True
+        return self.outside is not None and self.outside.asks("request")
 
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON."""
-        if not self.reads_answers:
-            return body
-        if self.engine.clear(
-            body, "response", self.operation, vault=self.vault, within=CONTAINERS.get(self.operation, b"")
-        ):
-            self.tell("response", ALLOWED, self.engine.rules("response", self.operation))
+        within = CONTAINERS.get(self.operation, b"")
+        if self.engine.clear(body, "response", self.operation, vault=self.vault, within=within):
+            if self.governor is not None:
+                self.tell("response", ALLOWED, self.engine.rules("response", self.operation))
             return body
         return self._answer(body, dialect.answer_segments(body))
 
@@ -135,8 +134,9 @@ class Guard:
     @property
     def reads_answers(self) -> bool:
         """Whether answers must be had whole and decoded."""
-        outside = self.outside is not None and self.outside.asks("response")
-        return outside or self.engine.inspects("response", self.operation) or bool(self.vault)
+        if self.engine.inspects("response", self.operation) or self.vault:
+            return True
+        return self.outside is not None and self.outside.asks("response")
 
     def tell(
         self,
@@ -255,6 +255,8 @@ def withheld(x: Exchange, status: int) -> bytes:
 def header_of(x: Exchange) -> bytes:
     """The value of `x-tollway-guardrails`: what found something and what was done, as `direction=action:TYPE+TYPE`,
     without any text; empty: nothing did."""
+    if x.request_verdict is ALLOWED and x.response_verdict is ALLOWED:
+        return b""
     told: list[str] = []
     for direction, verdict in (("request", x.request_verdict), ("response", x.response_verdict)):
         for result in verdict.results:

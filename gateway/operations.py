@@ -11,6 +11,9 @@ from urllib.parse import unquote
 from gateway.errors import MethodNotAllowed, NotFound
 from gateway.facts import Operation, Wire
 
+FREE = frozenset({"models", "messages.count_tokens", "moderations"})
+"""Names of operations that providers do not charge for."""
+
 _MODELS = Operation("models", "openai", reads_body=False, generates=False, path="/models")
 _PASSTHROUGH = Operation("passthrough", "openai", reads_body=False, generates=False)
 _PASSTHROUGH_ANTHROPIC = Operation("passthrough", "anthropic", reads_body=False, generates=False)

@@ -12,13 +12,12 @@ import msgspec
 from gateway.errors import Refusal
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.forward import Answer, Outgoing
+from gateway.operations import FREE
 from gateway.seams import Dialect, Headers, StreamReader
 from gateway.settings.snapshot import Snapshot
 from gateway.wire.headers import header
 from pricing.tokens import TokenCounter
 
-FREE = frozenset({"models", "messages.count_tokens", "moderations"})
-"""Operations that providers do not charge for."""
 NO_COST = Cost(nanos=0)
 FREE_OF_CHARGE = Cost(nanos=0, price_version="free")
 _MOST_DECODED = 32 * 1024 * 1024
@@ -34,7 +33,7 @@ _decode_chat = msgspec.json.Decoder(_Chat).decode
 
 def settle_answer(x: Exchange, snapshot: Snapshot, dialect: Dialect, answer: Answer, now: float) -> None:
     """Usage and cost of a complete unary answer."""
-    body = decoded(answer.body, answer.response.headers)
+    body = answer.plain = decoded(answer.body, answer.response.headers)
     x.usage, x.service_tier = dialect.usage(body) if body is not None else (None, None)
     price(x, snapshot, answer, now)
 

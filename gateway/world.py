@@ -41,6 +41,7 @@ from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.spans import reload_span
 from gateway.telemetry.traces import Traces
+from gateway.tickets import Tickets
 from gateway.tracing import follow
 from gateway.transport.pool import OriginStats, Pool
 from gateway.webhooks.deliver import Deliverer
@@ -83,6 +84,7 @@ class World:
         self.learned = LearnedOutput()
         self.turnstiles = Turnstiles(clock.monotonic)
         self.waiting_room = WaitingRoom(clock.monotonic)
+        self.tickets = Tickets()
         self.rewriters = Rewriters()
         self.tasks = TaskGroup(_failed)
         self.detectors = Detectors(clock, self.tasks)
@@ -187,9 +189,11 @@ class World:
 
     def _settle_limits(self, x: Exchange) -> None:
         used = used_by(x)
+        limits = self.limits
         for hold in x.holds:
-            self.limits.settle(hold, used)
-        self.waiting_room.settled(x.bounds)
+            limits.settle(hold, used)
+        if self.waiting_room.lines:
+            self.waiting_room.settled(x.bounds)
         if self.snapshot.limit_options.reserve == "upper":
             return
         if used.output_tokens and not x.usage_estimated and x.caller is not None and x.reading is not None:

@@ -113,6 +113,16 @@ class RateCard:
             most = max(most, upper_nanos(other, input_tokens, output_tokens))
         return most
 
+    @property
+    def flat(self) -> tuple[int, int, int, int] | None:
+        """What `upper_nanos` reckons with in the standard tier, if that depends neither on the time nor on how long a
+        request is: numerators of an input token, an output token and the request, and their denominator. None: it does,
+        or there is no price."""
+        sheet = self._standard.only
+        if sheet is None or len(sheet.bands) > 1:
+            return None
+        return (*sheet.first.worst, sheet.first.denominator)
+
     def meters(self, usage: Usage, tier: str | None, at_ns: int) -> list[MeterLine]:
         """The same bill line by line. The lines' amounts add up to the total before it is rounded to nano-dollars."""
         sheet = self._sheet(tier, at_ns)

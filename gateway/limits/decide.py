@@ -65,16 +65,39 @@ class Line:
 
 
 class Plan:
-    """The lines of one request, and which of them are shown to the client."""
+    """The lines of one request, and which of them are shown to the client.
 
-    __slots__ = ("extended", "lines", "requests", "tokens")
+    For the road it keeps what `admit` needs of each line side by side, as long as no counter has to be rolled: that
+    is right where time does not go back and whoever gives a counter another period makes new plans of it."""
+
+    __slots__ = ("cells", "extended", "lines", "requests", "steps", "tokens", "until")
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = tuple(lines)
+        self.until = -1
+        """When `refresh` is due (ns)."""
+        self.cells: tuple[Cell, ...] = ()
+        """Where a charge is entered until then, by line."""
+        self.steps: tuple[tuple[Counter, Cell, int, int], ...] = ()
+        """Each line's counter, cell, `pick` and `watch`."""
         self.requests = tuple(line for line in lines if line.bound.rule.measure == "requests")
         self.tokens = tuple(line for line in lines if line.bound.rule.measure in _TOKENS)
         self.extended = tuple(line for line in lines if not isinstance(line.counter, Gauge | PacedCounter))
         """Those that an extension of a hold counts on."""
+
+    def refresh(self, now: int) -> None:
+        """Bring the counters up to date, and what is kept of them."""
+        until = NEVER
+        for line in self.lines:
+            counter = line.counter
+            if now >= counter.until:
+                counter.roll(now)
+            until = min(until, counter.until)
+        cells = tuple([line.counter.cell for line in self.lines])
+        if cells != self.cells:
+            self.cells = cells
+            self.steps = tuple([(line.counter, line.counter.cell, line.pick, line.watch) for line in self.lines])
+        self.until = until
 
 
 class Taken(msgspec.Struct, gc=False):
@@ -82,7 +105,7 @@ class Taken(msgspec.Struct, gc=False):
 
     lines: tuple[Line, ...]
     amounts: Amounts
-    cells: list[Cell]
+    cells: Sequence[Cell]
 
 
 def decide(plan: Plan, amounts: Amounts, now: int) -> Decision:
@@ -103,35 +126,37 @@ def decide(plan: Plan, amounts: Amounts, now: int) -> Decision:
     )
 
 
-def admit(plan: Plan, amounts: Amounts, now: int, cells: list[Cell]) -> Decision:
-    """`decide`; when it admits, `take` into `cells` (an empty list), and `tell`. In one pass, until a line is met that
-    has something to tell or no room: what was entered is taken out again then, and it is done step by step."""
-    for line in plan.lines:
-        counter = line.counter
-        if now >= counter.until:
-            counter.roll(now)
-        amount = amounts[line.pick]
+def admit(plan: Plan, amounts: Amounts, now: int) -> Decision:
+    """`decide`; when it admits, `take` into `plan.cells`, and `tell`. In one pass, until a line is met that has
+    something to tell or no room: what was entered is taken out again then, and it is done step by step. `now` is never
+    before one that a counter of the plan has seen."""
+    if now >= plan.until:
+        plan.refresh(now)
+    for step in plan.steps:
+        counter, cell, pick, watch = step
+        amount = amounts[pick]
         after = counter.used + amount
-        if after >= line.watch:
-            return _admit_with_care(plan, amounts, now, cells)
+        if after >= watch:
+            return _admit_with_care(plan, step, amounts, now)
         counter.used = after
-        cell = counter.cell
         cell.amount += amount
-        cells.append(cell)
+    requests, tokens = plan.requests, plan.tokens
     return Admitted(
-        _tightest(plan.requests, _NOTHING, now) if plan.requests else None,
-        _tightest(plan.tokens, _NOTHING, now) if plan.tokens else None,
+        _standing(requests, now) if requests else None,
+        _standing(tokens, now) if tokens else None,
     )
 
 
-def _admit_with_care(plan: Plan, amounts: Amounts, now: int, cells: list[Cell]) -> Decision:
-    for line, cell in zip(plan.lines, cells, strict=False):
-        line.counter.used -= amounts[line.pick]
-        cell.amount -= amounts[line.pick]
-    cells.clear()
+def _admit_with_care(plan: Plan, met: tuple[Counter, Cell, int, int], amounts: Amounts, now: int) -> Decision:
+    for step in plan.steps:
+        if step is met:
+            break
+        counter, cell, pick, _ = step
+        counter.used -= amounts[pick]
+        cell.amount -= amounts[pick]
     decision = decide(plan, amounts, now)
     if isinstance(decision, Admitted):
-        cells += take(plan.lines, amounts)
+        take(plan.lines, amounts)
         if decision.soft:
             tell(plan.lines, now)
     return decision
@@ -184,6 +209,16 @@ def _refuse(plan: Plan, short: list[Line], amounts: Amounts, now: int) -> Refuse
     )
 
 
+def _standing(lines: tuple[Line, ...], now: int) -> Standing:
+    """`_tightest` after an admission that left room in every line."""
+    if len(lines) > 1:
+        return _tightest(lines, _NOTHING, now)
+    line = lines[0]
+    counter = line.counter
+    limit = line.limit
+    return Standing(line.bound, limit, limit - counter.used, counter.resets_in(0, now))
+
+
 def _tightest(lines: tuple[Line, ...], amounts: Amounts, now: int) -> Standing:
     """Where the line with the smallest share left stands after these amounts; the first of equals."""
     line = lines[0]
@@ -232,12 +267,10 @@ def room(lines: tuple[Line, ...], amounts: Amounts, now: int) -> bool:
 def settle(taken: Taken, actual: Amounts) -> None:
     """Let a charge that was entered once be what it was in truth."""
     held = taken.amounts
-    cells = taken.cells
-    for at, line in enumerate(taken.lines):
+    for line, cell in zip(taken.lines, taken.cells, strict=False):
         back = line.back
         change = actual[back] - held[back]
         if change:
-            cell = cells[at]
             cell.amount += change
             if cell.live:
                 cell.state.used += change

@@ -115,12 +115,11 @@ class MemoryStore:
         ready = self._ready.get(id(bounds))
         plan = ready[1] if ready is not None else self._plan(bounds, now)
         amounts = asked(charge)
-        cells: list[Cell] = []
-        decision = admit(plan, amounts, now, cells)
-        if isinstance(decision, Refused):
+        decision = admit(plan, amounts, now)
+        if type(decision) is Refused:
             return decision
         expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
-        self._holds[hold] = Hold(plan.lines, amounts, cells, decision, plan, expires)
+        self._holds[hold] = Hold(plan.lines, amounts, plan.cells, decision, plan, expires)
         if expires < self._due:
             self._due = expires
         return decision

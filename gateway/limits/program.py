@@ -119,6 +119,8 @@ class LimitProgram:
         """As they are written: teams' and keys' own, defaults, general ones."""
         self._early = _Part(clause for clause in self._clauses if not of_provider(clause.rule))
         self._late = _Part(clause for clause in self._clauses if of_provider(clause.rule))
+        self.tags: tuple[str, ...] = self._early.tags
+        """Names of the tags that `bounds` looks at."""
         self.by_provider: bool = bool(self._late.clauses)
         """Whether any rule has to be asked for at every attempt."""
 

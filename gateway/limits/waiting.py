@@ -84,13 +84,14 @@ class WaitingRoom:
         """Requests that were admitted after a wait."""
         self.refused = {"full": 0, "late": 0}
         """Requests that might have waited and were refused: the room was full, or their wait was over."""
-        self._counters: dict[str, _Counter] = {}
+        self.lines: dict[str, _Counter] = {}
+        """By the counter's key. While there is none, the store may be asked without the room."""
 
     def admit_now(
         self, store: LimitStore, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float
     ) -> Decision | None:
         """The store's decision, if it can decide at once and the request need not wait; None: use `admit`."""
-        if self._counters and self.line_before(bounds, ()) is not None:
+        if self.lines and self.line_before(bounds, ()) is not None:
             return None
         decision = store.admit_now(hold, bounds, charge, seconds)
         if isinstance(decision, Refused) and pause_before(decision, decision.bound.rule.wait) is not None:
@@ -129,9 +130,9 @@ class WaitingRoom:
 
     def settled(self, bounds: Sequence[Bound]) -> None:
         """A hold on these counters was settled: what it gives back may let the heads of their lines in now."""
-        if self._counters:
+        if self.lines:
             for bound in bounds:
-                line = self._counters.get(bound.key)
+                line = self.lines.get(bound.key)
                 if line is not None and line.head is not None and line.head.signal is not None:
                     line.head.signal.set_result(None)
 
@@ -140,16 +141,16 @@ class WaitingRoom:
     def line_before(self, bounds: Sequence[Bound], passed: Container[str]) -> _Counter | None:
         """The first line a request must stand in before it asks."""
         for bound in bounds:
-            line = self._counters.get(bound.key)
+            line = self.lines.get(bound.key)
             if line is not None and bound.rule.wait > 0 and bound.key not in passed:
                 return line
         return None
 
     def line_of(self, refused: Refused) -> _Counter:
         """The line of the counter that refuses, begun if there is none."""
-        line = self._counters.get(refused.bound.key)
+        line = self.lines.get(refused.bound.key)
         if line is None:
-            line = self._counters[refused.bound.key] = _Counter(refused)
+            line = self.lines[refused.bound.key] = _Counter(refused)
         line.last = refused
         return line
 
@@ -186,8 +187,8 @@ class WaitingRoom:
         self._forget(line)
 
     def _forget(self, line: _Counter) -> None:
-        if not line.sharing.in_use and self._counters.get(line.key) is line:
-            del self._counters[line.key]
+        if not line.sharing.in_use and self.lines.get(line.key) is line:
+            del self.lines[line.key]
 
 
 class _Visit:

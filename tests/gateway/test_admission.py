@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.admission import LOOK_EVERY, NEVER, USUAL_OUTPUT, Admission, refusal_of
+from gateway.admission import LOOK_EVERY, NEVER, Admission, refusal_of
 from gateway.clock import ManualClock
 from gateway.dialects import for_operation
 from gateway.errors import BudgetExhausted, Overloaded, RateLimited
@@ -24,6 +24,7 @@ from gateway.quota import Bound, Calendar, Charge, Measure, Refused, Rolling, Ru
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Origin
 from gateway.settings.snapshot import LimitOptions
+from gateway.tickets import USUAL_OUTPUT, Tickets
 from pricing.card import RateCard
 from pricing.rates import Rate, Sheet
 from pricing.tokens import TokenCounter
@@ -83,14 +84,17 @@ def admission(
     routed = route or plain
     out = Outgoing(asked, routed, None, b"", b"", b"", body.encode(), reading, dialect, 1)  # pyright: ignore
     snapshot = SimpleNamespace(
-        limits=SimpleNamespace(bounds=lambda *_: bounds),
+        limits=SimpleNamespace(bounds=lambda *_: bounds, tags=(), by_provider=False),
         limit_options=LimitOptions(reserve=reserve),  # pyright: ignore
         prices=Prices(),
         routes=RouteTable([plain, dear], []),
     )
     clock = ManualClock()
     world = SimpleNamespace(
-        limits=store or MemoryStore(clock), tally=Tally(), waiting_room=WaitingRoom(clock.monotonic)
+        limits=store or MemoryStore(clock),
+        tally=Tally(),
+        waiting_room=WaitingRoom(clock.monotonic),
+        tickets=Tickets(),
     )
     world.learned = LearnedOutput()
     world.limit_refused = world.tally.add

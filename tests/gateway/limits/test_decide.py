@@ -7,7 +7,7 @@ from typing import get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.limits.counters import Cell, counter_for
+from gateway.limits.counters import counter_for
 from gateway.limits.decide import (
     Line,
     Plan,
@@ -143,19 +143,17 @@ def test_admitting_in_one_pass_is_deciding_and_then_taking(
     for charge, later in tried:
         now += later
         amounts = asked(charge)
-        cells: list[Cell] = []
         expected = decide(slow, amounts, now)
-        assert admit(fast, amounts, now, cells) == expected
+        assert admit(fast, amounts, now) == expected
         if isinstance(expected, Admitted):
-            taken = Taken(fast.lines, amounts, cells)
+            assert list(fast.cells) == [made.counter.cell for made in fast.lines]
+            taken = Taken(fast.lines, amounts, fast.cells)
             same = Taken(slow.lines, amounts, take(slow.lines, amounts))
             if expected.soft:
                 tell(slow.lines, now)
             if chance.random() < 0.5:
                 settle(taken, owed(Charge(1, 2, 3)))
                 settle(same, owed(Charge(1, 2, 3)))
-        else:
-            assert cells == []
         assert seen(fast) == seen(slow)
 
 

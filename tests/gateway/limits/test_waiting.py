@@ -95,7 +95,7 @@ class Visitors:
         return len(self.admitted) + len(self.refused) + len(self.interrupted)
 
     def empty(self) -> bool:
-        return self.room.waiting == 0 and not self.room._counters
+        return self.room.waiting == 0 and not self.room.lines
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -213,7 +213,7 @@ async def test_who_had_its_turn_in_one_line_stands_in_the_next(there: Visitors) 
     there.comes("b", "y", "shared")
     await until(lambda: {"a", "b"} <= set(there.store.asked))
     there.store.left.update(own=1)
-    await until(lambda: there.room._counters.keys() == {"shared"})
+    await until(lambda: there.room.lines.keys() == {"shared"})
     there.store.left.update(shared=1)
     await until(lambda: there.admitted)
     assert there.admitted == ["b"]
@@ -236,7 +236,7 @@ async def test_a_hold_that_is_settled_lets_the_next_in_at_once(there: Visitors) 
     """What is under way ends when it ends: `settled` asks again then, not at the next look."""
     there.comes("a", "x", "busy")
     await until(lambda: there.store.asked and there.room.waiting)
-    await until(lambda: there.room._counters["busy"].head.signal is not None)
+    await until(lambda: there.room.lines["busy"].head.signal is not None)
     asked = len(there.store.asked)
     there.store.left["busy"] = 1
     there.room.settled([Bound(RULES["busy"], "busy"), Bound(RULES["own"], "own")])

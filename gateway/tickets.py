@@ -1,0 +1,130 @@
+"""What admission asks of a configuration, found once for the requests that ask the same.
+
+A caller asks for the same model thousands of times: which bounds hold, which prices, and how long a hold may live do
+not change between two reloads. A `Ticket` is all of that in one look-up; what a request brings itself (its length, its
+maximum, its service tier) is not in it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from gateway.facts import Caller, Operation
+from gateway.operations import FREE
+from gateway.quota import Bound
+from gateway.routing.table import Route, RouteTable, Target
+from gateway.settings.snapshot import Snapshot
+from pricing.tokens import HIDDEN_PROMPT
+
+USUAL_OUTPUT = 4096
+"""Output tokens reserved for a request whose maximum nobody knows."""
+SLACK = 60.0
+"""Seconds a hold outlives the longest time its exchange may take."""
+MOST_KEPT = 4096
+"""Tickets kept; the next one forgets them all. Clients choose model names behind a wildcard, and tags."""
+LONGEST_KEPT = 256
+"""Characters of a model's name or a tag; what a longer one leads to is not kept."""
+NO_RATE = (0, 0, 0, 1)
+
+Rate = tuple[int, int, int, int]
+"""`RateCard.flat`: numerators of an input token, an output token and a request, and their denominator."""
+
+
+class Ticket:
+    """What holds for every request of one key for one model, by one operation and with the same tags."""
+
+    __slots__ = ("bounds", "counts", "generates", "hidden", "rate", "seconds", "usual")
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        caller: Caller,
+        model: str,
+        operation: Operation,
+        route: Route,
+        tags: Mapping[str, str] | None,
+    ) -> None:
+        program = snapshot.limits
+        assert program is not None
+        self.bounds: tuple[Bound, ...] = program.bounds(caller.key_id, caller.team, model, operation.name, tags)
+        """Counted on when the request is admitted."""
+        self.counts = operation.name not in FREE and (bool(self.bounds) or program.by_provider)
+        """It takes more than its turn, and some rule looks at that."""
+        self.generates = operation.generates
+        self.hidden = HIDDEN_PROMPT if route.targets[0].provider.wire == "anthropic" else 0
+        """Input tokens beside those that the body's bytes stand for."""
+        self.usual = route.max_output or USUAL_OUTPUT
+        """Output tokens of a choice for which the client sets no maximum."""
+        self.seconds = route.longest * 2 + SLACK
+        """How long the hold lives if nobody settles it."""
+        self.rate: Rate | None = _rate(snapshot, route)
+        """What it costs at most in the standard tier; None: to be asked of every target's card."""
+
+
+class Tickets:
+    """The tickets of the configuration that was asked last."""
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._tags: tuple[str, ...] = ()
+        self._kept: dict[tuple[object, ...], Ticket] = {}
+
+    def of(
+        self,
+        snapshot: Snapshot,
+        caller: Caller,
+        model: str,
+        operation: Operation,
+        route: Route,
+        tags: Mapping[str, str] | None,
+    ) -> Ticket:
+        """The ticket of a request for `model`, whose route in this snapshot is `route`."""
+        if snapshot is not self._snapshot:
+            self._follow(snapshot)
+        values = _values(self._tags, tags) if self._tags else None
+        asked = (caller.key_id, caller.team, model, operation.name, values)
+        ticket = self._kept.get(asked)
+        if ticket is None:
+            ticket = Ticket(snapshot, caller, model, operation, route, tags)
+            self._keep(asked, model, ticket)
+        return ticket
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._tags = () if snapshot.limits is None else snapshot.limits.tags
+        self._kept = {}
+
+    def _keep(self, asked: tuple[object, ...], model: str, ticket: Ticket) -> None:
+        values = asked[-1] if isinstance(asked[-1], tuple) else ()
+        if any(len(str(name)) > LONGEST_KEPT for name in (model, *values)):
+            return
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept[asked] = ticket
+
+
+def targets_of(route: Route, routes: RouteTable) -> Iterator[Target]:
+    """Every target that may serve a request of this route, its fallbacks' too."""
+    seen: set[str] = set()
+    names = [route]
+    while names:
+        current = names.pop()
+        if current.name not in seen:
+            seen.add(current.name)
+            yield from current.targets
+            names += [found for name in current.fallbacks if (found := routes.find(name)) is not None]
+
+
+def _rate(snapshot: Snapshot, route: Route) -> Rate | None:
+    """The rate of every target that has a price, if it is one and the same and always holds."""
+    if snapshot.prices is None:
+        return NO_RATE
+    rates: set[Rate | None] = set()
+    for target in targets_of(route, snapshot.routes):
+        card = snapshot.prices.card(target.provider.prices, target.model)
+        if card is not None:
+            rates.add(card.flat)
+    return NO_RATE if not rates else rates.pop() if len(rates) == 1 else None
+
+
+def _values(names: tuple[str, ...], tags: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Of the tags that rules look at."""
+    return tuple([tags.get(name, "") for name in names]) if tags else ()
