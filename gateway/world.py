@@ -10,10 +10,14 @@ import random
 import socket
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from gateway.budget_events import BudgetEvents
+from gateway.budgets import restore
 from gateway.clock import Ids
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
+from gateway.forecasts import watch_forecasts
 from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
@@ -30,15 +34,19 @@ from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.seams import Clock, LimitStore, Transport
+from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.reload import Configuration, ReloadResult
-from gateway.settings.snapshot import Snapshot
+from gateway.settings.snapshot import LedgerOptions, Snapshot
 from gateway.settings.state import StateFile
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats, Pool
+from gateway.webhooks.deliver import Deliverer
+from gateway.webhooks.signing import Endpoint
+from gateway.webhooks.spool import Spool
 from guardrails.governor import Governor
 from pricing.tokens import TokenCounter
 
@@ -77,6 +85,9 @@ class World:
         self.live: set[Live] = set()
         self.draining = False
         self.state_file: StateFile | None = None
+        spool = Spool(_spool_directory(self.snapshot))
+        self.deliverer = Deliverer(spool, self._webhooks, clock, alert)
+        self.events = BudgetEvents(spool, self._webhooks, clock, alert, self.deliverer)
         self._other: Transport | None = None
         self._outbox: Outbox | None = None
         self._governed: object = None
@@ -211,8 +222,13 @@ class World:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
             self.tasks.start(keys.run(), "watch keys")
+            await self._watch_adjustments(ledger)
+            await self._restore_limits(ledger)
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
         self.tasks.start(self._tick(), "tick")
+        self.tasks.start(self.deliverer.run(), "deliver webhooks")
+        self.tasks.start(self.events.run(), "spool events")
+        self.tasks.start(watch_forecasts(self), "watch forecasts")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
 
@@ -241,6 +257,26 @@ class World:
             info("limit_store_up")
         elif not self.draining:
             alert("limit_store_away", reason=reason)
+
+    async def _watch_adjustments(self, ledger: LedgerOptions) -> None:
+        store = LedgerAdjustments(await asyncio.to_thread(open_engine, ledger.url), self.clock)
+        watch = AdjustmentWatch(self.configuration, store, self.clock, ledger.journal)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(watch.look), FIRST_LOOK)
+        self.tasks.start(watch.run(), "watch adjustments")
+
+    async def _restore_limits(self, ledger: LedgerOptions) -> None:
+        """A monthly budget must not begin at zero because this process did."""
+        if not isinstance(self.limits, MemoryStore):
+            return
+        flush = None if self.journal is None else self.journal.flush
+        restoring = restore(
+            self.limits, lambda: self.snapshot.limits, ledger.url, self.clock, Path(ledger.journal), flush, _unrestored
+        )
+        await asyncio.wait({self.tasks.start(restoring, "restore limits")}, timeout=FIRST_LOOK)
+
+    def _webhooks(self) -> tuple[Endpoint, ...]:
+        return self.snapshot.webhooks
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""
@@ -318,8 +354,17 @@ def used_by(x: Exchange) -> Charge:
     return Charge(usage.input_tokens, usage.output_tokens, x.cost.nanos or 0)
 
 
+def _spool_directory(snapshot: Snapshot) -> Path:
+    """Beside the journal; without a ledger, where the workers leave their state."""
+    return Path(snapshot.server.runtime_dir if snapshot.ledger is None else snapshot.ledger.journal) / "webhooks"
+
+
 def _key_store(url: str) -> KeyStore:
     return KeyStore(open_engine(url))
+
+
+def _unrestored(reason: str) -> None:
+    alert("budgets_not_restored_yet", reason=reason)
 
 
 def _failed(name: str, error: BaseException) -> None:

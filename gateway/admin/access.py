@@ -1,6 +1,6 @@
 """Who may do what in the admin API: admin keys, their roles, and the matrix.
 
-| | config, providers | list keys | spend | reload | create, revoke, rotate keys |
+| | config, providers, budgets | list keys, audit log | spend, change budgets | reload | create, revoke, rotate keys |
 |---|---|---|---|---|---|
 | viewer | yes | | | | |
 | finops | yes | yes | yes | | |
@@ -17,12 +17,24 @@ from gateway.auth.keys import digest_of
 from gateway.errors import Forbidden, Refusal, Unauthenticated
 from gateway.settings.snapshot import AdminKey, Role, Snapshot
 
-Permission = Literal["read_config", "list_keys", "read_spend", "reload", "manage_keys"]
+Permission = Literal[
+    "read_config",
+    "read_budgets",
+    "list_keys",
+    "read_audit",
+    "read_spend",
+    "manage_budgets",
+    "reload",
+    "manage_keys",
+]
 
 MATRIX: dict[Permission, frozenset[Role]] = {
     "read_config": frozenset({"viewer", "finops", "oncall", "admin"}),
+    "read_budgets": frozenset({"viewer", "finops", "oncall", "admin"}),
     "list_keys": frozenset({"finops", "oncall", "admin"}),
+    "read_audit": frozenset({"finops", "oncall", "admin"}),
     "read_spend": frozenset({"finops", "admin"}),
+    "manage_budgets": frozenset({"finops", "admin"}),
     "reload": frozenset({"oncall", "admin"}),
     "manage_keys": frozenset({"admin"}),
 }

@@ -42,7 +42,9 @@ def _route(world: AdminWorld, endpoint: Endpoint) -> Route:
             admin = authorize(world.configuration.snapshot, key, permission)
         return await endpoint.handler(Call(world, request, admin))
 
-    return Route(endpoint.path, serve, methods=[endpoint.method], name=endpoint.handler.__name__)
+    # A counter's name may hold a slash, as names of models do.
+    path = endpoint.path.replace("{rule}", "{rule:path}")
+    return Route(path, serve, methods=[endpoint.method], name=endpoint.handler.__name__)
 
 
 async def _serve_document(request: Request) -> Response:

@@ -32,6 +32,11 @@ class Call:
     def admin_id(self) -> str:
         return self.admin.id if self.admin is not None else ""
 
+    @property
+    def actor(self) -> str:
+        """Who asks, as the audit log says it."""
+        return f"key:{self.admin_id}"
+
 
 Handler = Callable[[Call], Awaitable[Response]]
 

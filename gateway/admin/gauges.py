@@ -102,6 +102,13 @@ REJECTED = Family(
     (),
     "max",
 )
+WEBHOOKS = Family(
+    "tollway_webhook_deliveries",
+    "Deliveries of webhooks: taken (delivered), attempts that failed (failed), and given up (dead).",
+    "counter",
+    ("result",),
+)
+WEBHOOKS_PENDING = Family("tollway_webhook_pending", "Webhooks that wait to be delivered.", "gauge")
 
 LOADER_STALE = 30.0
 """Seconds of silence after which the loader counts as down."""
@@ -121,6 +128,8 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull(POOL, lambda: _pool(world))
     _join_sharing(world, metrics)
     join_limits(world, metrics)
+    metrics.pull(WEBHOOKS, lambda: _webhooks(world))
+    metrics.pull_one(WEBHOOKS_PENDING, lambda: 0 if world.deliverer is None else world.deliverer.pending)
     if world.journal is not None:
         _join_journal(world, metrics, world.journal)
 
@@ -164,6 +173,14 @@ def _join_journal(world: AdminWorld, metrics: Metrics, journal: Journal) -> None
     metrics.pull(LAG_BYTES, lambda: _loader(world, journal, LAG_BYTES))
     metrics.pull(REJECTED, lambda: _loader(world, journal, REJECTED))
     metrics.pull(LOADER_UP, lambda: _loader(world, journal, LOADER_UP))
+
+
+def _webhooks(world: AdminWorld) -> Samples:
+    deliverer = world.deliverer
+    if deliverer is not None:
+        yield ("delivered",), deliverer.delivered
+        yield ("failed",), deliverer.failed
+        yield ("dead",), deliverer.dead
 
 
 def _credentials(world: AdminWorld) -> Samples:

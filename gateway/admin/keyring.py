@@ -110,15 +110,16 @@ class Keyring:
 
 
 @contextmanager
-def open_keyring(url: str, secret: bytes | None, clock: Clock) -> "Generator[Keyring]":
-    """The keyring of a ledger database, whose tables are made if they are not there. Raises `LedgerError`."""
+def open_keyring(url: str, secret: bytes | None, clock: Clock, actor: str = "unknown") -> "Generator[Keyring]":
+    """The keyring of a ledger database, whose tables are made if they are not there. `actor` is who makes changes, for
+    the audit log. Raises `LedgerError`."""
     from gateway.ledger.keystore import KeyStore
     from gateway.ledger.store import ensure_schema, open_engine
 
     ensure_schema(url)
     engine = open_engine(url)
     try:
-        yield Keyring(KeyStore(engine, clock), secret, clock)
+        yield Keyring(KeyStore(engine, clock, actor), secret, clock)
     finally:
         engine.dispose()
 

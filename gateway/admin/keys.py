@@ -62,7 +62,7 @@ async def _with_keyring(call: Call, work: Callable[[Keyring], T]) -> T:
         raise Conflict("This gateway keeps no ledger (ledger: off), so it can make no keys.", code="ledger_off")
 
     def run() -> T:
-        with open_keyring(ledger.url, snapshot.server_secret, call.world.clock) as keyring:
+        with open_keyring(ledger.url, snapshot.server_secret, call.world.clock, call.actor) as keyring:
             return work(keyring)
 
     return await asyncio.to_thread(run)

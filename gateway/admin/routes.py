@@ -1,6 +1,7 @@
 """Every route of the admin side in one table: the application and the OpenAPI document are both made of it."""
 
 from gateway.admin import health, keys, spend, state
+from gateway.admin.budget_routes import BUDGET_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
 from gateway.admin.shapes import (
     ConfigView,
@@ -129,4 +130,5 @@ ROUTES = (
         media=("text/csv", "application/vnd.apache.parquet"),
         refusals={400: "A parameter is wrong.", 409: _NO_LEDGER, 503: _AWAY},
     ),
+    *BUDGET_ROUTES,
 )

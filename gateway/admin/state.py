@@ -1,8 +1,11 @@
 """What the gateway is doing now: its configuration and reload, and its providers."""
 
+import asyncio
+
 from starlette.responses import Response
 
 from gateway.admin.access import Conflict
+from gateway.admin.audit import note
 from gateway.admin.endpoint import Call, json_answer
 from gateway.admin.shapes import ConfigView, PoolView, ProviderList, ProviderView, ReloadView, iso
 from gateway.admin.workers import signal_others
@@ -35,6 +38,17 @@ async def reload(call: Call) -> Response:
         raise Conflict(
             f"The configuration was not reloaded, and the last good one stays in force.\n{result.error}",
             code="invalid_configuration",
+        )
+    if (ledger := world.configuration.snapshot.ledger) is not None:
+        await asyncio.to_thread(
+            note,
+            ledger.url,
+            world.clock,
+            actor=call.actor,
+            action="config.reload",
+            object=world.configuration.snapshot.source,
+            before={"hash": result.old_hash},
+            after={"hash": result.new_hash},
         )
     return json_answer(
         ReloadView(

@@ -12,6 +12,7 @@ from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats
+from gateway.webhooks.deliver import Deliverer
 
 
 class AdminWorld(Protocol):
@@ -49,6 +50,11 @@ class AdminWorld(Protocol):
     @property
     def live(self) -> Sized:
         """Exchanges under way."""
+        ...
+
+    @property
+    def deliverer(self) -> Deliverer | None:
+        """Who delivers webhooks."""
         ...
 
     def pool_stats(self) -> Sequence[OriginStats]: ...

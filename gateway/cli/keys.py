@@ -113,6 +113,7 @@ def rotate(
 def _keyring(config: Path, json: bool) -> Generator[tuple[Keyring, Written]]:
     """The keyring of the configured ledger. What goes wrong ends the command: exit 2 for wrong use, else 1."""
     from gateway.admin.keyring import open_keyring
+    from gateway.cli.who import actor
     from gateway.clock import SystemClock
     from gateway.errors import BadRequest, ConfigError, LedgerError, Refusal
     from gateway.settings.load import load_config
@@ -126,7 +127,7 @@ def _keyring(config: Path, json: bool) -> Generator[tuple[Keyring, Written]]:
     secret = written.root.secrets.key_hash
     server_secret = None if secret is None else secret.get_secret_value().encode()
     try:
-        with open_keyring(written.ledger.url, server_secret, SystemClock()) as keyring:
+        with open_keyring(written.ledger.url, server_secret, SystemClock(), actor()) as keyring:
             yield keyring, written
     except Refusal as error:
         wrong_use = isinstance(error, BadRequest) or error.code == "key_hash_missing"

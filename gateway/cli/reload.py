@@ -57,12 +57,36 @@ def reload(
         _fail(f"no gateway is running with {config} (no state file of a live process in {runtime_dir})", json)
     outcomes = _reload_all(runtime_dir, states, timeout)
     ok = all(outcome.ok for outcome in outcomes)
+    _note(config, outcomes)
     if json:
         print(msgspec.json.format(msgspec.json.encode({"ok": ok, "workers": outcomes}), indent=2).decode())
     else:
         _print(outcomes)
     if not ok:
         raise typer.Exit(1)
+
+
+def _note(config: Path, outcomes: list[Outcome]) -> None:
+    """Put what changed into the audit log, once for all workers."""
+    from gateway.admin.audit import note
+    from gateway.cli.who import actor
+    from gateway.clock import SystemClock
+    from gateway.errors import ConfigError
+    from gateway.settings.load import load_config
+
+    changed = next((outcome for outcome in outcomes if outcome.ok and outcome.old_hash != outcome.new_hash), None)
+    if changed is None:
+        return
+    try:
+        ledger = load_config(config).ledger
+    except ConfigError:
+        return
+    if ledger is not None:
+        before, after = {"hash": changed.old_hash}, {"hash": changed.new_hash}
+        source = str(config.absolute())
+        note(
+            ledger.url, SystemClock(), actor=actor(), action="config.reload", object=source, before=before, after=after
+        )
 
 
 def _runtime_dir(config: Path) -> Path:

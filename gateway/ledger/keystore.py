@@ -5,12 +5,14 @@ of a second, for the price of one row, whether it must load the keys again.
 """
 
 import secrets
+from collections.abc import Mapping
 
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, insert, or_, select, update
 
 from gateway.clock import SystemClock
 from gateway.errors import LedgerError
+from gateway.ledger.audit import Plain, append
 from gateway.ledger.store import counter, reading, writing
 from gateway.ledger.tables import counters, keys
 from gateway.seams import Clock
@@ -61,9 +63,11 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
 class KeyStore:
     """Create, list, revoke and rotate. Every method raises `LedgerError` when the database is away."""
 
-    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None = None, actor: str = "unknown") -> None:
+        """`actor` is who makes the changes, for the audit log: `key:ID` or `cli:USER`."""
         self._engine = engine
         self._clock = clock or SystemClock()
+        self._actor = actor
 
     def create(
         self,
@@ -94,6 +98,7 @@ class KeyStore:
         )
         with writing(self._engine) as connection:
             self._insert(connection, key)
+            self._note(connection, "keys.create", key.id, after=_told(key))
         return key
 
     def list(self, team: str | None = None) -> "list[StoredKey]":
@@ -119,9 +124,12 @@ class KeyStore:
         """End a key now. Revoking it again changes nothing. Raises `LedgerError` when there is no such key."""
         with writing(self._engine) as connection:
             key = self._find(connection, key_id)
-            if key.revoked_ns is None:
-                connection.execute(update(keys).where(keys.c.id == key_id).values(revoked_ns=self._clock.now_ns()))
-                _raise_version(connection)
+            if key.revoked_ns is not None:
+                return key
+            now_ns = self._clock.now_ns()
+            connection.execute(update(keys).where(keys.c.id == key_id).values(revoked_ns=now_ns))
+            _raise_version(connection)
+            self._note(connection, "keys.revoke", key_id, {"revoked_ns": None}, {"revoked_ns": now_ns})
             return self._find(connection, key_id)
 
     def rotate(self, key_id: str, overlap_ns: int, material: KeyMaterial, *, new_id: str | None = None) -> StoredKey:
@@ -145,12 +153,28 @@ class KeyStore:
             )
             connection.execute(update(keys).where(keys.c.id == key_id).values(overlap_until_ns=now_ns + overlap_ns))
             self._insert(connection, new)
+            before, after = (
+                {"key": key_id, "overlap_until_ns": None},
+                {**_told(new), "overlap_until_ns": now_ns + overlap_ns},
+            )
+            self._note(connection, "keys.rotate", new.id, before, after)
         return new
 
     def version(self) -> int:
         """A number that grows with every change."""
         with reading(self._engine) as connection:
             return counter(connection, _VERSION)
+
+    def _note(
+        self,
+        connection: Connection,
+        action: str,
+        key_id: str,
+        before: Mapping[str, Plain] | None = None,
+        after: Mapping[str, Plain] | None = None,
+    ) -> None:
+        now_ns = self._clock.now_ns()
+        append(connection, at_ns=now_ns, actor=self._actor, action=action, object=key_id, before=before, after=after)
 
     def _insert(self, connection: Connection, key: StoredKey) -> None:
         row = msgspec.structs.asdict(key)
@@ -166,6 +190,19 @@ class KeyStore:
         if row is None:
             raise LedgerError(f"there is no key {key_id!r} in the ledger")
         return _stored(row)
+
+
+def _told(key: StoredKey) -> dict[str, Plain]:
+    """What the audit log says of a key: what it may, and how it is recognised; no digest."""
+    return {
+        "team": key.team,
+        "name": key.name,
+        "prefix": key.prefix,
+        "last4": key.last4,
+        "models": key.models,
+        "tags": key.tags,
+        "expires_ns": key.expires_ns,
+    }
 
 
 def _raise_version(connection: Connection) -> None:

@@ -141,3 +141,46 @@ keys = Table(
 )
 """Virtual keys made with `tollway keys create`: digests (HMAC-SHA-256, hex), never a secret. `models` is a JSON array
 or NULL for all; `tags` a JSON object."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+"""Every change of keys, budgets and configuration, in one chain of hashes (`gateway/ledger/audit.py`). `before` and
+`after` are JSON. Triggers refuse to change or delete a row."""
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+"""One row: the newest entry of `audit`. Whoever appends locks it, so that there is one chain."""
+
+limit_adjustments = Table(
+    "limit_adjustments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("bound_key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("extra", BigInteger, nullable=False),
+    Column("from_ns", BigInteger, nullable=False),
+    Column("until_ns", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("ended_ns", BigInteger),
+    Index("limit_adjustments_until", "until_ns"),
+)
+"""What is allowed beyond a limit for a while: `raise`, or `reset` (as much as was used, until the window ends).
+`extra` is in the measure's unit (nano-dollars, tokens, requests). `ended_ns`: taken back before its time."""

@@ -24,6 +24,7 @@ from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
 from gateway.settings.shadow import shadow_warnings
 from gateway.settings.snapshot import AdminKey, ServerOptions, Snapshot, TelemetryOptions
 from gateway.settings.workshop import Workshop
+from gateway.webhooks.signing import Endpoint, parse_secret
 from pricing.book import PriceBook
 from pricing.catalogue import Catalogue
 
@@ -70,6 +71,10 @@ def compile_snapshot(
         guardrails=guardrails,
         limits=limits,
         limit_options=compile_limit_options(root.limits),
+        webhooks=tuple(
+            Endpoint(each.url.get_secret_value(), parse_secret(each.secret.get_secret_value()), frozenset(each.events))
+            for each in root.webhooks
+        ),
         warnings=(
             *_warnings(written),
             *(guardrails.warnings if guardrails is not None else ()),

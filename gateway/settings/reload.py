@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.errors import ConfigError
 from gateway.ledger.keystore import StoredKey
+from gateway.quota import Adjustment
 from gateway.seams import Clock
 from gateway.settings.compile import compile_snapshot, merge_keys
 from gateway.settings.diff import difference, needs_restart
@@ -55,6 +56,7 @@ class Configuration:
         self._env = env
         self._lock = threading.Lock()
         self._stored: tuple[StoredKey, ...] = ()
+        self._adjustments: tuple[Adjustment, ...] = ()
         self._listeners: list[Callable[[ReloadResult], None]] = []
         self._catalogue: Catalogue | None = None
         self.written: Written = load_config(self._path, env=env, workers=workers)
@@ -88,6 +90,18 @@ class Configuration:
             self._stored = tuple(stored)
             self.snapshot = merge_keys(self.snapshot, self.written, self._stored)
 
+    def set_adjustments(self, adjustments: Sequence[Adjustment]) -> None:
+        """Put these adjustments of limits in force that are valid now, in place of those before."""
+        with self._lock:
+            self._adjustments = tuple(adjustments)
+            self.snapshot = self._adjusted(self.snapshot)
+
+    def _adjusted(self, snapshot: Snapshot) -> Snapshot:
+        if snapshot.limits is None:
+            return snapshot
+        limits = snapshot.limits.adjusted(self._adjustments, self._clock.now_ns())
+        return msgspec.structs.replace(snapshot, limits=limits)
+
     def _reloaded(self, reason: str) -> ReloadResult:
         old, old_hash = self.written, self.snapshot.hash
         try:
@@ -114,13 +128,14 @@ class Configuration:
     def _compile(self, written: Written) -> Snapshot:
         if written.prices is not None and self._catalogue is None:
             self._catalogue = Catalogue()
-        return compile_snapshot(
+        snapshot = compile_snapshot(
             written,
             clock=self._clock,
             stored_keys=self._stored,
             catalogue=self._catalogue,
             workshop=self._workshop,
         )
+        return self._adjusted(snapshot) if self._adjustments else snapshot
 
 
 def gates_of(written: Written) -> Path:

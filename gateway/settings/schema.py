@@ -30,6 +30,7 @@ from gateway.settings.schema_guardrails import RuleSection
 from gateway.settings.schema_limits import LimitsSection
 from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import KeyHash, TeamSection
+from gateway.settings.schema_webhooks import WebhookSection
 
 LEAST_SECRET = 16
 """Bytes of `secrets.key_hash`."""
@@ -171,5 +172,6 @@ class Root(Section):
         Annotated[Off, Tag("<text>")] | Annotated[LedgerSection, Tag("<mapping>")], Discriminator(_kind)
     ] = section(LedgerSection, "The books; off: nothing is recorded.")
     limits: LimitsSection = section(LimitsSection, "Limits and budgets: rules, defaults, and where they are counted.")
+    webhooks: list[WebhookSection] = Field([], description="Who is told when a budget comes to its end.")
     telemetry: TelemetrySection = section(TelemetrySection, "Metrics, logs, traces.")
     admin: AdminSection = section(AdminSection, "The admin API.")

@@ -9,6 +9,7 @@ from gateway.limits.program import LimitProgram
 from gateway.quota import StoreFailure
 from gateway.routing.table import RouteTable
 from gateway.settings.guardrail_programs import GuardrailPrograms
+from gateway.webhooks.signing import Endpoint
 from pricing.book import PriceBook
 
 Role = Literal["admin", "finops", "oncall", "viewer"]
@@ -108,6 +109,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitProgram | None = None
     """None: no limit and no budget is written."""
     limit_options: LimitOptions = LimitOptions()
+    webhooks: tuple[Endpoint, ...] = ()
+    """Who is told when a budget comes to its end."""
     server_secret: bytes | None = None
     """Key of HMAC key hashes (`secrets.key_hash`)."""
     warnings: tuple[str, ...] = ()

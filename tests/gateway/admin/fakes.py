@@ -17,6 +17,7 @@ from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
 from gateway.transport.pool import OriginStats
+from gateway.webhooks.deliver import Deliverer
 
 SERVER_SECRET = "a server secret of sixteen bytes or more"
 ROLES = ("admin", "finops", "oncall", "viewer")
@@ -42,6 +43,7 @@ class FakeWorld:
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None
+        self.deliverer: Deliverer | None = None
 
     def pool_stats(self) -> list[OriginStats]:
         return [] if self.origin is None else [OriginStats(self.origin, 3, 2, 1, 4)]

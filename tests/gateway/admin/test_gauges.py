@@ -13,7 +13,10 @@ from gateway.errors import AtCapacity
 from gateway.ledger.status import write_status
 from gateway.quota import Capacity
 from gateway.routing.table import Target
+from gateway.telemetry.logs import alert
 from gateway.telemetry.metrics import Metrics
+from gateway.webhooks.deliver import Deliverer
+from gateway.webhooks.spool import Spool
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.admin.test_health import fail_writes, status
 from tests.gateway.ledger.helpers import exchange
@@ -38,6 +41,15 @@ def test_at_rest(world: FakeWorld) -> None:
     assert found["tollway_journal_healthy"] == {(): 1}
     assert found["tollway_ledger_loader_up"] == {}
     assert found["process_resident_memory_bytes"][()] > 1e6
+
+
+def test_webhooks(world: FakeWorld, tmp_path: Path) -> None:
+    assert figures(world)["tollway_webhook_deliveries"] == {}
+    world.deliverer = Deliverer(Spool(tmp_path), lambda: (), world.clock, alert)
+    world.deliverer.delivered, world.deliverer.failed, world.deliverer.dead = 3, 2, 1
+    found = figures(world)
+    assert found["tollway_webhook_deliveries"] == {("delivered",): 3, ("failed",): 2, ("dead",): 1}
+    assert found["tollway_webhook_pending"] == {(): 0}
 
 
 def test_busy(world: FakeWorld) -> None:

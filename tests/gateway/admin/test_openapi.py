@@ -1,7 +1,7 @@
 """The OpenAPI document: complete, consistent, and true of what is answered."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from gateway.admin import openapi
 from gateway.admin.app import admin_app
 from gateway.admin.routes import ROUTES
-from tests.gateway.admin.fakes import FakeWorld
+from tests.gateway.admin.fakes import FakeWorld, client_of
 
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi.document(ROUTES)))
 
@@ -25,7 +25,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def test_every_served_route_is_in_it(world: FakeWorld) -> None:
     served = {
-        (route.path, method)
+        (route.path.replace(":path}", "}"), method)
         for route in admin_app(world).routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
@@ -94,8 +94,25 @@ def conforms(value: object, schema: dict[str, Any]) -> bool:
     return True
 
 
-async def test_answers_are_as_described(admin: httpx.AsyncClient) -> None:
+async def test_answers_are_as_described(make_world: Callable[..., FakeWorld]) -> None:
+    world = make_world(
+        teams={"search": {"budget": [{"amount": "5 USD", "per": "day"}, {"name": "m", "amount": "9 USD"}]}}
+    )
+    async with client_of(world) as admin:
+        await answers(world, admin)
+
+
+async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
+    limits = world.configuration.snapshot.limits
+    assert limits is not None
+    counters = limits.known()
+    await world.limits.put(counters[1], 7)
     made = (await admin.post("/admin/v1/keys", json={"team": "search"})).json()
+    raised = (
+        await admin.post(
+            f"/admin/v1/budgets/{counters[0].key}/raise", json={"amount": "1 USD", "for": "1h", "reason": "x"}
+        )
+    ).json()
     asked = {
         ("GET", "/readyz"): None,
         ("GET", "/admin/v1/config"): None,
@@ -106,10 +123,18 @@ async def test_answers_are_as_described(admin: httpx.AsyncClient) -> None:
         ("POST", "/admin/v1/keys"): {"team": "search", "models": ["gpt-4o-mini"], "tags": {"a": "b"}},
         ("POST", "/admin/v1/keys/{key_id}/rotate"): {"overlap": "1h"},
         ("POST", "/admin/v1/keys/{key_id}/revoke"): None,
+        ("GET", "/admin/v1/budgets"): None,
+        ("POST", "/admin/v1/budgets/{rule}/raise"): {"amount": "1 USD", "for": "1h", "reason": "x"},
+        ("POST", "/admin/v1/budgets/{rule}/reset"): {"reason": "x"},
+        ("GET", "/admin/v1/budgets/adjustments"): None,
+        ("POST", "/admin/v1/budgets/adjustments/{adjustment_id}/end"): {"reason": "x"},
+        ("POST", "/admin/v1/budgets/rebuild"): None,
+        ("GET", "/admin/v1/audit"): None,
     }
+    names = {"{key_id}": made["id"], "{rule}": counters[1].key, "{adjustment_id}": raised["id"]}
     assert set(asked) == {(e.method, e.path) for e in ROUTES if e.answer is not None}
     for (method, path), body in asked.items():
-        answer = await admin.request(method, path.replace("{key_id}", made["id"]), json=body)
+        answer = await admin.request(method, re.sub(r"{\w+}", lambda name: names[name[0]], path), json=body)
         described = DOCUMENT["paths"][path][method.lower()]["responses"][str(answer.status_code)]
         assert answer.is_success, (path, answer.text)
         assert conforms(answer.json(), described["content"]["application/json"]["schema"]), (path, answer.text)

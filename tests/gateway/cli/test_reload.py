@@ -16,6 +16,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.cli import reload
+from gateway.ledger.audit import entries
+from gateway.ledger.store import open_engine
 
 ROOT = Path(__file__).resolve().parents[3]
 WORKER = textwrap.dedent(
@@ -185,3 +187,21 @@ def test_a_relative_path_means_the_same_file(
     monkeypatch.chdir(config.parent)
     assert run(Path(config.name)).exit_code == 0
     assert os.getcwd() == str(config.parent)
+
+
+def test_what_changed_is_in_the_audit_log(config: Path, start: Callable[..., int], tmp_path: Path) -> None:
+    """Once for all workers, with the hash before and after; a reload that changes nothing leaves no entry."""
+    ledger = {"url": f"sqlite:///{tmp_path}/ledger.db", "journal": str(tmp_path / "journal")}
+    write(config, models=["gpt-4o-mini"], ledger=ledger)
+    start()
+    start()
+    assert run(config).exit_code == 0
+    write(config, models=["gpt-4o-mini", "gpt-4o"], ledger=ledger)
+    assert run(config).exit_code == 0
+    engine = open_engine(str(ledger["url"]))
+    (entry,) = entries(engine)
+    engine.dispose()
+    assert (entry.action, entry.object, entry.actor[:4]) == ("config.reload", str(config), "cli:")
+    before, after = json.loads(entry.before)["hash"], json.loads(entry.after)["hash"]
+    assert (len(before), len(after)) == (16, 16)
+    assert before != after

@@ -1,0 +1,289 @@
+"""`tollway budgets`: where budgets stand; raise, reset and rebuild them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import msgspec
+import typer
+
+from gateway.cli.admin_client import AdminClient, AdminError, KeyOption, UrlOption, find_gateway, path_of
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from gateway.admin.budget_shapes import AdjustmentView
+    from gateway.admin.budgeting import Budgeting
+    from gateway.settings.load import Written
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Counter as listed, such as teams.search.budget.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; goes into the audit log.")]
+API = "/admin/v1/budgets"
+
+_HELP = """Show budgets; raise and reset them for a while; rebuild their counters.
+
+With an admin key the running gateway is asked, whose counters decide. Without one, the command reads the ledger, where
+what requests under way hold is not known, and writes changes into it; running gateways take these within a second.
+Every change is in the audit log.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    budgets = typer.Typer(name="budgets", help=_HELP, invoke_without_command=True)
+    budgets.callback()(show)
+    budgets.command("raise")(raise_budget)
+    budgets.command("reset")(reset)
+    budgets.command("adjustments")(adjustments)
+    budgets.command("end")(end)
+    budgets.command("rebuild")(rebuild)
+    app.add_typer(budgets)
+
+
+def show(
+    context: typer.Context,
+    team: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Rate, token and concurrency limits too.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Limit, used, reserved, remaining, forecast and reset time of every budget.
+
+    The forecast is linear: what was used, by the share of the calendar window that is over; none in its first
+    twentieth.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from gateway.admin.budget_shapes import BudgetList
+    from gateway.admin.shapes import iso
+    from gateway.clock import SystemClock
+
+    with _answering(json):
+        client = _client(config, admin_url, admin_key)
+        try:
+            found = None if client is None else client.get(API, BudgetList, team=team, all=str(everything).lower())
+        except AdminError as error:
+            if error.status or admin_url is not None:
+                raise
+            found = None
+        if found is None:
+            with _budgeting(config) as (budgeting, written):
+                _check_team(team, written)
+                bounds = budgeting.bounds(team, everything)
+                views = budgeting.views(bounds, budgeting.used(bounds))
+                found = BudgetList(at=iso(SystemClock().now_ns()), source="ledger", budgets=views)
+    if json:
+        _print_json(found)
+    else:
+        from gateway.cli.budgets_show import print_budgets
+
+        print_budgets(found)
+
+
+def raise_budget(
+    rule: RuleArgument,
+    amount: Annotated[str, typer.Argument(help="By how much: '50 USD', or of tokens and requests 200k.")],
+    reason: ReasonOption,
+    until: Annotated[str | None, typer.Option(help="Until a UTC date or time, such as 2027-01-31.")] = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="For a duration, such as 12h or 7d.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Allow more for a while.
+
+    Example: tollway budgets raise teams.search.budget '50 USD' --for 7d --reason 'launch week'
+    """
+    from gateway.admin.budget_shapes import AdjustmentView, RaiseBudget
+
+    with _answering(json):
+        if (client := _client(config, admin_url, admin_key)) is not None:
+            asked = RaiseBudget(amount=amount, reason=reason, until=until, for_=lasting)
+            made = client.post(f"{API}/{path_of(rule)}/raise", AdjustmentView, asked)
+        else:
+            with _budgeting(config) as (budgeting, _):
+                made = budgeting.raise_limit(rule, amount, until, lasting, reason)
+    _print_made(made, json)
+
+
+def reset(
+    rule: RuleArgument,
+    reason: ReasonOption,
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Begin a calendar window anew: what was used so far is added to the limit until the window ends.
+
+    Example: tollway budgets reset teams.search.budget --reason 'runaway job, stopped'
+    """
+    from gateway.admin.budget_shapes import AdjustmentView, Because
+
+    with _answering(json):
+        if (client := _client(config, admin_url, admin_key)) is not None:
+            made = client.post(f"{API}/{path_of(rule)}/reset", AdjustmentView, Because(reason=reason))
+        else:
+            with _budgeting(config) as (budgeting, _):
+                made = budgeting.reset(rule, reason)
+    _print_made(made, json)
+
+
+def adjustments(
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Raises and resets that hold, with their reasons."""
+    from gateway.admin.budget_shapes import AdjustmentList
+
+    with _answering(json), _budgeting(config) as (budgeting, _):
+        found = AdjustmentList(budgeting.adjustments(everything))
+    if json:
+        _print_json(found)
+    else:
+        from gateway.cli.budgets_show import print_adjustments
+
+        print_adjustments(found.adjustments)
+
+
+def end(
+    adjustment: Annotated[str, typer.Argument(metavar="ID", help="Id of the adjustment, as listed.")],
+    reason: ReasonOption,
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take a raise or reset back now."""
+    from gateway.admin.budget_shapes import AdjustmentView, Because
+
+    with _answering(json):
+        if (client := _client(config, admin_url, admin_key)) is not None:
+            path = f"{API}/adjustments/{path_of(adjustment)}/end"
+            ended = client.post(path, AdjustmentView, Because(reason=reason))
+        else:
+            with _budgeting(config) as (budgeting, _):
+                ended = budgeting.end(adjustment, reason)
+    if json:
+        _print_json(ended)
+    else:
+        print(f"{ended.id} of {ended.counter} ended at {ended.ended_at}.")
+
+
+def rebuild(
+    team: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; goes into the audit log.")] = "",
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Set the running gateway's counters to what the ledger says was used, such as after a lost Redis.
+
+    Needs an admin key: the counters are the gateway's.
+    """
+    from gateway.admin.budget_shapes import RebuildBudgets, RebuiltList
+
+    with _answering(json):
+        client = _client(config, admin_url, admin_key)
+        if client is None:
+            raise AdminError(
+                "rebuilding needs a running gateway and an admin key (--admin-key, or TOLLWAY_ADMIN_KEY)", 400
+            )
+        done = client.post(f"{API}/rebuild", RebuiltList, RebuildBudgets(team=team, reason=reason))
+    if json:
+        _print_json(done)
+        return
+    print(f"{done.counters} counters compared with the ledger, {len(done.changed)} set:")
+    for each in done.changed:
+        print(f"  {each.counter}: {each.before} → {each.used}")
+
+
+def _client(config: Path, url: str | None, key: str | None) -> AdminClient | None:
+    """The way to the gateway that was named, or that runs with this configuration; None: no key, or none runs."""
+    if key is None:
+        if url is not None:
+            raise AdminError("--admin-url needs an admin key: --admin-key, or TOLLWAY_ADMIN_KEY", 400)
+        return None
+    if url is None:
+        from gateway.settings.load import load_config
+
+        url = find_gateway(load_config(config), config)
+    return None if url is None else AdminClient(url, key)
+
+
+@contextmanager
+def _budgeting(config: Path) -> Generator[tuple[Budgeting, Written]]:
+    """The budgets of the configured ledger."""
+    from gateway.admin.budgeting import Budgeting
+    from gateway.cli.who import actor
+    from gateway.clock import SystemClock
+    from gateway.errors import ConfigError
+    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.settings.compile_limits import compile_limits
+    from gateway.settings.load import load_config
+
+    written = load_config(config)
+    if written.ledger is None:
+        raise ConfigError(["the configuration keeps no ledger (ledger: off), so its budgets have no books"])
+    ensure_schema(written.ledger.url)
+    engine = open_engine(written.ledger.url)
+    try:
+        journal = Path(written.ledger.journal)
+        yield Budgeting(engine, compile_limits(written.root), SystemClock(), actor(), journal), written
+    finally:
+        engine.dispose()
+
+
+def _check_team(team: str | None, written: Written) -> None:
+    from gateway.admin.keyring import check_team
+
+    if team is not None:
+        check_team(team, written.root.teams)
+
+
+@contextmanager
+def _answering(json: bool) -> Generator[None]:
+    """What goes wrong ends the command: exit 2 for wrong use, else 1."""
+    from gateway.errors import BadRequest, ConfigError, LedgerError, NotFound, Refusal
+
+    try:
+        yield
+    except ConfigError as error:
+        _fail(str(error), 2, json)
+    except Refusal as error:
+        _fail(error.message, 2 if isinstance(error, (BadRequest, NotFound)) else 1, json)
+    except AdminError as error:
+        _fail(str(error), 2 if error.status in (400, 404) else 1, json)
+    except LedgerError as error:
+        _fail(str(error), 1, json)
+
+
+def _fail(message: str, code: int, json: bool) -> NoReturn:
+    if json:
+        _print_json({"error": message})
+    print(f"tollway budgets: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _print_json(value: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _print_made(made: AdjustmentView, json: bool) -> None:
+    if json:
+        _print_json(made)
+        return
+    from gateway.cli.budgets_show import shown
+
+    what = "raised" if made.kind == "raise" else "reset"
+    print(f"{made.counter} {what}: {shown(made.extra)} more until {made.until} ({made.id}).")
+    print("Running gateways take it within a second.")

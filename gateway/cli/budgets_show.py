@@ -1,0 +1,81 @@
+"""Budgets and adjustments as tables for people."""
+
+import sys
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.admin.budget_shapes import AdjustmentView, Amount, BudgetList, BudgetView
+
+WIDTH = 180
+_STYLES = {"soft": "yellow", "exhausted": "bold red", "unknown": "dim", "ok": ""}
+
+
+def print_budgets(found: BudgetList) -> None:
+    """The table of `tollway budgets`."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    if not found.budgets:
+        console.print("No budgets. (Limits without money: --all.)")
+        return
+    table = Table()
+    table.add_column("budget", overflow="fold")
+    table.add_column("window")
+    for column in ("limit", "used", "reserved", "remaining", "forecast"):
+        table.add_column(column, justify="right")
+    for column in ("resets", "state"):
+        table.add_column(column)
+    for budget in found.budgets:
+        table.add_row(*_cells(budget))
+    console.print(table)
+    if found.source == "ledger":
+        told = "From the ledger: what requests under way hold is not known. A running gateway tells with --admin-key."
+        console.print(told, style="dim", highlight=False)
+
+
+def print_adjustments(found: list[AdjustmentView]) -> None:
+    """The table of `tollway budgets adjustments`."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    if not found:
+        console.print("No adjustments.")
+        return
+    table = Table()
+    for column in ("id", "budget", "kind", "extra", "since", "until", "state", "by", "reason"):
+        table.add_column(column, overflow="fold", justify="right" if column == "extra" else "left")
+    for each in found:
+        state = f"ended {each.ended_at}" if each.ended_at is not None else each.state
+        cells = (each.id, each.counter, each.kind, shown(each.extra), each.since, each.until, state, each.made_by)
+        table.add_row(*(Text(cell) for cell in (*cells, each.reason)))
+    console.print(table)
+
+
+def _cells(budget: BudgetView) -> list[Text]:
+    limit = shown(budget.limit)
+    if budget.extra not in (0, "0.000000000"):
+        limit += f" (+{shown(budget.extra)})"
+    over = budget.forecast is not None and Decimal(budget.forecast) > Decimal(budget.limit)
+    return [
+        Text(budget.counter),
+        Text(budget.window),
+        Text(limit),
+        Text(shown(budget.used)),
+        Text(shown(budget.reserved)),
+        Text(shown(budget.remaining)),
+        Text(shown(budget.forecast), style="yellow" if over else ""),
+        Text(budget.resets_at or "–"),
+        Text(budget.state, style=_STYLES[budget.state]),
+    ]
+
+
+def shown(amount: Amount | None) -> str:
+    """Dollars to the cent, or as exact as what is below a cent needs; numbers with thousands apart; – for unknown."""
+    if amount is None:
+        return "–"
+    if isinstance(amount, int):
+        return f"{amount:,}"
+    exact = Decimal(amount)
+    plain = f"{exact:,.2f}"
+    if Decimal(plain.replace(",", "")) != exact and abs(exact) < 1:
+        plain = f"{exact.normalize():,f}"
+    return f"${plain}"

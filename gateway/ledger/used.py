@@ -1,0 +1,290 @@
+"""What was used since a time, of one measure, by whom a rule counts: the ledger's answer to what a counter holds.
+
+It answers as the counters do: by the time of receipt, by the model's name as the client asked for it, tokens and cost
+as booked (also of exchanges that were interrupted, at what was reserved for them), and as requests all but those that
+were refused: these were not let in.
+
+Whole hours come from roll-ups and the edges from raw events, as in `spend.py`. Roll-ups do not hold the name that was
+asked for, so a scope of models is summed from raw events alone; where these are pruned, from roll-ups by the
+provider's name of the model. Exact but for that, and for edge hours whose raw events are pruned, taken whole.
+
+The journal may be ahead of the database. `answers` adds what the journal holds and the database does not; with
+`marks`, the sums are as of the moment these were taken, whatever the loader does meanwhile.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Text, case, func, literal_column, select
+
+from gateway.errors import LedgerError
+from gateway.ledger.events import START_MARK, EndRecord, decode_line
+from gateway.ledger.posting import HOUR_NS, event_row
+from gateway.ledger.segments import Segment, listing
+from gateway.ledger.store import counter, reading
+from gateway.ledger.tables import events, rollups, segments, tags
+from gateway.quota import Measure, Scope
+
+Marks = Mapping[str, int]
+"""Bytes of each journal segment, by its name."""
+Range = tuple[int, int]
+"""From and up to, nanoseconds since the epoch."""
+_Identity = tuple[str, str, str, str, str, tuple[tuple[str, str], ...]]
+
+COUNTED: frozenset[Measure] = frozenset({"requests", "input_tokens", "output_tokens", "tokens", "usd"})
+"""Measures that the ledger can answer for."""
+_BATCH = 500
+
+
+class Group(msgspec.Struct, frozen=True):
+    """What those used who have all of this in common."""
+
+    team: str
+    key: str
+    model: str
+    """As the client asked for it, or, of pruned events, the provider's name; "": not told apart."""
+    provider: str
+    operation: str
+    tags: Mapping[str, str]
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    nanos: int
+
+    def of(self, measure: Measure) -> int:
+        match measure:
+            case "requests":
+                return self.requests
+            case "input_tokens":
+                return self.input_tokens
+            case "output_tokens":
+                return self.output_tokens
+            case "tokens":
+                return self.input_tokens + self.output_tokens
+            case "usd":
+                return self.nanos
+            case "concurrent" | "streams":
+                raise LedgerError(f"what is under way ({measure}) is not in the ledger")
+
+
+class Question(msgspec.Struct, frozen=True):
+    """How much was used of `measure` by `scope`, of what was received from `since_ns` on and before `until_ns`."""
+
+    scope: Scope
+    measure: Measure
+    since_ns: int
+    until_ns: int
+
+
+def used(engine: Engine, scope: Scope, measure: Measure, since_ns: int, until_ns: int) -> int:
+    """The answer to one question from the database alone. Raises `LedgerError`."""
+    return answers(engine, [Question(scope, measure, since_ns, until_ns)])[0]
+
+
+def answers(
+    engine: Engine, questions: Sequence[Question], directory: Path | None = None, marks: Marks | None = None
+) -> list[int]:
+    """The answers to all questions, from one state of the database, in their order; with what only the journal in
+    `directory` holds, up to `marks` (default: all of it). Reads each range once, however many ask for it.
+
+    Raises `LedgerError` when the database is away, or holds no ledger.
+    """
+    ranges: dict[Range, list[int]] = {}
+    for at, question in enumerate(questions):
+        ranges.setdefault((question.since_ns, question.until_ns), []).append(at)
+    found = [0] * len(questions)
+    with reading(engine) as connection:
+        ahead: dict[Range, list[Group]] = {} if directory is None else _ahead(connection, directory, marks, ranges)
+        for (since_ns, until_ns), asked in ranges.items():
+            by_model = any(questions[at].scope.model for at in asked)
+            groups = [*_groups(connection, since_ns, until_ns, by_model), *ahead.get((since_ns, until_ns), ())]
+            for at in asked:
+                question = questions[at]
+                found[at] = sum(group.of(question.measure) for group in groups if matches(question.scope, group))
+    return found
+
+
+def marks_of(directory: Path) -> dict[str, int]:
+    """How long every segment of the journal is now. Synchronous and quick, so that nothing is written meanwhile by
+    whoever calls it on the loop that writes the journal."""
+    found: dict[str, int] = {}
+    for segment in listing(directory):
+        if (size := _size(directory, segment)) is not None:
+            found[segment.name] = size
+    return found
+
+
+def matches(scope: Scope, group: Group) -> bool:
+    """Whether a rule of this scope counts this group, as `gateway.limits` decides it for a request."""
+    return (
+        (not scope.team or group.team in scope.team)
+        and (not scope.key or group.key in scope.key)
+        and (not scope.provider or group.provider in scope.provider)
+        and (not scope.operation or group.operation in scope.operation)
+        and (not scope.model or any(_covers(each, group.model) for each in scope.model))
+        and all(group.tags.get(name, "") in values for name, values in scope.tags)
+    )
+
+
+def _covers(pattern: str, model: str) -> bool:
+    return model.startswith(pattern[:-1]) and model != "" if pattern.endswith("*") else pattern == model
+
+
+def _groups(connection: Connection, since_ns: int, until_ns: int, by_model: bool) -> Iterator[Group]:
+    pruned_before = counter(connection, "pruned_before_ns")
+    names: dict[str, dict[str, str]] = {"": {}}
+    for source in _sources(since_ns, until_ns, pruned_before, by_model):
+        by = [source.c[name] for name in ("team", "key_id", "asked", "provider", "operation", "tags_hash")]
+        sums = [func.sum(source.c[name]) for name in ("counted", "input_tokens", "output_tokens", "nanos")]
+        for row in connection.execute(select(*by, *sums).group_by(*by)):
+            team, key, asked, provider, operation, tags_hash, *amounts = cast("tuple[object, ...]", tuple(row))
+            kept = _tags(connection, str(tags_hash), names)
+            # PostgreSQL sums to Decimal.
+            requests, inputs, outputs, nanos = (int(str(amount or 0)) for amount in amounts)
+            yield Group(
+                str(team), str(key), str(asked), str(provider), str(operation), kept, requests, inputs, outputs, nanos
+            )
+
+
+def _tags(connection: Connection, tags_hash: str, names: dict[str, dict[str, str]]) -> dict[str, str]:
+    """What a hash stands for; all of them are read at once, when the first is asked for."""
+    if tags_hash and len(names) == 1:
+        for row in connection.execute(select(tags.c.hash, tags.c.name, tags.c.value)):
+            names.setdefault(row.hash, {})[row.name] = row.value
+    return names.get(tags_hash, {})
+
+
+def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool) -> list[FromClause]:
+    """Tables of the same shape that together hold the range, each event once."""
+    if by_model:
+        # Roll-ups do not tell models apart by the name that was asked for: used only where nothing else is left.
+        start, end = since_ns // HOUR_NS * HOUR_NS, min(pruned_before, -(-until_ns // HOUR_NS) * HOUR_NS)
+        kept = [_summed(start, end, by_model)] if start < end else []
+        since_ns = max(since_ns, pruned_before)
+        return [*kept, _raw(since_ns, until_ns, by_model)] if since_ns < until_ns else kept
+    if since_ns < pruned_before:
+        since_ns = since_ns // HOUR_NS * HOUR_NS
+    if until_ns < pruned_before:
+        until_ns = -(-until_ns // HOUR_NS) * HOUR_NS
+    first, last = -(-since_ns // HOUR_NS) * HOUR_NS, until_ns // HOUR_NS * HOUR_NS
+    if first >= last:
+        return [_raw(since_ns, until_ns, by_model)]
+    edges = [_raw(start, end, by_model) for start, end in ((since_ns, first), (last, until_ns)) if start < end]
+    return [_summed(first, last, by_model), *edges]
+
+
+def _raw(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
+    asked: ColumnElement[str] = events.c.asked if by_model else literal_column("''", Text)
+    return (
+        select(
+            *(events.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
+            asked.label("asked"),
+            case((events.c.outcome == "refused", 0), else_=1).label("counted"),
+            events.c.input_tokens,
+            events.c.output_tokens,
+            func.coalesce(events.c.cost_nanos, 0).label("nanos"),
+        )
+        .where(events.c.received_ns >= since_ns, events.c.received_ns < until_ns)
+        .subquery()
+    )
+
+
+def _summed(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
+    asked: ColumnElement[str] = rollups.c.model if by_model else literal_column("''", Text)
+    return (
+        select(
+            *(rollups.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
+            asked.label("asked"),
+            (rollups.c.requests - rollups.c.outcome_refused).label("counted"),
+            rollups.c.input_tokens,
+            rollups.c.output_tokens,
+            rollups.c.cost_nanos.label("nanos"),
+        )
+        .where(rollups.c.hour >= since_ns // 10**9, rollups.c.hour < until_ns // 10**9)
+        .subquery()
+    )
+
+
+def _ahead(
+    connection: Connection, directory: Path, marks: Marks | None, ranges: Iterable[Range]
+) -> dict[Range, list[Group]]:
+    """What lies between what is loaded and the marks, summed up in each range. What was loaded since the marks counts
+    negative: the database has it already."""
+    totals: dict[Range, dict[_Identity, list[int]]] = {wanted: {} for wanted in ranges}
+    listed = listing(directory)
+    rows = connection.execute(select(segments.c.name, segments.c.loaded_bytes))
+    loaded = {str(row.name): int(row.loaded_bytes) for row in rows}
+    for segment in listed:
+        size = _size(directory, segment)
+        if size is None:
+            continue  # Put away since it was listed, because all of it is loaded.
+        mark = size if marks is None else marks.get(segment.name, 0)
+        done = min(loaded.get(segment.name, 0), size)
+        if mark > done:
+            records = _not_there(connection, _records(directory, segment, done, mark))
+            _sum_up(records, 1, totals)
+        elif mark < done:
+            _sum_up(_records(directory, segment, mark, done), -1, totals)
+    return {
+        wanted: [Group(*identity[:5], dict(identity[5]), *sums) for identity, sums in found.items()]
+        for wanted, found in totals.items()
+    }
+
+
+def _sum_up(records: Iterable[EndRecord], sign: int, totals: dict[Range, dict[_Identity, list[int]]]) -> None:
+    for record in records:
+        row = event_row(record)
+        team, key, asked, provider, operation = (
+            str(row[name]) for name in ("team", "key_id", "asked", "provider", "operation")
+        )
+        identity = (team, key, asked, provider, operation, tuple(sorted(record.tags.items())))
+        amounts = (int(row["outcome"] != "refused"), row["input_tokens"], row["output_tokens"], row["cost_nanos"])
+        for (since_ns, until_ns), found in totals.items():
+            if since_ns <= record.received_ns < until_ns:
+                sums = found.setdefault(identity, [0, 0, 0, 0])
+                for at, amount in enumerate(amounts):
+                    sums[at] += sign * int(amount or 0)
+
+
+def _not_there(connection: Connection, records: Iterable[EndRecord]) -> Iterator[EndRecord]:
+    """Those that are not in the database for all that: after one the database refuses, the others of its batch are
+    posted before the offset is."""
+    records = iter(records)
+    while batch := {record.id: record for record in islice(records, _BATCH)}:
+        for found in connection.execute(select(events.c.id).where(events.c.id.in_(list(batch)))):
+            batch.pop(str(found.id), None)
+        yield from batch.values()
+
+
+def _records(directory: Path, segment: Segment, start: int, end: int) -> Iterator[EndRecord]:
+    for path in (segment.path(directory), segment.closed().path(directory)):
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            continue  # Closed since it was listed, or put away because all of it is loaded.
+        with file:
+            file.seek(start)
+            for line in file:
+                start += len(line)
+                if start > end:
+                    return
+                if not line.startswith(START_MARK):
+                    try:
+                        record = decode_line(line)
+                    except LedgerError:
+                        continue  # The loader counts it and keeps the segment for a person.
+                    if isinstance(record, EndRecord):
+                        yield record
+        return
+
+
+def _size(directory: Path, segment: Segment) -> int | None:
+    for path in (segment.path(directory), segment.closed().path(directory)):
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return None

@@ -1,0 +1,1 @@
+"""Events for others: a durable spool, and their signed delivery at least once."""

@@ -1,0 +1,158 @@
+"""The spool: events on disk until each of their receivers has them, and as long after as they must not be told again.
+
+A directory beside the journal rather than a table: an event is made on the road, in the middle of a request, where
+nothing may wait for a database; and it must be there after a crash, and while the database is away. The workers of a
+gateway share it.
+
+    events/ID                an event; its name is made of what it tells, so that there is one of each
+    receivers/ID.ENDPOINT    how far its delivery to one receiver is
+    dead/ID.ENDPOINT         what was given up, with the reason, for a person; never deleted
+    lock                     held by the worker that delivers
+
+An event is written beside and linked into place: it is there whole, once, or not at all. It survives the end of the
+process at any moment; `sync` makes it survive that of the machine too, about a second later, as the journal does.
+"""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+Outcome = Literal["", "delivered", "dead"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to tell."""
+
+    id: str
+    """Letters, digits and `_`; the same for the same thing. Receivers see it as `webhook-id`."""
+    kind: str
+    at_ns: int
+    forget_ns: int
+    """From then on it may be told again (wall clock, nanoseconds)."""
+    endpoints: tuple[str, ...]
+    """Ids of those who wanted it when it happened."""
+    body: str
+    """The very text that is sent and signed."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """One event's delivery to one receiver."""
+
+    attempts: int = 0
+    next_ns: int = 0
+    """Not before then."""
+    outcome: Outcome = ""
+    error: str = ""
+    """Of the last attempt: a status or the name of a failure."""
+
+
+class Dead(msgspec.Struct, frozen=True):
+    """What was given up."""
+
+    event: Event
+    endpoint: str
+    attempts: int
+    error: str
+
+
+class Spool:
+    """The spool in `directory`. Methods raise `OSError` when the disk does not take them; they block for a write."""
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory)
+        self._events = self.directory / "events"
+        self._receivers = self.directory / "receivers"
+        self._dead = self.directory / "dead"
+
+    def put(self, event: Event) -> bool:
+        """Keep an event; False: it was told already."""
+        made = self._events / f".{event.id}.{os.getpid()}"
+        try:
+            made.write_bytes(_encode(event))
+        except FileNotFoundError:
+            self._events.mkdir(parents=True, exist_ok=True)
+            made.write_bytes(_encode(event))
+        try:
+            os.link(made, self._events / event.id)
+        except FileExistsError:
+            return False
+        finally:
+            made.unlink(missing_ok=True)
+        return True
+
+    def names(self) -> list[str]:
+        """Ids of all events that are kept, in no order."""
+        with suppress(FileNotFoundError):
+            return [name for name in os.listdir(self._events) if not name.startswith(".")]
+        return []
+
+    def event(self, event_id: str) -> Event | None:
+        """None: it is not there, or cannot be read."""
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode((self._events / event_id).read_bytes(), type=Event)
+        return None
+
+    def progress(self, event_id: str, endpoint: str) -> Progress:
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode((self._receivers / f"{event_id}.{endpoint}").read_bytes(), type=Progress)
+        return Progress()
+
+    def note(self, event: Event, endpoint: str, progress: Progress) -> None:
+        """Keep how far a delivery is; of one that is given up, also the event itself."""
+        name = f"{event.id}.{endpoint}"
+        if progress.outcome == "dead":
+            _replace(self._dead / name, _encode(Dead(event, endpoint, progress.attempts, progress.error)))
+        _replace(self._receivers / name, _encode(progress))
+
+    def forget(self, event: Event) -> None:
+        """Drop an event that every receiver has, or that was given up."""
+        (self._events / event.id).unlink(missing_ok=True)
+        for endpoint in event.endpoints:
+            (self._receivers / f"{event.id}.{endpoint}").unlink(missing_ok=True)
+
+    def dead(self) -> list[Dead]:
+        """What was given up, by name."""
+        found: list[Dead] = []
+        with suppress(FileNotFoundError):
+            for path in sorted(self._dead.iterdir()):
+                with suppress(OSError, msgspec.MsgspecError):
+                    found.append(msgspec.json.decode(path.read_bytes(), type=Dead))
+        return found
+
+    def sync(self, event_id: str) -> None:
+        """Make one event survive a power failure."""
+        for path in (self._events / event_id, self._events):
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    @contextmanager
+    def sole(self) -> Generator[bool]:
+        """Be the only one who delivers, if nobody else is; the lock ends with the process at the latest."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            held = True
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held = False
+            yield held
+        finally:
+            os.close(fd)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    made.write_bytes(data)
+    os.replace(made, path)
