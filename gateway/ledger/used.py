@@ -13,7 +13,7 @@ The journal may be ahead of the database. `answers` adds what the journal holds 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import cast
 
@@ -100,11 +100,30 @@ def answers(
         ahead: dict[Range, list[Group]] = {} if directory is None else _ahead(connection, directory, marks, ranges)
         for (since_ns, until_ns), asked in ranges.items():
             by_model = any(questions[at].scope.model for at in asked)
-            groups = [*_groups(connection, since_ns, until_ns, by_model), *ahead.get((since_ns, until_ns), ())]
+            index = _Index([*_groups(connection, since_ns, until_ns, by_model), *ahead.get((since_ns, until_ns), ())])
             for at in asked:
-                question = questions[at]
-                found[at] = sum(group.of(question.measure) for group in groups if matches(question.scope, group))
+                scope, measure = questions[at].scope, questions[at].measure
+                found[at] = sum(group.of(measure) for group in index.near(scope) if matches(scope, group))
     return found
+
+
+class _Index:
+    """Groups by key and by team: a thousand budgets need not look at those of everybody."""
+
+    def __init__(self, groups: list[Group]) -> None:
+        self._all = groups
+        self._by_team: dict[str, list[Group]] = {}
+        self._by_key: dict[str, list[Group]] = {}
+        for group in groups:
+            self._by_team.setdefault(group.team, []).append(group)
+            self._by_key.setdefault(group.key, []).append(group)
+
+    def near(self, scope: Scope) -> Iterator[Group]:
+        """All that a scope may match, each once."""
+        if not scope.key and not scope.team:
+            return iter(self._all)
+        found, names = (self._by_key, scope.key) if scope.key else (self._by_team, scope.team)
+        return chain.from_iterable(found.get(name, ()) for name in dict.fromkeys(names))
 
 
 def marks_of(directory: Path) -> dict[str, int]:
