@@ -85,6 +85,9 @@ class Trip(Delivery):
             caller = head.caller = authenticate(snapshot.keys, head.key, x.received_ns)
         x.caller = caller
         x.tags = merged_tags(caller, head.tags())
+        switches = snapshot.switches
+        if switches is not None:
+            switches.admit(caller, operation.name, x.received_ns)
         if operation.name == "models":
             return await answer_models(x, client, snapshot, caller)
         if not operation.reads_body:
@@ -97,6 +100,8 @@ class Trip(Delivery):
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
         route = find_route(snapshot.routes, caller.models, reading.model)
+        if switches is not None:
+            route = switches.route(snapshot.routes, route, x.received_ns)
 
         # admit
         out = self.out = Outgoing(
@@ -128,9 +133,11 @@ class Trip(Delivery):
             out.body = guard.request(dialect, body)
             if x.request_verdict.reroute:
                 out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)
+                if switches is not None:
+                    out.route = switches.route(snapshot.routes, out.route, x.received_ns)
 
         # route, forward
-        answer = self.answer = await forward(world, snapshot.routes, x, out)
+        answer = self.answer = await forward(world, snapshot.routes, x, out, switches)
         x.provider, x.model = answer.target.provider.name, answer.target.model
 
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked

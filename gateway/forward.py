@@ -18,6 +18,7 @@ from gateway.facts import Attempt, Exchange, ModelScope, Operation, Reading
 from gateway.limits.turnstile import Place
 from gateway.routing.plan import Failed, Try, first_try, moves_on, order, tries
 from gateway.routing.retry_after import retry_after
+from gateway.routing.switches import Switches
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Clock, Dialect, Headers, Late, StreamReader, UpstreamRequest, UpstreamResponse
 from gateway.telemetry.logs import alert
@@ -127,10 +128,15 @@ def _nearest(routes: RouteTable, allowed: ModelScope, model: str) -> str:
     return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
 
 
-async def forward(world: World, routes: RouteTable, x: Exchange, out: Outgoing) -> Answer:
+async def forward(
+    world: World, routes: RouteTable, x: Exchange, out: Outgoing, switches: Switches | None = None
+) -> Answer:
     """The answer of the first target that serves. Raises a `Refusal` when none did and none had anything to say; the
     last HTTP answer of a provider, whatever its status, is preferred to that."""
-    targets = order(out.route, routes, world.health, world.chance, world.clock.monotonic())
+    if switches is None or not switches.routed:
+        targets = order(out.route, routes, world.health, world.chance, world.clock.monotonic())
+    else:
+        targets = _running(world, routes, x, out.route, switches)
     walk: Generator[Try, Failed] | None = None  # only needed once a try has failed
     step = first_try(out.route, targets)
     spoken: Answer | None = None
@@ -187,6 +193,13 @@ def at_work(attempt: Attempt) -> bool:
     """Whether the provider of an exchange's last attempt is still at work on it. It is not when the attempt has failed,
     and the exchange waits for a place at the next provider, or for another round."""
     return not attempt.error and not moves_on(attempt.status)
+
+
+def _running(world: World, routes: RouteTable, x: Exchange, route: Route, switches: Switches) -> list[Target]:
+    """The targets to try, without what an operator has stopped. Raises `Stopped`."""
+    without = switches.stopped_models([*routes.exact, *route.fallbacks], x.received_ns)
+    found = order(route, routes, world.health, world.chance, world.clock.monotonic(), without)
+    return switches.running(found, x.received_ns)
 
 
 async def enter(world: World, x: Exchange, provider: Provider) -> Place:

@@ -32,6 +32,8 @@ class Guard:
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor_of(snapshot)
         self.demoted = frozenset[str]() if self.governor is None else self.governor.demoted(x.received_at)
+        if snapshot.switches is not None and snapshot.guardrails is not None:
+            self.demoted |= snapshot.switches.shadowed(snapshot.guardrails.rules_of, x.received_ns)
         self.engine = engine
         self.x = x
         self.operation = operation

@@ -39,6 +39,20 @@ _SLY_ESCAPE = re.compile(
 """Percent-escapes nobody needs: of letters, digits, `-._~`, of `/ \\ % ; ?`, of control characters, and broken ones."""
 
 
+NAMES = (
+    "chat.completions",
+    "completions",
+    "responses",
+    "embeddings",
+    "moderations",
+    "models",
+    "messages",
+    "messages.count_tokens",
+    "passthrough",
+)
+"""Of all operations."""
+
+
 def accept(method: str, path: str) -> Operation:
     """The operation that `method` (upper case) on `path` (no query; percent-decoded or as sent) asks for.
 

@@ -162,12 +162,17 @@ def _choose(
         if not caller.models.allows(peeked.model):
             raise Forbidden(f"This key may not use the model '{peeked.model[:200]}'.", param="model")
         target = route.targets[0]
+        if (switches := snapshot.switches) is not None:
+            route = switches.route(routes, route, x.received_ns)
+            target = switches.running(route.targets, x.received_ns)[0]
         x.model = target.model
         return target.provider, peeked.replaced(opening, target.model)
     if peeked is not None and not caller.models.allows(peeked.model):
         raise Forbidden(f"This key may not use the model '{peeked.model[:200]}'.", param="model")
     if routes.passthrough is None:
         raise NotFound("No provider is configured for this path.", code="unknown_path")
+    if snapshot.switches is not None:
+        snapshot.switches.provider(routes.passthrough, x.received_ns)
     x.model = peeked.model if peeked is not None else ""
     return routes.passthrough, opening
 

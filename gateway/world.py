@@ -39,6 +39,7 @@ from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.settings.snapshot import LedgerOptions, Snapshot
 from gateway.settings.state import StateFile
+from gateway.settings.switches_watch import LedgerSwitches, SwitchWatch
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
 from gateway.telemetry.logs import alert, info
@@ -223,6 +224,7 @@ class World:
                 await asyncio.wait_for(asyncio.to_thread(keys.look), FIRST_LOOK)
             self.tasks.start(keys.run(), "watch keys")
             await self._watch_adjustments(ledger)
+            await self._watch_switches(ledger)
             await self._restore_limits(ledger)
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
         self.tasks.start(self._tick(), "tick")
@@ -264,6 +266,14 @@ class World:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.to_thread(watch.look), FIRST_LOOK)
         self.tasks.start(watch.run(), "watch adjustments")
+
+    async def _watch_switches(self, ledger: LedgerOptions) -> None:
+        store = LedgerSwitches(await asyncio.to_thread(open_engine, ledger.url), self.clock)
+        watch = SwitchWatch(self.configuration, store, self.clock, ledger.journal)
+        watch.recall()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(watch.look), FIRST_LOOK)
+        self.tasks.start(watch.run(), "watch switches")
 
     async def _restore_limits(self, ledger: LedgerOptions) -> None:
         """A monthly budget must not begin at zero because this process did."""

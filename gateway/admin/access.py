@@ -1,6 +1,6 @@
 """Who may do what in the admin API: admin keys, their roles, and the matrix.
 
-| | config, providers, budgets | list keys, audit log | spend, change budgets | reload | create, revoke, rotate keys |
+| | config, providers, budgets, incidents | list keys, audit | spend, set budgets | reload, incidents | manage keys |
 |---|---|---|---|---|---|
 | viewer | yes | | | | |
 | finops | yes | yes | yes | | |
@@ -22,6 +22,8 @@ Permission = Literal[
     "read_budgets",
     "list_keys",
     "read_audit",
+    "read_incidents",
+    "manage_incidents",
     "read_spend",
     "manage_budgets",
     "reload",
@@ -33,6 +35,8 @@ MATRIX: dict[Permission, frozenset[Role]] = {
     "read_budgets": frozenset({"viewer", "finops", "oncall", "admin"}),
     "list_keys": frozenset({"finops", "oncall", "admin"}),
     "read_audit": frozenset({"finops", "oncall", "admin"}),
+    "read_incidents": frozenset({"viewer", "finops", "oncall", "admin"}),
+    "manage_incidents": frozenset({"oncall", "admin"}),
     "read_spend": frozenset({"finops", "admin"}),
     "manage_budgets": frozenset({"finops", "admin"}),
     "reload": frozenset({"oncall", "admin"}),

@@ -3,6 +3,7 @@
 from gateway.admin import health, keys, spend, state
 from gateway.admin.budget_routes import BUDGET_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
+from gateway.admin.incident_routes import INCIDENT_ROUTES
 from gateway.admin.shapes import (
     ConfigView,
     CreateKey,
@@ -131,4 +132,5 @@ ROUTES = (
         refusals={400: "A parameter is wrong.", 409: _NO_LEDGER, 503: _AWAY},
     ),
     *BUDGET_ROUTES,
+    *INCIDENT_ROUTES,
 )

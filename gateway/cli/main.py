@@ -13,6 +13,7 @@ COMMANDS = (
     "keys",
     "budgets",
     "spend",
+    "switch",
     "audit",
     "price",
     "guardrails",

@@ -207,3 +207,52 @@ limit_adjustments = Table(
 )
 """What is allowed beyond a limit for a while: `raise`, or `reset` (as much as was used, until the window ends).
 `extra` is in the measure's unit (nano-dollars, tokens, requests). `ended_ns`: taken back before its time."""
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("from_ns", BigInteger, nullable=False),
+    Column("until_ns", BigInteger),
+    Column("ended_ns", BigInteger),
+)
+"""Kill switches (`gateway/routing/switches.py`). `until_ns` NULL: until it is taken back; `ended_ns`: when it was."""
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("signal", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Column("opened_ns", BigInteger, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("resolved_ns", BigInteger),
+    Column("acknowledged_ns", BigInteger),
+    Column("acknowledged_by", Text, nullable=False),
+    Index("incidents_resolved", "resolved_ns"),
+)
+"""What the incident detector found: one row per incident. `signal` and `subject` say what of whom; `detail` is JSON."""
+
+incident_notes = Table(
+    "incident_notes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("incident", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("incident_notes_incident", "incident", "at_ns"),
+    Index("incident_notes_at", "at_ns"),
+)
+"""Timeline entries. `incident` empty: of the whole gateway (a reload, a credential going down or up)."""

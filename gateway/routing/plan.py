@@ -6,7 +6,7 @@ back-off. Only failures that another target might not have move on: connection t
 """
 
 import random
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 
 import msgspec
 
@@ -38,13 +38,22 @@ def moves_on(status: int) -> bool:
     return status in RETRYABLE
 
 
-def order(route: Route, table: RouteTable, health: Health, chance: random.Random, now: float) -> list[Target]:
+def order(
+    route: Route,
+    table: RouteTable,
+    health: Health,
+    chance: random.Random,
+    now: float,
+    without: Collection[str] = (),
+) -> list[Target]:
     """Targets in the order to try them: weighted chance among a route's own, then its fallbacks' (each route once).
-    Targets that health holds back go last, so that a route whose every target is held back is still tried."""
+    Targets that health holds back go last, so that a route whose every target is held back is still tried.
+    Fallbacks named in `without` are left out."""
     if len(route.targets) == 1 and not route.fallbacks:
         return [route.targets[0]]
     found: list[Target] = []
-    seen: set[str] = set()
+    seen: set[str] = set(without)
+    seen.discard(route.name)
     names: list[Route] = [route]
     while names:
         current = names.pop(0)

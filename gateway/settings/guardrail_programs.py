@@ -32,6 +32,11 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<GuardrailPrograms of {', '.join(self.policies)}>"
 
+    def rules_of(self, policy: str) -> list[str]:
+        """Ids of the rules of a policy; of one that is not configured, none."""
+        found = self.policies.get(policy)
+        return [] if found is None else [rule.id for rule in found.rules]
+
     def engine(self, *names: str, team: str = "") -> PolicyEngine:
         """An engine of these policies, for a team (empty: for none). Raises KeyError, `PolicyError`."""
         return team_engine([self.policies[name] for name in names], self.scanner, self.key, team)

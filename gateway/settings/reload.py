@@ -14,6 +14,7 @@ import msgspec
 from gateway.errors import ConfigError
 from gateway.ledger.keystore import StoredKey
 from gateway.quota import Adjustment
+from gateway.routing.switches import Switch, compiled
 from gateway.seams import Clock
 from gateway.settings.compile import compile_snapshot, merge_keys
 from gateway.settings.diff import difference, needs_restart
@@ -57,6 +58,7 @@ class Configuration:
         self._lock = threading.Lock()
         self._stored: tuple[StoredKey, ...] = ()
         self._adjustments: tuple[Adjustment, ...] = ()
+        self._switches: tuple[Switch, ...] = ()
         self._listeners: list[Callable[[ReloadResult], None]] = []
         self._catalogue: Catalogue | None = None
         self.written: Written = load_config(self._path, env=env, workers=workers)
@@ -95,6 +97,15 @@ class Configuration:
         with self._lock:
             self._adjustments = tuple(adjustments)
             self.snapshot = self._adjusted(self.snapshot)
+
+    def set_switches(self, switches: Sequence[Switch]) -> None:
+        """Put these kill switches in force, in place of those before; those that are over are left out."""
+        with self._lock:
+            self._switches = tuple(switches)
+            self.snapshot = self._switched(self.snapshot)
+
+    def _switched(self, snapshot: Snapshot) -> Snapshot:
+        return msgspec.structs.replace(snapshot, switches=compiled(self._switches, self._clock.now_ns()))
 
     def _adjusted(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.limits is None:
@@ -135,7 +146,9 @@ class Configuration:
             catalogue=self._catalogue,
             workshop=self._workshop,
         )
-        return self._adjusted(snapshot) if self._adjustments else snapshot
+        if self._adjustments:
+            snapshot = self._adjusted(snapshot)
+        return self._switched(snapshot) if self._switches else snapshot
 
 
 def gates_of(written: Written) -> Path:

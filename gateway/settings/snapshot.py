@@ -7,6 +7,7 @@ import msgspec
 from gateway.auth.keys import KeyIndex
 from gateway.limits.program import LimitProgram
 from gateway.quota import StoreFailure
+from gateway.routing.switches import Switches
 from gateway.routing.table import RouteTable
 from gateway.settings.guardrail_programs import GuardrailPrograms
 from gateway.webhooks.signing import Endpoint
@@ -111,6 +112,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     limit_options: LimitOptions = LimitOptions()
     webhooks: tuple[Endpoint, ...] = ()
     """Who is told when a budget comes to its end."""
+    switches: Switches | None = None
+    """None: no kill switch is on."""
     server_secret: bytes | None = None
     """Key of HMAC key hashes (`secrets.key_hash`)."""
     warnings: tuple[str, ...] = ()

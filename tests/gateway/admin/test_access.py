@@ -18,6 +18,8 @@ EXPECTED = {
     "read_budgets": {"viewer", "finops", "oncall", "admin"},
     "list_keys": {"finops", "oncall", "admin"},
     "read_audit": {"finops", "oncall", "admin"},
+    "read_incidents": {"viewer", "finops", "oncall", "admin"},
+    "manage_incidents": {"oncall", "admin"},
     "read_spend": {"finops", "admin"},
     "manage_budgets": {"finops", "admin"},
     "reload": {"oncall", "admin"},

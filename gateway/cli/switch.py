@@ -1,0 +1,215 @@
+"""`tollway switch`: stop something now, force a fallback or a guardrail mode, and take it back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from gateway.cli.admin_client import AdminClient, AdminError, KeyOption, UrlOption, find_gateway, path_of
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from gateway.admin.switch_shapes import SwitchView
+    from gateway.admin.switching import Switching
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+API = "/admin/v1/switches"
+
+_HELP = """Kill switches: stop a team, a model or a provider within a second, for an hour unless you say otherwise.
+
+With an admin key the running gateway is asked; without one, the command writes into the ledger itself, and running
+gateways take it within a second. Every change is in the audit log.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    switch = typer.Typer(name="switch", help=_HELP, no_args_is_help=True)
+    switch.command("set")(set_switch)
+    switch.command("list")(list_switches)
+    switch.command("clear")(clear)
+    app.add_typer(switch)
+
+
+def set_switch(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="stop, fallback or guardrail.")],
+    scope: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCOPE",
+            help="stop: gateway, team, key, model, provider, operation; fallback: model; guardrail: policy.",
+        ),
+    ],
+    reason: Annotated[str, typer.Option(help="Why; shown to clients that are refused, so no secrets.")],
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Whose; a model may end with *.")] = "",
+    to: Annotated[str, typer.Option(help="fallback: the model that serves instead; guardrail: shadow.")] = "",
+    lasting: Annotated[str | None, typer.Option("--for", help="For a duration, such as 30m. Default: 1h.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until a UTC date or time.")] = None,
+    permanent: Annotated[bool, typer.Option("--permanent", help="Until it is cleared.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Switch something, for an hour unless told otherwise.
+
+    \b
+    tollway switch set stop provider openai --for 30m --reason 'leaks prompts'
+    tollway switch set stop gateway --reason 'wrong prices'
+    tollway switch set fallback model gpt-4o --to claude-sonnet --reason 'slow since 14:00'
+    tollway switch set guardrail policy pii --to shadow --reason 'blocks every invoice'
+    """
+    from gateway.admin.switch_shapes import SwitchView
+    from gateway.admin.switching import request_of
+    from gateway.routing.switches import SCOPES
+
+    with _answering(json):
+        if kind not in SCOPES:
+            raise AdminError(f"KIND: allowed are {', '.join(SCOPES)}", 400)
+        asked = request_of(
+            kind=kind,
+            scope=scope,
+            name=name,
+            to=to,
+            reason=reason,
+            lasting=lasting,
+            until=until,
+            permanent=permanent,
+        )
+        if (client := _client(config, admin_url, admin_key)) is not None:
+            made = client.post(API, SwitchView, asked)
+        else:
+            with _switching(config) as switching:
+                made = switching.set(asked)
+    if json:
+        _print_json(made)
+    else:
+        until_text = "until it is cleared" if made.until is None else f"until {made.until}"
+        print(f"{made.id}: {_said(made)} {until_text}. Take it back: tollway switch clear {made.id}")
+
+
+def list_switches(
+    everything: Annotated[bool, typer.Option("--all", help="Those that ended in the last 30 days, too.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Switches that hold, with their reasons."""
+    from gateway.admin.switch_shapes import SwitchList
+
+    with _answering(json):
+        if (client := _client(config, admin_url, admin_key)) is not None:
+            found = client.get(API, SwitchList, all=str(everything).lower())
+        else:
+            with _switching(config) as switching:
+                found = SwitchList(switching.list(everything))
+    if json:
+        _print_json(found)
+    else:
+        _print_table(found.switches)
+
+
+def clear(
+    switch: Annotated[str, typer.Argument(metavar="ID", help="Id of the switch, as listed.")],
+    reason: Annotated[str, typer.Option(help="Why; goes into the audit log.")] = "",
+    config: ConfigOption = DEFAULT_CONFIG,
+    admin_url: UrlOption = None,
+    admin_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take a switch back now."""
+    from gateway.admin.switch_shapes import ClearSwitch, SwitchView
+
+    with _answering(json):
+        if (client := _client(config, admin_url, admin_key)) is not None:
+            ended = client.post(f"{API}/{path_of(switch)}/clear", SwitchView, ClearSwitch(reason=reason))
+        else:
+            with _switching(config) as switching:
+                ended = switching.clear(switch, reason)
+    if json:
+        _print_json(ended)
+    else:
+        print(f"{ended.id}: {_said(ended)} ended at {ended.ended_at}.")
+
+
+def _said(switch: SwitchView) -> str:
+    return " ".join(part for part in (switch.kind, switch.scope, switch.name, switch.to and f"to {switch.to}") if part)
+
+
+def _client(config: Path, url: str | None, key: str | None) -> AdminClient | None:
+    """The way to the gateway that was named, or that runs with this configuration; None: no key, or none runs."""
+    if key is None:
+        if url is not None:
+            raise AdminError("--admin-url needs an admin key: --admin-key, or TOLLWAY_ADMIN_KEY", 400)
+        return None
+    if url is None:
+        from gateway.settings.load import load_config
+
+        url = find_gateway(load_config(config), config)
+    return None if url is None else AdminClient(url, key)
+
+
+@contextmanager
+def _switching(config: Path) -> Generator[Switching]:
+    """The switches of the configured ledger."""
+    from gateway.admin.switching import Switching
+    from gateway.cli.who import actor
+    from gateway.clock import SystemClock
+    from gateway.errors import ConfigError
+    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.settings.load import load_config
+
+    written = load_config(config)
+    if written.ledger is None:
+        raise ConfigError(["the configuration keeps no ledger (ledger: off), and kill switches live in it"])
+    ensure_schema(written.ledger.url)
+    engine = open_engine(written.ledger.url)
+    try:
+        yield Switching(engine, written.root, SystemClock(), actor())
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _answering(json: bool) -> Generator[None]:
+    """Errors as one line and an exit code: 2 for what was asked wrongly, 1 for what could not be done."""
+    from gateway.errors import ConfigError, LedgerError, Refusal
+
+    try:
+        yield
+    except (AdminError, ConfigError, LedgerError, Refusal) as error:
+        message = str(error)
+        if json:
+            _print_json({"error": message})
+        print(f"tollway switch: {message}", file=sys.stderr)
+        wrong = isinstance(error, ConfigError) or (not isinstance(error, LedgerError) and error.status == 400)
+        raise typer.Exit(2 if wrong else 1) from None
+
+
+def _print_json(value: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _print_table(switches: list[SwitchView]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    if not switches:
+        console.print("No switch is on.")
+        return
+    table = Table()
+    for column in ("id", "what", "state", "until", "who", "reason"):
+        table.add_column(column, overflow="fold")
+    for each in switches:
+        cells = (each.id, _said(each), each.state, each.until or "cleared by hand", each.made_by, each.reason)
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
