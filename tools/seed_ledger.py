@@ -8,6 +8,8 @@ models of three providers, two operations, three applications as tags; a fifth o
 without a price, outcomes as in a bad week. Ten million take some minutes. The database must be new.
 """
 
+# ruff: noqa: S608, T201 - all names are ours; this is a command
+
 import argparse
 import sys
 import time
@@ -71,9 +73,7 @@ def seed(engine: Engine, count: int, days: int, end_ns: int) -> None:
             connection.execute(insert(tags), rows)
         connection.execute(text(_rollups_of()))
         connection.execute(text(_days_of()))
-        connection.execute(
-            insert(segments).values(name="seed", loaded_bytes=0, rejected=0, updated_ns=end_ns)
-        )
+        connection.execute(insert(segments).values(name="seed", loaded_bytes=0, rejected=0, updated_ns=end_ns))
     with engine.connect() as connection:
         connection.execute(text("ANALYZE"))
         connection.commit()
@@ -104,10 +104,10 @@ def _events_of(connection: Connection, first: int, last: int, start_ns: int, ste
         f"SELECT n, (n * 2654435761) % 4294967291 / 7 AS a, (n * 2246822519) % 4294967279 / 5 AS b, "
         f"(n * 3266489917) % 4294967231 / 3 AS d FROM {source}"
     )
+    name, provider, p_in, p_out = (_choice("b", values) for values in zip(*MODELS, strict=True))
     inner = (
-        f"SELECT n, a, b, d, {_choice('a', TEAMS)} AS team, {_choice('b', tuple(m[0] for m in MODELS))} AS model, "
-        f"{_choice('b', tuple(m[1] for m in MODELS))} AS provider, {_choice('b', tuple(m[2] for m in MODELS))} AS p_in, "
-        f"{_choice('b', tuple(m[3] for m in MODELS))} AS p_out, 200 + d % 4000 AS tin, 20 + (d / 11) % 700 AS tout, "
+        f"SELECT n, a, b, d, {_choice('a', TEAMS)} AS team, {name} AS model, {provider} AS provider, "
+        f"{p_in} AS p_in, {p_out} AS p_out, 200 + d % 4000 AS tin, 20 + (d / 11) % 700 AS tout, "
         f"(d / 17) % 1000 AS luck FROM ({mixed}) AS m"
     )
     outcome = (
@@ -151,7 +151,7 @@ def _events_of(connection: Connection, first: int, last: int, start_ns: int, ste
     # Integer division and remainders mean the same in both databases; both know `||` of text and number.
     chosen = ", ".join(f"{values[column.name]} AS {column.name}" for column in events.columns)
     names = ", ".join(column.name for column in events.columns)
-    return f"INSERT INTO events ({names}) {numbers}SELECT {chosen} FROM ({inner}) AS x"  # noqa: S608 - our own names
+    return f"INSERT INTO events ({names}) {numbers}SELECT {chosen} FROM ({inner}) AS x"
 
 
 def _hashes() -> tuple[object, ...]:
@@ -172,14 +172,15 @@ def _rollups_of() -> str:
     hour = f"received_ns / {3600 * 10**9} * 3600"
     names = ", ".join(column.name for column in rollups.columns)
     chosen = ", ".join([f"{hour} AS hour", *by, *(whole[c.name] for c in rollups.columns if c.name in whole)])
-    return f"INSERT INTO rollups ({names}) SELECT {chosen} FROM events GROUP BY {hour}, {', '.join(by)}"  # noqa: S608
+    return f"INSERT INTO rollups ({names}) SELECT {chosen} FROM events GROUP BY {hour}, {', '.join(by)}"
 
 
 def _days_of() -> str:
     """INSERT … SELECT of the sums of all roll-ups per day."""
     key = "hour / 86400 * 86400, team, key_id, model, provider, CASE WHEN tags_hash <> '' THEN 1 ELSE 0 END"
     names = ", ".join(column.name for column in days.columns)
-    return f"INSERT INTO rollup_days ({names}) SELECT {key}, {', '.join(f'SUM({n})' for n in DAY_SUMS)} FROM rollups GROUP BY {key}"  # noqa: S608
+    sums = ", ".join(f"SUM({name})" for name in DAY_SUMS)
+    return f"INSERT INTO rollup_days ({names}) SELECT {key}, {sums} FROM rollups GROUP BY {key}"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,11 @@ from gateway.admin.access import Permission
 from gateway.admin.world import AdminWorld
 from gateway.console.login import Login
 from gateway.console.mount import PREFIX
-from gateway.console.pages import configuration, cost, exchanges, guardrails, incidents, live
+from gateway.console.pages import cost, exchanges, guardrails
+from gateway.console.pages.configuration import Configuring
+from gateway.console.pages.incidents import Incidents
+from gateway.console.pages.live import Live
+from gateway.console.pulse import Heart
 from gateway.console.render import HEADERS, Renderer
 from gateway.console.secret import signing_key
 from gateway.console.session import Sessions
@@ -26,19 +30,7 @@ from gateway.telemetry.logs import alert
 
 Page = Callable[[Visit], Awaitable[Response]]
 
-PAGES: tuple[tuple[str, str, Permission, Page], ...] = (
-    ("GET", "/cost", "read_spend", cost.show),
-    ("GET", "/cost/exchanges", "read_spend", exchanges.listing),
-    ("GET", "/cost/exchanges/{event_id}", "read_spend", exchanges.one),
-    ("GET", "/cost/export", "read_spend", cost.export),
-    ("GET", "/configuration", "read_config", configuration.show),
-    ("POST", "/configuration/reload", "reload", configuration.reload),
-    ("POST", "/configuration/validate", "reload", configuration.validate),
-    ("GET", "/guardrails", "read_config", guardrails.show),
-    ("POST", "/guardrails/try", "read_config", guardrails.try_text),
-    ("GET", "/incidents", "read_config", incidents.show),
-    ("GET", "/live", "read_config", live.stream),
-)
+Entry = tuple[str, str, Permission, Page]
 """Method, path below the prefix, what one must be allowed to, and what answers."""
 
 
@@ -74,12 +66,13 @@ class _Console:
 
     def application(self) -> Starlette:
         login = Login(self._world, self._sessions, self._renderer)
+        pages = _pages(self._world)
         routes: list[Route | Mount] = [
             Route("/login", login.form, methods=["GET"]),
             Route("/login", login.enter, methods=["POST"]),
             Route("/logout", self._page("read_config", login.leave), methods=["POST"]),
             Route("/", self._page("read_config", _first), methods=["GET"]),
-            *(Route(path, self._page(needed, page), methods=[method]) for method, path, needed, page in PAGES),
+            *(Route(path, self._page(needed, page), methods=[method]) for method, path, needed, page in pages),
             Mount("/static", _Files(directory=str(files("gateway.console") / "static"))),
         ]
         return Starlette(
@@ -147,6 +140,26 @@ class _Files(StaticFiles):
         answer = super().file_response(*args, **kwargs)  # pyright: ignore[reportArgumentType]
         answer.headers["cache-control"] = "no-cache"
         return answer
+
+
+def _pages(world: AdminWorld) -> tuple[Entry, ...]:
+    heart, configuring = Heart(world), Configuring()
+    incidents = Incidents(heart)
+    return (
+        ("GET", "/live", "read_config", Live(heart).stream),
+        ("GET", "/cost", "read_spend", cost.show),
+        ("GET", "/cost/exchanges", "read_spend", exchanges.listing),
+        ("GET", "/cost/exchanges/{event_id}", "read_spend", exchanges.one),
+        ("GET", "/cost/export", "read_spend", cost.export),
+        ("GET", "/incidents", "read_incidents", incidents.show),
+        ("POST", "/incidents/switches", "manage_incidents", incidents.switch),
+        ("POST", "/incidents/switches/{switch_id}/clear", "manage_incidents", incidents.clear),
+        ("GET", "/guardrails", "read_config", guardrails.show),
+        ("POST", "/guardrails/try", "read_config", guardrails.try_text),
+        ("GET", "/configuration", "read_config", configuring.show),
+        ("POST", "/configuration/reload", "reload", configuring.reload),
+        ("POST", "/configuration/validate", "reload", configuring.validate),
+    )
 
 
 async def _first(visit: Visit) -> Response:

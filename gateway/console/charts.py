@@ -89,17 +89,20 @@ def stacked(
             y -= tall
             x = LEFT + step * at + (step - wide) / 2
             bars.append(
-                Bar(round(x, 1), round(y, 1), round(wide, 1), round(tall, 1), tone, f"{title}, {name}: {word(values[at])}")
+                Bar(
+                    round(x, 1),
+                    round(y, 1),
+                    round(wide, 1),
+                    round(tall, 1),
+                    tone,
+                    f"{title}, {name}: {word(values[at])}",
+                )
             )
     every = max(1, -(-len(labels) // 16))
     return Chart(
         bars,
         [Tick(round(HEIGHT - BOTTOM - value * scale, 1), axis(value)) for value in grid],
-        [
-            Tick(round(LEFT + step * (at + 0.5), 1), label)
-            for at, label in enumerate(labels)
-            if at % every == 0
-        ],
+        [Tick(round(LEFT + step * (at + 0.5), 1), label) for at, label in enumerate(labels) if at % every == 0],
         [(tone, name, sum(values)) for tone, (name, values) in enumerate(shown.items())],
     )
 

@@ -139,7 +139,8 @@ def series(slices: Iterable[Slice], dimension: Dimension, first: int, count: int
 def forecast(slices: Iterable[Slice], now_ns: int) -> Forecast | None:
     """What this calendar month (UTC) will have cost at its end: what was spent, and for what is left of it the mean of
     the whole days before today, working days and weekends apart where both were seen twice. The interval takes days as
-    independent and normal, and counts that the mean itself is known from few days. None: fewer than three whole days."""
+    independent and normal, and counts that the mean itself is known from few days. None: fewer than three whole
+    days."""
     today = now_ns // DAY_NS * DAY
     daily: dict[int, int] = {}
     for each in slices:

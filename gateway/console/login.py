@@ -69,9 +69,7 @@ class Login:
         """Forget the session's cookie."""
         await visit.form()
         answer = RedirectResponse(f"{PREFIX}/login", 303)
-        answer.delete_cookie(
-            COOKIE, path=PREFIX, secure=_encrypted(visit.request), httponly=True, samesite="strict"
-        )
+        answer.delete_cookie(COOKIE, path=PREFIX, secure=_encrypted(visit.request), httponly=True, samesite="strict")
         return answer
 
     async def _answer(self, message: str, status: int) -> Response:

@@ -49,8 +49,7 @@ class Renderer:
             auto_reload=False,
         )
         self._environment.filters.update(wording.FILTERS)
-        self._environment.globals.update(version=__version__)
 
     def page(self, template: str, context: Mapping[str, object], status: int = 200) -> HTMLResponse:
         """The page. Blocks for some milliseconds."""
-        return HTMLResponse(self._environment.get_template(template).render(context), status)
+        return HTMLResponse(self._environment.get_template(template).render(context, version=__version__), status)

@@ -40,7 +40,7 @@ class Section(msgspec.Struct, frozen=True):
 
 SECTIONS = (
     Section("/console/cost", "Cost", "read_spend"),
-    Section("/console/incidents", "Incidents", "read_config"),
+    Section("/console/incidents", "Incidents", "read_incidents"),
     Section("/console/guardrails", "Guardrails", "read_config"),
     Section("/console/configuration", "Configuration", "read_config"),
 )
@@ -81,6 +81,12 @@ class Visit(Call):
                 code="role_not_allowed",
             )
 
+    def holds(self) -> bool:
+        """Whether the session holds still; a long answer asks again and again."""
+        cookie = self.request.cookies.get(COOKIE, "")
+        world = self.world
+        return self._sessions.read(cookie, world.configuration.snapshot, world.clock.now_ns()) is not None
+
     def sections(self) -> list[Section]:
         return [section for section in SECTIONS if self.may(section.permission)]
 
@@ -90,7 +96,8 @@ class Visit(Call):
         fields = await read_form(self.request)
         if not self._sessions.fits(self.session, fields.pop(TOKEN, "")):
             raise Forbidden(
-                "This form is not of your session: it was made before you logged in again. Go back and reload the page.",
+                "This form is not of your session: it was made before you logged in again. Go back and load its page "
+                "again.",
                 code="form_token",
             )
         return fields

@@ -5,14 +5,15 @@ that it is quick unless its filters fit hardly anything in a long range. There i
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Engine, RowMapping, and_, or_, select
 
+from gateway.facts import Attempt
 from gateway.ledger.events import GuardrailSummary, Stages
 from gateway.ledger.store import reading
 from gateway.ledger.tables import METERS, OUTCOMES, events, tags
-from gateway.facts import Attempt
 
 FILTERS = ("team", "key", "model", "provider", "operation", "outcome")
 _COLUMNS = {"key": "key_id"}
@@ -21,6 +22,9 @@ GROUPS = {
     "wasted": tuple(name for name in OUTCOMES if name != "ok"),
 }
 """Names that stand for several outcomes."""
+
+
+T = TypeVar("T")
 
 
 class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +132,7 @@ def _row(row: RowMapping) -> ExchangeRow:
     return msgspec.convert({str(name): value for name, value in row.items()}, ExchangeRow)
 
 
-def _decoded(text: str, shape: type, otherwise: object) -> object:
+def _decoded(text: str, shape: type[T], otherwise: T) -> T:
     """What was cut off to fit, or written by another release, is left out rather than failing the page."""
     try:
         return msgspec.json.decode(text, type=shape)

@@ -10,11 +10,16 @@ from typing import cast
 import msgspec
 from sqlalchemy import Engine, func, select
 
+from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.store import reading
-from gateway.ledger.tables import DAY_SUMS, days, segments
+from gateway.ledger.tables import DAY_SUMS, days, rollups, segments
 
+FAILED = ("upstream_status", "upstream_error", "upstream_timeout", "interrupted", "error")
+"""Outcomes that are a fault of the provider or the gateway, not of the client."""
 DAY = 86_400
 DAY_NS = DAY * 10**9
+
+
 class Slice(msgspec.Struct, frozen=True, gc=False):
     """What one day, team, key, model and provider came to, tagged and untagged apart. Sums as in `tables.DAY_SUMS`."""
 
@@ -70,6 +75,36 @@ def _slice(row: tuple[object, ...]) -> Slice:
     sums = dict(zip(DAY_SUMS, cast("tuple[int, ...]", row[6:]), strict=True))
     sums["requests"] -= sums["outcome_refused"]
     return Slice(*names[:5], bool(names[5]), **sums)
+
+
+class Hour(msgspec.Struct, frozen=True, gc=False):
+    """One hour of one provider. `failed`: requests that ended by a fault of the provider or the gateway."""
+
+    hour: int
+    """Its beginning, seconds since the epoch, UTC."""
+    provider: str
+    """Empty: none was reached."""
+    requests: int
+    failed: int
+
+
+def hours(engine: Engine, since_ns: int, until_ns: int) -> list[Hour]:
+    """Requests and failures per hour and provider, refused ones left out. Blocks. Raises `LedgerError`."""
+    first, last = since_ns // HOUR_NS * 3600, -(-until_ns // HOUR_NS) * 3600
+    failed = sum((rollups.c[f"outcome_{name}"] for name in FAILED[1:]), rollups.c[f"outcome_{FAILED[0]}"])
+    query = (
+        select(
+            rollups.c.hour,
+            rollups.c.provider,
+            func.sum(rollups.c.requests - rollups.c.outcome_refused),
+            func.sum(failed),
+        )
+        .where(rollups.c.hour >= first, rollups.c.hour < last)
+        .group_by(rollups.c.hour, rollups.c.provider)
+    )
+    with reading(engine) as connection:
+        found = [Hour(int(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in connection.execute(query)]
+    return [each for each in found if each.requests]
 
 
 def total(slices: Iterable[Slice], name: str) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -77,7 +76,7 @@ async def show(visit: Visit) -> Response:
     filters = filters_of(query)
     budgets = await budgets_of(visit.world)
     found = await asyncio.to_thread(_read, ledger_url(snapshot), shown)
-    context = await asyncio.to_thread(_context, visit.world, found, shown, cast(Dimension, by), filters, budgets)
+    context = await asyncio.to_thread(_context, visit.world, found, shown, by, filters, budgets)
     return await visit.page("cost.html", context)
 
 
@@ -150,7 +149,9 @@ def _context(
     current = [each for each in every if each.day >= shown.first]
     # The day that is compared is taken whole; the page says "the same days".
     until = -(-shown.before_until_ns // DAY_NS) * DAY_NS // 10**9
-    earlier = total([each for each in every if shown.before_ns // 10**9 <= each.day < min(until, shown.first)], "cost_nanos")
+    earlier = total(
+        [each for each in every if shown.before_ns // 10**9 <= each.day < min(until, shown.first)], "cost_nanos"
+    )
     whole = line("", current)
     days = days_of(shown)
     words = [wording.day(day * 10**9) for day in days]

@@ -13,7 +13,9 @@ from gateway.console.pages.cost import ledger_url
 from gateway.console.ranges import NAMES, range_of
 from gateway.console.visit import Visit
 from gateway.errors import BadRequest, NotFound
-from gateway.ledger.exchanges import FILTERS, GROUPS, Position, listing as listed, one as one_of
+from gateway.ledger.exchanges import FILTERS, GROUPS, Position
+from gateway.ledger.exchanges import listing as listed
+from gateway.ledger.exchanges import one as one_of
 from gateway.ledger.store import open_existing
 from gateway.ledger.tables import OUTCOMES
 
