@@ -39,14 +39,19 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     unpriced_requests: int
 
     @property
+    def priceless(self) -> bool:
+        """Nothing of it has a price, so that its cost is not 0 but unknown."""
+        return self.unpriced_requests > 0 and self.cost_nanos == 0
+
+    @property
     def per_request(self) -> int | None:
         """Nano-dollars of a request; None: there was none, or none had a price."""
-        return ratio(self.cost_nanos, self.requests - self.unpriced_requests)
+        return None if self.priceless else ratio(self.cost_nanos, self.requests - self.unpriced_requests)
 
     @property
     def per_thousand(self) -> int | None:
         """Nano-dollars of 1,000 tokens."""
-        return ratio(self.cost_nanos * 1000, self.tokens)
+        return None if self.priceless else ratio(self.cost_nanos * 1000, self.tokens)
 
 
 class Forecast(msgspec.Struct, frozen=True):

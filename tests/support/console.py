@@ -14,7 +14,7 @@ NASTY = "<script>alert(1)</script>"
 
 
 def written(mock_url: str, directory: Path) -> dict:
-    budgets = {"search": "2200 USD", "support": "1000 USD", "checkout": "800 USD", "research": "400 USD"}
+    budgets = {"search": "900 USD", "support": "1000 USD", "checkout": "500 USD", "research": "200 USD"}
     teams: dict[str, dict] = {
         team: {"keys": [{"id": f"{team}-prod", "hash": key_hash(f"sk-{team}")}], "guardrails": "standard"} for team in TEAMS
     }
@@ -43,15 +43,14 @@ def written(mock_url: str, directory: Path) -> dict:
                 {"detect": "prompt_injection", "on": ["request"], "action": "block", "mode": "shadow"},
             ],
         },
-        "limits": {"rules": [{"name": "company", "usd": "6000 USD", "per": "month", "soft": "90%"}]},
+        "limits": {"rules": [{"name": "company", "usd": "4000 USD", "per": "month", "soft": "90%"}]},
         "admin": {"keys": [{"id": f"{role}-key", "role": role, "hash": key_hash(f"sk-{role}")} for role in ROLES]},
     }
 
 
-def seeded(mock_url: str, directory: Path, now_ns: int | None = None) -> Gateway:
+def seeded(mock_url: str, directory: Path, names: tuple[str, ...] = (NASTY,)) -> Gateway:
     """A gateway that serves; stop it."""
-    now_ns = time.time_ns() if now_ns is None else now_ns
-    seed(ledger_of(directory), now_ns, names=(NASTY,))
+    seed(ledger_of(directory), time.time_ns(), names=names)
     config = directory / "gateway.yaml"
     config.write_text(yaml.safe_dump(written(mock_url, directory), sort_keys=False))
     return Gateway(config)

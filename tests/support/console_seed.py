@@ -63,7 +63,7 @@ def _of(chance: random.Random, event_id: str, received: int, team: str, key: str
     bad = 12 if provider == "anthropic" and hour % 37 == 0 else 1
     outcome, status = chance.choices(OUTCOMES, (100, 2, 1.2, 1.0 * bad, 0.4 * bad, 2))[0]
     served = outcome in ("ok", "client_left")
-    tokens_in, tokens_out = chance.randrange(2_000, 60_000), chance.randrange(100, 6_000)
+    tokens_in, tokens_out = chance.randrange(40_000, 900_000), chance.randrange(2_000, 120_000)
     cached = tokens_in // 2 if chance.random() < 0.3 else 0
     usage = Usage(input_tokens=tokens_in, output_tokens=tokens_out, cache_read_tokens=cached) if served else None
     cost: int | None = 0

@@ -176,7 +176,7 @@ def _context(
         "budgets": [each for each in budgets if each.team is None][:MOST_LINES],
         "models": _shortened(lines(current, "model")),
         "providers": lines(current, "provider"),
-        "keys": lines(current, "key")[:10],
+        "keys": lines(current, "key")[:8],
         "wasted": wasted(current),
         "attempted": whole.requests + total(current, "outcome_refused"),
         "estimated": total(current, "estimated_requests"),
