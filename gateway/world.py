@@ -18,6 +18,7 @@ from gateway.clock import Ids
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
 from gateway.forecasts import watch_forecasts
+from gateway.incidents.watch import IncidentWatch
 from gateway.inspection import Rewriters
 from gateway.ledger.journal import Journal
 from gateway.ledger.keystore import KeyStore
@@ -233,6 +234,7 @@ class World:
         self.tasks.start(watch_forecasts(self), "watch forecasts")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
+            self._watch_incidents(self.metrics)
 
     async def _open_limits(self) -> None:
         """Open the shared limit store, if one is configured, and give it a moment to be there; a store that is away
@@ -275,6 +277,19 @@ class World:
             await asyncio.wait_for(asyncio.to_thread(watch.look), FIRST_LOOK)
         self.tasks.start(watch.run(), "watch switches")
 
+    def _watch_incidents(self, metrics: Metrics) -> None:
+        snapshot = self.snapshot
+        watch = IncidentWatch(
+            lambda: self.snapshot.incidents,
+            metrics,
+            None if snapshot.ledger is None else snapshot.ledger.url,
+            self.deliverer.spool,
+            self.deliverer.wake,
+            self.clock,
+            snapshot.server.runtime_dir,
+        )
+        self.tasks.start(watch.run(), "watch incidents")
+
     async def _restore_limits(self, ledger: LedgerOptions) -> None:
         """A monthly budget must not begin at zero because this process did."""
         if not isinstance(self.limits, MemoryStore):
@@ -286,7 +301,9 @@ class World:
         await asyncio.wait({self.tasks.start(restoring, "restore limits")}, timeout=FIRST_LOOK)
 
     def _webhooks(self) -> tuple[Endpoint, ...]:
-        return self.snapshot.webhooks
+        """Everybody who is told of something."""
+        snapshot = self.snapshot
+        return snapshot.webhooks if snapshot.incidents is None else snapshot.webhooks + snapshot.incidents.endpoints
 
     async def reload(self, reason: str) -> ReloadResult:
         """Read the configuration again, off the event loop."""

@@ -13,6 +13,7 @@ COMMANDS = (
     "keys",
     "budgets",
     "spend",
+    "incidents",
     "switch",
     "audit",
     "price",

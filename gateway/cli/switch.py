@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import msgspec
 import typer
 
-from gateway.cli.admin_client import AdminClient, AdminError, KeyOption, UrlOption, find_gateway, path_of
+from gateway.cli.admin_client import AdminError, KeyOption, UrlOption, path_of
+from gateway.cli.asking import JsonOption, answering, gateway_of, in_ledger, print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from gateway.admin.switch_shapes import SwitchView
     from gateway.admin.switching import Switching
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+T = TypeVar("T")
 API = "/admin/v1/switches"
 
 _HELP = """Kill switches: stop a team, a model or a provider within a second, for an hour unless you say otherwise.
@@ -69,7 +68,7 @@ def set_switch(
     from gateway.admin.switching import request_of
     from gateway.routing.switches import SCOPES
 
-    with _answering(json):
+    with answering("switch", json):
         if kind not in SCOPES:
             raise AdminError(f"KIND: allowed are {', '.join(SCOPES)}", 400)
         asked = request_of(
@@ -82,13 +81,12 @@ def set_switch(
             until=until,
             permanent=permanent,
         )
-        if (client := _client(config, admin_url, admin_key)) is not None:
+        if (client := gateway_of(config, admin_url, admin_key)) is not None:
             made = client.post(API, SwitchView, asked)
         else:
-            with _switching(config) as switching:
-                made = switching.set(asked)
+            made = _in_ledger(config, lambda switching: switching.set(asked))
     if json:
-        _print_json(made)
+        print_json(made)
     else:
         until_text = "until it is cleared" if made.until is None else f"until {made.until}"
         print(f"{made.id}: {_said(made)} {until_text}. Take it back: tollway switch clear {made.id}")
@@ -104,14 +102,13 @@ def list_switches(
     """Switches that hold, with their reasons."""
     from gateway.admin.switch_shapes import SwitchList
 
-    with _answering(json):
-        if (client := _client(config, admin_url, admin_key)) is not None:
+    with answering("switch", json):
+        if (client := gateway_of(config, admin_url, admin_key)) is not None:
             found = client.get(API, SwitchList, all=str(everything).lower())
         else:
-            with _switching(config) as switching:
-                found = SwitchList(switching.list(everything))
+            found = SwitchList(_in_ledger(config, lambda switching: switching.list(everything)))
     if json:
-        _print_json(found)
+        print_json(found)
     else:
         _print_table(found.switches)
 
@@ -127,14 +124,13 @@ def clear(
     """Take a switch back now."""
     from gateway.admin.switch_shapes import ClearSwitch, SwitchView
 
-    with _answering(json):
-        if (client := _client(config, admin_url, admin_key)) is not None:
+    with answering("switch", json):
+        if (client := gateway_of(config, admin_url, admin_key)) is not None:
             ended = client.post(f"{API}/{path_of(switch)}/clear", SwitchView, ClearSwitch(reason=reason))
         else:
-            with _switching(config) as switching:
-                ended = switching.clear(switch, reason)
+            ended = _in_ledger(config, lambda switching: switching.clear(switch, reason))
     if json:
-        _print_json(ended)
+        print_json(ended)
     else:
         print(f"{ended.id}: {_said(ended)} ended at {ended.ended_at}.")
 
@@ -143,58 +139,16 @@ def _said(switch: SwitchView) -> str:
     return " ".join(part for part in (switch.kind, switch.scope, switch.name, switch.to and f"to {switch.to}") if part)
 
 
-def _client(config: Path, url: str | None, key: str | None) -> AdminClient | None:
-    """The way to the gateway that was named, or that runs with this configuration; None: no key, or none runs."""
-    if key is None:
-        if url is not None:
-            raise AdminError("--admin-url needs an admin key: --admin-key, or TOLLWAY_ADMIN_KEY", 400)
-        return None
-    if url is None:
-        from gateway.settings.load import load_config
-
-        url = find_gateway(load_config(config), config)
-    return None if url is None else AdminClient(url, key)
-
-
-@contextmanager
-def _switching(config: Path) -> Generator[Switching]:
-    """The switches of the configured ledger."""
+def _in_ledger(config: Path, work: Callable[[Switching], T]) -> T:
     from gateway.admin.switching import Switching
     from gateway.cli.who import actor
     from gateway.clock import SystemClock
-    from gateway.errors import ConfigError
-    from gateway.ledger.store import ensure_schema, open_engine
-    from gateway.settings.load import load_config
 
-    written = load_config(config)
-    if written.ledger is None:
-        raise ConfigError(["the configuration keeps no ledger (ledger: off), and kill switches live in it"])
-    ensure_schema(written.ledger.url)
-    engine = open_engine(written.ledger.url)
-    try:
-        yield Switching(engine, written.root, SystemClock(), actor())
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _answering(json: bool) -> Generator[None]:
-    """Errors as one line and an exit code: 2 for what was asked wrongly, 1 for what could not be done."""
-    from gateway.errors import ConfigError, LedgerError, Refusal
-
-    try:
-        yield
-    except (AdminError, ConfigError, LedgerError, Refusal) as error:
-        message = str(error)
-        if json:
-            _print_json({"error": message})
-        print(f"tollway switch: {message}", file=sys.stderr)
-        wrong = isinstance(error, ConfigError) or (not isinstance(error, LedgerError) and error.status == 400)
-        raise typer.Exit(2 if wrong else 1) from None
-
-
-def _print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    return in_ledger(
+        config,
+        "kill switches",
+        lambda engine, written: work(Switching(engine, written.root, SystemClock(), actor())),
+    )
 
 
 def _print_table(switches: list[SwitchView]) -> None:

@@ -228,6 +228,7 @@ incidents = Table(
     "incidents",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("gateway", Text, nullable=False),
     Column("signal", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("severity", Text, nullable=False),
@@ -241,7 +242,8 @@ incidents = Table(
     Column("acknowledged_by", Text, nullable=False),
     Index("incidents_resolved", "resolved_ns"),
 )
-"""What the incident detector found: one row per incident. `signal` and `subject` say what of whom; `detail` is JSON."""
+"""What the incident detector found: one row per incident. `signal` and `subject` say what of whom, `gateway` which
+one saw it (empty: all that share this ledger); `detail` is JSON."""
 
 incident_notes = Table(
     "incident_notes",

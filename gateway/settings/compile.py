@@ -15,6 +15,7 @@ from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.compile_guardrails import compile_guardrails
 from gateway.settings.compile_limits import compile_limit_options, compile_limits
 from gateway.settings.guardrail_programs import GuardrailPrograms
+from gateway.settings.incident_options import compile_incidents
 from gateway.settings.limit_warnings import limit_warnings
 from gateway.settings.load import Written
 from gateway.settings.references import matches
@@ -75,6 +76,7 @@ def compile_snapshot(
             Endpoint(each.url.get_secret_value(), parse_secret(each.secret.get_secret_value()), frozenset(each.events))
             for each in root.webhooks
         ),
+        incidents=compile_incidents(root.incidents),
         warnings=(
             *_warnings(written),
             *(guardrails.warnings if guardrails is not None else ()),

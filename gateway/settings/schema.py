@@ -27,6 +27,7 @@ from gateway.settings.schema_base import (
 )
 from gateway.settings.schema_base import ModelName as ModelName
 from gateway.settings.schema_guardrails import RuleSection
+from gateway.settings.schema_incidents import IncidentsSection
 from gateway.settings.schema_limits import LimitsSection
 from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import KeyHash, TeamSection
@@ -173,5 +174,8 @@ class Root(Section):
     ] = section(LedgerSection, "The books; off: nothing is recorded.")
     limits: LimitsSection = section(LimitsSection, "Limits and budgets: rules, defaults, and where they are counted.")
     webhooks: list[WebhookSection] = Field([], description="Who is told when a budget comes to its end.")
+    incidents: Annotated[
+        Annotated[Off, Tag("<text>")] | Annotated[IncidentsSection, Tag("<mapping>")], Discriminator(_kind)
+    ] = section(IncidentsSection, "The incident detector; off: none.")
     telemetry: TelemetrySection = section(TelemetrySection, "Metrics, logs, traces.")
     admin: AdminSection = section(AdminSection, "The admin API.")

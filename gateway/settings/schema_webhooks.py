@@ -11,7 +11,8 @@ from gateway.webhooks.signing import parse_secret
 EVENTS = ("budget.soft", "budget.exhausted", "budget.forecast_exhausted")
 
 
-def _check_url(secret: SecretStr) -> SecretStr:
+def check_url(secret: SecretStr) -> SecretStr:
+    """A URL that can be called. Raises `ValueError`."""
     allowed = "allowed is https://HOST/PATH, or http://…"
     try:
         parts = urlsplit(secret.get_secret_value())
@@ -23,7 +24,8 @@ def _check_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _check_secret(secret: SecretStr) -> SecretStr:
+def check_secret(secret: SecretStr) -> SecretStr:
+    """A webhook secret. Raises `ValueError`."""
     parse_secret(secret.get_secret_value())
     return secret
 
@@ -31,8 +33,8 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 class WebhookSection(Section):
     """A receiver of events, called with a signed POST as Standard Webhooks 1.0 has it."""
 
-    url: Annotated[Secret, AfterValidator(_check_url)] = Field(description="Where to: http or https.")
-    secret: Annotated[Secret, AfterValidator(_check_secret)] = Field(
+    url: Annotated[Secret, AfterValidator(check_url)] = Field(description="Where to: http or https.")
+    secret: Annotated[Secret, AfterValidator(check_secret)] = Field(
         description="Signs what is sent: whsec_ and 24 to 64 random bytes in base64."
     )
     events: list[Literal["budget.soft", "budget.exhausted", "budget.forecast_exhausted"]] = Field(

@@ -10,6 +10,7 @@ from gateway.quota import StoreFailure
 from gateway.routing.switches import Switches
 from gateway.routing.table import RouteTable
 from gateway.settings.guardrail_programs import GuardrailPrograms
+from gateway.settings.incident_options import IncidentOptions
 from gateway.webhooks.signing import Endpoint
 from pricing.book import PriceBook
 
@@ -112,6 +113,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     limit_options: LimitOptions = LimitOptions()
     webhooks: tuple[Endpoint, ...] = ()
     """Who is told when a budget comes to its end."""
+    incidents: IncidentOptions | None = None
+    """None: `incidents: off`."""
     switches: Switches | None = None
     """None: no kill switch is on."""
     server_secret: bytes | None = None

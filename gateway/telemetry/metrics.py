@@ -179,7 +179,11 @@ class Metrics:
         takes 60 ms that no start should wait for."""
         from gateway.telemetry.exposition import expose
 
-        return expose(self._share.gather(page) if self._share is not None else page, accept)
+        return expose(self.gathered(page), accept)
+
+    def gathered(self, page: Page) -> Page:
+        """`page` with every other worker's. Blocks for the reading of files. Raises `OSError`."""
+        return self._share.gather(page) if self._share is not None else page
 
     async def keep_publishing(self, interval: float = 1.0) -> None:
         """Leave the page for the other workers every `interval` seconds, and once more when cancelled. Returns at once

@@ -76,6 +76,11 @@ class Deliverer:
         self._sweep_at = 0.0
 
     @property
+    def spool(self) -> Spool:
+        """What it delivers."""
+        return self._spool
+
+    @property
     def pending(self) -> int:
         """Deliveries of this process that are due, under way, or wait for their next attempt."""
         return sum(not progress.outcome for progress in list(self._progress.values()))
@@ -146,11 +151,17 @@ class Deliverer:
         endpoints = {endpoint.id: endpoint for endpoint in self._endpoints()}
         now_ns = self._clock.now_ns()
         busy = list(self._under_way.values())
+        behind: set[tuple[str, str]] = set()
         for event in sorted(self._open.values(), key=lambda event: event.at_ns):
             for endpoint_id in event.endpoints:
                 progress = self._progress[event.id, endpoint_id]
                 if progress.outcome:
                     continue
+                if event.stream:
+                    # What resolves must not arrive before what opened, which may be waiting for its next attempt.
+                    if (event.stream, endpoint_id) in behind:
+                        continue
+                    behind.add((event.stream, endpoint_id))
                 if (event.id, endpoint_id) in self._under_way or progress.next_ns > now_ns:
                     continue
                 endpoint = endpoints.get(endpoint_id)
@@ -179,7 +190,7 @@ class Deliverer:
 
     async def _post(self, client: "httpx.AsyncClient", event: Event, endpoint: Endpoint) -> tuple[str, float]:
         """What went wrong ("": nothing), and how long the receiver asks to be left alone, in seconds."""
-        body = event.body.encode()
+        body = endpoint.filled(event.body)
         headers = signed_headers(endpoint.key, event.id, self._clock.now_ns() // 10**9, body)
         try:
             async with (

@@ -38,6 +38,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """From then on it may be told again (wall clock, nanoseconds)."""
     endpoints: tuple[str, ...]
     """Ids of those who wanted it when it happened."""
+    stream: str = ""
+    """Events of the same stream reach a receiver in their order; empty: in any."""
     body: str
     """The very text that is sent and signed."""
 

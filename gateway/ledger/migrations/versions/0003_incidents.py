@@ -25,7 +25,7 @@ def upgrade() -> None:
     op.create_table(
         "incidents",
         sa.Column("id", sa.Text, primary_key=True),
-        *_words("signal", "subject", "severity", "title", "detail"),
+        *_words("gateway", "signal", "subject", "severity", "title", "detail"),
         sa.Column("since_ns", sa.BigInteger, nullable=False),
         sa.Column("opened_ns", sa.BigInteger, nullable=False),
         sa.Column("updated_ns", sa.BigInteger, nullable=False),

@@ -1,0 +1,73 @@
+"""What commands that work on a running gateway, or on its ledger, have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
+import typer
+
+from gateway.cli.admin_client import AdminClient, AdminError, find_gateway
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from gateway.settings.load import Written
+
+T = TypeVar("T")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def gateway_of(config: Path, url: str | None, key: str | None) -> AdminClient | None:
+    """The way to the gateway that was named, or that runs with this configuration; None: no key, or none runs. Raises
+    `AdminError`, `ConfigError`."""
+    if key is None:
+        if url is not None:
+            raise AdminError("--admin-url needs an admin key: --admin-key, or TOLLWAY_ADMIN_KEY", 400)
+        return None
+    if url is None:
+        from gateway.settings.load import load_config
+
+        url = find_gateway(load_config(config), config)
+    return None if url is None else AdminClient(url, key)
+
+
+def in_ledger(config: Path, what: str, work: Callable[[Engine, Written], T]) -> T:
+    """Work on the configured ledger. `what` lives in it, as errors say. Raises `ConfigError`, `LedgerError`."""
+    from gateway.errors import ConfigError
+    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.settings.load import load_config
+
+    written = load_config(config)
+    if written.ledger is None:
+        raise ConfigError([f"the configuration keeps no ledger (ledger: off), and {what} live in it"])
+    ensure_schema(written.ledger.url)
+    engine = open_engine(written.ledger.url)
+    try:
+        return work(engine, written)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def answering(command: str, json: bool) -> Generator[None]:
+    """Errors as one line and an exit code: 2 for what was asked wrongly, 1 for what could not be done."""
+    from gateway.errors import ConfigError, LedgerError, Refusal
+
+    try:
+        yield
+    except (AdminError, ConfigError, LedgerError, Refusal) as error:
+        if json:
+            print_json({"error": str(error)})
+        print(f"tollway {command}: {error}", file=sys.stderr)
+        wrong = isinstance(error, ConfigError) or (not isinstance(error, LedgerError) and error.status == 400)
+        raise typer.Exit(2 if wrong else 1) from None
+
+
+def print_json(value: object) -> None:
+    """Indented, for people and programs alike."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

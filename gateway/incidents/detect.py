@@ -1,0 +1,234 @@
+"""The detectors: what of a gateway's recent figures is an incident. Pure.
+
+Each has two thresholds, so that an incident does not come and go: `firing` opens one, `holding` keeps an open one.
+`quiet` says that nothing can be known, such as of a provider nobody asks any more.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from gateway.incidents.sample import Change, History
+from gateway.settings.incident_options import IncidentOptions, Severity
+
+Level = Literal["firing", "holding", "quiet"]
+Signal = Literal[
+    "availability",
+    "provider",
+    "provider_limited",
+    "credential",
+    "guardrail_blocks",
+    "guardrail_shadow",
+    "spend",
+    "ledger_lag",
+    "loader",
+    "journal",
+    "limit_store",
+]
+Detail = dict[str, str | int | float | list[str]]
+
+BURN: tuple[tuple[float, float, float, Severity], ...] = (
+    (300.0, 3600.0, 14.4, "page"),
+    (1800.0, 21600.0, 6.0, "ticket"),
+)
+"""(short window, long window, burn rate, severity); Google's SRE Workbook, chapter 5, multiwindow multi-burn-rate."""
+_BAD = frozenset({"upstream_error", "upstream_timeout", "error"})
+_COUNTED = _BAD | {"ok", "upstream_status"}
+_NOBODY = frozenset({"none", "other"})
+PROVIDER_WINDOW = 60.0
+GUARDRAIL_WINDOW, GUARDRAIL_BASE, GUARDRAIL_LEAST = 300.0, 3600.0, 600.0
+LEAST_HITS = 20
+"""Of a guardrail rule in its window."""
+DWELL = 30.0
+"""Seconds a gauge must be wrong: a start or a reconnection is no incident."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a detector says now of one subject."""
+
+    signal: Signal
+    subject: str
+    severity: Severity
+    level: Level
+    title: str = ""
+    detail: Detail = {}
+    since: float | None = None
+    """Monotonic second at which it began; None: now."""
+    after: float = 0.0
+    """Seconds it must go on before it is an incident."""
+
+
+def findings(history: History, options: IncidentOptions) -> list[Finding]:
+    """Everything the metrics tell; spend is judged by `spend.py`."""
+    return [
+        *availability(history, options),
+        *providers(history, options),
+        *guardrails(history, options),
+        *gauges(history, options),
+    ]
+
+
+def failed(change: Change) -> Counter[str]:
+    """Requests that were not served, by team; and the number of all that count under "".
+
+    Not served is what a provider failed or we did. A client's own mistake (refused, blocked, a 4xx of the provider), or
+    its leaving, is not. Metrics do not tell a provider's 4xx from its 5xx by team, so that the answers with a status of
+    400 or more count by the share of 5xx and 429 among those of that provider's attempts.
+    """
+    shares: dict[str, float] = {}
+    for provider in {provider for provider, _ in change.attempts}:
+        bad = change.attempts.get((provider, "5xx"), 0) + change.attempts.get((provider, "429"), 0)
+        shares[provider] = bad / max(bad + change.attempts.get((provider, "4xx"), 0), 1)
+    sums: dict[str, float] = {}
+    total = 0
+    for (team, provider, outcome), count in change.traffic.items():
+        if outcome not in _COUNTED:
+            continue
+        total += count
+        if outcome in _BAD:
+            sums[team] = sums.get(team, 0.0) + count
+        elif outcome == "upstream_status":
+            sums[team] = sums.get(team, 0.0) + count * shares.get(provider, 0.0)
+    found = Counter({team: round(count) for team, count in sums.items() if round(count)})
+    found[""] = total
+    return found
+
+
+def burn(change: Change, objective: float) -> tuple[float, Counter[str]]:
+    """How many times as fast as the objective allows errors come; and who met how many. Not capped."""
+    counts = failed(change)
+    total = counts.pop("")
+    return (counts.total() / total / (1.0 - objective) if total else 0.0), counts
+
+
+def availability(history: History, options: IncidentOptions) -> Iterator[Finding]:
+    """Error budget burnt too fast, in a short window and a long one."""
+    for short, long, factor, severity in BURN:
+        rate, teams = burn(history.window(short), options.objective)
+        lasting, _ = burn(history.window(long), options.objective)
+        bad = teams.total()
+        fires = rate >= factor and lasting >= factor and bad >= options.least
+        if not fires and (severity == "ticket" or rate < factor / 2 or not bad):
+            continue
+        yield Finding(
+            signal="availability",
+            subject="gateway",
+            severity=severity,
+            level="firing" if fires else "holding",
+            title=f"Requests fail {rate:.0f} times as fast as {options.objective:.2%} allows",
+            detail={
+                "burn_rate": round(rate, 1),
+                "failed": bad,
+                "window_seconds": round(short),
+                "teams": _teams(teams),
+            },
+        )
+        return
+
+
+def providers(history: History, options: IncidentOptions) -> Iterator[Finding]:
+    """Providers that fail, refuse for their rate, or refuse our credential."""
+    window = history.window(PROVIDER_WINDOW)
+    for name in sorted({provider for provider, _ in history.newest.attempts}):
+        counts = {kind: count for (provider, kind), count in window.attempts.items() if provider == name}
+        every = sum(counts.values())
+        for signal, kinds, what, severity in (
+            ("provider", ("error", "5xx"), "fails", "page"),
+            ("provider_limited", ("429",), "refuses for its rate limit", "ticket"),
+        ):
+            bad = sum(counts.get(kind, 0) for kind in kinds)
+            share = bad / every if every else 0.0
+            fires = share >= options.provider_errors and every >= options.least
+            holds = share >= options.provider_errors / 2 and bad > 0
+            if not fires and not holds and every:
+                continue
+            teams = Counter[str]()
+            for (team, provider, _), count in window.traffic.items():
+                if provider == name:
+                    teams[team] += count
+            yield Finding(
+                signal="provider" if signal == "provider" else "provider_limited",
+                subject=name,
+                severity="page" if severity == "page" else "ticket",
+                level="firing" if fires else "holding" if holds else "quiet",
+                title=f"The provider '{name}' {what}: {bad} of {every} attempts in {window.seconds:.0f} s",
+                detail={
+                    "attempts": every,
+                    "failed": bad,
+                    **{f"status_{kind}": count for kind, count in sorted(counts.items())},
+                    "teams": _teams(teams),
+                },
+                since=_began(history, name, kinds) if fires else None,
+            )
+    for name in sorted(history.newest.down):
+        yield Finding(
+            signal="credential",
+            subject=name,
+            severity="page",
+            level="firing",
+            title=f"The provider '{name}' refuses this gateway's credential",
+            detail={"provider": name},
+        )
+
+
+def guardrails(history: History, options: IncidentOptions) -> Iterator[Finding]:
+    """Rules that block, or would, far more often than in the hour before."""
+    now = history.window(GUARDRAIL_WINDOW)
+    before = history.window(GUARDRAIL_BASE, until=now.seconds)
+    if before.seconds < GUARDRAIL_LEAST or not now.seconds:
+        return
+    for (rule, kind), count in sorted(now.rules.items()):
+        usual = before.rules.get((rule, kind), 0) * now.seconds / before.seconds
+        fires = count >= LEAST_HITS and count >= options.guardrail_factor * max(usual, 1.0)
+        holds = count >= LEAST_HITS / 2 and count >= options.guardrail_factor / 2 * max(usual, 1.0)
+        if not fires and not holds:
+            continue
+        done = "blocks" if kind == "block" else "would act on"
+        yield Finding(
+            signal="guardrail_blocks" if kind == "block" else "guardrail_shadow",
+            subject=rule,
+            severity="ticket",
+            level="firing" if fires else "holding",
+            title=f"The guardrail rule '{rule}' {done} {count} exchanges in {now.seconds / 60:.0f} min; "
+            f"usual are {usual:.1f}",
+            detail={"exchanges": count, "usual": round(usual, 1), "window_seconds": round(now.seconds)},
+        )
+
+
+def gauges(history: History, options: IncidentOptions) -> Iterator[Finding]:
+    """Books that fall behind or cannot be written, and a limit store that is away."""
+    sample = history.newest
+    if sample.lag is not None and sample.lag >= options.lag / 2:
+        yield Finding(
+            signal="ledger_lag",
+            subject="ledger",
+            severity="ticket",
+            level="firing" if sample.lag >= options.lag else "holding",
+            title=f"The ledger is {sample.lag:.0f} s behind its journal",
+            detail={"lag_seconds": round(sample.lag)},
+        )
+    wrong: tuple[tuple[bool | None, Signal, Severity, str], ...] = (
+        (sample.loader_up, "loader", "ticket", "The ledger's loader does not run, or does not reach the database"),
+        (sample.journal_healthy, "journal", "page", "The journal cannot be written"),
+        (sample.limit_store_up, "limit_store", "page", "The shared limit store is away; workers count alone"),
+    )
+    for up, signal, severity, title in wrong:
+        if up is False:
+            yield Finding(signal=signal, subject=signal, severity=severity, level="firing", title=title, after=DWELL)
+
+
+def _began(history: History, provider: str, kinds: tuple[str, ...]) -> float:
+    """When the first of the window's failures came: the sample before it."""
+    steps = history.steps(PROVIDER_WINDOW)
+    for old, new in pairwise(steps):
+        if any(new.attempts.get((provider, kind), 0) > old.attempts.get((provider, kind), 0) for kind in kinds):
+            return old.at
+    return history.newest.at
+
+
+def _teams(counts: Counter[str]) -> list[str]:
+    """Whom it meets, most first."""
+    return [team for team, count in counts.most_common(20) if count and team not in _NOBODY]
