@@ -16,9 +16,9 @@ from gateway.admin.access import Permission
 from gateway.admin.world import AdminWorld
 from gateway.console.login import Login
 from gateway.console.mount import PREFIX
-from gateway.console.pages import cost, exchanges, guardrails
+from gateway.console.pages import cost, exchanges, guardrails, incident
 from gateway.console.pages.configuration import Configuring
-from gateway.console.pages.incidents import Incidents
+from gateway.console.pages.incidents import Board
 from gateway.console.pages.live import Live
 from gateway.console.pulse import Heart
 from gateway.console.render import HEADERS, Renderer
@@ -144,7 +144,7 @@ class _Files(StaticFiles):
 
 def _pages(world: AdminWorld) -> tuple[Entry, ...]:
     heart, configuring = Heart(world), Configuring()
-    incidents = Incidents(heart)
+    incidents = Board(heart)
     return (
         ("GET", "/live", "read_config", Live(heart).stream),
         ("GET", "/cost", "read_spend", cost.show),
@@ -154,6 +154,10 @@ def _pages(world: AdminWorld) -> tuple[Entry, ...]:
         ("GET", "/incidents", "read_incidents", incidents.show),
         ("POST", "/incidents/switches", "manage_incidents", incidents.switch),
         ("POST", "/incidents/switches/{switch_id}/clear", "manage_incidents", incidents.clear),
+        ("GET", "/incidents/{incident_id}", "read_incidents", incident.show),
+        ("GET", "/incidents/{incident_id}/postmortem.md", "read_incidents", incident.postmortem),
+        ("POST", "/incidents/{incident_id}/acknowledge", "manage_incidents", incident.acknowledge),
+        ("POST", "/incidents/{incident_id}/comment", "manage_incidents", incident.comment),
         ("GET", "/guardrails", "read_config", guardrails.show),
         ("POST", "/guardrails/try", "read_config", guardrails.try_text),
         ("GET", "/configuration", "read_config", configuring.show),

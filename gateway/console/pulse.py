@@ -3,7 +3,9 @@
 Figures of the last minutes are differences of counters, which are looked at only while somebody watches.
 """
 
+import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -11,12 +13,19 @@ import msgspec
 from gateway.admin.health import readiness
 from gateway.admin.world import AdminWorld
 from gateway.console.figures import Figures, figures_of
+from gateway.errors import LedgerError
+from gateway.ledger.incidents import Incident, IncidentStore
 from gateway.ledger.status import read_status
+from gateway.ledger.store import open_existing
 
 SPAN = 300.0
 """Seconds that are looked back at."""
 STEP = 2.0
 """Seconds between two looks."""
+ASKED = 5.0
+"""Seconds between two questions to the ledger for open incidents."""
+MOST_NAMED = 2
+"""Incidents that the line names; of more it says how many."""
 LAG = 60.0
 """Seconds behind the journal from which on the ledger's state is worth a word."""
 FEWEST = 20
@@ -29,7 +38,7 @@ Level = Literal["ok", "warning", "trouble"]
 
 
 class Pulse(msgspec.Struct, frozen=True):
-    """The state now. `line` is made of fixed words, names of the configuration and numbers."""
+    """The state now, in words."""
 
     level: Level
     line: str
@@ -53,19 +62,27 @@ class Heart:
         self._world = world
         self._samples: deque[_Sample] = deque()
         self._last: Pulse | None = None
-        self._at = float("-inf")
+        self._at = self._asked = float("-inf")
+        self._incidents: Sequence[Incident] = ()
 
     async def pulse(self) -> Pulse:
         """The state, at most `STEP` old."""
         now = self._world.clock.monotonic()
         if self._last is None or now - self._at >= STEP:
             self._at = now
-            self._last = self._made(await _figures(self._world), now)
+            figures = await _figures(self._world)
+            if now - self._asked >= ASKED:
+                self._asked = now
+                self._incidents = await _open_incidents(self._world)
+            self._last = self._made(figures, now)
         return self._last
 
     def _made(self, figures: Figures, now: float) -> Pulse:
         requests, failed = self._recent(figures, now)
         troubles, warnings = _concerns(self._world)
+        pages = [each.title for each in self._incidents if each.severity == "page"]
+        tickets = [each.title for each in self._incidents if each.severity != "page"]
+        troubles[:0], warnings[:0] = _named(pages), _named(tickets)
         if failed is not None and failed >= TROUBLE:
             troubles.append(f"{failed:.0%} of requests failed in the last minutes")
         level: Level = "trouble" if troubles else "warning" if warnings else "ok"
@@ -93,6 +110,31 @@ async def _figures(world: AdminWorld) -> Figures:
         return await figures_of(world.metrics)
     except OSError:
         return Figures({})
+
+
+async def _open_incidents(world: AdminWorld) -> list[Incident]:
+    """None where the ledger cannot be read: readiness says so already."""
+    ledger = world.configuration.snapshot.ledger
+    if ledger is None:
+        return []
+
+    def run() -> list[Incident]:
+        engine = open_existing(ledger.url)
+        try:
+            return IncidentStore(engine).list(only_open=True)
+        finally:
+            engine.dispose()
+
+    try:
+        return await asyncio.to_thread(run)
+    except LedgerError:
+        return []
+
+
+def _named(titles: list[str]) -> list[str]:
+    if len(titles) <= MOST_NAMED:
+        return titles
+    return [*titles[:MOST_NAMED], f"{len(titles) - MOST_NAMED} more incidents"]
 
 
 def _concerns(world: AdminWorld) -> tuple[list[str], list[str]]:

@@ -24,7 +24,7 @@ SAID = {
     "unchanged": "The configuration was read again: nothing has changed.",
     "switched": "The switch is on. Every worker follows within a second.",
     "cleared": "The switch is off. Every worker follows within a second.",
-    "acknowledged": "You have acknowledged the incident.",
+    "acknowledged": "You look after this incident now.",
     "noted": "Your note is in the timeline.",
 }
 """What a page says after a change, by the name in its address: nobody else can put words there."""

@@ -16,7 +16,8 @@ NASTY = "<script>alert(1)</script>"
 def written(mock_url: str, directory: Path) -> dict:
     budgets = {"search": "900 USD", "support": "1000 USD", "checkout": "500 USD", "research": "200 USD"}
     teams: dict[str, dict] = {
-        team: {"keys": [{"id": f"{team}-prod", "hash": key_hash(f"sk-{team}")}], "guardrails": "standard"} for team in TEAMS
+        team: {"keys": [{"id": f"{team}-prod", "hash": key_hash(f"sk-{team}")}], "guardrails": "standard"}
+        for team in TEAMS
     }
     for team, amount in budgets.items():
         teams[team]["budget"] = {"amount": amount, "per": "month", "soft": "80%"}
@@ -25,7 +26,12 @@ def written(mock_url: str, directory: Path) -> dict:
         **base,
         "providers": {
             "openai": {"dialect": "openai", "base_url": mock_url + "/v1", "api_key": "sk-up", "prices": "openai"},
-            "anthropic": {"dialect": "anthropic", "base_url": mock_url + "/v1", "api_key": "sk-a", "prices": "anthropic"},
+            "anthropic": {
+                "dialect": "anthropic",
+                "base_url": mock_url + "/v1",
+                "api_key": "sk-a",
+                "prices": "anthropic",
+            },
             "local": {"dialect": "openai", "base_url": "http://127.0.0.1:9/v1"},
         },
         "models": {

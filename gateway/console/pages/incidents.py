@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from gateway.admin import state
 from gateway.admin.access import Conflict
+from gateway.admin.incident_shapes import IncidentView
+from gateway.admin.incidents import Incidents as Book
 from gateway.admin.shapes import ProviderList, ProviderView
 from gateway.admin.switch_shapes import SwitchView
 from gateway.admin.switching import Switching, request_of
@@ -16,6 +18,7 @@ from gateway.console.figures import Figures, figures_of
 from gateway.console.pulse import Heart
 from gateway.console.visit import Visit
 from gateway.errors import LedgerError, Refusal
+from gateway.ledger.incidents import IncidentStore
 from gateway.ledger.overview import Hour, hours
 from gateway.ledger.store import ensure_schema, open_engine
 from gateway.routing.switches import SCOPES
@@ -27,6 +30,8 @@ SHOWN = 24
 HOUR_NS = 3600 * 10**9
 HEAT = (0.0, 0.005, 0.02, 0.05, 0.2)
 """Shares of failures from which on a field has the next tone; 0: none failed."""
+RECENT = "14d"
+"""Resolved incidents of so long are listed."""
 LASTING = ("15m", "1h", "4h", "24h")
 
 
@@ -66,7 +71,7 @@ class Field(msgspec.Struct, frozen=True):
     failed: int
 
 
-class Incidents:
+class Board:
     """The page and its switches."""
 
     def __init__(self, heart: Heart) -> None:
@@ -110,7 +115,10 @@ class Incidents:
         except OSError:
             figures = Figures({})
         switches, missing = await _switches(visit)
+        incidents = [] if missing else await _recent(visit)
         return {
+            "incidents": [each for each in incidents if each.state != "resolved"],
+            "resolved": [each for each in incidents if each.state == "resolved"],
             "pulse": pulse,
             "switches": [each for each in switches if each.state == "holds"],
             "past": [each for each in reversed(switches) if each.state != "holds"][:10],
@@ -126,6 +134,30 @@ class Incidents:
             "latencies": latencies(figures),
             "heat": await _heat(visit),
         }
+
+
+async def with_book(visit: Visit, work: Callable[[Book], T]) -> T:
+    """Run `work` on the ledger's incidents, on a thread. Raises `Conflict` or `LedgerError`."""
+    ledger = visit.world.configuration.snapshot.ledger
+    if ledger is None:
+        raise Conflict("This gateway keeps no ledger (ledger: off), and incidents live in it.", code="ledger_off")
+
+    def run() -> T:
+        ensure_schema(ledger.url)
+        engine = open_engine(ledger.url)
+        try:
+            return work(Book(IncidentStore(engine), visit.world.clock, visit.actor))
+        finally:
+            engine.dispose()
+
+    return await asyncio.to_thread(run)
+
+
+async def _recent(visit: Visit) -> list[IncidentView]:
+    try:
+        return (await with_book(visit, lambda book: book.list("all", RECENT))).incidents
+    except LedgerError:
+        return []
 
 
 async def _switching(visit: Visit, work: Callable[[Switching], T]) -> T:
