@@ -54,9 +54,9 @@ def written(mock_url: str, directory: Path) -> dict:
     }
 
 
-def seeded(mock_url: str, directory: Path, names: tuple[str, ...] = (NASTY,)) -> Gateway:
+def seeded(mock_url: str, directory: Path, names: tuple[str, ...] = (NASTY,), count: int = 1500) -> Gateway:
     """A gateway that serves; stop it."""
-    seed(ledger_of(directory), time.time_ns(), names=names)
+    seed(ledger_of(directory), time.time_ns(), count, names=names)
     config = directory / "gateway.yaml"
     config.write_text(yaml.safe_dump(written(mock_url, directory), sort_keys=False))
     return Gateway(config)
