@@ -65,13 +65,13 @@ class Heart:
         self._at = self._asked = float("-inf")
         self._incidents: Sequence[Incident] = ()
 
-    async def pulse(self) -> Pulse:
-        """The state, at most `STEP` old."""
+    async def pulse(self, fresh: bool = False) -> Pulse:
+        """The state, at most `STEP` old; `fresh`: of this moment, after something was changed."""
         now = self._world.clock.monotonic()
-        if self._last is None or now - self._at >= STEP:
+        if fresh or self._last is None or now - self._at >= STEP:
             self._at = now
             figures = await _figures(self._world)
-            if now - self._asked >= ASKED:
+            if fresh or now - self._asked >= ASKED:
                 self._asked = now
                 self._incidents = await _open_incidents(self._world)
             self._last = self._made(figures, now)

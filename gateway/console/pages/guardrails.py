@@ -88,7 +88,7 @@ def _tried(programs: GuardrailPrograms, fields: dict[str, str]) -> Try:
         raise BadRequest(f"text: allowed are 1 to {MOST} characters.", param="text")
     engine = programs.engine(policy)
     found = explain(engine, text, direction, role=role, operation="chat.completions")
-    telling = [match for match in found.matches if match.outcome not in ("other_type", "switched_off")]
+    telling = [match for match in found.matches if _telling(match)]
     verdict = found.verdict
     return Try(
         text,
@@ -102,6 +102,13 @@ def _tried(programs: GuardrailPrograms, fields: dict[str, str]) -> Try:
         marked(text, [(m.start, m.end) for m in telling if m.outcome in ("acted", "recorded")]),
         [f"{failure.detector}: {failure.error}" for failure in verdict.failures],
     )
+
+
+def _telling(match: Explained) -> bool:
+    """As the command: what is far from being a finding is left out."""
+    if match.outcome == "below_threshold":
+        return 2 * match.score >= match.threshold
+    return match.outcome != "other_type"
 
 
 def marked(text: str, spans: list[tuple[int, int]]) -> list[tuple[str, bool]]:

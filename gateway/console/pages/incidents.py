@@ -109,7 +109,7 @@ class Board:
         return visit.done("/console/incidents", "cleared")
 
     async def _context(self, visit: Visit, wrong: str = "", typed: dict[str, str] | None = None) -> dict[str, object]:
-        pulse = await self._heart.pulse()
+        pulse = await self._heart.pulse(fresh=True)
         try:
             figures = await figures_of(visit.world.metrics)
         except OSError:
