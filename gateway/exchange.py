@@ -16,13 +16,19 @@ from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery, stream_error
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
+<<<<<<< HEAD
 from gateway.facts import ANYTHING, Exchange
 from gateway.forward import Outgoing, at_work, find_route, forward
+=======
+from gateway.facts import ANYTHING, Exchange, ModelScope
+from gateway.forward import Outgoing, find_route, forward
+>>>>>>> w-incidents
 from gateway.guard import Guard
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.passthrough import pass_through
 from gateway.ride import Live
+from gateway.routing.table import Route
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_stream
 from gateway.wire.envelopes import error_body
@@ -85,8 +91,7 @@ class Trip(Delivery):
             caller = head.caller = authenticate(snapshot.keys, head.key, x.received_ns)
         x.caller = caller
         x.tags = merged_tags(caller, head.tags())
-        switches = snapshot.switches
-        if switches is not None:
+        if (switches := snapshot.switches) is not None:
             switches.admit(caller, operation.name, x.received_ns)
         if operation.name == "models":
             return await answer_models(x, client, snapshot, caller)
@@ -99,9 +104,7 @@ class Trip(Delivery):
             body = await client.read(snapshot.server.max_body)
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
-        route = find_route(snapshot.routes, caller.models, reading.model)
-        if switches is not None:
-            route = switches.route(snapshot.routes, route, x.received_ns)
+        route = _route(snapshot, x, caller.models, reading.model)
 
         # admit
         out = self.out = Outgoing(
@@ -132,9 +135,7 @@ class Trip(Delivery):
             guard = self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
             out.body = guard.request(dialect, body)
             if x.request_verdict.reroute:
-                out.route = find_route(snapshot.routes, ANYTHING, x.request_verdict.reroute)
-                if switches is not None:
-                    out.route = switches.route(snapshot.routes, out.route, x.received_ns)
+                out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
 
         # route, forward
         answer = self.answer = await forward(world, snapshot.routes, x, out, switches)
@@ -175,6 +176,12 @@ class Trip(Delivery):
             self.world.defect(self.x, error)
         finally:
             self.world.record(self.x)
+
+
+def _route(snapshot: Snapshot, x: Exchange, allowed: ModelScope, model: str) -> Route:
+    """The route of a model, or of the one that an operator has serve in its place."""
+    route = find_route(snapshot.routes, allowed, model)
+    return route if snapshot.switches is None else snapshot.switches.route(snapshot.routes, route, x.received_ns)
 
 
 async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:

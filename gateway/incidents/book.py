@@ -2,7 +2,8 @@
 
 There is one incident at a time for a signal and its subject. It opens when its finding fires (for as long as the
 finding asks), worsens with it, and is resolved when nothing was found for `resolve_after`. Of what is quiet, nothing is
-known: it stays open for ten minutes. What comes back within ten minutes is the same incident again, not a new one.
+known: it stays open for ten minutes, unless it was well when it was last known. What comes back within ten
+minutes is the same incident again, not a new one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ class Book:
         time to be found again."""
         self._open = {each.key: each for each in open_}
         self._active = dict.fromkeys(self._open, now_ns)
+        self._well: set[Key] = set()
+        """Open ones that were well when last anything was known of them."""
         self._pending: dict[Key, int] = {}
         self._closed: dict[Key, Incident] = {}
         self._make_id = make_id
@@ -97,6 +100,7 @@ class Book:
         if finding.level == "quiet":
             return None
         self._active[key] = now_ns
+        self._well.discard(key)
         incident = self._open[key]
         if finding.level == "holding":
             return None
@@ -111,9 +115,12 @@ class Book:
         steps: list[Step] = []
         for key, incident in list(self._open.items()):
             finding = found.get(key)
-            patience = resolve_after if finding is None else QUIET
+            if finding is None:
+                self._well.add(key)
+            patience = resolve_after if key in self._well else QUIET
             if (finding is None or finding.level == "quiet") and now_ns - self._active[key] >= patience * _S:
                 del self._open[key]
+                self._well.discard(key)
                 over = msgspec.structs.replace(incident, resolved_ns=now_ns, updated_ns=now_ns)
                 self._closed[key] = over
                 steps.append(Step("resolved", over))

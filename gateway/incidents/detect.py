@@ -39,6 +39,12 @@ _BAD = frozenset({"upstream_error", "upstream_timeout", "error"})
 _COUNTED = _BAD | {"ok", "upstream_status"}
 _NOBODY = frozenset({"none", "other"})
 PROVIDER_WINDOW = 60.0
+OUTAGE_WINDOW, OUTAGE_SHARE = 15.0, 0.9
+PROVIDER_SIGNALS: tuple[tuple[Signal, tuple[str, ...], str, Severity], ...] = (
+    ("provider", ("error", "5xx"), "fails", "page"),
+    ("provider_limited", ("429",), "refuses for its rate limit", "ticket"),
+)
+"""(signal, status classes, what to say, severity)."""
 GUARDRAIL_WINDOW, GUARDRAIL_BASE, GUARDRAIL_LEAST = 300.0, 3600.0, 600.0
 LEAST_HITS = 20
 """Of a guardrail rule in its window."""
@@ -131,38 +137,11 @@ def availability(history: History, options: IncidentOptions) -> Iterator[Finding
 
 def providers(history: History, options: IncidentOptions) -> Iterator[Finding]:
     """Providers that fail, refuse for their rate, or refuse our credential."""
-    window = history.window(PROVIDER_WINDOW)
     for name in sorted({provider for provider, _ in history.newest.attempts}):
-        counts = {kind: count for (provider, kind), count in window.attempts.items() if provider == name}
-        every = sum(counts.values())
-        for signal, kinds, what, severity in (
-            ("provider", ("error", "5xx"), "fails", "page"),
-            ("provider_limited", ("429",), "refuses for its rate limit", "ticket"),
-        ):
-            bad = sum(counts.get(kind, 0) for kind in kinds)
-            share = bad / every if every else 0.0
-            fires = share >= options.provider_errors and every >= options.least
-            holds = share >= options.provider_errors / 2 and bad > 0
-            if not fires and not holds and every:
-                continue
-            teams = Counter[str]()
-            for (team, provider, _), count in window.traffic.items():
-                if provider == name:
-                    teams[team] += count
-            yield Finding(
-                signal="provider" if signal == "provider" else "provider_limited",
-                subject=name,
-                severity="page" if severity == "page" else "ticket",
-                level="firing" if fires else "holding" if holds else "quiet",
-                title=f"The provider '{name}' {what}: {bad} of {every} attempts in {window.seconds:.0f} s",
-                detail={
-                    "attempts": every,
-                    "failed": bad,
-                    **{f"status_{kind}": count for kind, count in sorted(counts.items())},
-                    "teams": _teams(teams),
-                },
-                since=_began(history, name, kinds) if fires else None,
-            )
+        for signal, kinds, what, severity in PROVIDER_SIGNALS:
+            found = _provider(history, options, name, signal, kinds, what, severity)
+            if found is not None:
+                yield found
     for name in sorted(history.newest.down):
         yield Finding(
             signal="credential",
@@ -172,6 +151,54 @@ def providers(history: History, options: IncidentOptions) -> Iterator[Finding]:
             title=f"The provider '{name}' refuses this gateway's credential",
             detail={"provider": name},
         )
+
+
+def _provider(
+    history: History,
+    options: IncidentOptions,
+    name: str,
+    signal: Signal,
+    kinds: tuple[str, ...],
+    what: str,
+    severity: Severity,
+) -> Finding | None:
+    """Half of a minute's attempts failed, or nearly all of a quarter of a minute's: an outage need not wait for half a
+    minute to have passed."""
+    window = history.window(PROVIDER_WINDOW)
+    every, bad = _tried(window, name, kinds)
+    share = bad / every if every else 0.0
+    fires = share >= options.provider_errors and every >= options.least
+    holds = share >= options.provider_errors / 2 and bad > 0
+    if not fires:
+        outage = history.window(OUTAGE_WINDOW)
+        tried, failing = _tried(outage, name, kinds)
+        if tried >= 2 * options.least and failing >= max(OUTAGE_SHARE, options.provider_errors) * tried:
+            fires, window, every, bad = True, outage, tried, failing
+    if not fires and not holds and every:
+        return None
+    teams = Counter[str]()
+    for (team, provider, _), count in window.traffic.items():
+        if provider == name:
+            teams[team] += count
+    detail: Detail = {"attempts": every, "failed": bad, "teams": _teams(teams)}
+    for (provider, kind), count in sorted(window.attempts.items()):
+        if provider == name:
+            detail[f"status_{kind}"] = count
+    return Finding(
+        signal=signal,
+        subject=name,
+        severity=severity,
+        level="firing" if fires else "holding" if holds else "quiet",
+        title=f"The provider '{name}' {what}: {bad} of {every} attempts in {window.seconds:.0f} s",
+        detail=detail,
+        since=_began(history, name, kinds) if fires else None,
+    )
+
+
+def _tried(window: Change, provider: str, kinds: tuple[str, ...]) -> tuple[int, int]:
+    """A provider's attempts, and those that ended so."""
+    every = sum(count for (name, _), count in window.attempts.items() if name == provider)
+    return every, sum(window.attempts.get((provider, kind), 0) for kind in kinds)
 
 
 def guardrails(history: History, options: IncidentOptions) -> Iterator[Finding]:

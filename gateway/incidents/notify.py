@@ -36,7 +36,7 @@ def events(step: Step, receivers: Iterable[Receiver], now_ns: int, count: int = 
         if body is None:
             continue
         endpoint = receiver.endpoint.id
-        what = "\0".join([incident.id, step.happened, str(now_ns), str(count), endpoint, receiver.endpoint.routing_key])
+        what = "\0".join([incident.id, step.happened, str(now_ns), str(count), endpoint])
         made.append(
             Event(
                 id=f"inc_{hashlib.sha256(what.encode()).hexdigest()[:32]}",

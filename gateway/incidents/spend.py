@@ -44,13 +44,17 @@ def judge(team: str, by_hour: Mapping[int, int], hours: Sequence[int], options: 
     first = min(by_hour, default=0)
     worst: Finding | None = None
     for hour in hours:
-        for past_hours, which in zip(baseline_hours(hour), ("week", "day"), strict=True):
-            past = [by_hour.get(each, 0) for each in past_hours if each >= first]
-            if len(past) >= LEAST_SAMPLES:
-                found = _judged(team, by_hour.get(hour, 0), past, which, options)
-                if found is not None and (worst is None or worst.level != "firing"):
-                    worst = found
-                break
+        nanos = by_hour.get(hour, 0)
+        weekly, daily = ([by_hour.get(each, 0) for each in past if each >= first] for past in baseline_hours(hour))
+        if len(weekly) >= LEAST_SAMPLES:
+            found = _judged(team, nanos, weekly, "week", options)
+        elif len(daily) >= LEAST_SAMPLES and 2 * max(weekly, default=0) < nanos:
+            # A weekly job of a few weeks is an anomaly among the days, and none.
+            found = _judged(team, nanos, daily, "day", options)
+        else:
+            continue
+        if found is not None and (worst is None or worst.level != "firing"):
+            worst = found
     return worst
 
 

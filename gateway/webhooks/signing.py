@@ -37,8 +37,10 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """Names it in the spool: 16 hex digits of the URL's digest, so that it survives a change of its secret."""
-        return hashlib.sha256(self.url.encode()).hexdigest()[:16]
+        """Names it in the spool: 16 hex digits of the digest of its URL (and routing key), so that it survives a change
+        of its secret."""
+        named = f"{self.url}\0{self.routing_key}" if self.routing_key else self.url
+        return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 def parse_secret(text: str) -> bytes:

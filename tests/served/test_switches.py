@@ -25,6 +25,8 @@ def gateway(mock: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     data = tmp_path_factory.mktemp("switches")
     tree = configuration(mock.url, data)
     tree["models"]["gpt-4o"]["fallbacks"] = ["gpt-4o-mini"]
+    tree["guardrails"] = {"strict": [{"detect": "secrets", "on": ["request"], "action": "block", "mode": "enforce"}]}
+    tree["teams"]["search"]["guardrails"] = "strict"
     (data / "gateway.yaml").write_text(yaml.safe_dump(tree))
     started = Gateway(data / "gateway.yaml", "--workers", "2")
     yield started
@@ -126,6 +128,16 @@ def test_a_forced_fallback_serves_another_model(gateway, switch) -> None:
         lambda: {ask(gateway, model="gpt-4o").headers["x-tollway-model"] for _ in range(BOTH)} == {"mock-echo"},
         "the other model to serve",
     )
+
+
+def test_a_guardrail_policy_is_forced_to_shadow(gateway, switch) -> None:
+    """What it blocked goes through and is still counted; when the switch is over, it blocks again."""
+    leak = [{"role": "user", "content": "key AKIAQ3EGRHYBDCE7XSQT"}]
+    assert ask(gateway, messages=leak).json()["error"]["code"] == "content_filter"
+    made = switch("guardrail", "policy", "strict", to="shadow")
+    effective(gateway, 200, messages=leak)
+    post(gateway, f"/{made['id']}/clear")
+    effective(gateway, 400, messages=leak)
 
 
 def test_a_stopped_provider_stops_what_is_passed_through(gateway, switch) -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI document: complete, consistent, and true of what is answered."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,8 @@ from starlette.routing import Route
 from gateway.admin import openapi
 from gateway.admin.app import admin_app
 from gateway.admin.routes import ROUTES
+from gateway.ledger.incidents import Incident, IncidentStore
+from gateway.ledger.store import open_engine
 from tests.gateway.admin.fakes import FakeWorld, client_of
 
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi.document(ROUTES)))
@@ -89,6 +92,8 @@ def conforms(value: object, schema: dict[str, Any]) -> bool:
             return isinstance(value, bool)
         case "integer":
             return isinstance(value, int)
+        case "number":
+            return isinstance(value, int | float)
         case "null":
             return value is None
     return True
@@ -102,6 +107,19 @@ async def test_answers_are_as_described(make_world: Callable[..., FakeWorld]) ->
         await answers(world, admin)
 
 
+def keep_incident(world: FakeWorld) -> None:
+    ledger = world.configuration.snapshot.ledger
+    assert ledger is not None
+    detail = {"teams": ["search"], "attempts": 9, "burn_rate": 1.5, "spent_usd": "1.00"}
+    incident = Incident(
+        id="inc-1", signal="provider", subject="openai", severity="page", title="x", detail=detail,
+        since_ns=1, opened_ns=1, updated_ns=1,
+    )  # fmt: skip
+    engine = open_engine(ledger.url)
+    IncidentStore(engine).save([incident], [])
+    engine.dispose()
+
+
 async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
     limits = world.configuration.snapshot.limits
     assert limits is not None
@@ -113,6 +131,9 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
             f"/admin/v1/budgets/{counters[0].key}/raise", json={"amount": "1 USD", "for": "1h", "reason": "x"}
         )
     ).json()
+    switch = {"kind": "stop", "scope": "team", "name": "search", "reason": "x"}
+    switched = (await admin.post("/admin/v1/switches", json=switch)).json()
+    await asyncio.to_thread(keep_incident, world)
     asked = {
         ("GET", "/readyz"): None,
         ("GET", "/admin/v1/config"): None,
@@ -130,8 +151,16 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
         ("POST", "/admin/v1/budgets/adjustments/{adjustment_id}/end"): {"reason": "x"},
         ("POST", "/admin/v1/budgets/rebuild"): None,
         ("GET", "/admin/v1/audit"): None,
+        ("GET", "/admin/v1/incidents"): None,
+        ("GET", "/admin/v1/incidents/{incident_id}"): None,
+        ("POST", "/admin/v1/incidents/{incident_id}/acknowledge"): None,
+        ("POST", "/admin/v1/incidents/{incident_id}/comment"): {"comment": "x"},
+        ("GET", "/admin/v1/switches"): None,
+        ("POST", "/admin/v1/switches/{switch_id}/clear"): None,
+        ("POST", "/admin/v1/switches"): switch,
     }
     names = {"{key_id}": made["id"], "{rule}": counters[1].key, "{adjustment_id}": raised["id"]}
+    names |= {"{switch_id}": switched["id"], "{incident_id}": "inc-1"}
     assert set(asked) == {(e.method, e.path) for e in ROUTES if e.answer is not None}
     for (method, path), body in asked.items():
         answer = await admin.request(method, re.sub(r"{\w+}", lambda name: names[name[0]], path), json=body)

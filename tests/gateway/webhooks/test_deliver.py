@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.clock import ManualClock, SystemClock
@@ -133,6 +134,19 @@ async def test_a_delivery_is_signed(rig: Rig, receiver: Receiver) -> None:
     assert headers["content-type"] == "application/json"
     assert rig.reports == []
     assert rig.spool.progress("evt_1", event.endpoints[0]).outcome == "delivered"
+
+
+async def test_a_stream_comes_in_its_order(rig: Rig, receiver: Receiver) -> None:
+    """What resolves waits while what opened is tried again; another stream waits for neither."""
+    receiver.answers = [500, 500]
+    rig.put("evt_open", stream="one", at_ns=1)
+    rig.put("evt_over", stream="one", at_ns=2)
+    rig.deliverer = rig.make(SystemClock(), msgspec.structs.replace(FAST, give_up=2.0**62))
+    rig.run()
+    await until(lambda: rig.deliverer.delivered == 2)
+    assert [headers["webhook-id"] for headers, _ in receiver.got] == ["evt_open"] * 3 + ["evt_over"]
+    rig.put("evt_other", stream="two")
+    await until(lambda: rig.deliverer.delivered == 3)
 
 
 async def test_one_that_fails_is_tried_again_and_taken_once(rig: Rig, receiver: Receiver) -> None:

@@ -54,3 +54,15 @@ def test_an_endpoint_keeps_its_id_when_its_secret_changes() -> None:
     assert one.id == Endpoint(one.url, b"l" * 24, frozenset()).id
     assert one.id != Endpoint("https://a.example/y", one.key, one.events).id
     assert "token" not in one.id
+
+
+def test_without_a_key_nothing_is_signed() -> None:
+    """Alertmanager and PagerDuty ask for no signature; one made with an empty key would be a false one."""
+    assert signed_headers(b"", "evt_1", 1, b"{}") == {"content-type": "application/json", "webhook-id": "evt_1"}
+
+
+def test_a_routing_key_is_put_in_when_it_is_sent() -> None:
+    endpoint = Endpoint("http://h/", b"", frozenset(), "R0UT1NG")
+    assert endpoint.filled('{"routing_key":"__ROUTING_KEY__"}') == b'{"routing_key":"R0UT1NG"}'
+    assert Endpoint("http://h/", b"", frozenset()).filled('"__ROUTING_KEY__"') == b'"__ROUTING_KEY__"'
+    assert endpoint.id != Endpoint("http://h/", b"", frozenset(), "another").id
