@@ -16,13 +16,8 @@ from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery, stream_error
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
-<<<<<<< HEAD
-from gateway.facts import ANYTHING, Exchange
-from gateway.forward import Outgoing, at_work, find_route, forward
-=======
 from gateway.facts import ANYTHING, Exchange, ModelScope
-from gateway.forward import Outgoing, find_route, forward
->>>>>>> w-incidents
+from gateway.forward import Outgoing, at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
