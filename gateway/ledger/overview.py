@@ -5,6 +5,7 @@ Ranges are whole days (UTC); the one that runs is in them as far as it has come.
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import cast
 
 import msgspec
@@ -109,4 +110,4 @@ def hours(engine: Engine, since_ns: int, until_ns: int) -> list[Hour]:
 
 def total(slices: Iterable[Slice], name: str) -> int:
     """The sum of one of `DAY_SUMS`."""
-    return sum(getattr(each, name) for each in slices)
+    return sum(map(attrgetter(name), slices))
