@@ -43,7 +43,7 @@ demo: install ## gateway and bundled provider, real SDK traffic of three teams, 
 	@$(BIN)/tollway demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: install-dev ## every test (as root installs the Debian packages they need, else says which)
-	@tools/system-packages postgresql redis-server prometheus
+	@tools/system-packages postgresql redis-server prometheus chromium chromium-driver
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: install-dev ## format, lint, types, and who may import whom

@@ -1,4 +1,4 @@
-"""The ASGI application: the road in front, Starlette with health, metrics and admin behind it.
+"""The ASGI application: the road in front, Starlette with health, metrics, admin and console behind it.
 
 Under our own server a connection takes the road without ASGI in between (`road`); under any other, `__call__` does.
 """
@@ -9,6 +9,7 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.client import AsgiClient, Client
+from gateway.console.mount import Front
 from gateway.exchange import drive
 from gateway.ride import Live, TaskLive
 from gateway.wire.head import Head
@@ -20,7 +21,7 @@ class App:
 
     def __init__(self, world: World, behind: ASGIApp) -> None:
         self.world = world
-        self.behind = behind
+        self.behind = Front(world, behind)
 
     def road(self, client: Client, head: Head | None, live: Live) -> Coroutine[Any, Any, None]:
         """Serve one request below /v1. `head`: what is known of its head already; `live`: how it can be stopped."""

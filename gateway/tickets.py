@@ -93,7 +93,7 @@ class Tickets:
         self._kept = {}
 
     def _keep(self, asked: tuple[object, ...], model: str, ticket: Ticket) -> None:
-        values = asked[-1] if isinstance(asked[-1], tuple) else ()
+        values = cast("tuple[str, ...]", asked[-1]) if isinstance(asked[-1], tuple) else ()
         if any(len(str(name)) > LONGEST_KEPT for name in (model, *values)):
             return
         if len(self._kept) >= MOST_KEPT:

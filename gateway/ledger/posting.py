@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.facts import Usage
 from gateway.ledger.events import MAX_NAME, EndRecord
 from gateway.ledger.store import counter
-from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, events, rollups, segments, tags
+from gateway.ledger.tables import DAY_SUMS, DIMENSIONS, METERS, OUTCOMES, SUMS, days, events, rollups, segments, tags
 
 Value = str | int | bool | None
 Row = dict[str, Value]
@@ -27,6 +27,7 @@ MAX_NANOS = 10**16
 _NO_USAGE = Usage(requests=0)
 _json = msgspec.json.Encoder().encode
 _known_outcomes = frozenset(OUTCOMES)
+_DAY_KEY = ("day", "team", "key_id", "model", "provider", "tagged")
 _columns = ", ".join(column.name for column in events.columns)
 _POSTGRESQL_INSERT = text(
     f"INSERT INTO events ({_columns}) SELECT {_columns}"  # noqa: S608 (our own column names)
@@ -67,7 +68,9 @@ def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> P
         return Posted(0, duplicates, pruned)
     inserted = _insert_events(connection, rows)
     _insert_tags(connection, tag_rows)
-    _add_rollups(connection, rollup_rows(inserted))
+    hours = rollup_rows(inserted)
+    _add_rollups(connection, hours)
+    _add_days(connection, day_rows(hours))
     return Posted(len(inserted), duplicates + len(rows) - len(inserted), pruned)
 
 
@@ -140,6 +143,27 @@ def rollup_rows(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
+def day_rows(hours: Iterable[Row]) -> list[Row]:
+    """Sum roll-up rows of hours by day; in key order too."""
+    totals: dict[tuple[Value, ...], dict[str, int]] = {}
+    for row in hours:
+        key = (
+            _number(row["hour"]) // 86_400 * 86_400,
+            row["team"],
+            row["key_id"],
+            row["model"],
+            row["provider"],
+            int(row["tags_hash"] != ""),
+        )
+        total = totals.setdefault(key, dict.fromkeys(DAY_SUMS, 0))
+        for name in DAY_SUMS:
+            total[name] += _number(row[name])
+    return [
+        {**dict(zip(_DAY_KEY, key, strict=True)), **total}
+        for key, total in sorted(totals.items(), key=lambda item: tuple(map(str, item[0])))
+    ]
+
+
 def tags_hash(pairs: dict[str, str]) -> str:
     """The name of a set of tags: 128 bits of SHA-256 over its sorted pairs; empty for no tags."""
     if not pairs:
@@ -176,6 +200,14 @@ def _add_rollups(connection: Connection, rows: Sequence[Row]) -> None:
         statement.on_conflict_do_update(index_elements=["hour", *DIMENSIONS], set_=grown),
         list(rows),
     )
+
+
+def _add_days(connection: Connection, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    statement = _insert(connection, days)
+    grown = {name: days.c[name] + statement.excluded[name] for name in DAY_SUMS}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(_DAY_KEY), set_=grown), list(rows))
 
 
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

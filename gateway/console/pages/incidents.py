@@ -1,0 +1,266 @@
+"""Incidents: the state now, what has been switched, how providers do, and where requests failed in the last day."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.admin import state
+from gateway.admin.access import Conflict
+from gateway.admin.incident_shapes import IncidentView
+from gateway.admin.incidents import Incidents as Book
+from gateway.admin.shapes import ProviderList, ProviderView
+from gateway.admin.switch_shapes import SwitchView
+from gateway.admin.switching import Switching, request_of
+from gateway.console.figures import Figures, figures_of
+from gateway.console.pulse import Heart
+from gateway.console.visit import Visit
+from gateway.errors import LedgerError, Refusal
+from gateway.ledger.incidents import IncidentStore
+from gateway.ledger.overview import Hour, hours
+from gateway.ledger.store import ensure_schema, open_engine
+from gateway.routing.switches import SCOPES
+from gateway.telemetry.logs import info
+
+T = TypeVar("T")
+SHOWN = 24
+"""Hours of the heat map."""
+HOUR_NS = 3600 * 10**9
+HEAT = (0.0, 0.005, 0.02, 0.05, 0.2)
+"""Shares of failures from which on a field has the next tone; 0: none failed."""
+RECENT = "14d"
+"""Resolved incidents of so long are listed."""
+LASTING = ("15m", "1h", "4h", "24h")
+
+
+class ProviderLine(msgspec.Struct, frozen=True):
+    """One provider: what it is now, and its answers since the workers began."""
+
+    view: ProviderView
+    stopped: bool
+    attempts: int
+    throttled: int
+    """Answered with 429."""
+    failed: int
+    """Answered with 5xx, or not at all."""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Seconds of one operation and mode since the workers began; None: nothing was observed."""
+
+    operation: str
+    mode: str
+    requests: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    first_p95: float | None
+    """To the first byte."""
+    overhead_p95: float | None
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One hour of one provider in the heat map."""
+
+    hour_ns: int
+    tone: int | None
+    """None: no request; 0: none failed."""
+    requests: int
+    failed: int
+
+
+class Board:
+    """The page and its switches."""
+
+    def __init__(self, heart: Heart) -> None:
+        self._heart = heart
+
+    async def show(self, visit: Visit) -> Response:
+        return await visit.page("incidents.html", await self._context(visit))
+
+    async def switch(self, visit: Visit) -> Response:
+        """Set a kill switch. What is wrong with it is said beside the form, which keeps what was typed."""
+        fields = await visit.form()
+        target = fields.get("target", "")
+        kind, _, scope = target.partition(":")
+        try:
+            asked = request_of(
+                lasting=fields.get("for") or "1h",
+                kind=kind,
+                scope=scope,
+                name=fields.get("name", "").strip(),
+                to=fields.get("to", "").strip() if kind != "stop" else "",
+                reason=fields.get("reason", "").strip(),
+            )
+            made = await _switching(visit, lambda switching: switching.set(asked))
+        except Refusal as error:
+            context = await self._context(visit, str(error), fields)
+            return await visit.page("incidents.html", context, error.status)
+        info("console_switch_set", admin_key=visit.admin_id, switch=made.id, kind=made.kind, scope=made.scope)
+        return visit.done("/console/incidents", "switched")
+
+    async def clear(self, visit: Visit) -> Response:
+        fields = await visit.form()
+        switch_id: str = visit.request.path_params["switch_id"]
+        await _switching(visit, lambda switching: switching.clear(switch_id, fields.get("reason", "")))
+        info("console_switch_cleared", admin_key=visit.admin_id, switch=switch_id)
+        return visit.done("/console/incidents", "cleared")
+
+    async def _context(self, visit: Visit, wrong: str = "", typed: dict[str, str] | None = None) -> dict[str, object]:
+        pulse = await self._heart.pulse(fresh=True)
+        try:
+            figures = await figures_of(visit.world.metrics)
+        except OSError:
+            figures = Figures({})
+        switches, missing = await _switches(visit)
+        incidents = [] if missing else await _recent(visit)
+        return {
+            "incidents": [each for each in incidents if each.state != "resolved"],
+            "resolved": [each for each in incidents if each.state == "resolved"],
+            "pulse": pulse,
+            "switches": [each for each in switches if each.state == "holds"],
+            "past": [each for each in reversed(switches) if each.state != "holds"][:10],
+            "missing": missing,
+            "targets": [
+                (f"{kind}:{scope}", _worded(kind, scope)) for kind, scopes in SCOPES.items() for scope in scopes
+            ],
+            "lasting": LASTING,
+            "names": _names(visit),
+            "wrong": wrong,
+            "typed": typed or {},
+            "providers": await _providers(visit, figures, switches),
+            "latencies": latencies(figures),
+            "heat": await _heat(visit),
+        }
+
+
+async def with_book(visit: Visit, work: Callable[[Book], T]) -> T:
+    """Run `work` on the ledger's incidents, on a thread. Raises `Conflict` or `LedgerError`."""
+    ledger = visit.world.configuration.snapshot.ledger
+    if ledger is None:
+        raise Conflict("This gateway keeps no ledger (ledger: off), and incidents live in it.", code="ledger_off")
+
+    def run() -> T:
+        ensure_schema(ledger.url)
+        engine = open_engine(ledger.url)
+        try:
+            return work(Book(IncidentStore(engine), visit.world.clock, visit.actor))
+        finally:
+            engine.dispose()
+
+    return await asyncio.to_thread(run)
+
+
+async def _recent(visit: Visit) -> list[IncidentView]:
+    try:
+        return (await with_book(visit, lambda book: book.list("all", RECENT))).incidents
+    except LedgerError:
+        return []
+
+
+async def _switching(visit: Visit, work: Callable[[Switching], T]) -> T:
+    """Run `work` on a thread, because it waits for the database."""
+    configuration = visit.world.configuration
+    ledger = configuration.snapshot.ledger
+    if ledger is None:
+        raise Conflict("This gateway keeps no ledger (ledger: off), and kill switches live in it.", code="ledger_off")
+
+    def run() -> T:
+        ensure_schema(ledger.url)
+        engine = open_engine(ledger.url)
+        try:
+            return work(Switching(engine, configuration.written.root, visit.world.clock, visit.actor))
+        finally:
+            engine.dispose()
+
+    return await asyncio.to_thread(run)
+
+
+async def _switches(visit: Visit) -> tuple[list[SwitchView], str]:
+    """All of the last 30 days, or why they cannot be seen: the page must come when the database does not."""
+    try:
+        return await _switching(visit, lambda switching: switching.list(everything=True)), ""
+    except (LedgerError, Conflict) as error:
+        return [], str(error)
+
+
+def _worded(kind: str, scope: str) -> str:
+    if kind == "stop":
+        return "Stop the whole gateway" if scope == "gateway" else f"Stop a {scope}"
+    if kind == "fallback":
+        return "Serve a model by another one"
+    return "Put a guardrail policy in shadow"
+
+
+def _names(visit: Visit) -> list[str]:
+    """What the form offers while one types."""
+    root = visit.world.configuration.written.root
+    keys = [key.id for team in root.teams.values() for key in team.keys]
+    return sorted({*root.teams, *keys, *root.models, *root.providers, *root.guardrails})
+
+
+async def _providers(visit: Visit, figures: Figures, switches: Iterable[SwitchView]) -> list[ProviderLine]:
+    found = msgspec.json.decode((await state.list_providers(visit)).body, type=ProviderList)
+    stopped = {each.name for each in switches if each.state == "holds" and each.scope == "provider"}
+    lines: list[ProviderLine] = []
+    for view in found.providers:
+        counts = figures.by("status_class", "tollway_upstream_attempts_total", provider=view.name)
+        failed = int(counts.get("5xx", 0) + counts.get("error", 0))
+        whole = int(sum(counts.values()))
+        lines.append(ProviderLine(view, view.name in stopped, whole, int(counts.get("429", 0)), failed))
+    return lines
+
+
+def latencies(figures: Figures) -> list[Latency]:
+    """One line for each operation and mode, busiest first."""
+    found: list[Latency] = []
+    for labels, count in figures.of("tollway_request_seconds_count"):
+        mode = {"operation": labels["operation"], "mode": labels["mode"]}
+        p50, p95, p99 = (figures.quantile(q, "tollway_request_seconds", **mode) for q in (0.5, 0.95, 0.99))
+        first = figures.quantile(0.95, "tollway_time_to_first_byte_seconds", **mode)
+        overhead = figures.quantile(0.95, "tollway_overhead_seconds", **mode)
+        if count:
+            found.append(Latency(mode["operation"], mode["mode"], int(count), p50, p95, p99, first, overhead))
+    return sorted(found, key=lambda each: -each.requests)
+
+
+async def _heat(visit: Visit) -> list[tuple[str, list[Field]]]:
+    """The last day of every provider, by hour. Empty when the ledger cannot be read."""
+    ledger = visit.world.configuration.snapshot.ledger
+    if ledger is None:
+        return []
+    now_ns = visit.world.clock.now_ns()
+    since_ns = (now_ns // HOUR_NS - SHOWN + 1) * HOUR_NS
+
+    def run() -> list[Hour]:
+        engine = open_engine(ledger.url)
+        try:
+            return hours(engine, since_ns, now_ns)
+        finally:
+            engine.dispose()
+
+    try:
+        return heat(await asyncio.to_thread(run), since_ns)
+    except LedgerError:
+        return []
+
+
+def heat(found: Iterable[Hour], since_ns: int) -> list[tuple[str, list[Field]]]:
+    """Hours laid out by provider."""
+    fields: dict[str, list[Field]] = {}
+    for each in found:
+        at = (each.hour * 10**9 - since_ns) // HOUR_NS
+        if 0 <= at < SHOWN:
+            row = fields.setdefault(
+                each.provider, [Field(since_ns + hour * HOUR_NS, None, 0, 0) for hour in range(SHOWN)]
+            )
+            row[at] = Field(each.hour * 10**9, tone_of(each.failed, each.requests), each.requests, each.failed)
+    return sorted(fields.items())
+
+
+def tone_of(failed: int, requests: int) -> int:
+    """How bad an hour was: 0 (nothing failed) to 5."""
+    share = failed / requests if requests else 0.0
+    return 0 if not failed else sum(share >= bound for bound in HEAT)
