@@ -6,6 +6,7 @@ maximum, its service tier) is not in it.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from gateway.facts import Caller, Operation
 from gateway.operations import FREE
