@@ -73,7 +73,13 @@ def generated(seed: int, share: float = 1.0) -> list[Row]:
     return rows
 
 
-KINDS = {"direct": "injection", "indirect": "injection", "jailbreak": "jailbreak", "harmful": "jailbreak", "pretext": "jailbreak"}
+KINDS = {
+    "direct": "injection",
+    "indirect": "injection",
+    "jailbreak": "jailbreak",
+    "harmful": "jailbreak",
+    "pretext": "jailbreak",
+}
 
 
 def _make(slot: str, grammar: Grammar, rng: random.Random) -> Row:
@@ -142,7 +148,10 @@ def hidden(rows: list[Row], seed: int, share: float) -> list[Row]:
     """Attacks hidden in other people's pages: the same pages without them are among the harmless rows."""
     grammar, rng = Grammar(), random.Random(seed)
     pages = [row for row in rows if row.role == "tool" and row.source in HOSTS and len(row.text) < 4000]
-    return [_hide(page.text, "generated-hidden", grammar, rng) for page in rng.sample(pages, min(len(pages), int(4000 * share)))]
+    return [
+        _hide(page.text, "generated-hidden", grammar, rng)
+        for page in rng.sample(pages, min(len(pages), int(4000 * share)))
+    ]
 
 
 HOSTS = {"library-code", "library-docs", "markdown-pages", "python-docs", "agentdojo-worlds"}
@@ -155,7 +164,9 @@ def packages(seed: int = 0, share: float = 1.0) -> list[Row]:
     return rows + _personas() + _library(random.Random(seed), int(9000 * share)) + _descriptions()
 
 
-_NOT_HARMLESS = re.compile(r"(?i)jailbreak|do anything now|unrestricted|uncensored|no restrictions|ignore (?:all|any|prev)|\bdan\b")
+_NOT_HARMLESS = re.compile(
+    r"(?i)jailbreak|do anything now|unrestricted|uncensored|no restrictions|ignore (?:all|any|prev)|\bdan\b"
+)
 
 
 def _personas() -> list[Row]:
@@ -165,8 +176,27 @@ def _personas() -> list[Row]:
     return [Row(text, False, "", "ai-personas") for text in texts if not _NOT_HARMLESS.search(text)]
 
 
-LIBRARIES = ("numpy", "scipy", "sklearn", "sqlalchemy", "pydantic", "opentelemetry", "hypothesis", "cryptography", "openai",
-             "anthropic", "spacy", "rich", "redis", "requests", "setuptools", "pygments", "click", "starlette", "httpx")  # fmt: skip
+LIBRARIES = [
+    "numpy",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "pydantic",
+    "opentelemetry",
+    "hypothesis",
+    "cryptography",
+    "openai",
+    "anthropic",
+    "spacy",
+    "rich",
+    "redis",
+    "requests",
+    "setuptools",
+    "pygments",
+    "click",
+    "starlette",
+    "httpx",
+]
 
 
 def _library(rng: random.Random, count: int) -> list[Row]:

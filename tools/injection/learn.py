@@ -16,8 +16,8 @@ from guardrails.injection.words import NARROW, WIDE, Vocabulary, Window, tokens
 
 from .corpus import Row
 from .lexicon import lexicon
-from .meaning import Meaning, Vectors
 from .matrix import Features, Ints, Texts, Windows, choose_vocabulary, cut, keys
+from .meaning import Meaning, Vectors
 
 Floats = NDArray[np.float64]
 FEW = 2500
