@@ -51,6 +51,9 @@ Five-fold cross-validation inside the one labelled source (openai/moderation-api
 {table}
 
 ## Limits
+- It does not reach recall 0.9 at 1 % false positives on sources it has not seen, by far: see the table. Read the intervals.
+- Personas that people give to assistants (ai-personas) and jailbreaks look alike: since the former are learnt as harmless, a
+  jailbreak of an unseen collection that is all persona and no rule-breaking is missed more often.
 - It reads words and short sequences, not meaning: a harmful request told as a story in unsuspicious words is missed (JBB), and a
   harmless story about dark things may be called an attack (wildguard-benign).
 - An instruction that would be ordinary from a user (`Write a poem about cats`) is an attack only inside a document: text of role
