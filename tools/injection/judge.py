@@ -2,7 +2,8 @@
 
 # ruff: noqa: E501
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ FOLDS = {
     "prose": {"openai-moderation-clean", "presidio-research", "package-descriptions"},
 }
 """Sources that are held out together."""
-PARTS = 3
+ASIDE = {"package-descriptions", "presidio-research"}
+"""Harmless sources that are judged, but not counted where the threshold is chosen: easy or far from what people ask."""
+PARTS = 2
 """Into how many parts the corpora are cut to judge texts whose source is in training but which themselves are not."""
-THRESHOLDS = (0.5, 0.9)
 
 
 def cross_validate(data: Data, folds: Iterable[str]) -> str:
@@ -47,26 +49,41 @@ def _judge(data: Data, out: NDArray[np.bool_], into: Floats, name: str) -> None:
     print(f"{name}: {model.features.width} features, calibration {model.calibration}", flush=True)  # noqa: T201
 
 
-def _table(data: Data, outer: Floats, inner: Floats) -> str:
+def _table(data: Data, outer: Floats, inner: Floats | None = None) -> str:
     judged = ~np.isnan(outer)
-    heads = [f"{place} held out, at {edge}" for place in ("source", "texts") for edge in THRESHOLDS]
+    core = judged & ~np.isin(data.source, list(ASIDE))
+    ways = [("source", outer)] + ([("texts", inner)] if inner is not None else [])
+    edges = [float(np.quantile(values[core & ~data.attack], 0.99)) for _, values in ways]
+    heads = [f"{place} held out: {what}" for place, _ in ways for what in ("at 0.5", "at 1 % FPR", "95 % interval")]
     lines = ["| source | texts | " + " | ".join(heads) + " |", "|" + "---|" * (2 + len(heads))]
-    groups: list[tuple[str, NDArray[np.bool_]]] = []
+    for name, these in _groups(data, judged, core):
+        cells: list[str] = []
+        for (_, values), edge in zip(ways, edges, strict=True):
+            above = int((values[these] > edge).sum())
+            low, high = wilson(above, int(these.sum()))
+            cells += [f"{(values[these] >= 0.5).mean():.3f}", f"{above / these.sum():.3f}", f"{low:.3f}–{high:.3f}"]
+        lines.append(f"| {name} | {these.sum()} | " + " | ".join(cells) + " |")
+    lines.append("")
+    for (place, values), edge in zip(ways, edges, strict=True):
+        error = _calibration_error(values[judged], data.attack[judged])
+        lines.append(f"With the {place} held out: 1 % of the harmless texts of the corpora (those of {' and '.join(sorted(ASIDE))} not counted) "
+                     f"are above {edge:.3f}; expected calibration error (ten bins) {error:.3f}.")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _groups(data: Data, judged: NDArray[np.bool_], core: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     for attack, kind in ((True, "attack"), (False, "harmless")):
         these = judged & (data.attack == attack)
-        groups += [(f"{source} ({kind})", these & (data.source == source)) for source in sorted({*data.source[these]})]
-        groups.append((f"all that are {kind}", these))
-    for name, these in groups:
-        shares = [(values[these] >= edge).mean() for values in (outer, inner) for edge in THRESHOLDS]
-        lines.append(f"| {name} | {these.sum()} | " + " | ".join(f"{share:.3f}" for share in shares) + " |")
-    lines.append("")
-    for place, values in (("source", outer), ("texts", inner)):
-        edge = np.quantile(values[judged & ~data.attack], 0.99)
-        caught = (values[judged & data.attack] > edge).mean()
-        error = _calibration_error(values[judged], data.attack[judged])
-        lines.append(f"With the {place} held out: 1 % of all harmless texts are above {edge:.3f}, where {caught:.3f} of all attacks are; "
-                     f"expected calibration error (ten bins) {error:.3f}.")  # fmt: skip
-    return "\n".join(lines)
+        for source in sorted({*data.source[these]}):
+            yield f"{source} ({kind})", these & (data.source == source)
+        yield f"all of the corpora that are {kind}", these & core
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson's score interval)."""
+    z, share = 1.96, hits / count
+    middle, reach = share + z * z / (2 * count), z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, (middle - reach) / (1 + z * z / count)), min(1.0, (middle + reach) / (1 + z * z / count))
 
 
 def _calibration_error(values: Floats, attack: NDArray[np.bool_]) -> float:

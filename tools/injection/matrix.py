@@ -13,6 +13,7 @@ from guardrails.injection.model import BITS, GAP
 from guardrails.injection.words import PREFIX, WIDE, Vocabulary, Window, starts_of, tokens
 
 from .lexicon import lexicon
+from .meaning import Meaning, Vectors
 
 Ints = NDArray[np.int64]
 
@@ -31,8 +32,10 @@ class Texts:
         self.names = list(numbers)
 
 
-def choose_vocabulary(texts: Texts, rows: Sequence[int], least: int = 3, size: int = 40_000) -> Vocabulary:
-    """Words of at least `least` texts, the beginnings of rarer ones, and the lexicon."""
+def choose_vocabulary(
+    texts: Texts, rows: Sequence[int], least: int = 3, size: int = 40_000, meaning: Meaning | None = None
+) -> Vocabulary:
+    """Words of at least `least` texts, rarer ones that have a meaning, beginnings of the others, and the lexicon."""
     counts = np.zeros(len(texts.names), dtype=np.int64)
     for row in rows:
         counts[np.unique(texts.words[row])] += 1
@@ -41,7 +44,7 @@ def choose_vocabulary(texts: Texts, rows: Sequence[int], least: int = 3, size: i
     for name, count in zip(texts.names, counts, strict=True):
         if name.isdecimal() or name[0] == "\n":
             continue
-        if count >= least:
+        if count >= least or (count and meaning and meaning.knows(name)):
             common[name] = count
         elif count and len(name) > PREFIX:
             beginnings[name[:PREFIX] + "*"] += count
@@ -50,6 +53,7 @@ def choose_vocabulary(texts: Texts, rows: Sequence[int], least: int = 3, size: i
         "\n",
         *(w for w, _ in common.most_common(size)),
         *(w for w, c in beginnings.most_common(size // 2) if c >= 4),
+        *(meaning.common if meaning else ()),
     ]
     return Vocabulary((word, number) for number, word in enumerate(dict.fromkeys(words), 1))
 
@@ -115,6 +119,13 @@ def _class_keys(ids: Ints, window: Ints, classes: Ints) -> tuple[Ints, Ints]:
     return np.r_[name, pairs[two], triples[three]], np.r_[owner, owner[two], owner[three]]
 
 
+def _once(key: Ints, owner: Ints) -> Ints:
+    """Each key once for each owner that has it."""
+    order = np.lexsort((owner, key))
+    key, owner = key[order], owner[order]
+    return key[np.r_[True, (key[1:] != key[:-1]) | (owner[1:] != owner[:-1])]] if len(key) else key
+
+
 @dataclass
 class Features:
     """Chosen keys of each kind, sorted, in the order of the matrix' columns."""
@@ -125,7 +136,7 @@ class Features:
     def choose(found: list[tuple[Ints, Ints]], owner: Ints, least: Sequence[int] = (1, 4, 6, 6, 3)) -> "Features":
         chosen = []
         for (key, window), enough in zip(found, least, strict=True):
-            distinct = np.unique(np.c_[key, owner[window]], axis=0)[:, 0] if enough > 1 else key
+            distinct = _once(key, owner[window]) if enough > 1 else key
             values, counts = np.unique(distinct, return_counts=True)
             chosen.append(values[counts >= enough])
         return Features(chosen)
@@ -133,6 +144,22 @@ class Features:
     @property
     def width(self) -> int:
         return sum(map(len, self.chosen))
+
+    def design(self, found: list[tuple[Ints, Ints]], height: int, vectors: Vectors | None) -> sparse.csr_matrix:
+        """`matrix`, and beside it the sum of the vectors of each window's words."""
+        counts = self.matrix(found, height)
+        if vectors is None:
+            return counts
+        meant = counts[:, : len(self.chosen[0])] @ vectors
+        return sparse.hstack([counts, sparse.csr_matrix(meant)], format="csr")
+
+    def folded(self, weights: NDArray[np.float64], vectors: Vectors | None) -> NDArray[np.float64]:
+        """Weights of `design` as weights of `matrix`: those of a vector's directions go to its words."""
+        if vectors is None:
+            return weights
+        own, meant = weights[: self.width].copy(), weights[self.width :]
+        own[: len(vectors)] += vectors @ meant
+        return own
 
     def matrix(self, found: list[tuple[Ints, Ints]], height: int) -> sparse.csr_matrix:
         columns, rows, offset = [], [], 0
