@@ -84,7 +84,7 @@ class Tickets:
         ticket = self._kept.get(asked)
         if ticket is None:
             ticket = Ticket(snapshot, caller, model, operation, route, tags)
-            self._keep(asked, model, ticket)
+            self._keep(asked, (model, *(values or ())), ticket)
         return ticket
 
     def _follow(self, snapshot: Snapshot) -> None:
@@ -92,9 +92,9 @@ class Tickets:
         self._tags = () if snapshot.limits is None else snapshot.limits.tags
         self._kept = {}
 
-    def _keep(self, asked: tuple[object, ...], model: str, ticket: Ticket) -> None:
-        values = asked[-1] if isinstance(asked[-1], tuple) else ()
-        if any(len(str(name)) > LONGEST_KEPT for name in (model, *values)):
+    def _keep(self, asked: tuple[object, ...], chosen: tuple[str, ...], ticket: Ticket) -> None:
+        """`chosen`: what of it a client may choose."""
+        if any(len(name) > LONGEST_KEPT for name in chosen):
             return
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
