@@ -6,7 +6,6 @@ maximum, its service tier) is not in it.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import cast
 
 from gateway.facts import Caller, Operation
 from gateway.operations import FREE
@@ -85,7 +84,7 @@ class Tickets:
         ticket = self._kept.get(asked)
         if ticket is None:
             ticket = Ticket(snapshot, caller, model, operation, route, tags)
-            self._keep(asked, model, ticket)
+            self._keep(asked, (model, *(values or ())), ticket)
         return ticket
 
     def _follow(self, snapshot: Snapshot) -> None:
@@ -93,9 +92,9 @@ class Tickets:
         self._tags = () if snapshot.limits is None else snapshot.limits.tags
         self._kept = {}
 
-    def _keep(self, asked: tuple[object, ...], model: str, ticket: Ticket) -> None:
-        values = cast("tuple[str, ...]", asked[-1]) if isinstance(asked[-1], tuple) else ()
-        if any(len(str(name)) > LONGEST_KEPT for name in (model, *values)):
+    def _keep(self, asked: tuple[object, ...], chosen: tuple[str, ...], ticket: Ticket) -> None:
+        """`chosen`: what of it a client may choose."""
+        if any(len(name) > LONGEST_KEPT for name in chosen):
             return
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()

@@ -211,9 +211,9 @@ def _refuse(plan: Plan, short: list[Line], amounts: Amounts, now: int) -> Refuse
 
 def _standing(lines: tuple[Line, ...], now: int) -> Standing:
     """`_tightest` after an admission that left room in every line."""
-    if len(lines) > 1:
-        return _tightest(lines, _NOTHING, now)
     line = lines[0]
+    if line is not lines[-1]:
+        return _tightest(lines, _NOTHING, now)
     counter = line.counter
     limit = line.limit
     return Standing(line.bound, limit, limit - counter.used, counter.resets_in(0, now))

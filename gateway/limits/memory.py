@@ -116,7 +116,7 @@ class MemoryStore:
         plan = ready[1] if ready is not None else self._plan(bounds, now)
         amounts = asked(charge)
         decision = admit(plan, amounts, now)
-        if type(decision) is Refused:
+        if isinstance(decision, Refused):
             return decision
         expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
         self._holds[hold] = Hold(plan.lines, amounts, plan.cells, decision, plan, expires)

@@ -78,7 +78,11 @@ def test_what_a_request_takes_depends_on_its_route_and_operation() -> None:
 
 def test_a_rate_is_kept_only_if_every_target_has_the_same() -> None:
     flat: dict[str, Any] = {"one": (1, 2, 3, 4), "two": (1, 2, 3, 4)}
-    prices = SimpleNamespace(card=lambda _, model: SimpleNamespace(flat=flat[model]) if model in flat else None)
+
+    def card(_: str | None, model: str) -> Any:
+        return SimpleNamespace(flat=flat[model]) if model in flat else None
+
+    prices = SimpleNamespace(card=card)
     there, caller = snapshot(rule("all"), prices=prices), Caller(key_id="k", team="t")
 
     def rate() -> object:

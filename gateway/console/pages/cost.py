@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from gateway.admin.access import Conflict
 from gateway.admin.spend import show_spend
-from gateway.admin.state import providers_of
 from gateway.admin.world import AdminWorld
 from gateway.budgets import running
 from gateway.console import charts, wording
@@ -242,7 +241,7 @@ def _of_teams(budgets: list[Budget]) -> dict[str, Budget]:
 def rates_of(world: AdminWorld) -> Rates:
     """Prices of input tokens, plain and from a cache, in force now."""
     snapshot, at_ns = world.configuration.snapshot, world.clock.now_ns()
-    known = {provider.name: provider.prices for provider in providers_of(snapshot.routes)}
+    known = {provider.name: provider.prices for provider in snapshot.routes.providers()}
     book = snapshot.prices
 
     def rates(provider: str, model: str) -> tuple[Decimal, Decimal] | None:
