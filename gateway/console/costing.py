@@ -21,6 +21,7 @@ WASTED = (
     ("outcome_upstream_status", "Refused by providers", "The last try was answered with an error."),
     ("outcome_upstream_error", "Connections broke", "No provider could be reached, or the answer broke off."),
     ("outcome_upstream_timeout", "Timed out", "No provider answered in time."),
+    ("outcome_cut", "Cut by a limit", "A limit or budget was used up while the answer was streamed."),
     ("outcome_interrupted", "Interrupted", "The gateway died meanwhile; booked at what was reserved."),
     ("outcome_blocked", "Blocked by guardrails", "The request or its answer was not let through."),
     ("outcome_refused", "Refused by the gateway", "Limits, budgets, wrong requests; these cost nothing."),

@@ -46,6 +46,7 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     outcome_upstream_error: int
     outcome_upstream_timeout: int
     outcome_client_left: int
+    outcome_cut: int
     outcome_shutdown: int
     outcome_interrupted: int
     outcome_error: int

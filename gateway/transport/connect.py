@@ -44,7 +44,7 @@ async def connect(
         async with asyncio.timeout_at(min(limit, deadline) if min(limit, deadline) < math.inf else None):
             return await _open(loop, origin, make, contexts)
     except TimeoutError:
-        if loop.time() >= deadline:
+        if deadline <= limit:
             raise DeadlineExceeded(f"the exchange's time was over while connecting to {where}") from None
         raise ConnectTimeout(f"no connection to {where} within {timeout:g} s") from None
     except UnicodeError:

@@ -259,7 +259,8 @@ class _Attempt:
                 raise  # the request body's own
             if self._ending is not None:
                 raise self._ending from None
-            if self._loop.time() >= self._deadline:
+            # Not the clock: a loop's timer may fire a little early.
+            if (when := self._scope.when()) is not None and when >= self._deadline:
                 raise DeadlineExceeded("the exchange's time was over", sent=self._sent) from None
             raise self._late from None
         except httpx.HTTPError as error:
