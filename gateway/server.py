@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import cast
@@ -28,6 +29,9 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tracing import open_traces
 from gateway.world import World
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread beside the event loop must let it run again (Python's default is ten times that): they
+look at the database, and a first token must not wait for them."""
 SWEEP = 0.5
 """Seconds between two looks at all connections for time-outs."""
 
@@ -116,6 +120,7 @@ def run_worker(
 ) -> None:
     """Serve until told to leave. Blocks. `beside` is called about twice a second (the only worker of a gateway looks
     after its ledger loader; several have a supervisor that does)."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     snapshot = configuration.snapshot
     setup_logs(snapshot.telemetry.log_level, snapshot.telemetry.log_format)
     world = build_world(configuration)
