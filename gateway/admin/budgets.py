@@ -20,12 +20,12 @@ from gateway.admin.budget_shapes import (
     RebuiltView,
 )
 from gateway.admin.budgeting import Budgeting
-from gateway.admin.endpoint import Call, json_answer, read_json
+from gateway.admin.endpoint import Call, json_answer, on_database, read_json
 from gateway.admin.keyring import check_team
 from gateway.admin.shapes import iso
 from gateway.budgets import amount_of, rebuild
 from gateway.errors import BadRequest
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.settings.snapshot import LedgerOptions
 from gateway.telemetry.logs import info
 
@@ -141,14 +141,9 @@ async def _with_budgeting(call: Call, work: Callable[[Budgeting], T]) -> T:
     ledger = _ledger(call)
     program = call.world.configuration.snapshot.limits
 
-    def run() -> T:
-        ensure_schema(ledger.url)
-        engine: Engine = open_engine(ledger.url)
-        try:
-            # Without the adjustments that this worker has in force: those of the database are newer.
-            written = None if program is None else program.adjusted(())
-            return work(Budgeting(engine, written, call.world.clock, call.actor, Path(ledger.journal)))
-        finally:
-            engine.dispose()
+    def run(engine: Engine) -> T:
+        # Without the adjustments that this worker has in force: those of the database are newer.
+        written = None if program is None else program.adjusted(())
+        return work(Budgeting(engine, written, call.world.clock, call.actor, Path(ledger.journal)))
 
-    return await asyncio.to_thread(run)
+    return await on_database(ledger.url, run)

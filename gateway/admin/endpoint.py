@@ -1,18 +1,22 @@
 """What a route of the admin API is: one value from which both the served route and its OpenAPI entry are made."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
 import msgspec
+from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.admin.access import Permission
+from gateway.admin.access import Conflict, Permission
 from gateway.admin.world import AdminWorld
 from gateway.errors import BadRequest, BodyTooLarge
+from gateway.ledger.store import ensure_schema, open_engine
 from gateway.settings.snapshot import AdminKey
 
 T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R")
 MAX_BODY = 64 * 1024
 _encode = msgspec.json.Encoder().encode
 
@@ -73,6 +77,29 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Statuses beside 401 and 403 it refuses with, and when."""
     same_shape: tuple[int, ...] = ()
     """Statuses other than `status` that come with `answer`, not with the error envelope."""
+
+
+async def on_ledger(call: Call, missing: str, work: Callable[[Engine], R]) -> R:
+    """Run `work` on the ledger database, on a thread, because it waits for it. Raises `Conflict`, saying `missing`,
+    when the gateway keeps no ledger, and `LedgerError`."""
+    ledger = call.world.configuration.snapshot.ledger
+    if ledger is None:
+        raise Conflict(missing, code="ledger_off")
+    return await on_database(ledger.url, work)
+
+
+async def on_database(url: str, work: Callable[[Engine], R]) -> R:
+    """Run `work` on the database at `url`, brought up to date, on a thread. Raises `LedgerError`."""
+
+    def run() -> R:
+        ensure_schema(url)
+        engine = open_engine(url)
+        try:
+            return work(engine)
+        finally:
+            engine.dispose()
+
+    return await asyncio.to_thread(run)
 
 
 def json_answer(value: object, status: int = 200) -> Response:

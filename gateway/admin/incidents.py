@@ -1,20 +1,17 @@
 """Incidents: listed, shown with their timelines, acknowledged and commented, over HTTP and for the command line."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 from starlette.responses import Response
 
-from gateway.admin.access import Conflict
-from gateway.admin.endpoint import Call, json_answer, read_json
+from gateway.admin.endpoint import Call, json_answer, on_ledger, read_json
 from gateway.admin.incident_shapes import Comment, Happening, IncidentDetail, IncidentList, IncidentView
 from gateway.admin.shapes import iso, iso_or_none
 from gateway.errors import BadRequest, LedgerError, NotFound
 from gateway.ledger.audit import MAX_REASON, Entry
 from gateway.ledger.incidents import Incident, IncidentStore, Note
 from gateway.ledger.periods import moment_ns
-from gateway.ledger.store import ensure_schema, open_engine
 from gateway.seams import Clock
 from gateway.telemetry.logs import info
 
@@ -106,18 +103,18 @@ def view(incident: Incident) -> IncidentView:
 async def list_incidents(call: Call) -> Response:
     query = call.request.query_params
     state, since = query.get("state", "open"), query.get("since", "7d")
-    return json_answer(await _with_incidents(call, lambda incidents: incidents.list(state, since)))
+    return json_answer(await with_incidents(call, lambda incidents: incidents.list(state, since)))
 
 
 async def show_incident(call: Call) -> Response:
     incident_id: str = call.request.path_params["incident_id"]
-    return json_answer(await _with_incidents(call, lambda incidents: incidents.show(incident_id)))
+    return json_answer(await with_incidents(call, lambda incidents: incidents.show(incident_id)))
 
 
 async def acknowledge_incident(call: Call) -> Response:
     incident_id: str = call.request.path_params["incident_id"]
     asked = await read_json(call.request, Comment)
-    done = await _with_incidents(call, lambda incidents: incidents.acknowledge(incident_id, asked.comment))
+    done = await with_incidents(call, lambda incidents: incidents.acknowledge(incident_id, asked.comment))
     info("admin_incident_acknowledged", admin_key=call.admin_id, incident=done.id)
     return json_answer(done)
 
@@ -125,24 +122,16 @@ async def acknowledge_incident(call: Call) -> Response:
 async def comment_incident(call: Call) -> Response:
     incident_id: str = call.request.path_params["incident_id"]
     asked = await read_json(call.request, Comment)
-    return json_answer(await _with_incidents(call, lambda incidents: incidents.comment(incident_id, asked.comment)))
+    return json_answer(await with_incidents(call, lambda incidents: incidents.comment(incident_id, asked.comment)))
 
 
-async def _with_incidents(call: Call, work: Callable[[Incidents], T]) -> T:
-    """Run `work` on a thread, because it waits for the database."""
-    ledger = call.world.configuration.snapshot.ledger
-    if ledger is None:
-        raise Conflict("This gateway keeps no ledger (ledger: off), and incidents live in it.", code="ledger_off")
-
-    def run() -> T:
-        ensure_schema(ledger.url)
-        engine = open_engine(ledger.url)
-        try:
-            return work(Incidents(IncidentStore(engine), call.world.clock, call.actor))
-        finally:
-            engine.dispose()
-
-    return await asyncio.to_thread(run)
+async def with_incidents(call: Call, work: Callable[[Incidents], T]) -> T:
+    """Run `work` on the ledger's incidents, on a thread. Raises `Conflict` or `LedgerError`."""
+    return await on_ledger(
+        call,
+        "This gateway keeps no ledger (ledger: off), and incidents live in it.",
+        lambda engine: work(Incidents(IncidentStore(engine), call.world.clock, call.actor)),
+    )
 
 
 def _of_note(note: Note) -> Happening:

@@ -1,16 +1,13 @@
 """Kill switches over HTTP."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 from starlette.responses import Response
 
-from gateway.admin.access import Conflict
-from gateway.admin.endpoint import Call, json_answer, read_json
+from gateway.admin.endpoint import Call, json_answer, on_ledger, read_json
 from gateway.admin.switch_shapes import ClearSwitch, SetSwitch, SwitchList
 from gateway.admin.switching import Switching
-from gateway.ledger.store import ensure_schema, open_engine
 from gateway.telemetry.logs import info
 
 T = TypeVar("T")
@@ -37,22 +34,16 @@ async def clear_switch(call: Call) -> Response:
 
 
 async def _with_switching(call: Call, work: Callable[[Switching], T]) -> T:
-    """Run `work` on a thread, because it waits for the database."""
-    configuration = call.world.configuration
-    ledger = configuration.snapshot.ledger
-    if ledger is None:
-        raise Conflict(
-            "This gateway keeps no ledger (ledger: off), and kill switches live in it. Change the configuration and "
-            "reload instead.",
-            code="ledger_off",
-        )
+    """Run `work` on the ledger's switches, on a thread."""
+    return await with_switching(
+        call,
+        "This gateway keeps no ledger (ledger: off), and kill switches live in it. Change the configuration and reload "
+        "instead.",
+        work,
+    )
 
-    def run() -> T:
-        ensure_schema(ledger.url)
-        engine = open_engine(ledger.url)
-        try:
-            return work(Switching(engine, configuration.written.root, call.world.clock, call.actor))
-        finally:
-            engine.dispose()
 
-    return await asyncio.to_thread(run)
+async def with_switching(call: Call, missing: str, work: Callable[[Switching], T]) -> T:
+    """Run `work` on the ledger's switches, on a thread. Raises `Conflict`, saying `missing`, or `LedgerError`."""
+    written = call.world.configuration.written.root
+    return await on_ledger(call, missing, lambda engine: work(Switching(engine, written, call.world.clock, call.actor)))

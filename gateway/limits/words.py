@@ -83,16 +83,13 @@ def sentence(refused: Refused) -> str:
     return f"Rate limit reached: {allowed}; {left}. {again}"
 
 
+_FIELDS = b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%.3fs\r\n"
+_BOTH = b"".join(_FIELDS % (name, name, name) for name in (b"requests", b"tokens"))
+
+
 def fields(name: bytes, standing: Standing) -> bytes:
     """`x-ratelimit-*` of one kind (`requests` or `tokens`), each field ended with CRLF."""
-    return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %.3fs\r\n" % (
-        name,
-        standing.limit,
-        name,
-        standing.remaining,
-        name,
-        standing.reset,
-    )
+    return _FIELDS % (name, name, name) % (standing.limit, standing.remaining, standing.reset)
 
 
 def standings(decision: Admitted) -> bytes:
@@ -109,10 +106,6 @@ def standings(decision: Admitted) -> bytes:
         tokens.remaining,
         tokens.reset,
     )
-
-
-_FIELDS = b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%.3fs\r\n"
-_BOTH = b"".join(_FIELDS % (name, name, name) for name in (b"requests", b"tokens"))
 
 
 def refusal_headers(refused: Refused) -> Headers:

@@ -2,7 +2,7 @@
 
 from starlette.responses import PlainTextResponse, Response
 
-from gateway.console.pages.incidents import with_book
+from gateway.admin.incidents import with_incidents
 from gateway.console.postmortem import draft
 from gateway.console.visit import Visit
 from gateway.telemetry.logs import info
@@ -10,14 +10,14 @@ from gateway.telemetry.logs import info
 
 async def show(visit: Visit) -> Response:
     incident_id = _id(visit)
-    found = await with_book(visit, lambda book: book.show(incident_id))
+    found = await with_incidents(visit, lambda incidents: incidents.show(incident_id))
     return await visit.page("incident.html", {"it": found.incident, "timeline": found.timeline})
 
 
 async def postmortem(visit: Visit) -> Response:
     """Markdown, as a file."""
     incident_id = _id(visit)
-    found = await with_book(visit, lambda book: book.show(incident_id))
+    found = await with_incidents(visit, lambda incidents: incidents.show(incident_id))
     name = "".join(letter for letter in found.incident.id if letter.isalnum() or letter in "-_")
     return PlainTextResponse(
         draft(found),
@@ -31,7 +31,7 @@ async def postmortem(visit: Visit) -> Response:
 async def acknowledge(visit: Visit) -> Response:
     fields = await visit.form()
     incident_id = _id(visit)
-    await with_book(visit, lambda book: book.acknowledge(incident_id, fields.get("comment", "")))
+    await with_incidents(visit, lambda incidents: incidents.acknowledge(incident_id, fields.get("comment", "")))
     info("console_incident_acknowledged", admin_key=visit.admin_id, incident=incident_id)
     return visit.done(f"/console/incidents/{incident_id}", "acknowledged")
 
@@ -39,7 +39,7 @@ async def acknowledge(visit: Visit) -> Response:
 async def comment(visit: Visit) -> Response:
     fields = await visit.form()
     incident_id = _id(visit)
-    await with_book(visit, lambda book: book.comment(incident_id, fields.get("comment", "")))
+    await with_incidents(visit, lambda incidents: incidents.comment(incident_id, fields.get("comment", "")))
     return visit.done(f"/console/incidents/{incident_id}", "noted")
 
 

@@ -10,17 +10,17 @@ from starlette.responses import Response
 from gateway.admin import state
 from gateway.admin.access import Conflict
 from gateway.admin.incident_shapes import IncidentView
-from gateway.admin.incidents import Incidents as Book
+from gateway.admin.incidents import with_incidents
 from gateway.admin.shapes import ProviderList, ProviderView
 from gateway.admin.switch_shapes import SwitchView
+from gateway.admin.switches import with_switching
 from gateway.admin.switching import Switching, request_of
 from gateway.console.figures import Figures, figures_of
 from gateway.console.pulse import Heart
 from gateway.console.visit import Visit
 from gateway.errors import LedgerError, Refusal
-from gateway.ledger.incidents import IncidentStore
 from gateway.ledger.overview import Hour, hours
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.routing.switches import SCOPES
 from gateway.telemetry.logs import info
 
@@ -136,46 +136,17 @@ class Board:
         }
 
 
-async def with_book(visit: Visit, work: Callable[[Book], T]) -> T:
-    """Run `work` on the ledger's incidents, on a thread. Raises `Conflict` or `LedgerError`."""
-    ledger = visit.world.configuration.snapshot.ledger
-    if ledger is None:
-        raise Conflict("This gateway keeps no ledger (ledger: off), and incidents live in it.", code="ledger_off")
-
-    def run() -> T:
-        ensure_schema(ledger.url)
-        engine = open_engine(ledger.url)
-        try:
-            return work(Book(IncidentStore(engine), visit.world.clock, visit.actor))
-        finally:
-            engine.dispose()
-
-    return await asyncio.to_thread(run)
-
-
 async def _recent(visit: Visit) -> list[IncidentView]:
     try:
-        return (await with_book(visit, lambda book: book.list("all", RECENT))).incidents
+        return (await with_incidents(visit, lambda incidents: incidents.list("all", RECENT))).incidents
     except LedgerError:
         return []
 
 
 async def _switching(visit: Visit, work: Callable[[Switching], T]) -> T:
     """Run `work` on a thread, because it waits for the database."""
-    configuration = visit.world.configuration
-    ledger = configuration.snapshot.ledger
-    if ledger is None:
-        raise Conflict("This gateway keeps no ledger (ledger: off), and kill switches live in it.", code="ledger_off")
-
-    def run() -> T:
-        ensure_schema(ledger.url)
-        engine = open_engine(ledger.url)
-        try:
-            return work(Switching(engine, configuration.written.root, visit.world.clock, visit.actor))
-        finally:
-            engine.dispose()
-
-    return await asyncio.to_thread(run)
+    missing = "This gateway keeps no ledger (ledger: off), and kill switches live in it."
+    return await with_switching(visit, missing, work)
 
 
 async def _switches(visit: Visit) -> tuple[list[SwitchView], str]:
