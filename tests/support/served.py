@@ -88,19 +88,22 @@ class Gateway(Process):
         )
 
     def spend(self, *args: str) -> dict:
-        result = self.command("spend", "--json", *args)
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout)
+        """The spend report. The loader makes the ledger's tables while the gateway already serves: wait for them."""
+
+        def report() -> dict | None:
+            result = self.command("spend", "--json", *args)
+            if result.returncode and "no ledger yet" in result.stderr:
+                return None
+            assert result.returncode == 0, result.stderr
+            return json.loads(result.stdout)
+
+        return wait_for(report, "the ledger's tables")
 
     def settled(self, requests: int, *args: str) -> dict:
         """The spend report, once it counts `requests` of them."""
 
         def enough() -> dict | None:
-            result = self.command("spend", "--json", *args)
-            if result.returncode and "no ledger yet" in result.stderr:
-                return None
-            assert result.returncode == 0, result.stderr
-            report = json.loads(result.stdout)
+            report = self.spend(*args)
             return report if report["total"]["requests"] >= requests else None
 
         return wait_for(enough, f"{requests} requests in the ledger")
