@@ -85,7 +85,7 @@ async def _looked(*looks: Callable[[], object]) -> None:
 
 async def _restored(world: "World", store: MemoryStore, ledger: LedgerOptions) -> None:
     """A monthly budget must not begin at zero because this process did."""
-    flush = None if world.journal is None else world.journal.flush
+    flush = None if world.journal is None else world.books.close
     restoring = restore(
         store, lambda: world.snapshot.limits, ledger.url, world.clock, Path(ledger.journal), flush, _unrestored
     )

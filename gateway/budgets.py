@@ -130,7 +130,7 @@ async def rebuild(
     or after a store was lost.
 
     `journal`: the directory of this gateway's journal, whose events count though they are not loaded yet; `flush`
-    writes out those that wait (`Journal.flush`). `team`: only counters within it. `keys`: teams of the ledger's keys,
+    writes out those that wait (`Books.close`). `team`: only counters within it. `keys`: teams of the ledger's keys,
     by id. Counters that nobody has counted on and that cannot be listed (by operation or tag) are left alone.
 
     Exact with a store in this process: what is settled while the ledger is read is told from what it holds by the

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway import beside
+from gateway.books import Books
 from gateway.budget_events import BudgetEvents
 from gateway.clock import Ids
 from gateway.detectors import Detectors
@@ -102,8 +103,8 @@ class World:
         self._loading = False
         self.workers = self.snapshot.server.workers
         self._set_capacities()
-        self._flushes = False
-        """The journal is to be flushed when this turn of the event loop is over."""
+        sinks = [sink for sink in (metrics, self.access_log, traces) if sink is not None]
+        self.books = Books(journal, sinks, self._settle_limits, self.defect)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -174,18 +175,8 @@ class World:
             )
 
     def record(self, x: Exchange) -> None:
-        """Close the books on one exchange: settle what it holds of the limits, write it down, count it. Whoever is not
-        known has no page in the books, but is counted."""
-        if x.holds:
-            self._settle_limits(x)
-        if self.journal is not None and x.caller is not None and self.journal.finish_soon(x) and not self._flushes:
-            self._flushes = True
-            asyncio.get_running_loop().call_soon(self._flush)
-        if self.metrics is not None:
-            self.metrics.record(x)
-        self.access_log.record(x)
-        if self.traces is not None:
-            self.traces.record(x)
+        """Close the books on one exchange, before this turn of the event loop is over."""
+        self.books.record(x)
 
     def _settle_limits(self, x: Exchange) -> None:
         used = used_by(x)
@@ -213,11 +204,6 @@ class World:
         for bound in decision.crossed:
             self.events.emit("budget.soft", bound)
             info("limit_soft", rule=bound.rule.id, counter=bound.key, amount=bound.rule.amount)
-
-    def _flush(self) -> None:
-        self._flushes = False
-        if self.journal is not None:
-            self.journal.flush()
 
     def defect(self, x: Exchange, error: Exception) -> None:
         """Report an error of ours by class and place: its text might quote the request."""
@@ -322,6 +308,7 @@ class World:
         await self.detectors.aclose()
         await self.tasks.close()
         self.settle_uncounted()
+        self.books.close()
         await self.limits.aclose()
         await self.pool.aclose()
         if self._other is not None:

@@ -81,7 +81,7 @@ async def end_adjustment(call: Call) -> Response:
 async def rebuild_budgets(call: Call) -> Response:
     asked = await read_json(call.request, RebuildBudgets)
     world = call.world
-    snapshot, store, journal = world.configuration.snapshot, world.limits, world.journal
+    snapshot, store = world.configuration.snapshot, world.limits
     ledger = _ledger(call)
     if asked.team is not None:
         check_team(asked.team, world.configuration.written.root.teams)
@@ -96,7 +96,7 @@ async def rebuild_budgets(call: Call) -> Response:
             engine,
             world.clock,
             journal=Path(ledger.journal),
-            flush=None if journal is None else journal.flush,
+            flush=None if world.journal is None else world.books.close,
             team=asked.team,
             keys=keys,
         )
