@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 
 from gateway.admin.app import admin_app
+from gateway.books import Books
 from gateway.clock import ManualClock
 from gateway.ledger.journal import Journal
 from gateway.limits.memory import MemoryStore
@@ -35,6 +36,7 @@ class FakeWorld:
         self.configuration = configuration
         self.clock = clock
         self.journal = journal
+        self.books = Books(journal, [], lambda x: None, lambda x, error: None)
         self.metrics: Metrics | None = Metrics()
         self.traces: Traces | None = None
         self.health = Health()
