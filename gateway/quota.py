@@ -163,7 +163,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Charge(msgspec.Struct, frozen=True):
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """What one request takes, or took."""
 
     input_tokens: int = 0
@@ -195,7 +195,7 @@ NOTHING = Charge(requests=0)
 """What a hold is settled with when nobody served the request: all is given back, but for `Smooth` rates."""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """Where a bound stands, for `x-ratelimit-*` headers."""
 
     bound: Bound
@@ -206,7 +206,7 @@ class Standing(msgspec.Struct, frozen=True):
     """Seconds until all of it is there again, if nothing more is taken."""
 
 
-class Admitted(msgspec.Struct, frozen=True):
+class Admitted(msgspec.Struct, frozen=True, gc=False):
     """The charge was taken against every bound."""
 
     requests: Standing | None = None

@@ -7,6 +7,7 @@ All four look alike to whoever decides (`gateway.limits.decide`):
 - `cell`: where a charge of this moment is entered. A hold keeps the cell of each of its charges, and settles there; a
   cell that has left the window (`live` is False) can be corrected without effect on what runs now.
 - `told`: until when its soft threshold needs no telling; `quiet_until(now)`: until when not, if it is told now.
+- `whole_at`: when nothing will be taken, if something is taken now (until `until`); None: that depends on the charge.
 - `resets_in(amount, now)`: seconds until nothing is taken, if `amount` is taken now and nothing more.
 - `wait(amount, limit, now)`: seconds until `amount` fits (at most `limit`, and no room for it now), if nothing else
   happens.
@@ -18,7 +19,7 @@ Time in a counter never goes back: a `now` before one it has seen counts as in t
 """
 
 from collections import deque
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from gateway.limits.windows import SECOND, bucket, bucket_end, period
 from gateway.quota import BUCKETS, Calendar, Rolling, Rule, Smooth
@@ -51,7 +52,7 @@ class RollingCounter:
     until that part is wholly outside, at most one part (`seconds / BUCKETS`) longer than it must.
     """
 
-    __slots__ = ("_cells", "_release", "_span", "cell", "seconds", "told", "until", "used")
+    __slots__ = ("_cells", "_span", "cell", "seconds", "told", "until", "used", "whole_at")
 
     def __init__(self, window: Rolling, now: int) -> None:
         self.seconds = window.seconds
@@ -64,7 +65,7 @@ class RollingCounter:
     def _open(self, now: int) -> None:
         index = bucket(self.seconds, now)
         self.until = bucket_end(self.seconds, index)
-        self._release = self.until + self._span
+        self.whole_at = self.until + self._span
         self.cell = Cell(self, index)
         self._cells.append(self.cell)
 
@@ -79,7 +80,7 @@ class RollingCounter:
 
     def resets_in(self, amount: int, now: int) -> float:
         if amount or self.cell.amount:
-            return (self._release - now) / SECOND
+            return (self.whole_at - now) / SECOND
         for cell in reversed(self._cells):
             if cell.amount:
                 return (bucket_end(self.seconds, cell.index) + self._span - now) / SECOND
@@ -91,7 +92,7 @@ class RollingCounter:
             over -= cell.amount
             if over <= 0:
                 return (bucket_end(self.seconds, cell.index) + self._span - now) / SECOND
-        return (self._release - now) / SECOND
+        return (self.whole_at - now) / SECOND
 
     def quiet_until(self, now: int) -> int:
         return now + self._span
@@ -107,14 +108,14 @@ class RollingCounter:
 class CalendarCounter:
     """The running period of a calendar. What was taken in an earlier one is settled there, and changes nothing here."""
 
-    __slots__ = ("calendar", "cell", "period", "told", "until", "used")
+    __slots__ = ("calendar", "cell", "period", "told", "until", "used", "whole_at")
 
     def __init__(self, calendar: Calendar, now: int) -> None:
         self.calendar = calendar
         self.told = 0
         self.used = 0
         self.period = period(calendar, now)
-        self.until = self.period.end_ns
+        self.until = self.whole_at = self.period.end_ns
         self.cell = Cell(self, 0)
 
     def roll(self, now: int) -> None:
@@ -122,13 +123,13 @@ class CalendarCounter:
         self.cell = Cell(self, self.cell.index + 1)
         self.used = 0
         self.period = period(self.calendar, now)
-        self.until = self.period.end_ns
+        self.until = self.whole_at = self.period.end_ns
 
     def move(self, calendar: Calendar, now: int) -> None:
         """Count on in another time zone: what is used in the running period stays used."""
         self.calendar = calendar
         self.period = period(calendar, now)
-        self.until = self.period.end_ns
+        self.until = self.whole_at = self.period.end_ns
 
     def resets_in(self, amount: int, now: int) -> float:
         return (self.until - now) / SECOND if amount or self.used else 0.0
@@ -153,6 +154,7 @@ class PacedCounter:
     """
 
     __slots__ = ("_arrival", "_at", "_burst", "_rate", "_span", "cell", "told", "until", "used")
+    whole_at: ClassVar[None] = None
 
     def __init__(self, amount: int, window: Smooth, now: int) -> None:
         self._rate = amount
@@ -210,6 +212,7 @@ class Gauge:
     """What is under way now."""
 
     __slots__ = ("cell", "told", "until", "used")
+    whole_at: ClassVar[None] = None
 
     def __init__(self) -> None:
         self.used = 0

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.limits.counters import NEVER, Cell, Counter, Gauge, PacedCounter
+from gateway.limits.counters import NEVER, SECOND, Cell, Counter, Gauge, PacedCounter
 from gateway.quota import MEASURES, Admitted, Bound, Charge, Decision, Refused, Smooth, Standing
 
 Amounts: TypeAlias = tuple[int, int, int, int, int, int, int, int]
@@ -70,7 +70,7 @@ class Plan:
     For the road it keeps what `admit` needs of each line side by side, as long as no counter has to be rolled: that
     is right where time does not go back and whoever gives a counter another period makes new plans of it."""
 
-    __slots__ = ("cells", "extended", "lines", "requests", "steps", "tokens", "until")
+    __slots__ = ("backs", "cells", "extended", "lines", "requests", "resets", "steps", "tokens", "until")
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = tuple(lines)
@@ -80,6 +80,11 @@ class Plan:
         """Where a charge is entered until then, by line."""
         self.steps: tuple[tuple[Counter, Cell, int, int], ...] = ()
         """Each line's counter, cell, `pick` and `watch`."""
+        self.backs = tuple(line.back for line in lines)
+        """Each line's `back`."""
+        self.resets: tuple[int, int] | None = None
+        """When all is there again of the first line of `requests` and of `tokens`, if something is taken now (ns);
+        None: there is not just one of each, or it is not known beforehand."""
         self.requests = tuple(line for line in lines if line.bound.rule.measure == "requests")
         self.tokens = tuple(line for line in lines if line.bound.rule.measure in _TOKENS)
         self.extended = tuple(line for line in lines if not isinstance(line.counter, Gauge | PacedCounter))
@@ -97,6 +102,9 @@ class Plan:
         if cells != self.cells:
             self.cells = cells
             self.steps = tuple([(line.counter, line.counter.cell, line.pick, line.watch) for line in self.lines])
+        if len(self.requests) == len(self.tokens) == 1:
+            requests, tokens = self.requests[0].counter.whole_at, self.tokens[0].counter.whole_at
+            self.resets = None if requests is None or tokens is None else (requests, tokens)
         self.until = until
 
 
@@ -140,10 +148,18 @@ def admit(plan: Plan, amounts: Amounts, now: int) -> Decision:
             return _admit_with_care(plan, step, amounts, now)
         counter.used = after
         cell.amount += amount
-    requests, tokens = plan.requests, plan.tokens
+    resets = plan.resets
+    if resets is None or not amounts[plan.tokens[0].pick]:
+        requests, tokens = plan.requests, plan.tokens
+        return Admitted(
+            _standing(requests, now) if requests else None,
+            _standing(tokens, now) if tokens else None,
+        )
+    requests, tokens = plan.requests[0], plan.tokens[0]
+    limit, size = requests.limit, tokens.limit
     return Admitted(
-        _standing(requests, now) if requests else None,
-        _standing(tokens, now) if tokens else None,
+        Standing(requests.bound, limit, limit - requests.counter.used, (resets[0] - now) / SECOND),
+        Standing(tokens.bound, size, size - tokens.counter.used, (resets[1] - now) / SECOND),
     )
 
 
