@@ -39,20 +39,11 @@ _UNLIMITED = Admitted()
 class Admission:
     """One exchange's place in the limits."""
 
-    __slots__ = (
-        "attempt_hold",
-        "bounds",
-        "caller",
-        "charge",
-        "decision",
-        "downgraded_by",
-        "growing",
-        "out",
-        "seconds",
-        "snapshot",
-        "world",
-        "x",
-    )
+    # Beginnings stand on the class: most of them never change.
+    decision: Admitted | None = None
+    downgraded_by: tuple[Bound, ...] = ()
+    growing = False
+    attempt_hold = ""
 
     def __init__(
         self, world: World, snapshot: Snapshot, x: Exchange, caller: Caller, out: Outgoing | None, model: str = ""
@@ -64,24 +55,19 @@ class Admission:
         self.x = x
         self.caller = caller
         self.out = out
-        self.decision: Admitted | None = None
-        self.downgraded_by: tuple[Bound, ...] = ()
-        self.growing = False
-        self.attempt_hold = ""
-        self._look_up(model if out is None else out.reading.model)
+        if out is not None:
+            return self._look_up(out, out.reading.model)
+        assert snapshot.limits is not None
+        assert x.operation is not None
+        self.bounds = snapshot.limits.bounds(caller.key_id, caller.team, model, x.operation.name, x.tags)
+        self.charge = _FREE
+        self.seconds = PASSED_THROUGH
+        return None
 
-    def _look_up(self, model: str) -> None:
+    def _look_up(self, out: Outgoing, model: str) -> None:
         """Which bounds hold for `model`, what the request takes of them, and for how long if nobody settles it
         (seconds)."""
-        out, caller, x, snapshot = self.out, self.caller, self.x, self.snapshot
-        if out is None:
-            assert snapshot.limits is not None
-            assert x.operation is not None
-            self.bounds = snapshot.limits.bounds(caller.key_id, caller.team, model, x.operation.name, x.tags)
-            self.charge = _FREE
-            self.seconds = PASSED_THROUGH
-            return
-        ticket = self.world.tickets.of(snapshot, caller, model, out.operation, out.route, x.tags)
+        ticket = self.world.tickets.of(self.snapshot, self.caller, model, out.operation, out.route, self.x.tags)
         self.bounds = ticket.bounds
         self.seconds = ticket.seconds
         self.charge = self._most(out, ticket) if ticket.counts else _FREE
@@ -177,7 +163,7 @@ class Admission:
         self.world.limit_refused(bound, "downgraded")
         self.downgraded_by = (*self.downgraded_by, bound)
         out.route = find_route(self.snapshot.routes, ANYTHING, bound.rule.downgrade_to)
-        self._look_up(bound.rule.downgrade_to)
+        self._look_up(out, bound.rule.downgrade_to)
         passed = {bound.key for bound in self.downgraded_by}
         kept = [lenient(each) if each.key in passed else each for each in self.bounds]
         known = {each.key for each in self.bounds}

@@ -179,13 +179,15 @@ class World:
         self.books.record(x)
 
     def _settle_limits(self, x: Exchange) -> None:
-        used = used_by(x)
-        limits = self.limits
+        """What an exchange truly took of the limits. One that was refused took nothing but its turn."""
+        usage, nanos = x.usage, x.cost.nanos or 0
+        used = Charge(nanos=nanos) if usage is None else Charge(usage.input_tokens, usage.output_tokens, nanos)
+        settle = self.limits.settle
         for hold in x.holds:
-            limits.settle(hold, used)
+            settle(hold, used)
         if self.waiting_room.lines:
             self.waiting_room.settled(x.bounds)
-        if self.snapshot.limit_options.reserve == "upper":
+        if self.configuration.snapshot.limit_options.reserve == "upper":
             return
         if used.output_tokens and not x.usage_estimated and x.caller is not None and x.reading is not None:
             self.learned.observe(x.caller.team, x.reading.model, used.output_tokens)
@@ -321,14 +323,6 @@ class World:
             self.metrics.close()
         if self.state_file is not None:
             self.state_file.remove()
-
-
-def used_by(x: Exchange) -> Charge:
-    """What an exchange truly took of the limits. One that was refused took nothing but its turn."""
-    usage = x.usage
-    if usage is None:
-        return Charge(nanos=x.cost.nanos or 0)
-    return Charge(usage.input_tokens, usage.output_tokens, x.cost.nanos or 0)
 
 
 def _spool_directory(snapshot: Snapshot) -> Path:

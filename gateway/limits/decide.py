@@ -109,9 +109,9 @@ class Plan:
 
 
 class Taken(msgspec.Struct, gc=False):
-    """One charge as it was entered: amounts, and the cell of each line, in their order."""
+    """One charge as it was entered: amounts, and each line's `back` and cell."""
 
-    lines: tuple[Line, ...]
+    backs: tuple[int, ...]
     amounts: Amounts
     cells: Sequence[Cell]
 
@@ -283,8 +283,7 @@ def room(lines: tuple[Line, ...], amounts: Amounts, now: int) -> bool:
 def settle(taken: Taken, actual: Amounts) -> None:
     """Let a charge that was entered once be what it was in truth."""
     held = taken.amounts
-    for line, cell in zip(taken.lines, taken.cells, strict=False):
-        back = line.back
+    for back, cell in zip(taken.backs, taken.cells):  # noqa: B905 - as long as each other; to say so costs as much again
         change = actual[back] - held[back]
         if change:
             cell.amount += change
@@ -309,7 +308,7 @@ def lapse(takes: Sequence[Taken]) -> None:
 
 
 def _nothing_of(taken: Taken) -> Taken:
-    return Taken(taken.lines, _NOTHING, taken.cells)
+    return Taken(taken.backs, _NOTHING, taken.cells)
 
 
 _NOTHING: Amounts = (0, 0, 0, 0, 0, 0, 0, 0)

@@ -114,12 +114,14 @@ class MemoryStore:
             return Admitted()
         ready = self._ready.get(id(bounds))
         plan = ready[1] if ready is not None else self._plan(bounds, now)
-        amounts = asked(charge)
+        read, written, nanos = charge.input_tokens, charge.output_tokens, charge.nanos
+        # As `asked` has it, without the call: this is the middle of every request.
+        amounts = (charge.requests, read, written, read + written, nanos, 1, 1 if charge.stream else 0, 0)
         decision = admit(plan, amounts, now)
         if isinstance(decision, Refused):
             return decision
         expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
-        self._holds[hold] = Hold(plan.lines, amounts, plan.cells, decision, plan, expires)
+        self._holds[hold] = Hold(plan.backs, amounts, plan.cells, decision, plan, expires)
         if expires < self._due:
             self._due = expires
         return decision
@@ -138,7 +140,8 @@ class MemoryStore:
         if found is None:
             self._settle_late(hold, actual)
         elif found.more is None:
-            settle(found, owed(actual))
+            read, written = actual.input_tokens, actual.output_tokens
+            settle(found, (actual.requests, read, written, read + written, actual.nanos, 0, 0, 0))  # as `owed` has it
         else:
             settle_all(found.takes(), owed(actual))
         settled = self._settled
@@ -169,7 +172,7 @@ class MemoryStore:
             return False
         if found.more is None:
             found.more = []
-        found.more.append(Taken(lines, amounts, take(lines, amounts)))
+        found.more.append(Taken(tuple([line.back for line in lines]), amounts, take(lines, amounts)))
         return True
 
     async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
@@ -208,8 +211,8 @@ class MemoryStore:
         """Every cell that a hold under way has a charge in, with what is reserved there."""
         for hold in self._holds.values():
             for taken in hold.takes():
-                for line, cell in zip(taken.lines, taken.cells, strict=True):
-                    yield cell, taken.amounts[line.back]
+                for back, cell in zip(taken.backs, taken.cells, strict=True):
+                    yield cell, taken.amounts[back]
 
     def _expire(self, now: int) -> None:
         """Give back what was not settled in time, and find out when to look again."""

@@ -1,6 +1,7 @@
 """The one decision: what it says, that it takes nothing, and what taking and settling do."""
 
 import copy
+from collections.abc import Sequence
 from random import Random
 from typing import get_args
 
@@ -83,6 +84,10 @@ def all_kinds(amount: int) -> Plan:
     )
 
 
+def backs(lines: Sequence[Line]) -> tuple[int, ...]:
+    return tuple(line.back for line in lines)
+
+
 def seen(plan: Plan) -> list[tuple[int, int, int]]:
     return [(made.counter.used, made.counter.cell.amount, made.counter.told) for made in plan.lines]
 
@@ -147,8 +152,8 @@ def test_admitting_in_one_pass_is_deciding_and_then_taking(
         assert admit(fast, amounts, now) == expected
         if isinstance(expected, Admitted):
             assert list(fast.cells) == [made.counter.cell for made in fast.lines]
-            taken = Taken(fast.lines, amounts, fast.cells)
-            same = Taken(slow.lines, amounts, take(slow.lines, amounts))
+            taken = Taken(fast.backs, amounts, fast.cells)
+            same = Taken(slow.backs, amounts, take(slow.lines, amounts))
             if expected.soft:
                 tell(slow.lines, now)
             if chance.random() < 0.5:
@@ -165,11 +170,11 @@ def test_settling_leaves_what_was_truly_taken(first: Charge, later: list[Charge]
     for lapsed in (False, True):
         plan = all_kinds(10**6)
         decide(plan, asked(first), NOW)
-        takes = [Taken(plan.lines, asked(first), take(plan.lines, asked(first)))]
+        takes = [Taken(plan.backs, asked(first), take(plan.lines, asked(first)))]
         for more in later:
             amounts = asked(Charge(more.input_tokens, more.output_tokens, more.nanos, 0))
             assert room(plan.extended, amounts, NOW)
-            takes.append(Taken(plan.extended, amounts, take(plan.extended, amounts)))
+            takes.append(Taken(backs(plan.extended), amounts, take(plan.extended, amounts)))
         if lapsed:
             lapse(takes)
             assert [made.counter.used for made in plan.lines] == [0, 0, 0, first.requests, 0]
@@ -197,17 +202,17 @@ def test_an_amount_of_0_lets_nothing_through() -> None:
 def test_what_was_reserved_too_much_is_given_back_from_the_latest() -> None:
     """Two charges in two windows of a second: what was used fills the first one first."""
     plan = Plan([line("usd", 100, Calendar("second"))])
-    first = Taken(plan.lines, asked(Charge(nanos=10)), take(plan.lines, asked(Charge(nanos=10))))
+    first = Taken(plan.backs, asked(Charge(nanos=10)), take(plan.lines, asked(Charge(nanos=10))))
     more = asked(Charge(nanos=20, requests=0))
     assert room(plan.extended, more, NOW + SECOND)
-    second = Taken(plan.extended, more, take(plan.extended, more))
+    second = Taken(backs(plan.extended), more, take(plan.extended, more))
     cells = (*first.cells, *second.cells)
     for actual, expected in ((25, [10, 15]), (7, [7, 0]), (50, [10, 40])):
         memo: dict[int, object] = {}
         takes = copy.deepcopy([first, second], memo)
         settle_all(takes, owed(Charge(nanos=actual)))
         assert [taken.cells[0].amount for taken in takes] == expected
-        assert takes[1].lines[0].counter.used == expected[1]
+        assert takes[1].cells[0].state.used == expected[1]
     assert [cell.amount for cell in cells] == [10, 20]
 
 
@@ -243,7 +248,7 @@ def test_a_soft_threshold_that_was_told_is_quiet_for_its_window() -> None:
 
 def test_a_threshold_a_settlement_passed_is_told_by_the_next_charge() -> None:
     plan = Plan([line("usd", 100, Calendar("month"), soft=50)])
-    taken = Taken(plan.lines, asked(Charge(nanos=10)), take(plan.lines, asked(Charge(nanos=10))))
+    taken = Taken(plan.backs, asked(Charge(nanos=10)), take(plan.lines, asked(Charge(nanos=10))))
     settle(taken, owed(Charge(nanos=60)))
     decision = decide(plan, asked(Charge(nanos=1)), NOW)
     assert isinstance(decision, Admitted)
