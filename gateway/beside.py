@@ -21,6 +21,7 @@ from gateway.limits.memory import MemoryStore
 from gateway.limits.stores import is_up, open_store
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.keys_watch import KeyWatch
+from gateway.settings.looking import keep_looking
 from gateway.settings.snapshot import LedgerOptions
 from gateway.settings.switches_watch import LedgerSwitches, SwitchWatch
 from gateway.telemetry.logs import alert, info
@@ -69,10 +70,9 @@ async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
     adjustments = AdjustmentWatch(configuration, LedgerAdjustments(engine, clock), clock, ledger.journal)
     switches = SwitchWatch(configuration, LedgerSwitches(engine, clock), clock, ledger.journal)
     switches.recall()
-    await _looked(keys.look, adjustments.look, switches.look)
-    world.tasks.start(keys.run(), "watch keys")
-    world.tasks.start(adjustments.run(), "watch adjustments")
-    world.tasks.start(switches.run(), "watch switches")
+    watches = (keys, adjustments, switches)
+    await _looked(*(watch.look for watch in watches))
+    world.tasks.start(keep_looking(watches), "watch the ledger")
     if isinstance(world.limits, MemoryStore):
         await _restored(world, world.limits, ledger)
 

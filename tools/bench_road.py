@@ -2,9 +2,10 @@
 
     .venv/bin/python tools/bench_road.py [--config loadtest/rig.yaml] [--rounds 20000] [--events 100] [--profile]
 
-Prints microseconds per request, the 2nd percentile of short slices, booked in a row as under load (on a machine that others use too, the calm ones
-tell what the code costs): the client's bytes go in, the provider's answer is handed back at once, the answer's
-bytes are dropped. No kernel, no event loop's turn, nothing beside it: what is left is what this code can save.
+Prints microseconds per request, the 2nd percentile of short slices, booked in a row as under load (on a machine that
+others use too, the calm ones tell what the code costs): the client's bytes go in, the provider's answer is handed back
+at once, the answer's bytes are dropped. No kernel, no event loop's turn, nothing beside it: what is left is what this
+code can save.
 `--profile` prints where the time goes by function (with cProfile's own weight on every call).
 """
 

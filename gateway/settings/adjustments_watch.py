@@ -4,7 +4,6 @@ What is looked at is the head of the audit log, one row: every adjustment is in 
 The head is remembered beside the journal on the way, so that a log that is cut off at its end is noticed.
 """
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -19,9 +18,6 @@ from gateway.quota import Adjustment
 from gateway.seams import Clock
 from gateway.settings.reload import Configuration
 from gateway.telemetry.logs import alert, info
-
-INTERVAL = 0.4
-"""Seconds between two looks; one row is read."""
 
 
 class Adjustments(Protocol):
@@ -81,12 +77,6 @@ class AdjustmentWatch:
         self._due_ns = next_change(known, now_ns)
         self._configuration.set_adjustments(known)
         return True
-
-    async def run(self, interval: float = INTERVAL) -> None:
-        """Look every `interval` seconds, on a thread, until cancelled."""
-        while True:
-            await asyncio.to_thread(self.look)
-            await asyncio.sleep(interval)
 
     def _remember(self, found: Head) -> None:
         if self._head is not None:

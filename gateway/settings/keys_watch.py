@@ -1,14 +1,10 @@
 """Keeps the ledger database's keys in force: a key made or revoked counts within a second, in every worker."""
 
-import asyncio
 from typing import Protocol
 
 from gateway.errors import LedgerError
 from gateway.ledger.keystore import StoredKey
 from gateway.settings.reload import Configuration
-
-INTERVAL = 0.4
-"""Seconds between two looks; one row is read."""
 
 
 class Keys(Protocol):
@@ -45,9 +41,3 @@ class KeyWatch:
         self._version = version
         self.failed = False
         return True
-
-    async def run(self, interval: float = INTERVAL) -> None:
-        """Look every `interval` seconds, on a thread, until cancelled."""
-        while True:
-            await asyncio.to_thread(self.look)
-            await asyncio.sleep(interval)

@@ -5,7 +5,6 @@ What was known last is also kept in a file beside the journal, so that a worker 
 does not begin to serve what an operator has stopped.
 """
 
-import asyncio
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -22,8 +21,6 @@ from gateway.seams import Clock
 from gateway.settings.reload import Configuration
 from gateway.telemetry.logs import alert, info
 
-INTERVAL = 0.4
-"""Seconds between two looks; one row is read."""
 FILE = "switches.json"
 
 
@@ -92,12 +89,6 @@ class SwitchWatch:
         if changed:
             self._keep()
         return True
-
-    async def run(self, interval: float = INTERVAL) -> None:
-        """Look every `interval` seconds, on a thread, until cancelled."""
-        while True:
-            await asyncio.to_thread(self.look)
-            await asyncio.sleep(interval)
 
     def _publish(self, switches: tuple[Switch, ...]) -> None:
         self._known = switches

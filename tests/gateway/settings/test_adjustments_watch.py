@@ -13,6 +13,7 @@ from gateway.ledger.adjustments import AdjustmentStore, StoredAdjustment
 from gateway.ledger.audit import Head, read_anchor
 from gateway.ledger.store import ensure_schema, open_engine
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
+from gateway.settings.looking import keep_looking
 from gateway.settings.reload import Configuration
 from gateway.tasks import TaskGroup
 
@@ -137,7 +138,7 @@ async def test_within_a_second_with_the_real_store(write: Callable[..., Path], m
     configuration = Configuration(write(minimal + TREE), clock=clock, env={})
     watch = AdjustmentWatch(configuration, LedgerAdjustments(engine, clock), clock, tmp_path)
     tasks = TaskGroup(lambda _name, _error: None)
-    tasks.start(watch.run(), "adjustments")
+    tasks.start(keep_looking([watch]), "adjustments")
     made = store.add(
         bound_key="teams.t.budget", kind="raise", extra=5 * 10**9, until_ns=clock.now_ns() + HOUR, reason="x",
         actor="cli:a", limit=10**10,

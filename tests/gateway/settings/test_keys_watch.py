@@ -12,6 +12,7 @@ from gateway.errors import LedgerError
 from gateway.ledger.keystore import KeyMaterial, KeyStore, StoredKey
 from gateway.ledger.store import ensure_schema, open_engine
 from gateway.settings.keys_watch import KeyWatch
+from gateway.settings.looking import keep_looking
 from gateway.settings.reload import Configuration
 from gateway.tasks import TaskGroup
 
@@ -74,7 +75,7 @@ async def test_a_key_made_works_and_a_key_revoked_does_not(configuration: Config
     ensure_schema(url)
     store = KeyStore(open_engine(url))
     tasks = TaskGroup(lambda _name, _error: None)
-    tasks.start(KeyWatch(configuration, store).run(0.01), "keys")
+    tasks.start(keep_looking([KeyWatch(configuration, store)], 0.01), "keys")
     key = make_key()
     digest = digest_of(key.secret.encode(), "hmac", SECRET.encode()).hex()
     made = store.create(KeyMaterial(digest, key.prefix, key.last4), team="t")

@@ -11,8 +11,9 @@ from gateway.errors import LedgerError
 from gateway.ledger.audit import Head
 from gateway.ledger.store import ensure_schema, open_engine
 from gateway.ledger.switches import StoredSwitch, SwitchStore
+from gateway.settings.looking import INTERVAL, keep_looking
 from gateway.settings.reload import Configuration
-from gateway.settings.switches_watch import INTERVAL, LedgerSwitches, SwitchWatch
+from gateway.settings.switches_watch import LedgerSwitches, SwitchWatch
 from gateway.tasks import TaskGroup
 
 HOUR = 3600 * 10**9
@@ -119,7 +120,7 @@ async def test_in_force_within_a_second(configuration: Configuration, tmp_path: 
     watch = SwitchWatch(configuration, LedgerSwitches(engine, clock), clock)
     assert INTERVAL <= 0.4
     tasks = TaskGroup(lambda _name, error: pytest.fail(str(error)))
-    tasks.start(watch.run(0.01), "watch")
+    tasks.start(keep_looking([watch], 0.01), "watch")
     fields = {"kind": "stop", "scope": "team", "name": "t", "value": "", "reason": "x", "actor": "cli:a"}
     SwitchStore(engine, clock).set(until_ns=None, **fields)
     async with asyncio.timeout(20):
