@@ -1,6 +1,6 @@
 """Who may do what in the admin API: admin keys, their roles, and the matrix.
 
-| | config, providers, budgets, incidents | list keys, audit | spend, set budgets | reload, incidents | manage keys |
+| | config, providers, budgets, incidents | list keys, audit, history of config | spend, set budgets | reload, incidents | manage keys, roll back |
 |---|---|---|---|---|---|
 | viewer | yes | | | | |
 | finops | yes | yes | yes | | |
@@ -27,6 +27,7 @@ Permission = Literal[
     "read_spend",
     "manage_budgets",
     "reload",
+    "roll_back",
     "manage_keys",
 ]
 
@@ -40,6 +41,7 @@ MATRIX: dict[Permission, frozenset[Role]] = {
     "read_spend": frozenset({"finops", "admin"}),
     "manage_budgets": frozenset({"finops", "admin"}),
     "reload": frozenset({"oncall", "admin"}),
+    "roll_back": frozenset({"admin"}),
     "manage_keys": frozenset({"admin"}),
 }
 
