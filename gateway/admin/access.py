@@ -1,13 +1,14 @@
 """Who may do what in the admin API: admin keys, their roles, and the matrix.
 
-| | config, providers, budgets, incidents | list keys, audit, history of config | spend, set budgets | reload, incidents | manage keys, roll back |
+| | config, providers, budgets, incidents | list keys, audit | spend, set budgets | reload, incidents | manage keys |
 |---|---|---|---|---|---|
 | viewer | yes | | | | |
 | finops | yes | yes | yes | | |
 | oncall | yes | yes | | yes | |
 | admin  | yes | yes | yes | yes | yes |
 
-Health, metrics and the OpenAPI document ask for no key.
+The history of the configuration is read as the audit log is; only an admin rolls back. Health, metrics and the OpenAPI
+document ask for no key.
 """
 
 import hmac

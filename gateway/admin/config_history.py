@@ -125,8 +125,8 @@ async def roll_back(call: Call) -> Response:
 
 
 async def rolled_back(call: Call, asked: RollBack) -> RolledBack:
-    """Put a version's files back, have them in force in every worker, and write it down. Raises `BadRequest`, `NotFound`,
-    `Conflict` and `LedgerError`."""
+    """Put a version's files back, have them in force in every worker, and write it down. Raises `BadRequest`,
+    `NotFound`, `Conflict` and `LedgerError`."""
     reason = words(asked.reason)
     world = call.world
     configuration = world.configuration

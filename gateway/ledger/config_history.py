@@ -1,8 +1,9 @@
 """Configurations that were in force, and those that were refused: when, what brought them, and their texts with secrets
 masked.
 
-Every worker tells of what it has put in force; one entry comes of it. The history is one per `source`, the absolute path
-of the main file: gateways of several hosts that share a ledger and have their configuration at the same place share it.
+Every worker tells of what it has put in force; one entry comes of it. The history is one per `source`, the absolute
+path of the main file: gateways of several hosts that share a ledger and have their configuration at the same place
+share it.
 """
 
 import hashlib

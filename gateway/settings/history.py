@@ -23,6 +23,8 @@ from gateway.telemetry.logs import alert
 MOST_WAITING = 64
 AGAIN = 1.0
 """Seconds until the database is asked again after it was away."""
+PATIENCE = 10
+"""Times in a row it is not worth a word: at the first start, the tables are being made."""
 _ASKED = re.compile(r"(?:(rollback to version \d+) by )?admin key (\S+)")
 
 
@@ -48,8 +50,8 @@ class Historian:
         self._since_ns: int | None = None
         self._due = asyncio.Event()
         self._wake: Callable[[], object] = bool
-        self.failed = False
-        """The database could not be told; it is tried again."""
+        self.failures = 0
+        """Times in a row that the database could not be told; it is tried again."""
 
     def follow(self) -> None:
         """Take note of what is in force, and of every reload. Called on the event loop."""
@@ -66,11 +68,11 @@ class Historian:
             try:
                 tell(self._history, happened)
             except LedgerError as error:
-                if not self.failed:
+                self.failures += 1
+                if self.failures == PATIENCE:
                     alert("config_history_behind", reason=str(error))
-                self.failed = True
                 return False
-            self.failed = False
+            self.failures = 0
             if self._waiting and self._waiting[0] is happened:
                 self._waiting.popleft()
         return True

@@ -60,9 +60,15 @@ def masked(text: str, secrets: Iterable[Place]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def filled(texts: Mapping[str, str], now: Mapping[str, str], now_masked: Mapping[str, str]) -> dict[str, str]:
-    """Masked files with secrets as the files have them `now`, all by name. Raises `Lost`."""
-    literals = {spot.path: text[spot.start : spot.end] for text in now.values() for spot in spots(text)}
+def filled(texts: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Masked files with secrets as the files have them `now`, both by name. Raises `Lost`."""
+    wanted = {spot.path for text in texts.values() for spot in spots(text) if MASK in spot.value}
+    literals: dict[tuple[Step, ...], str] = {}
+    now_masked: dict[str, str] = {}
+    for name, text in now.items():
+        found = [spot for spot in spots(text) if spot.path in wanted]
+        literals |= {spot.path: text[spot.start : spot.end] for spot in found}
+        now_masked[name] = masked(text, (Place(name, *spot.place) for spot in found))
     shown = {spot.path: spot.value for text in now_masked.values() for spot in spots(text)}
     lists = _lists(spot for text in now_masked.values() for spot in spots(text))
     made: dict[str, str] = {}
@@ -104,11 +110,13 @@ def spoken(path: tuple[Step, ...]) -> str:
 
 def spots(text: str) -> list[Spot]:
     """Every scalar value of a file that can be read as YAML; of one that cannot, those before the mistake."""
-    hidden = hide(text)
+    found: list[Spot] = []
     try:
-        return list(_Walk(hidden).values())
-    except yaml.YAMLError:
-        return []
+        for spot in _Walk(hide(text)).values():
+            found.append(spot)
+    except (yaml.YAMLError, StopIteration, RuntimeError):
+        return found
+    return found
 
 
 def _masked(value: str) -> str | None:
@@ -119,7 +127,7 @@ def _masked(value: str) -> str | None:
         if token.start() > done:
             pieces.append(MASK)
         source, name, default = token.groups()
-        pieces.append(token[0] if not default else "${%s:%s:-%s}" % (source, name, MASK))
+        pieces.append(token[0] if not default else f"${{{source}:{name}:-{MASK}}}")
         done = token.end()
     if done < len(value):
         pieces.append(MASK)

@@ -77,7 +77,7 @@ def prepare(
         )
     places = {file.name: _place(path, file.name, target.version) for file in target.files}
     now = {place: place.read_bytes() for place in places.values()}
-    texts = _texts(target, disk or in_force)
+    texts = _texts(target, path, now, places, in_force if disk is None else None)
     made = {places[name]: text.encode() for name, text in texts.items()}
     changed = {
         place: data for place, data in reversed(made.items()) if now[place].removeprefix(b"\xef\xbb\xbf") != data
@@ -134,15 +134,19 @@ def _place(main: Path, name: str, version: int) -> Path:
     return place
 
 
-def _texts(target: ConfigEvent, basis: Written | None) -> dict[str, str]:
-    files = target.files or []
-    now: dict[str, str] = {}
-    masked: dict[str, str] = {}
-    if basis is not None:
-        now = {relative(basis.path, path): decode(data, path.name) for path, data in basis.texts.items()}
-        masked = {file.name: file.text for file in kept_files(basis)}
+def _texts(
+    target: ConfigEvent, main: Path, now: Mapping[Path, bytes], places: Mapping[str, Path], in_force: Written | None
+) -> dict[str, str]:
+    masked = {file.name: file.text for file in target.files or []}
     try:
-        return filled({file.name: file.text for file in files}, now, masked)
+        try:
+            return filled(masked, {name: now[place].decode("utf-8-sig", "replace") for name, place in places.items()})
+        except Lost:
+            if in_force is None:
+                raise
+            return filled(
+                masked, {relative(main, path): decode(data, path.name) for path, data in in_force.texts.items()}
+            )
     except Lost as lost:
         raise RollbackError(
             f"Version {target.version} holds literal secrets, which a history does not keep, and the files have none "
