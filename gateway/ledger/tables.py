@@ -94,10 +94,11 @@ events = Table(
     Column("attempts", Text, nullable=False),
     Column("guardrails", Text, nullable=False),
     Column("stages", Text, nullable=False),
+    Column("trace_id", Text, nullable=False, server_default=""),
     Index("events_received", "received_ns"),
 )
 """One row per exchange. `attempts`, `guardrails` and `stages` are JSON as the journal has them; `usage_millis` is
-audio or GPU time in milliseconds; `cost_nanos` NULL means not known."""
+audio or GPU time in milliseconds; `cost_nanos` NULL means not known. `trace_id` empty: the exchange's own."""
 
 rollups = Table(
     "rollups",

@@ -1,4 +1,4 @@
-"""What configurations were in force, and what was refused."""
+"""What configurations were in force, and what was refused; the trace that an exchange belongs to."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,3 +21,6 @@ def upgrade() -> None:
         sa.Column("files", sa.LargeBinary, nullable=False),
     )
     op.create_index("config_history_source", "config_history", ["source", "version"])
+    # A column with a constant default is added without writing any row anew.
+    if "events" in sa.inspect(op.get_bind()).get_table_names():
+        op.add_column("events", sa.Column("trace_id", sa.Text, nullable=False, server_default=""))
