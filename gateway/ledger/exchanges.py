@@ -52,8 +52,8 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def trace(self) -> str:
-        """The trace it is a part of: 32 hex digits, as `gateway.wire.traceparent` makes it of an exchange; empty for one
-        whose id is none of ours."""
+        """The trace it is a part of: 32 hex digits, as `gateway.wire.traceparent` makes it of an exchange; empty for
+        one whose id is none of ours."""
         own = self.id.replace("-", "")
         return self.trace_id or (own if len(own) == 32 else "")
 

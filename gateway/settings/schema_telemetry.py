@@ -51,7 +51,8 @@ def _check_trace_url(url: str) -> str:
 
 
 class TelemetrySection(Section):
-    """What is emitted. `sample`, `keep`, `slow`, `access_log` and `trace_url` follow a reload; the rest is read at the start."""
+    """What is emitted. `sample`, `keep`, `slow`, `access_log` and `trace_url` follow a reload; the rest is read at the
+    start."""
 
     trace_url: Annotated[str, AfterValidator(_check_trace_url)] = Field(
         "",

@@ -102,6 +102,7 @@ async def _context(
         "versions_missing": versions_missing,
         "numbers": [each.version for each in versions if each.version is not None],
         "most_shown": MOST_SHOWN,
+        "home": f"{world.configuration.written.path.absolute().parent}/",
         "history": history,
         "history_missing": missing,
         "text": text,

@@ -58,8 +58,8 @@ async def _failures(visit: Visit, it: IncidentView) -> list[ExchangeRow]:
     since_ns, until_ns = (None if at is None else _ns(at) for at in (it.since, it.resolved_at))
     until_ns = visit.world.clock.now_ns() if until_ns is None else until_ns + SECOND
     root = visit.world.configuration.written.root
-    kinds = {"provider": root.providers, "team": root.teams, "model": root.models}
-    filters = next(({kind: it.subject} for kind, names in kinds.items() if it.subject in names), {})
+    kinds = (("provider", root.providers), ("team", root.teams), ("model", root.models))
+    filters = dict([(kind, it.subject) for kind, names in kinds if it.subject in names][:1])
     return await failures(visit, max(since_ns or 0, until_ns - DAY), until_ns, filters)
 
 
