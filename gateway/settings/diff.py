@@ -55,7 +55,10 @@ def data_difference(old: dict[str, Data], new: dict[str, Data]) -> Iterator[str]
             path = (section, name)
             for line in differ.compare(before.get(name), after.get(name), path):
                 rest = line.removeprefix(_spoken(path))
-                yield f"{kind} {name}" + (rest if rest[:1] == ":" else f": {rest.lstrip('.').replace(': ', ' ', 1)}")
+                if rest[:1] != ":":
+                    said = rest.lstrip(".")
+                    rest = ": " + (said.replace(": ", " ", 1) if "→" in said else said)
+                yield f"{kind} {name}{rest}"
 
 
 def _terms(old: Written, new: Written) -> Iterator[str]:
