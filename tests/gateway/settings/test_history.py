@@ -51,7 +51,7 @@ async def test_start_change_and_refusal(
     historian.follow()
     tasks = TaskGroup(lambda name, error: None)
     tasks.start(historian.run(), "tell")
-    while not historian.failures:  # noqa: ASYNC110 - the failure of another thread
+    while not historian.failures:
         await asyncio.sleep(0.01)
     ensure_schema(f"sqlite:///{path.parent}/ledger.db")
     path.write_text(path.read_text() + "server: {drain: 10s}\n")

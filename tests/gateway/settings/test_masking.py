@@ -94,7 +94,7 @@ trees = st.recursive(
 
 @given(trees, st.sets(names, max_size=3), st.booleans())
 def test_masking_and_filling_any_text(tree: dict[str, object], secret: set[str], flow: bool) -> None:
-    """Rules: masked values are masked and everything else is the same; filling with the same files gives the same text."""
+    """Rules: masked values are masked and everything else is the same; filling with the same files gives the same."""
     text = yaml.safe_dump(tree, allow_unicode=True, default_flow_style=flow, sort_keys=False)
     shown = hide_all(text, *secret)
     before, after = spots(text), spots(shown)

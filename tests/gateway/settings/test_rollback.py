@@ -151,7 +151,7 @@ def test_a_failure_on_the_way_puts_back_what_was_written(path: Path, monkeypatch
         real(made, to)
 
     monkeypatch.setattr("gateway.settings.rollback.os.replace", replace)
-    with pytest.raises(RollbackError, match="Read-only file system. Nothing was changed"):
+    with pytest.raises(RollbackError, match=r"Read-only file system\. Nothing was changed"):
         put({team: b"teams: {}\n", path: b"version: 1\n"})
     assert team.read_text() == TEAM
     assert sorted(each.name for each in path.parent.rglob("*") if each.is_file()) == ["a.yaml", "gateway.yaml"]

@@ -19,7 +19,7 @@ TEAM = "teams:\n  search: {limits: {requests_per_minute: 100}, keys: [{id: k, ha
 
 def kept(write: Callable[..., Path], minimal: str, team: str = TEAM % ("ab" * 32), rest: str = REST) -> list[KeptFile]:
     text = minimal.replace("api_key: k", "api_key: canary-key") + rest
-    path = write(text, prices="version: 1\n", **{"teams__a": team})
+    path = write(text, prices="version: 1\n", teams__a=team)
     return kept_files(load_config(path, env={}))
 
 
