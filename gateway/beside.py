@@ -1,5 +1,5 @@
 """What a worker looks after beside its requests: the shared limit store, what the ledger says of keys, adjustments and
-switches, counters to restore, incidents.
+switches, what it is told of configurations, counters to restore, incidents.
 
 A database or store that is away keeps no gateway from serving: the first looks are taken together, and waited for
 `FIRST_LOOK` seconds at most.
@@ -20,6 +20,7 @@ from gateway.ledger.store import open_engine
 from gateway.limits.memory import MemoryStore
 from gateway.limits.stores import is_up, open_store
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
+from gateway.settings.history import Historian
 from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.looking import keep_looking
 from gateway.settings.snapshot import LedgerOptions
@@ -70,9 +71,12 @@ async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
     adjustments = AdjustmentWatch(configuration, LedgerAdjustments(engine, clock), clock, ledger.journal)
     switches = SwitchWatch(configuration, LedgerSwitches(engine, clock), clock, ledger.journal)
     switches.recall()
+    historian = Historian(configuration, engine, clock)
+    historian.follow()
     watches = (keys, adjustments, switches)
     await _looked(*(watch.look for watch in watches))
     world.tasks.start(keep_looking(watches), "watch the ledger")
+    world.tasks.start(historian.run(), "tell configuration history")
     if isinstance(world.limits, MemoryStore):
         await _restored(world, world.limits, ledger)
 

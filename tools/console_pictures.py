@@ -1,10 +1,11 @@
 """Make the pictures of the console in docs/images: `.venv/bin/python tools/console_pictures.py [DIRECTORY]`.
 
 Starts the bundled provider and a gateway on a made-up ledger of six weeks, sends some traffic through it (with personal
-data, a secret, and a provider that cannot be reached), sets a kill switch, and takes each page in Chromium, 1280 wide,
-light and dark. Needs the Debian packages chromium and chromium-driver.
+data, a secret, and a provider that cannot be reached), edits its configuration, sets a kill switch, and takes each page
+in Chromium, 1280 wide, light and dark. Needs the Debian packages chromium and chromium-driver.
 """
 
+import json
 import sys
 import tempfile
 import time
@@ -34,6 +35,7 @@ def main() -> None:
         gateway = seeded(mock.url, Path(name), names=(), count=4000)
         try:
             _traffic(gateway)
+            _edits(gateway)
             with browser() as driver:
                 _pictures(driver, gateway, where)
         finally:
@@ -56,6 +58,20 @@ def _traffic(gateway: Gateway) -> None:
                 body["model"] = "local/llama-3.1-8b"
             team = ("search", "support", "checkout")[number % 3]
             client.post("/chat/completions", json=body, headers={"authorization": f"Bearer sk-{team}"}).read()
+
+
+def _edits(gateway: Gateway) -> None:
+    """A day of changes: two that were right, and one with a mistake that is put right again."""
+    good = gateway.config.read_text()
+    raised = good.replace("900 USD", "1200 USD")
+    tried = raised.replace("mode: shadow", "mode: warn")
+    seen = 1
+    for text, entries in ((raised, 2), (tried, 3), (tried + "provders: {}\n", 4), (tried, 4)):
+        gateway.config.write_text(text)
+        until = time.monotonic() + 20
+        while seen < entries and time.monotonic() < until:
+            told = json.loads(gateway.command("config", "history", "--json").stdout or "{}")
+            seen = len(told.get("versions", []))
 
 
 def _pictures(driver: Chrome, gateway: Gateway, where: Path) -> None:

@@ -7,7 +7,8 @@
 | oncall | yes | yes | | yes | |
 | admin  | yes | yes | yes | yes | yes |
 
-Health, metrics and the OpenAPI document ask for no key.
+The history of the configuration is read as the audit log is; only an admin rolls back. Health, metrics and the OpenAPI
+document ask for no key.
 """
 
 import hmac
@@ -27,6 +28,7 @@ Permission = Literal[
     "read_spend",
     "manage_budgets",
     "reload",
+    "roll_back",
     "manage_keys",
 ]
 
@@ -40,6 +42,7 @@ MATRIX: dict[Permission, frozenset[Role]] = {
     "read_spend": frozenset({"finops", "admin"}),
     "manage_budgets": frozenset({"finops", "admin"}),
     "reload": frozenset({"oncall", "admin"}),
+    "roll_back": frozenset({"admin"}),
     "manage_keys": frozenset({"admin"}),
 }
 

@@ -2,6 +2,7 @@
 
 from gateway.admin import health, keys, spend, state
 from gateway.admin.budget_routes import BUDGET_ROUTES
+from gateway.admin.config_routes import CONFIG_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
 from gateway.admin.incident_routes import INCIDENT_ROUTES
 from gateway.admin.shapes import (
@@ -131,6 +132,7 @@ ROUTES = (
         media=("text/csv", "application/vnd.apache.parquet"),
         refusals={400: "A parameter is wrong.", 409: _NO_LEDGER, 503: _AWAY},
     ),
+    *CONFIG_ROUTES,
     *BUDGET_ROUTES,
     *INCIDENT_ROUTES,
 )

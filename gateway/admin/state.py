@@ -1,15 +1,20 @@
 """What the gateway is doing now: its configuration and reload, and its providers."""
 
 import asyncio
+import contextlib
 
 from starlette.responses import Response
 
 from gateway.admin.access import Conflict
 from gateway.admin.audit import note
-from gateway.admin.endpoint import Call, json_answer
+from gateway.admin.endpoint import Call, json_answer, on_database
 from gateway.admin.shapes import ConfigView, PoolView, ProviderList, ProviderView, ReloadView, iso
 from gateway.admin.workers import signal_others
+from gateway.errors import LedgerError
+from gateway.ledger.config_history import Origin as Asked
 from gateway.seams import Origin
+from gateway.settings.history import tell_now
+from gateway.settings.reload import ReloadResult
 from gateway.telemetry.logs import info
 
 
@@ -32,6 +37,7 @@ async def reload(call: Call) -> Response:
     """Reload here, and, if the file is good, tell the other workers to."""
     world = call.world
     result = await world.reload(f"admin key {call.admin_id}")
+    await _told(call, result)
     info("admin_reload", admin_key=call.admin_id, ok=result.ok, old_hash=result.old_hash, new_hash=result.new_hash)
     if not result.ok:
         raise Conflict(
@@ -59,6 +65,19 @@ async def reload(call: Call) -> Response:
             signalled=signal_others(world.configuration.snapshot.server.runtime_dir),
         )
     )
+
+
+async def _told(call: Call, result: ReloadResult) -> None:
+    """The history of the configuration says at once who asked for it. A database that is away holds up no reload: the
+    worker itself tells it later."""
+    world = call.world
+    ledger = world.configuration.snapshot.ledger
+    if ledger is not None:
+        asked = Asked("reload", call.actor)
+        with contextlib.suppress(LedgerError):
+            await on_database(
+                ledger.url, lambda engine: tell_now(world.configuration, engine, world.clock, asked, result)
+            )
 
 
 async def list_providers(call: Call) -> Response:

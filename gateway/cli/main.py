@@ -10,6 +10,7 @@ COMMANDS = (
     "serve",
     "check",
     "reload",
+    "config",
     "keys",
     "budgets",
     "spend",

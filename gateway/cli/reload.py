@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from gateway.admin.workers import Report
+    from gateway.ledger.config_history import Origin
+    from gateway.settings.load import Written
     from gateway.settings.state import State
 
 POLL = 0.02
@@ -49,44 +52,79 @@ def reload(
     Exit code 0 when every worker has the configuration, 1 when one kept the old one or none is running. Workers also
     reload by themselves when the file changes; this command waits until it is done.
     """
-    from gateway.settings.state import running
-
-    runtime_dir = _runtime_dir(config)
-    states = [state for state in running(runtime_dir) if _serves(state, config)]
-    if not states:
+    outcomes = take_up(config, timeout)
+    if not outcomes:
+        runtime_dir = _runtime_dir(config)
         _fail(f"no gateway is running with {config} (no state file of a live process in {runtime_dir})", json)
-    outcomes = _reload_all(runtime_dir, states, timeout)
     ok = all(outcome.ok for outcome in outcomes)
     _note(config, outcomes)
     if json:
         print(msgspec.json.format(msgspec.json.encode({"ok": ok, "workers": outcomes}), indent=2).decode())
     else:
-        _print(outcomes)
+        print_outcomes(outcomes)
     if not ok:
         raise typer.Exit(1)
 
 
+def take_up(config: Path, timeout: float) -> list[Outcome]:
+    """Have every running worker of a configuration reload, and wait for `timeout` seconds; none runs: an empty list."""
+    from gateway.settings.state import running
+
+    runtime_dir = _runtime_dir(config)
+    states = [state for state in running(runtime_dir) if _serves(state, config)]
+    return _reload_all(runtime_dir, states, timeout) if states else []
+
+
 def _note(config: Path, outcomes: list[Outcome]) -> None:
-    """Put what changed into the audit log, once for all workers."""
+    """Put what changed into the audit log, once for all workers, and who asked for it into the history."""
     from gateway.admin.audit import note
     from gateway.cli.who import actor
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError
+    from gateway.ledger.config_history import Origin
     from gateway.settings.load import load_config
 
     changed = next((outcome for outcome in outcomes if outcome.ok and outcome.old_hash != outcome.new_hash), None)
     if changed is None:
         return
     try:
-        ledger = load_config(config).ledger
+        written = load_config(config)
     except ConfigError:
         return
+    ledger = written.ledger
     if ledger is not None:
+        remember(written, changed, Origin("tollway reload", actor()))
         before, after = {"hash": changed.old_hash}, {"hash": changed.new_hash}
         source = str(config.absolute())
         note(
             ledger.url, SystemClock(), actor=actor(), action="config.reload", object=source, before=before, after=after
         )
+
+
+def remember(written: Written, changed: Outcome, origin: Origin) -> None:
+    """Say in the history who brought what workers have just taken up; they tell it themselves, without a name. Without
+    the database, the history stays without one."""
+    from gateway.clock import SystemClock
+    from gateway.errors import LedgerError
+    from gateway.ledger.config_history import ConfigHistory
+    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.settings.versions import kept_files, source_of
+
+    if written.ledger is None:
+        return
+    with contextlib.suppress(LedgerError):
+        ensure_schema(written.ledger.url)
+        engine = open_engine(written.ledger.url)
+        try:
+            ConfigHistory(engine, source_of(written.path)).in_force(
+                at_ns=SystemClock().now_ns(),
+                hash=changed.new_hash,
+                files=kept_files(written),
+                origin=origin,
+                changes=changed.difference,
+            )
+        finally:
+            engine.dispose()
 
 
 def _runtime_dir(config: Path) -> Path:
@@ -174,7 +212,7 @@ def _outcome(state: State, report: Report, began_ns: int) -> Outcome:
     )
 
 
-def _print(outcomes: list[Outcome]) -> None:
+def print_outcomes(outcomes: list[Outcome]) -> None:
     """One block for all workers that came to the same."""
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:

@@ -16,7 +16,7 @@ from gateway.admin.access import Permission
 from gateway.admin.world import AdminWorld
 from gateway.console.login import Login
 from gateway.console.mount import PREFIX
-from gateway.console.pages import cost, exchanges, guardrails, incident
+from gateway.console.pages import cost, exchanges, guardrails, incident, versions
 from gateway.console.pages.configuration import Configuring
 from gateway.console.pages.incidents import Board
 from gateway.console.pages.live import Live
@@ -161,6 +161,9 @@ def _pages(world: AdminWorld) -> tuple[Entry, ...]:
         ("GET", "/guardrails", "read_config", guardrails.show),
         ("POST", "/guardrails/try", "read_config", guardrails.try_text),
         ("GET", "/configuration", "read_config", configuring.show),
+        ("GET", "/configuration/versions/{version}", "read_audit", versions.show),
+        ("POST", "/configuration/versions/{version}/rollback", "roll_back", versions.roll_back),
+        ("GET", "/configuration/diff", "read_audit", versions.compare),
         ("POST", "/configuration/reload", "reload", configuring.reload),
         ("POST", "/configuration/validate", "reload", configuring.validate),
     )

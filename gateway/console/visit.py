@@ -22,6 +22,7 @@ TOKEN = "token"  # noqa: S105 - the name of a form's field
 SAID = {
     "reloaded": "The configuration was read again and is in force.",
     "unchanged": "The configuration was read again: nothing has changed.",
+    "rolled_back": "The files of the earlier version are back, and in force.",
     "switched": "The switch is on. Every worker follows within a second.",
     "cleared": "The switch is off. Every worker follows within a second.",
     "acknowledged": "You look after this incident now.",
@@ -112,6 +113,7 @@ class Visit(Call):
             "section": section,
             "token": self._sessions.token(self.session),
             "may": self.may,
+            "trace_url": self.world.configuration.snapshot.telemetry.trace_url,
             "said": SAID.get(self.request.query_params.get("said", ""), ""),
             "now_ns": self.world.clock.now_ns(),
         }

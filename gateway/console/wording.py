@@ -83,11 +83,18 @@ def duration(ns: int | None) -> str:
     """`340 ms`, `2.41 s`, `3 min 5 s`."""
     if ns is None:
         return "–"
-    if ns < 10**9:
-        return f"{ns / 1e6:.3g} ms"
+    if ns < 999_500_000:
+        return f"{_three(ns / 1e6)} ms"
     if ns < 60 * 10**9:
-        return f"{ns / 1e9:.3g} s"
+        return f"{_three(ns / 1e9)} s"
     return age(ns)
+
+
+def _three(amount: float) -> str:
+    """Three digits, so that columns of them are as exact from line to line: `0.412`, `7.40`, `25.0`, `340`."""
+    if not amount:
+        return "0"
+    return f"{amount:.{3 if amount < 0.9995 else 2 if amount < 9.995 else 1 if amount < 99.95 else 0}f}"
 
 
 def age(ns: int) -> str:

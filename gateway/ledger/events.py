@@ -98,6 +98,8 @@ class EndRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_f
     service_tier: str = ""
     guardrails: tuple[GuardrailSummary, ...] = ()
     stages: Stages = Stages()
+    trace: str = ""
+    """Trace id of the caller's, 32 hex digits; empty: the exchange's own, which is `id` without its dashes."""
 
 
 Record = StartRecord | EndRecord
@@ -188,6 +190,7 @@ def end_record(x: Exchange) -> EndRecord:
             else _summaries(request_verdict, response_verdict)
         ),
         _stages(x),
+        x.parent.trace_id if x.parent is not None else "",
     )
 
 

@@ -47,6 +47,15 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     cost_nanos: int | None
     unpriced: bool
     estimated: bool
+    trace_id: str
+    """The caller's trace; empty: its own."""
+
+    @property
+    def trace(self) -> str:
+        """The trace it is a part of: 32 hex digits, as `gateway.wire.traceparent` makes it of an exchange; empty for
+        one whose id is none of ours."""
+        own = self.id.replace("-", "")
+        return self.trace_id or (own if len(own) == 32 else "")
 
 
 class Position(msgspec.Struct, frozen=True):

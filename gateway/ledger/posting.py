@@ -89,6 +89,7 @@ def event_row(record: EndRecord) -> Row:
     row: Row = {
         "id": _text(record.id)[:64],
         "request_id": _text(record.request_id or record.id),
+        "trace_id": _text(record.trace),
         "received_ns": record.received_ns,
         "first_byte_ns": record.first_byte_ns or None,
         "finished_ns": record.finished_ns,

@@ -4,7 +4,19 @@ Times are integer nanoseconds since the epoch (UTC) in `*_ns`, integer seconds i
 Text is never NULL (empty means: not known), so that it can be part of a key.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 METERS = (
     "input_tokens",
@@ -82,10 +94,11 @@ events = Table(
     Column("attempts", Text, nullable=False),
     Column("guardrails", Text, nullable=False),
     Column("stages", Text, nullable=False),
+    Column("trace_id", Text, nullable=False, server_default=""),
     Index("events_received", "received_ns"),
 )
 """One row per exchange. `attempts`, `guardrails` and `stages` are JSON as the journal has them; `usage_millis` is
-audio or GPU time in milliseconds; `cost_nanos` NULL means not known."""
+audio or GPU time in milliseconds; `cost_nanos` NULL means not known. `trace_id` empty: the exchange's own."""
 
 rollups = Table(
     "rollups",
@@ -259,3 +272,24 @@ incident_notes = Table(
     Index("incident_notes_at", "at_ns"),
 )
 """Timeline entries. `incident` empty: of the whole gateway (a reload, a credential going down or up)."""
+
+config_history = Table(
+    "config_history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("files", LargeBinary, nullable=False),
+    Index("config_history_source", "source", "version"),
+)
+"""Configurations that were in force (`version` 1, 2, 3, … of a `source`, its main file), and refused ones (`version` 0,
+with `error`). `changes` is a JSON list of lines; `files` is compressed JSON of texts with secrets masked
+(`gateway/ledger/config_history.py`), empty when they were too large."""

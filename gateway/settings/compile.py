@@ -186,6 +186,7 @@ def _telemetry(section: TelemetrySection) -> TelemetryOptions:
         keep=frozenset(section.keep),
         slow=section.slow,
         semconv=section.semconv,
+        trace_url=section.trace_url,
     )
 
 

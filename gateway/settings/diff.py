@@ -6,6 +6,7 @@ from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.load import Written
 
 MOST_LINES = 200
+_KINDS = {"teams": "team", "providers": "provider", "models": "model", "guardrails": "policy"}
 _PEOPLES = frozenset(("allow", "terms", "topics"))
 _LONGEST = 120
 
@@ -37,6 +38,27 @@ def difference(old: Written, new: Written) -> list[str]:
         lines = ["the order of providers: changed (the first one is the default of passthrough)"]
     more = len(lines) - MOST_LINES
     return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} more"]
+
+
+def data_difference(old: dict[str, Data], new: dict[str, Data]) -> Iterator[str]:
+    """The same of two trees that hold no secret, such as kept versions, worded by what each line is about:
+    `team search: budget.amount 100 USD → 200 USD`. Key hashes are hidden here, too."""
+    differ = _Differ(frozenset())
+    for section in [*old, *(name for name in new if name not in old)]:
+        before, after = old.get(section), new.get(section)
+        kind = _KINDS.get(section)
+        if kind is None or not isinstance(before, dict | None) or not isinstance(after, dict | None):
+            yield from differ.compare(before, after, (section,))
+            continue
+        before, after = before or {}, after or {}
+        for name in [*before, *(name for name in after if name not in before)]:
+            path = (section, name)
+            for line in differ.compare(before.get(name), after.get(name), path):
+                rest = line.removeprefix(_spoken(path))
+                if rest[:1] != ":":
+                    said = rest.lstrip(".")
+                    rest = ": " + (said.replace(": ", " ", 1) if "→" in said else said)
+                yield f"{kind} {name}{rest}"
 
 
 def _terms(old: Written, new: Written) -> Iterator[str]:

@@ -6,6 +6,7 @@ error naming both places: no file silently overrides another. `version` may stan
 
 import glob
 from collections.abc import Callable
+from collections.abc import Mapping as MappingABC
 from pathlib import Path
 
 from gateway.settings.sources import Sources
@@ -20,11 +21,17 @@ Text = Callable[[Scalar], str | None]
 class Tree:
     """The configuration file and what it includes."""
 
-    def __init__(self, path: Path, sources: Sources, problems: list[Problem]) -> None:
+    def __init__(
+        self, path: Path, sources: Sources, problems: list[Problem], instead: MappingABC[Path, bytes] | None = None
+    ) -> None:
+        """`instead`: what is read in place of these (resolved) files."""
         self._sources = sources
+        self._instead = instead or {}
         self._problems = problems
         self.files: list[Path] = []
         """Every file read or asked for, in order."""
+        self.texts: dict[Path, bytes] = {}
+        """What stood in those that could be read."""
         self._seen = {path.resolve()}
         self.root = self._read(path, Place(str(path)))
 
@@ -55,11 +62,17 @@ class Tree:
                     merged = self._merged(merged, included, top=True)
         return merged
 
+    def content(self, path: Path) -> bytes:
+        """What stands in a file. Raises `OSError`."""
+        self._sources.note(path)
+        data = self._instead.get(path.resolve())
+        data = self.texts[path] = path.read_bytes() if data is None else data
+        return data
+
     def _read(self, path: Path, place: Place) -> Mapping | None:
         self.files.append(path)
-        self._sources.note(path)
         try:
-            node = parse(path.read_bytes(), str(path), self._problems)
+            node = parse(self.content(path), str(path), self._problems)
         except YamlError as error:
             self._problems.append(error.problem)
             return None

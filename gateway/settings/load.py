@@ -50,6 +50,8 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in files of terms, by the path of the rule that names the file."""
     nodes: Mapping | None = None
     """The tree as it was read, for the places of problems that are found later."""
+    texts: dict[Path, bytes] = {}
+    """The YAML files it was read from, as they were, literal secrets included: the main file first."""
 
     def problem(self, path: DataPath, message: str) -> str:
         """`message` with the place of what stands at `path`."""
@@ -75,13 +77,20 @@ class LoadError(ConfigError):
         self.sources = sources
 
 
-def load_config(path: Path | str, *, env: MappingABC[str, str] | None = None, workers: int | None = None) -> Written:
+def load_config(
+    path: Path | str,
+    *,
+    env: MappingABC[str, str] | None = None,
+    workers: int | None = None,
+    instead: MappingABC[Path, bytes] | None = None,
+) -> Written:
     """Read and check a configuration file.
 
     `env` stands in for the process's environment. `workers` overrides `server.workers` in the check that limits can be
-    shared. Raises `LoadError` (a `ConfigError`) with every problem found.
+    shared. `instead`: what YAML files (by resolved path) are taken to hold. Raises `LoadError` (a `ConfigError`) with
+    every problem found.
     """
-    return _Loader(Path(path), os.environ if env is None else env).load(workers)
+    return _Loader(Path(path), os.environ if env is None else env, instead).load(workers)
 
 
 def ledger_options(section: LedgerSection) -> LedgerOptions:
@@ -98,10 +107,10 @@ def ledger_options(section: LedgerSection) -> LedgerOptions:
 class _Loader:
     """One run over one configuration."""
 
-    def __init__(self, path: Path, env: MappingABC[str, str]) -> None:
+    def __init__(self, path: Path, env: MappingABC[str, str], instead: MappingABC[Path, bytes] | None) -> None:
         self._problems: list[Problem] = []
         self._sources = Sources()
-        self._tree = Tree(path, self._sources, self._problems)
+        self._tree = Tree(path, self._sources, self._problems, instead)
         self._path = path
         self._resolver = Resolver(env, self._allowed(), self._sources, self._problems)
 
@@ -148,6 +157,7 @@ class _Loader:
             workers=workers,
             terms=terms,
             nodes=nodes,
+            texts=self._tree.texts,
         )
 
     def _allowed(self) -> tuple[str, ...]:
@@ -209,9 +219,8 @@ class _Loader:
         return found
 
     def _read_prices(self, path: Path, place: Place) -> Node | None:
-        self._sources.note(path)
         try:
-            return parse(path.read_bytes(), str(path), self._problems)
+            return parse(self._tree.content(path), str(path), self._problems)
         except YamlError as error:
             self._problems.append(error.problem)
         except OSError as error:

@@ -18,6 +18,7 @@ from gateway.settings.schema_base import (
 )
 
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+_ENDPOINT_PAGE = re.compile(r"https?://[^\s/?#{}<>\"']+[^\s<>\"']*")
 _FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _FIELD_VALUE = re.compile(r"[\x20-\x7e]{1,4096}")
 _OWN_FIELDS = ("content-type", "content-length", "content-encoding", "host", "transfer-encoding", "connection")
@@ -40,9 +41,24 @@ def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     return headers
 
 
-class TelemetrySection(Section):
-    """What is emitted. `sample`, `keep`, `slow` and `access_log` follow a reload; the rest is read at the start."""
+def _check_trace_url(url: str) -> str:
+    if url and not (_ENDPOINT_PAGE.fullmatch(url) and "{trace_id}" in url):
+        raise ValueError(
+            "this is not the address of a trace; allowed is an http:// or https:// URL with {trace_id} in it, such as "
+            "https://traces.example/trace/{trace_id}"
+        )
+    return url
 
+
+class TelemetrySection(Section):
+    """What is emitted. `sample`, `keep`, `slow`, `access_log` and `trace_url` follow a reload; the rest is read at the
+    start."""
+
+    trace_url: Annotated[str, AfterValidator(_check_trace_url)] = Field(
+        "",
+        description="Where a trace can be seen, for links of the console: a URL with {trace_id} in it, such as "
+        "https://traces.example/trace/{trace_id}. Empty: the console shows the id to copy.",
+    )
     metrics: Switch = Field(True, description="Prometheus metrics at /metrics.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or text for people.")

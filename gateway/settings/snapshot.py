@@ -74,6 +74,8 @@ class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     slow: float = 30.0
     """Seconds from which on an exchange is slow."""
     semconv: Literal["v1_41", "latest", "both"] = "v1_41"
+    trace_url: str = ""
+    """Where a trace can be seen, with `{trace_id}` in it; empty: nowhere that is known."""
 
 
 class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):

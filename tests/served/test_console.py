@@ -18,7 +18,8 @@ from tests.support.browser import browser, complaints, hosts, scheme
 from tests.support.console import NASTY, seeded
 from tests.support.served import Gateway, Process
 
-PAGES = ("cost", "cost/exchanges", "cost/exchanges/named-0", "incidents", "guardrails", "configuration")
+PAGES = ("cost", "cost/exchanges", "cost/exchanges/named-0", "incidents", "guardrails", "configuration",
+         "configuration/versions/1", "configuration/diff?old=1&new=1")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,37 @@ def test_a_reload_and_a_candidate(driver: Chrome, gateway: Gateway):
     driver.find_element(By.XPATH, "//button[text()='Validate']").click()
     wait(driver, lambda d: d.find_elements(By.ID, "problems"), "the verdict")
     assert "gateway.yaml:2:1: " in text_of(driver, "#problems")
+    assert complaints(driver) == []
+
+
+def test_roll_back_from_the_page(driver: Chrome, gateway: Gateway):
+    """An edit that the file watch takes up, seen in the history, and back again: file, gateway, history, audit log."""
+    before = gateway.config.read_text()
+    gateway.config.write_text(before.replace("900 USD", "90 USD"))
+    log_in(driver, gateway)
+
+    def newest(d: Chrome) -> str:
+        d.get(gateway.url + "/console/configuration")
+        return text_of(d, "table.versions tbody tr")
+
+    wait(driver, lambda d: "900 USD → 90 USD" in newest(d), "the change in the history")
+    first = driver.find_elements(By.CSS_SELECTOR, "table.versions tbody a")[-1]
+    assert first.text == "1"
+    first.click()
+    wait(driver, lambda d: d.find_elements(By.ID, "roll"), "the version's page")
+    driver.find_element(By.ID, "reason").send_keys("search is refused", Keys.ENTER)
+    driver.switch_to.alert.accept()
+    wait(driver, lambda d: "are back, and in force" in text_of(d, "main"), "the roll back")
+    assert gateway.config.read_text() == before
+    row = text_of(driver, "table.versions tbody tr")
+    for word in ("in force", "key:admin-key", "rollback to version 1", "search is refused", "90 USD → 900 USD"):
+        assert word in row
+    assert "config.rollback" in text_of(driver, "main")
+    found = driver.find_elements(By.CSS_SELECTOR, "table.versions tbody tr")
+    assert len(found) == 3, "one entry each, however many noticed it"
+    driver.find_element(By.XPATH, "//button[text()='Compare']").click()
+    wait(driver, lambda d: d.find_elements(By.CSS_SELECTOR, "pre.diff .plus"), "the difference")
+    assert text_of(driver, "pre.diff .plus").strip().endswith("amount: 900 USD")
     assert complaints(driver) == []
 
 

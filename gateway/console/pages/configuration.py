@@ -9,6 +9,8 @@ from gateway.admin import state
 from gateway.admin.access import Conflict
 from gateway.admin.audit import listed
 from gateway.admin.budget_shapes import AuditView
+from gateway.admin.config_history import with_versions
+from gateway.admin.config_shapes import VersionView
 from gateway.admin.shapes import ConfigView, ProviderList, ReloadView
 from gateway.admin.workers import Report, read_report
 from gateway.console.candidate import MOST, Judgement, judge
@@ -19,6 +21,8 @@ from gateway.settings.state import running
 
 HISTORY_NS = 90 * 86_400 * 10**9
 MOST_ENTRIES = 30
+MOST_SHOWN = 12
+"""Entries of the history that are seen at once."""
 
 
 class ModelLine(msgspec.Struct, frozen=True):
@@ -85,6 +89,7 @@ async def _context(
     providers = msgspec.json.decode((await state.list_providers(visit)).body, type=ProviderList)
     routes = snapshot.routes
     history, missing = await _history(visit)
+    versions, versions_missing = await _versions(visit)
     return {
         "config": shown,
         "loaded_ns": snapshot.loaded_ns,
@@ -93,6 +98,11 @@ async def _context(
         "passthrough": "" if routes.passthrough is None else routes.passthrough.name,
         "teams": len(world.configuration.written.root.teams),
         "changes": await asyncio.to_thread(_changes, snapshot.server.runtime_dir),
+        "versions": versions,
+        "versions_missing": versions_missing,
+        "numbers": [each.version for each in versions if each.version is not None],
+        "most_shown": MOST_SHOWN,
+        "home": f"{world.configuration.written.path.absolute().parent}/",
         "history": history,
         "history_missing": missing,
         "text": text,
@@ -123,6 +133,16 @@ async def _history(visit: Visit) -> tuple[list[AuditView], str]:
     except LedgerError as error:
         return [], f"The audit log cannot be read: {error}."
     return found.entries[::-1], ""
+
+
+async def _versions(visit: Visit) -> tuple[list[VersionView], str]:
+    """Every entry of the configuration's history, newest first; or why there are none to see."""
+    if not visit.may("read_audit"):
+        return [], "Your role does not read earlier configurations."
+    try:
+        return (await with_versions(visit, lambda versions: versions.list())).versions, ""
+    except (LedgerError, Conflict) as error:
+        return [], str(error)
 
 
 def _changes(runtime_dir: str) -> list[Change]:

@@ -1,17 +1,27 @@
 """One incident: its timeline, who looks after it, and a draft of its postmortem."""
 
+from datetime import datetime
+
 from starlette.responses import PlainTextResponse, Response
 
+from gateway.admin.incident_shapes import IncidentView
 from gateway.admin.incidents import with_incidents
+from gateway.console.pages.incidents import failures
 from gateway.console.postmortem import draft
 from gateway.console.visit import Visit
+from gateway.ledger.exchanges import ExchangeRow
 from gateway.telemetry.logs import info
+
+SECOND = 10**9
+"""Nanoseconds."""
+DAY = 86_400 * SECOND
 
 
 async def show(visit: Visit) -> Response:
     incident_id = _id(visit)
     found = await with_incidents(visit, lambda incidents: incidents.show(incident_id))
-    return await visit.page("incident.html", {"it": found.incident, "timeline": found.timeline})
+    failed = await _failures(visit, found.incident)
+    return await visit.page("incident.html", {"it": found.incident, "timeline": found.timeline, "failed": failed})
 
 
 async def postmortem(visit: Visit) -> Response:
@@ -41,6 +51,20 @@ async def comment(visit: Visit) -> Response:
     incident_id = _id(visit)
     await with_incidents(visit, lambda incidents: incidents.comment(incident_id, fields.get("comment", "")))
     return visit.done(f"/console/incidents/{incident_id}", "noted")
+
+
+async def _failures(visit: Visit, it: IncidentView) -> list[ExchangeRow]:
+    """What failed while it lasted, of its provider, team or model where it is about one; at most of a day."""
+    since_ns, until_ns = (None if at is None else _ns(at) for at in (it.since, it.resolved_at))
+    until_ns = visit.world.clock.now_ns() if until_ns is None else until_ns + SECOND
+    root = visit.world.configuration.written.root
+    kinds = (("provider", root.providers), ("team", root.teams), ("model", root.models))
+    filters = dict([(kind, it.subject) for kind, names in kinds if it.subject in names][:1])
+    return await failures(visit, max(since_ns or 0, until_ns - DAY), until_ns, filters)
+
+
+def _ns(at: str) -> int:
+    return int(datetime.fromisoformat(at).timestamp()) * SECOND
 
 
 def _id(visit: Visit) -> str:

@@ -19,8 +19,9 @@ from gateway.console.figures import Figures, figures_of
 from gateway.console.pulse import Heart
 from gateway.console.visit import Visit
 from gateway.errors import LedgerError, Refusal
+from gateway.ledger.exchanges import ExchangeRow, listing
 from gateway.ledger.overview import Hour, hours
-from gateway.ledger.store import open_engine
+from gateway.ledger.store import open_engine, open_existing
 from gateway.routing.switches import SCOPES
 from gateway.telemetry.logs import info
 
@@ -30,6 +31,9 @@ SHOWN = 24
 HOUR_NS = 3600 * 10**9
 HEAT = (0.0, 0.005, 0.02, 0.05, 0.2)
 """Shares of failures from which on a field has the next tone; 0: none failed."""
+RECENT_HOURS = 6
+"""Of so long the latest failures are listed: more would be read from a large ledger than is looked at."""
+MOST_FAILURES = 8
 RECENT = "14d"
 """Resolved incidents of so long are listed."""
 LASTING = ("15m", "1h", "4h", "24h")
@@ -133,6 +137,8 @@ class Board:
             "providers": await _providers(visit, figures, switches),
             "latencies": latencies(figures),
             "heat": await _heat(visit),
+            "failed": await failures(visit, visit.world.clock.now_ns() - RECENT_HOURS * HOUR_NS),
+            "recent_hours": RECENT_HOURS,
         }
 
 
@@ -195,6 +201,29 @@ def latencies(figures: Figures) -> list[Latency]:
         if count:
             found.append(Latency(mode["operation"], mode["mode"], int(count), p50, p95, p99, first, overhead))
     return sorted(found, key=lambda each: -each.requests)
+
+
+async def failures(
+    visit: Visit, since_ns: int, until_ns: int | None = None, filters: dict[str, str] | None = None
+) -> list[ExchangeRow]:
+    """The latest exchanges of a time that a provider or the gateway failed. Empty when the ledger cannot be read."""
+    ledger = visit.world.configuration.snapshot.ledger
+    if ledger is None:
+        return []
+    until_ns = visit.world.clock.now_ns() if until_ns is None else until_ns
+    wanted = {**(filters or {}), "outcome": "failed"}
+
+    def run() -> list[ExchangeRow]:
+        engine = open_existing(ledger.url)
+        try:
+            return listing(engine, since_ns, until_ns, wanted, most=MOST_FAILURES).rows
+        finally:
+            engine.dispose()
+
+    try:
+        return await asyncio.to_thread(run)
+    except LedgerError:
+        return []
 
 
 async def _heat(visit: Visit) -> list[tuple[str, list[Field]]]:

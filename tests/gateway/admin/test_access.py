@@ -23,6 +23,7 @@ EXPECTED = {
     "read_spend": {"finops", "admin"},
     "manage_budgets": {"finops", "admin"},
     "reload": {"oncall", "admin"},
+    "roll_back": {"admin"},
     "manage_keys": {"admin"},
 }
 GUARDED = [endpoint for endpoint in ROUTES if endpoint.permission is not None]

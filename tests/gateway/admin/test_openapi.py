@@ -120,6 +120,18 @@ def keep_incident(world: FakeWorld) -> None:
     engine.dispose()
 
 
+QUERY = {"/admin/v1/config/diff": {"old": "1"}}
+
+
+async def two_versions(world: FakeWorld, admin: httpx.AsyncClient) -> None:
+    """The second says something else, so that the first can be rolled back to."""
+    file = world.configuration.written.path
+    for _ in range(2):
+        await admin.post("/admin/v1/reload")
+        await asyncio.to_thread(lambda: file.write_text(file.read_text() + "# more\n"))
+    file.write_text(file.read_text().removesuffix("# more\n"))
+
+
 async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
     limits = world.configuration.snapshot.limits
     assert limits is not None
@@ -134,10 +146,15 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
     switch = {"kind": "stop", "scope": "team", "name": "search", "reason": "x"}
     switched = (await admin.post("/admin/v1/switches", json=switch)).json()
     await asyncio.to_thread(keep_incident, world)
+    await two_versions(world, admin)
     asked = {
         ("GET", "/readyz"): None,
         ("GET", "/admin/v1/config"): None,
         ("POST", "/admin/v1/reload"): None,
+        ("GET", "/admin/v1/config/history"): None,
+        ("GET", "/admin/v1/config/history/{version}"): None,
+        ("GET", "/admin/v1/config/diff"): None,
+        ("POST", "/admin/v1/config/rollback"): {"version": 1, "reason": "x"},
         ("GET", "/admin/v1/providers"): None,
         ("GET", "/admin/v1/keys"): None,
         ("GET", "/admin/v1/spend"): None,
@@ -160,10 +177,12 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
         ("POST", "/admin/v1/switches"): switch,
     }
     names = {"{key_id}": made["id"], "{rule}": counters[1].key, "{adjustment_id}": raised["id"]}
-    names |= {"{switch_id}": switched["id"], "{incident_id}": "inc-1"}
+    names |= {"{switch_id}": switched["id"], "{incident_id}": "inc-1", "{version}": "2"}
     assert set(asked) == {(e.method, e.path) for e in ROUTES if e.answer is not None}
     for (method, path), body in asked.items():
-        answer = await admin.request(method, re.sub(r"{\w+}", lambda name: names[name[0]], path), json=body)
+        answer = await admin.request(
+            method, re.sub(r"{\w+}", lambda name: names[name[0]], path), json=body, params=QUERY.get(path)
+        )
         described = DOCUMENT["paths"][path][method.lower()]["responses"][str(answer.status_code)]
         assert answer.is_success, (path, answer.text)
         assert conforms(answer.json(), described["content"]["application/json"]["schema"]), (path, answer.text)

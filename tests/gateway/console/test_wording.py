@@ -63,3 +63,8 @@ def test_other_words():
 @given(st.integers(0, 10**15))
 def test_short_figures_never_fail_and_stay_short(number: int):
     assert len(wording.short(number)) <= 11
+
+
+def test_durations_have_three_digits():
+    assert [wording.duration(n) for n in (0, 412_000, 7_400_000, 25_000_000, 999_400_000, 999_600_000)] == [
+        "0 ms", "0.412 ms", "7.40 ms", "25.0 ms", "999 ms", "1.00 s"]  # fmt: skip

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import LedgerError
-from gateway.facts import UNPRICED, Caller, Exchange, Operation, Reading, Usage, Verdict
+from gateway.facts import UNPRICED, Caller, Exchange, Operation, Reading, TraceParent, Usage, Verdict
 from gateway.ledger.events import (
     START_MARK,
     EndRecord,
@@ -193,3 +193,9 @@ def _start(x: Exchange) -> StartRecord:
     record = decode_line(start_line(x))
     assert isinstance(record, StartRecord)
     return record
+
+
+def test_the_callers_trace_is_kept_and_the_exchanges_own_is_not_written_twice():
+    parent = TraceParent("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 1)
+    assert end_record(exchange(parent=parent)).trace == parent.trace_id
+    assert b"trace" not in end_line(exchange())

@@ -42,3 +42,12 @@ def test_one_is_read_whole_and_what_was_cut_off_is_left_out(engine: Engine):
     assert shortened is not None
     assert shortened.attempts == []
     assert one(engine, "none") is None
+
+
+def test_the_trace_is_the_callers_or_its_own(engine: Engine):
+    """As `gateway.wire.traceparent` makes it of an exchange."""
+    theirs, own = end(1, trace="0af7651916cd43dd8448eb211c80319c"), end(2)
+    with writing(engine) as connection:
+        post(connection, [theirs, own], NOW)
+    found = {row.id: row.trace for row in listing(engine, 0, NOW * 2, {}).rows}
+    assert found == {theirs.id: theirs.trace, own.id: own.id.replace("-", "")}

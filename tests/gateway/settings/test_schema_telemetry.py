@@ -73,3 +73,23 @@ def test_headers_that_may_not_be_set(headers: dict[str, str]) -> None:
 def test_what_may_not_be_written(written: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         section(**written)
+
+
+@pytest.mark.parametrize("url", ["https://t.example/trace/{trace_id}", "http://[::1]:16686/t?id={trace_id}#x", ""])
+def test_addresses_of_traces(url: str) -> None:
+    assert section(trace_url=url).trace_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://t.example/",
+        "javascript:alert({trace_id})",
+        "https://{trace_id}/",
+        'https://h/"{trace_id}',
+        "x{trace_id}",
+    ],
+)
+def test_what_is_no_address_of_a_trace(url: str) -> None:
+    with pytest.raises(ValidationError, match="this is not the address of a trace; allowed is an http"):
+        section(trace_url=url)
