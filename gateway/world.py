@@ -17,6 +17,7 @@ from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
 from gateway.forecasts import watch_forecasts
 from gateway.inspection import Rewriters
+from gateway.ledger.findings import take
 from gateway.ledger.journal import Journal
 from gateway.limits.learned import LearnedOutput
 from gateway.limits.memory import MemoryStore
@@ -178,6 +179,9 @@ class World:
         known has no page in the books, but is counted."""
         if x.holds:
             self._settle_limits(x)
+        ledger = self.snapshot.ledger
+        if ledger is not None and ledger.findings is not None:
+            take(x, ledger.findings)
         if self.journal is not None and x.caller is not None and self.journal.finish_soon(x) and not self._flushes:
             self._flushes = True
             asyncio.get_running_loop().call_soon(self._flush)

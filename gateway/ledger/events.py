@@ -2,7 +2,7 @@
 
 An exchange leaves two lines. `start` is written before the request is forwarded and holds what recovery needs to book
 it if the process dies; `end` is the event the ledger is made of. Neither ever holds prompt or answer text, a secret,
-or a value a guardrail matched.
+or a value a guardrail matched: a finding is a kind, a place, offsets and a keyed digest.
 """
 
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 
 from gateway.errors import LedgerError
-from gateway.facts import ALLOWED, Attempt, Exchange, Usage, Verdict
+from gateway.facts import ALLOWED, Attempt, Exchange, FindingNote, Usage, Verdict
 
 VERSION = 1
 MAX_NAME = 200
@@ -98,6 +98,8 @@ class EndRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_f
     service_tier: str = ""
     guardrails: tuple[GuardrailSummary, ...] = ()
     stages: Stages = Stages()
+    findings: tuple[FindingNote, ...] = ()
+    """The findings log's part: empty unless `ledger.findings` is on and something was found."""
 
 
 Record = StartRecord | EndRecord
@@ -188,6 +190,7 @@ def end_record(x: Exchange) -> EndRecord:
             else _summaries(request_verdict, response_verdict)
         ),
         _stages(x),
+        x.findings,
     )
 
 

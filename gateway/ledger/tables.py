@@ -4,7 +4,7 @@ Times are integer nanoseconds since the epoch (UTC) in `*_ns`, integer seconds i
 Text is never NULL (empty means: not known), so that it can be part of a key.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 METERS = (
     "input_tokens",
@@ -259,3 +259,47 @@ incident_notes = Table(
     Index("incident_notes_at", "at_ns"),
 )
 """Timeline entries. `incident` empty: of the whole gateway (a reload, a credential going down or up)."""
+
+findings = Table(
+    "guardrail_findings",
+    metadata,
+    Column("event_id", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("detector", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("pattern", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("enforced", Text, nullable=False),
+    Column("digest", String(16), nullable=False),
+    Index("guardrail_findings_at", "at_ns"),
+    Index("guardrail_findings_value", "rule", "digest"),
+)
+"""The findings log: one row per finding of an exchange that was logged. No text, ever: kinds, offsets (code points) and
+the keyed digest of the value. `action` is what the rule demanded, `enforced` what came of it: `allow` in shadow and
+warn."""
+
+reviews = Table(
+    "guardrail_reviews",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("digest", String(16), primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+"""What people said of a rule's findings of one value: `false_positive`, `true_positive` or `later`."""
