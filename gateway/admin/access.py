@@ -1,6 +1,6 @@
 """Who may do what in the admin API: admin keys, their roles, and the matrix.
 
-| | config, providers, budgets, incidents | list keys, audit | spend, set budgets | reload, incidents | manage keys |
+| | config, providers, budgets, incidents, findings | list keys, audit | spend, set budgets | reload, incidents | keys, reviews |
 |---|---|---|---|---|---|
 | viewer | yes | | | | |
 | finops | yes | yes | yes | | |
@@ -28,6 +28,7 @@ Permission = Literal[
     "manage_budgets",
     "reload",
     "manage_keys",
+    "review_findings",
 ]
 
 MATRIX: dict[Permission, frozenset[Role]] = {
@@ -41,6 +42,7 @@ MATRIX: dict[Permission, frozenset[Role]] = {
     "manage_budgets": frozenset({"finops", "admin"}),
     "reload": frozenset({"oncall", "admin"}),
     "manage_keys": frozenset({"admin"}),
+    "review_findings": frozenset({"admin"}),
 }
 
 

@@ -4,6 +4,7 @@ from gateway.admin import health, keys, spend, state
 from gateway.admin.budget_routes import BUDGET_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
 from gateway.admin.incident_routes import INCIDENT_ROUTES
+from gateway.admin.review_routes import REVIEW_ROUTES
 from gateway.admin.shapes import (
     ConfigView,
     CreateKey,
@@ -133,4 +134,5 @@ ROUTES = (
     ),
     *BUDGET_ROUTES,
     *INCIDENT_ROUTES,
+    *REVIEW_ROUTES,
 )

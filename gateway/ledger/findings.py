@@ -51,7 +51,7 @@ def take(x: Exchange, options: FindingsOptions) -> None:
         results = {result.rule: result for result in verdict.results}
         whole += len(verdict.findings) + verdict.dropped
         room = options.most - len(notes)
-        notes += [note for note in _notes(on, verdict, results, room)]
+        notes += _notes(on, verdict, results, room)
     x.findings = tuple(notes)
     x.findings_dropped = whole - len(notes)
 

@@ -124,7 +124,8 @@ class LedgerSection(Section):
         Annotated[Off, Tag("<text>")] | Annotated[FindingsSection, Tag("<mapping>")], Discriminator(_kind)
     ] = Field(
         "off",
-        description="The findings log, for the review queue and `tollway guardrails diff --shadow-log`; {} turns it on.",
+        description="The findings log of guardrails, for the review queue and `tollway guardrails diff --shadow-log`; "
+        "{} turns it on.",
     )
 
 
