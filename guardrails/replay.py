@@ -248,7 +248,7 @@ def _matches(logged: Sequence[Logged]) -> list[tuple[Logged, int]]:
 
 def _enforced(found: Mapping[str, tuple[str, Rule, int, bool]]) -> Action:
     acting: list[Action] = [rule.action for _, rule, _, acts in found.values() if acts]
-    return max(acting, key=lambda action: SEVERITY[action], default="allow")
+    return max(acting, key=lambda action: SEVERITY[action]) if acting else "allow"
 
 
 def _acting(found: Mapping[str, tuple[str, Rule, int, bool]]) -> frozenset[str]:

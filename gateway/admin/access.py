@@ -1,6 +1,6 @@
 """Who may do what in the admin API: admin keys, their roles, and the matrix.
 
-| | config, providers, budgets, incidents, findings | list keys, audit | spend, set budgets | reload, incidents | keys, reviews |
+| | config, budgets, incidents, findings | list keys, audit | spend, set budgets | reload, incidents | keys, reviews |
 |---|---|---|---|---|---|
 | viewer | yes | | | | |
 | finops | yes | yes | yes | | |

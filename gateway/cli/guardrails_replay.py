@@ -58,7 +58,7 @@ def replay_log(old: Path, new: Path, *, since: str, team: str | None, policies: 
                       for rule, reasons in untold.items()}  # fmt: skip
             untold = {rule: reasons for rule, reasons in untold.items() if reasons}
         options = ledger.findings
-        told = {"since": _iso(since_ns), "until": _iso(now_ns), "logging": options is not None,
+        told: dict[str, object] = {"since": _iso(since_ns), "until": _iso(now_ns), "logging": options is not None,
                 "sample": options.sample if options is not None else 0.0}  # fmt: skip
     if json:
         print_json({**told, **replay_data(replay), "cannot_replay": {"rules": untold, "always": list(ALWAYS)}})

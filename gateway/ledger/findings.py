@@ -12,15 +12,18 @@ import msgspec
 from gateway.facts import ALLOWED, Exchange, FindingNote, Verdict
 from guardrails.interface import RuleResult
 
-_WORDS = frozenset(
-    (
-        "messages content text reasoning reasoning_content thinking refusal tool_calls function_call function name "
-        "arguments input output system instructions prompt suffix choices message delta tools functions description "
-        "parameters properties items enum title default examples input_schema json_schema schema response_format "
-        "output_config format type query results summary annotations source data documents context metadata user "
-        "partial_json response output_text output_item item part content_block function_call_arguments citations "
-        "error code param logprobs whole completion"
-    ).split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WORDS = _words(
+    "messages content text reasoning reasoning_content thinking refusal tool_calls function_call function name "
+    "arguments input output system instructions prompt suffix choices message delta tools functions description "
+    "parameters properties items enum title default examples input_schema json_schema schema response_format "
+    "output_config format type query results summary annotations source data documents context metadata user "
+    "partial_json response output_text output_item item part content_block function_call_arguments citations "
+    "error code param logprobs whole completion"
 )
 """Members of the dialects' own bodies and events. Everything else on the way to a text is `*`."""
 _PART = re.compile(r"[^\[\]./{}#']+")

@@ -134,7 +134,7 @@ def queue(
     if state != "all":
         grouped = grouped.having(verdict == ("" if state == "open" else state))
     with reading(engine) as connection:
-        groups = [dict(row) for row in connection.execute(grouped).mappings()]
+        groups = [{str(name): value for name, value in row.items()} for row in connection.execute(grouped).mappings()]
         if not groups:
             return []
         return _filled(connection, groups, narrowed)
@@ -285,5 +285,5 @@ def _filled(
             "end": row["end_at"],
             **{name: row[name] for name in named},
         }
-        found.append(msgspec.convert(whole, FoundValue, strict=False))
+        found.append(msgspec.convert(whole, FoundValue))
     return found

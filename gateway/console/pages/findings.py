@@ -1,4 +1,4 @@
-"""What guardrails found on live traffic: shadow against enforce, values that wait for a judgement, precision of rules."""
+"""What guardrails found on live traffic: shadow against enforce, values to be judged, precision of rules."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -45,7 +45,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 async def review_of(visit: Visit) -> Review:
     """What the address asks for. The page comes, too, when the ledger does not. Raises `BadRequest`."""
-    query = visit.request.query_params if visit.request.method == "GET" else {}
+    query: Mapping[str, str] = visit.request.query_params if visit.request.method == "GET" else {}
     since, state = query.get("since", "7d"), query.get("state", "open")
     filters = {name: query[name] for name in FILTERS if query.get(name)}
     skip = number(query.get("skip", "0"), "skip", 0, MOST_SKIPPED)
