@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from guardrails.replay import Replay, Side, Totals
 
 ALWAYS = (
-    "findings a rule would make that no rule made then: no text is kept",
+    "findings a rule would make that no rule made then, and texts behind one that was blocked: no text is kept",
     "patterns, word lists and models that changed under the same rule, and rules whose detector was renamed",
     "detectors that failed, texts longer than max_scan, and rules that were demoted or switched to shadow",
 )

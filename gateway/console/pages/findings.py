@@ -16,10 +16,10 @@ from gateway.ledger.reviews import FILTERS, STATES, Effect
 
 PATH = "/console/guardrails"
 PLACE = "#review"
-SINCE = {"1d": "a day", "7d": "7 days", "30d": "30 days"}
+SINCE = {"1d": "1 day", "7d": "7 days", "30d": "30 days"}
 WORDS = {"open": "Open", "later": "Later", "false_positive": "False", "true_positive": "True", "all": "All"}
 VERDICTS = {"false_positive": "False positive", "true_positive": "True positive", "later": "Later", "open": "Take back"}
-MOST = 25
+MOST = 10
 _FIELD = "in_"
 """How a form names what the list was narrowed to, beside what it judges."""
 
