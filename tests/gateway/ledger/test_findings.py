@@ -59,7 +59,7 @@ def test_no_name_of_a_body_is_in_a_place(name: str, before: str):
     assert "jane" not in shown
     assert "doe" not in shown
     assert len(shown) <= MOST_PLACE
-    words = {word for word in "".join(c if c.isalpha() or c == "_" else " " for c in shown).split()}
+    words = set("".join(c if c.isalpha() or c == "_" else " " for c in shown).split())
     assert all(place_of(word) == word for word in words)
 
 
