@@ -107,11 +107,12 @@ def queue(
     """Values found since a time, the most frequent first. `state`: of `STATES`; `filters`: by names of `FILTERS`.
     Blocks. Raises `LedgerError`."""
     narrowed = _narrowed(since_ns, filters or {})
-    verdict = func.coalesce(func.max(reviews.c.verdict), "")
-    grouped = (
+    # Not the columns themselves: SQLite would walk the whole index of values to find them grouped already.
+    of = (findings.c.rule + "", findings.c.digest + "")
+    counted = (
         select(
-            findings.c.rule,
-            findings.c.digest,
+            of[0].label("rule"),
+            of[1].label("digest"),
             func.count().label("findings"),
             func.count(findings.c.event_id.distinct()).label("exchanges"),
             func.sum(case((_DONE, 1), else_=0)).label("acted"),
@@ -120,19 +121,27 @@ def queue(
             func.min(findings.c.score).label("least_score"),
             func.max(findings.c.score).label("most_score"),
             func.max(findings.c.event_id).label("exchange"),
-            verdict.label("verdict"),
-            func.coalesce(func.max(reviews.c.actor), "").label("reviewed_by"),
-            func.max(reviews.c.at_ns).label("reviewed_ns"),
         )
-        .select_from(findings.outerjoin(reviews, _SAME))
         .where(*narrowed)
-        .group_by(findings.c.rule, findings.c.digest)
-        .order_by(func.count().desc(), func.max(findings.c.at_ns).desc(), findings.c.rule, findings.c.digest)
+        .group_by(*of)
+        .subquery()
+    )
+    verdict = func.coalesce(reviews.c.verdict, "")
+    said = and_(reviews.c.rule == counted.c.rule, reviews.c.digest == counted.c.digest)
+    grouped = (
+        select(
+            counted,
+            verdict.label("verdict"),
+            func.coalesce(reviews.c.actor, "").label("reviewed_by"),
+            reviews.c.at_ns.label("reviewed_ns"),
+        )
+        .select_from(counted.outerjoin(reviews, said))
+        .order_by(counted.c.findings.desc(), counted.c.last_ns.desc(), counted.c.rule, counted.c.digest)
         .limit(most)
         .offset(skip)
     )
     if state != "all":
-        grouped = grouped.having(verdict == ("" if state == "open" else state))
+        grouped = grouped.where(verdict == ("" if state == "open" else state))
     with reading(engine) as connection:
         groups = [{str(name): value for name, value in row.items()} for row in connection.execute(grouped).mappings()]
         if not groups:

@@ -286,7 +286,7 @@ findings = Table(
     Column("enforced", Text, nullable=False),
     Column("digest", String(16), nullable=False),
     Index("guardrail_findings_at", "at_ns"),
-    Index("guardrail_findings_value", "rule", "digest"),
+    Index("guardrail_findings_value", "digest", "rule", "at_ns", "team"),
 )
 """The findings log: one row per finding of an exchange that was logged. No text, ever: kinds, offsets (code points) and
 the keyed digest of the value. `action` is what the rule demanded, `enforced` what came of it: `allow` in shadow and

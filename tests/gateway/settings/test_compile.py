@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from gateway.auth.keys import authenticate
 from gateway.clock import ManualClock
+from gateway.ledger.findings import FindingsOptions
 from gateway.ledger.keystore import StoredKey
 from gateway.quota import Capacity
-from gateway.ledger.findings import FindingsOptions
 from gateway.settings.compile import both, compile_snapshot, merge_keys, scope_of
 from gateway.settings.load import load_config
 from gateway.settings.snapshot import Snapshot
@@ -53,7 +53,8 @@ teams:
       - {{id: two, hash: "hmac:{hmac.digest(SECRET.encode(), b"sk-two", "sha256").hex()}", expires: 2027-01-01}}
       - {{id: three, hash: "sha256:…"}}
     limits: {{concurrent: 1}}
-ledger: {{url: "sqlite:///x.db", fsync: 500ms, segment: 1MiB, retention: 30d, on_full: serve, findings: {{sample: 20%, retention: 7d}}}}
+ledger: {{url: "sqlite:///x.db", fsync: 500ms, segment: 1MiB, retention: 30d, on_full: serve,
+  findings: {{sample: 20%, retention: 7d}}}}
 telemetry: {{metrics: off, log_format: console, log_level: warning}}
 admin: {{keys: [{{id: ops, role: oncall, hash: "sha256:{hashlib.sha256(b"sk-ops").hexdigest()}"}}]}}
 """

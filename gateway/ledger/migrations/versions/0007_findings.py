@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(16), nullable=False),
     )
     op.create_index("guardrail_findings_at", "guardrail_findings", ["at_ns"])
-    op.create_index("guardrail_findings_value", "guardrail_findings", ["rule", "digest"])
+    op.create_index("guardrail_findings_value", "guardrail_findings", ["digest", "rule", "at_ns", "team"])
     op.create_table(
         "guardrail_reviews",
         sa.Column("rule", sa.Text, primary_key=True),
