@@ -62,8 +62,8 @@ class RulePrecision(msgspec.Struct, frozen=True, kw_only=True):
     """Of judged values, in the time asked for."""
     precision: float | None
     """Share of judged values that are true, 0 to 1; null: none is judged."""
-    interval: tuple[float, float] | None
-    """Of that share, at 95 % (Wilson)."""
+    interval: list[float] | None
+    """Its two ends, at 95 % (Wilson)."""
     allow: str
     """Line of YAML for this rule, with its false positives and what it allows already; empty: nothing to add."""
 

@@ -142,9 +142,10 @@ def view(value: FoundValue) -> ValueView:
 
 def _precision(counts: Precision, line: str) -> RulePrecision:
     whole = counts.true_values + counts.false_values
+    interval = wilson(counts.true_values, whole)
     shown = {
         "precision": counts.true_values / whole if whole else None,
-        "interval": wilson(counts.true_values, whole),
+        "interval": None if interval is None else list(interval),
         "allow": line,
     }
     return msgspec.convert({**msgspec.structs.asdict(counts), **shown}, RulePrecision)

@@ -165,7 +165,8 @@ def _print_rules(print_: Callable[..., None], rules: list[RulePrecision]) -> Non
         table.add_column(column, justify="left" if column in ("rule", "precision") else "right")
     for each in rules:
         counts = (f"{each.true_values:,}", f"{each.false_values:,}", f"{each.later_values:,}")
-        table.add_row(Text(each.rule), *counts, spoken_share(each.precision, each.interval))
+        interval = None if each.interval is None else (each.interval[0], each.interval[1])
+        table.add_row(Text(each.rule), *counts, spoken_share(each.precision, interval))
     print_(table)
     for each in rules:
         if each.allow:

@@ -24,6 +24,7 @@ EXPECTED = {
     "manage_budgets": {"finops", "admin"},
     "reload": {"oncall", "admin"},
     "manage_keys": {"admin"},
+    "review_findings": {"admin"},
 }
 GUARDED = [endpoint for endpoint in ROUTES if endpoint.permission is not None]
 
