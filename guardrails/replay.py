@@ -167,8 +167,10 @@ class Replay:
             counts.new_exchanges += acts
         was, would = _enforced(before), _enforced(after)
         team = self.teams.setdefault(logged[0].team, TeamReplay())
-        for totals, action in ((self.old, was), (team.old, was), (self.new, would), (team.new, would)):
-            totals.count(action)
+        for totals in (self.old, team.old):
+            totals.count(was)
+        for totals in (self.new, team.new):
+            totals.count(would)
         acting, will_act = _acting(before), _acting(after)
         if was != would or acting != will_act:
             self.changed += 1

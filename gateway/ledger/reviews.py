@@ -272,16 +272,14 @@ def _filled(
     """With the teams and the newest finding of each."""
     digests = {group["digest"] for group in groups}
     counted = select(findings.c.rule, findings.c.digest, findings.c.team, func.count()).where(
-        *narrowed, findings.c.digest.in_(digests)
+        *narrowed, findings.c.digest.in_(digests), findings.c.rule.in_({group["rule"] for group in groups})
     )
     teams: dict[tuple[str, str], dict[str, int]] = {}
     for rule, digest, team, count in connection.execute(
         counted.group_by(findings.c.rule, findings.c.digest, findings.c.team).order_by(func.count().desc())
     ):
         teams.setdefault((rule, digest), {})[team] = count
-    newest = select(findings).where(
-        findings.c.event_id.in_({group["exchange"] for group in groups}), findings.c.digest.in_(digests)
-    )
+    newest = select(findings).where(findings.c.event_id.in_({group["exchange"] for group in groups}))
     last = {(row["event_id"], row["rule"], row["digest"]): row for row in connection.execute(newest).mappings()}
     found: list[FoundValue] = []
     for group in groups:
