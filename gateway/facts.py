@@ -23,6 +23,7 @@ __all__ = [
     "Cost",
     "Engine",
     "Exchange",
+    "FindingNote",
     "ModelScope",
     "Operation",
     "Outcome",
@@ -131,6 +132,34 @@ class TraceParent(msgspec.Struct, frozen=True):
         return self.flags & 1 == 1
 
 
+class FindingNote(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One finding of a guardrail as the findings log keeps it: where and how sure, and never what stands there."""
+
+    on: str
+    """request or response."""
+    policy: str
+    rule: str
+    """Of the policy."""
+    detector: str
+    type: str
+    pattern: str
+    """Id of the detector's own rule that matched, such as `pii.email_address.1`."""
+    place: str
+    """Kind of text surface, such as `messages[].content`: no index, and no name a client chose."""
+    role: str
+    start: int
+    end: int
+    """Code points of the text it stands in."""
+    score: float
+    evidence: str
+    mode: str
+    """In force for this exchange."""
+    action: str
+    """What its rule demanded; enforced is it where `mode` is enforce."""
+    digest: str
+    """Keyed hash of the value, as `allow: {digests: …}` takes it."""
+
+
 class Exchange(msgspec.Struct):
     """The notebook of one request, from accept to record. Journal line, metrics and trace are written from it.
 
@@ -172,6 +201,10 @@ class Exchange(msgspec.Struct):
     cost: Cost = UNPRICED
     request_verdict: Verdict = ALLOWED
     response_verdict: Verdict = ALLOWED
+    findings: tuple[FindingNote, ...] = ()
+    """For the findings log, when it is on and takes this exchange."""
+    findings_dropped: int = 0
+    """Findings beyond what the log takes of one exchange."""
     read_at: float = 0.0
     """The request body was read, understood and admitted."""
     inspected_at: float = 0.0

@@ -18,6 +18,7 @@ from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
 from gateway.forecasts import watch_forecasts
 from gateway.inspection import Rewriters
+from gateway.ledger.findings import take
 from gateway.ledger.journal import Journal
 from gateway.limits.learned import LearnedOutput
 from gateway.limits.memory import MemoryStore
@@ -176,6 +177,9 @@ class World:
 
     def record(self, x: Exchange) -> None:
         """Close the books on one exchange, before this turn of the event loop is over."""
+        ledger = self.configuration.snapshot.ledger
+        if ledger is not None and ledger.findings is not None:
+            take(x, ledger.findings)
         self.books.record(x)
 
     def _settle_limits(self, x: Exchange) -> None:

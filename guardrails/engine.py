@@ -164,6 +164,7 @@ class PolicyEngine:
     ) -> str:
         """The segment's text as it may pass on. `seen`: by the gate, if it was asked; `index`: the segment's."""
         path, text = segment.path, segment.text
+        tally.roles[path] = segment.role
         judge = Judge(program, tally, path, segment.role) if program.classifiers else None
         document = document and self._is_document(segment)
         rewritable = not document and not path.endswith("{}")

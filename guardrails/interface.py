@@ -41,6 +41,10 @@ class Finding(msgspec.Struct, frozen=True):
     """Id of the policy's rule that asked for it."""
     digest: str = ""
     """Keyed hash of the case-folded value, 16 hex digits: what an allow-list names instead of the text."""
+    role: str = ""
+    """Of the segment it stands in."""
+    detector: str = ""
+    """Name of the detector or classifier that the policy's rule asks."""
 
 
 class RuleResult(msgspec.Struct, frozen=True):

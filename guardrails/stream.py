@@ -157,6 +157,7 @@ class PolicyStream:
         if program is None:
             return _Channel(_Unjudged(), None, restorer)
         tally = self._tally
+        tally.roles[path] = role
         judge = Judge(program, tally, path, role, self._step, self._window) if program.classifiers else None
         if json:
             return _Channel(JsonText(Opener(program, tally, path, judge), tally), judge, restorer)

@@ -18,7 +18,7 @@ class Tally:
 
     __slots__ = (
         "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "demoted", "direction", "dropped",
-        "failures", "findings", "hasher", "key", "spent", "timer", "vault",
+        "failures", "findings", "hasher", "key", "roles", "spent", "timer", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +42,8 @@ class Tally:
         self.findings: list[Finding] = []
         self.dropped = 0
         self.failures: list[Failure] = []
+        self.roles: dict[str, str] = {}
+        """Whose the texts are that were looked at, by path."""
         self.spent: dict[str, int] = {}
         self._failed: set[tuple[str, str]] = set()
         self._modes: dict[int, Mode] = {}
@@ -78,8 +80,21 @@ class Tally:
             self.dropped += 1
             return
         digest = self.hasher.digest(value) if value else ""
+        rule, role = compiled.rule, self.roles.get(path, "")
         self.findings.append(
-            Finding(match.type, path, start, end, match.score, match.rule, match.evidence, compiled.rule.id, digest)
+            Finding(
+                match.type,
+                path,
+                start,
+                end,
+                match.score,
+                match.rule,
+                match.evidence,
+                rule.id,
+                digest,
+                role,
+                rule.detector,
+            )
         )
 
     def failed(self, detector: str, error: str, rules: Collection[CompiledRule]) -> None:

@@ -1,6 +1,6 @@
 """Who may do what in the admin API: admin keys, their roles, and the matrix.
 
-| | config, providers, budgets, incidents | list keys, audit | spend, set budgets | reload, incidents | manage keys |
+| | config, budgets, incidents, findings | list keys, audit | spend, set budgets | reload, incidents | keys, reviews |
 |---|---|---|---|---|---|
 | viewer | yes | | | | |
 | finops | yes | yes | yes | | |
@@ -30,6 +30,7 @@ Permission = Literal[
     "reload",
     "roll_back",
     "manage_keys",
+    "review_findings",
 ]
 
 MATRIX: dict[Permission, frozenset[Role]] = {
@@ -44,6 +45,7 @@ MATRIX: dict[Permission, frozenset[Role]] = {
     "reload": frozenset({"oncall", "admin"}),
     "roll_back": frozenset({"admin"}),
     "manage_keys": frozenset({"admin"}),
+    "review_findings": frozenset({"admin"}),
 }
 
 

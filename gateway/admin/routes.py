@@ -5,6 +5,7 @@ from gateway.admin.budget_routes import BUDGET_ROUTES
 from gateway.admin.config_routes import CONFIG_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
 from gateway.admin.incident_routes import INCIDENT_ROUTES
+from gateway.admin.review_routes import REVIEW_ROUTES
 from gateway.admin.shapes import (
     ConfigView,
     CreateKey,
@@ -135,4 +136,5 @@ ROUTES = (
     *CONFIG_ROUTES,
     *BUDGET_ROUTES,
     *INCIDENT_ROUTES,
+    *REVIEW_ROUTES,
 )

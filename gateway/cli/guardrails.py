@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import msgspec
 import typer
 
+from gateway.cli import guardrails_review
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from gateway.settings.guardrail_programs import GuardrailPrograms
     from gateway.settings.load import Written
+    from guardrails.comparison import Comparison
     from guardrails.corpus import Row
     from guardrails.engine import PolicyEngine
     from guardrails.interface import Direction
@@ -30,10 +32,10 @@ PolicyOption = Annotated[
 ]
 DirectionOption = Annotated[str, typer.Option(help="request or response.")]
 
-_HELP = """Try guardrail policies before they are live.
+_HELP = """Try guardrail policies before they are live, and judge what they found.
 
 test shows what a text meets and why, eval judges detectors on a corpus, diff shows what a change of the configuration
-would do. All work offline, without a running gateway.
+would do to texts, or to what was found on live traffic. review and mark go through the findings log.
 """
 _TEST = """Examples:
 
@@ -48,9 +50,10 @@ source, role, and kind (a document, or indirect: role tool) are optional. Exampl
   tollway guardrails eval corpus.jsonl -p standard --json
   tollway guardrails eval corpus.jsonl --html report.html
 """
-_DIFF = """Example:
+_DIFF = """Examples:
 
   tollway guardrails diff config/gateway.yaml new.yaml --corpus traffic.jsonl
+  tollway guardrails diff config/gateway.yaml new.yaml --shadow-log --since 7d --team search
 """
 
 
@@ -60,6 +63,7 @@ def register(app: typer.Typer) -> None:
     guardrails.command("test", help=f"{cleandoc(try_text.__doc__ or '')}\n\n\b\n{_TEST}")(try_text)
     guardrails.command("eval", help=f"{cleandoc(evaluate.__doc__ or '')}\n\n\b\n{_EVAL}")(evaluate)
     guardrails.command("diff", help=f"{cleandoc(diff.__doc__ or '')}\n\n\b\n{_DIFF}")(diff)
+    guardrails_review.register(guardrails)
     app.add_typer(guardrails)
 
 
@@ -147,7 +151,12 @@ def evaluate(
 def diff(
     old: Annotated[Path, typer.Argument(help="The configuration as it is.")],
     new: Annotated[Path, typer.Argument(help="The configuration as it would be.")],
-    corpus: Annotated[Path, typer.Option(help="Texts to try: JSON lines with text; role is optional.")],
+    corpus: Annotated[Path | None, typer.Option(help="Texts to try: JSON lines with text; role is optional.")] = None,
+    shadow_log: Annotated[
+        bool, typer.Option("--shadow-log", help="Replay what was found on live traffic: OLD's ledger, no text.")
+    ] = False,
+    since: Annotated[str, typer.Option(help="With --shadow-log, from: 12h, 7d, a UTC date or time.")] = "7d",
+    team: Annotated[str | None, typer.Option(help="With --shadow-log: only this team.")] = None,
     policy: Annotated[
         list[str] | None, typer.Option("--policy", "-p", help="Only this policy (may be repeated). Default: all.")
     ] = None,
@@ -156,27 +165,26 @@ def diff(
     show: Annotated[bool, typer.Option("--show", help="Print the texts that change; else only their numbers.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what a change of the configuration would do to texts, without putting it in force.
+    """Show what a change of the configuration would do, without putting it in force.
 
-    Texts that are newly acted on, no longer, or otherwise, and counts for each rule. Rules made for single teams are
-    left out. Exit code 0, whatever changes; 1 when the corpus cannot be used; 2 for wrong use.
+    With --corpus: which texts are newly acted on, no longer, or otherwise, and counts for each rule; rules made for
+    single teams are left out. With --shadow-log: the same of requests whose findings were logged (ledger.findings).
+    Exit code 0, whatever changes; 1 when corpus or ledger cannot be used; 2 for wrong use.
     """
-    from guardrails.comparison import Comparison
-    from guardrails.interface import ALLOWED, Segment
+    if (corpus is None) != shadow_log:
+        _wrong("give one of --corpus FILE and --shadow-log")
+    if corpus is None:
+        from gateway.cli.guardrails_replay import replay_log
 
+        replay_log(old, new, since=since, team=team, policies=policy, json=json)
+        return
     way = _direction(direction)
     before, after = _configured(old), _configured(new)
     known = {name: None for programs in (before, after) if programs is not None for name in programs.policies}
     names = _chosen(policy, known)
-    sides = [{name: p.engine(name) for name in names if name in p.policies} if p else {} for p in (before, after)]
-    comparisons = {name: Comparison() for name in names}
-    texts: dict[int, str] = {}
-    for number, row in enumerate(_watched(_rows(corpus, judged=False), "comparing"), 1):
-        segment = Segment("text", row.spoken_by, row.text)
-        for name, comparison in comparisons.items():
-            was, would = (side[name].inspect([segment], way, operation) if name in side else ALLOWED for side in sides)
-            if comparison.add(was, would) is not None and show:
-                texts[number] = row.text
+    comparisons, texts = _compared(_rows(corpus, judged=False), before, after, names, way, operation)
+    if not show:
+        texts = {}
     from gateway.cli.guardrails_show import comparison_data, show_comparison
 
     if json:
@@ -184,6 +192,30 @@ def diff(
         return
     for name, comparison in comparisons.items():
         show_comparison(name, comparison, texts)
+
+
+def _compared(
+    rows: list[Row],
+    before: GuardrailPrograms | None,
+    after: GuardrailPrograms | None,
+    names: list[str],
+    way: Direction,
+    operation: str,
+) -> tuple[dict[str, Comparison], dict[int, str]]:
+    """By policy, what changes; and by number the texts that meet something else."""
+    from guardrails.comparison import Comparison
+    from guardrails.interface import ALLOWED, Segment
+
+    sides = [{name: p.engine(name) for name in names if name in p.policies} if p else {} for p in (before, after)]
+    comparisons = {name: Comparison() for name in names}
+    texts: dict[int, str] = {}
+    for number, row in enumerate(_watched(rows, "comparing"), 1):
+        segment = Segment("text", row.spoken_by, row.text)
+        for name, comparison in comparisons.items():
+            was, would = (side[name].inspect([segment], way, operation) if name in side else ALLOWED for side in sides)
+            if comparison.add(was, would) is not None:
+                texts[number] = row.text
+    return comparisons, texts
 
 
 def _engine(config: Path, policy: list[str] | None, team: str | None) -> tuple[list[str], PolicyEngine]:

@@ -26,6 +26,7 @@ def serve(
     """
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError
+    from gateway.ledger.findings import FindingsOptions
     from gateway.ledger.loader_process import LoaderOptions, LoaderProcess
     from gateway.server import bind, run_worker
     from gateway.settings.reload import Configuration
@@ -43,7 +44,10 @@ def serve(
         loader = LoaderProcess(
             ledger.url,
             Path(ledger.journal),
-            options=LoaderOptions(retain_events=ledger.retention_days * 86400),
+            options=LoaderOptions(
+                retain_events=ledger.retention_days * 86400,
+                retain_findings=(ledger.findings or FindingsOptions()).retention_days * 86400,
+            ),
             nice=19,
         )
     asked = options.port if port is None else port

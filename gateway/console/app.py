@@ -16,7 +16,7 @@ from gateway.admin.access import Permission
 from gateway.admin.world import AdminWorld
 from gateway.console.login import Login
 from gateway.console.mount import PREFIX
-from gateway.console.pages import cost, exchanges, guardrails, incident, versions
+from gateway.console.pages import cost, exchanges, findings, guardrails, incident, versions
 from gateway.console.pages.configuration import Configuring
 from gateway.console.pages.incidents import Board
 from gateway.console.pages.live import Live
@@ -160,6 +160,7 @@ def _pages(world: AdminWorld) -> tuple[Entry, ...]:
         ("POST", "/incidents/{incident_id}/comment", "manage_incidents", incident.comment),
         ("GET", "/guardrails", "read_config", guardrails.show),
         ("POST", "/guardrails/try", "read_config", guardrails.try_text),
+        ("POST", "/guardrails/review", "review_findings", findings.judge),
         ("GET", "/configuration", "read_config", configuring.show),
         ("GET", "/configuration/versions/{version}", "read_audit", versions.show),
         ("POST", "/configuration/versions/{version}/rollback", "roll_back", versions.roll_back),

@@ -27,6 +27,7 @@ SAID = {
     "cleared": "The switch is off. Every worker follows within a second.",
     "acknowledged": "You look after this incident now.",
     "noted": "Your note is in the timeline.",
+    "judged": "Your judgement is kept. No policy has changed by it.",
 }
 """What a page says after a change, by the name in its address: nobody else can put words there."""
 

@@ -2,7 +2,7 @@
 
 An exchange leaves two lines. `start` is written before the request is forwarded and holds what recovery needs to book
 it if the process dies; `end` is the event the ledger is made of. Neither ever holds prompt or answer text, a secret,
-or a value a guardrail matched.
+or a value a guardrail matched: a finding is a kind, a place, offsets and a keyed digest.
 """
 
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 
 from gateway.errors import LedgerError
-from gateway.facts import ALLOWED, Attempt, Exchange, Usage, Verdict
+from gateway.facts import ALLOWED, Attempt, Exchange, FindingNote, Usage, Verdict
 
 VERSION = 1
 MAX_NAME = 200
@@ -100,6 +100,8 @@ class EndRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_f
     stages: Stages = Stages()
     trace: str = ""
     """Trace id of the caller's, 32 hex digits; empty: the exchange's own, which is `id` without its dashes."""
+    findings: tuple[FindingNote, ...] = ()
+    """The findings log's part: empty unless `ledger.findings` is on and something was found."""
 
 
 Record = StartRecord | EndRecord
@@ -191,6 +193,7 @@ def end_record(x: Exchange) -> EndRecord:
         ),
         _stages(x),
         x.parent.trace_id if x.parent is not None else "",
+        x.findings,
     )
 
 

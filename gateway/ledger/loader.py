@@ -29,7 +29,7 @@ from gateway.ledger.events import START_MARK, EndRecord, decode_line
 from gateway.ledger.options import LoaderOptions
 from gateway.ledger.posting import Posted, post, save_offset
 from gateway.ledger.recovery import recover
-from gateway.ledger.retention import forget_segment, prune_events, put_away
+from gateway.ledger.retention import forget_segment, prune_events, prune_findings, put_away
 from gateway.ledger.segments import Segment, listing, read_lines
 from gateway.ledger.status import LoaderStatus, write_status
 from gateway.ledger.store import LedgerRefused, ensure_schema, open_engine, reading, writing
@@ -221,6 +221,7 @@ class Loader:
                 del progress[segment.name]
         if options.retain_events is not None:
             prune_events(engine, now_ns - int(options.retain_events * 1e9))
+        prune_findings(engine, now_ns - int(options.retain_findings * 1e9))
 
     def _report(self) -> None:
         now = self._clock.monotonic()

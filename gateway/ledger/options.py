@@ -18,6 +18,8 @@ class LoaderOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Move them to `archive/` then, instead of deleting them."""
     retain_events: float | None = 90 * _DAY
     """Raw events are kept this long; None: for ever."""
+    retain_findings: float = 30 * _DAY
+    """Entries of the guardrails' findings log are kept this long, also those from before it was switched off."""
     back_off_most: float = 5.0
     drain: float = 10.0
     """At the end, how long to go on loading what is left."""

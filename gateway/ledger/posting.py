@@ -5,7 +5,7 @@ that were truly inserted, and so does the offset of the segment the events came 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, Table, insert, text
@@ -14,9 +14,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.facts import Usage
 from gateway.ledger.events import MAX_NAME, EndRecord
 from gateway.ledger.store import counter
-from gateway.ledger.tables import DAY_SUMS, DIMENSIONS, METERS, OUTCOMES, SUMS, days, events, rollups, segments, tags
+from gateway.ledger.tables import (
+    DAY_SUMS,
+    DIMENSIONS,
+    METERS,
+    OUTCOMES,
+    SUMS,
+    days,
+    events,
+    findings,
+    rollups,
+    segments,
+    tags,
+)
 
-Value = str | int | bool | None
+Value = str | int | float | bool | None
 Row = dict[str, Value]
 
 HOUR_NS = 3_600 * 10**9
@@ -27,6 +39,8 @@ MAX_NANOS = 10**16
 _NO_USAGE = Usage(requests=0)
 _json = msgspec.json.Encoder().encode
 _known_outcomes = frozenset(OUTCOMES)
+_NAMED = ("policy", "rule", "detector", "type", "pattern", "place", "role", "evidence", "mode", "action")
+"""Texts of a finding that are stored as they are."""
 _DAY_KEY = ("day", "team", "key_id", "model", "provider", "tagged")
 _columns = ", ".join(column.name for column in events.columns)
 _POSTGRESQL_INSERT = text(
@@ -53,6 +67,7 @@ def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> P
         horizon = 0
     rows: dict[str, Row] = {}
     tag_rows: dict[tuple[str, str], Row] = {}
+    found: dict[str, EndRecord] = {}
     duplicates = pruned = 0
     for record in records:
         if record.received_ns < horizon:
@@ -61,6 +76,8 @@ def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> P
             duplicates += 1
         else:
             row = rows[event_id] = event_row(record)
+            if record.findings:
+                found[event_id] = record
             for name, value in record.tags.items():
                 tag = (str(row["tags_hash"]), _text(name))
                 tag_rows[tag] = {"hash": tag[0], "name": tag[1], "value": _text(value)}
@@ -68,6 +85,8 @@ def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> P
         return Posted(0, duplicates, pruned)
     inserted = _insert_events(connection, rows)
     _insert_tags(connection, tag_rows)
+    if found:
+        _insert_findings(connection, [finding for row in inserted for finding in finding_rows(row, found)])
     hours = rollup_rows(inserted)
     _add_rollups(connection, hours)
     _add_days(connection, day_rows(hours))
@@ -117,6 +136,25 @@ def event_row(record: EndRecord) -> Row:
         amount: int = getattr(usage, meter)
         row[meter] = _bounded(amount, MAX_TOKENS) if amount else 0
     return row
+
+
+def finding_rows(event: Row, found: Mapping[str, EndRecord]) -> Iterator[Row]:
+    """The rows of the findings log that belong to an `events` row; `found`: records with findings, by id."""
+    record = found.get(str(event["id"]))
+    for number, note in enumerate(record.findings if record is not None else ()):
+        yield {
+            "event_id": event["id"],
+            "number": number,
+            "at_ns": event["received_ns"],
+            **{name: event[name] for name in ("team", "key_id", "operation")},
+            "direction": _text(note.on),
+            **{name: _text(str(getattr(note, name))) for name in _NAMED},
+            "start_at": note.start,
+            "end_at": note.end,
+            "score": note.score,
+            "enforced": _text(note.action) if note.mode == "enforce" else "allow",
+            "digest": _text(note.digest, 16),
+        }
 
 
 def rollup_rows(rows: Iterable[Row]) -> list[Row]:
@@ -190,6 +228,12 @@ def _insert_tags(connection: Connection, rows: dict[tuple[str, str], Row]) -> No
     if rows:
         statement = _insert(connection, tags).on_conflict_do_nothing(index_elements=["hash", "name"])
         connection.execute(statement, [rows[key] for key in sorted(rows)])
+
+
+def _insert_findings(connection: Connection, rows: list[Row]) -> None:
+    if rows:
+        statement = _insert(connection, findings).on_conflict_do_nothing(index_elements=["event_id", "number"])
+        connection.execute(statement, rows)
 
 
 def _add_rollups(connection: Connection, rows: Sequence[Row]) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, delete, select, update
 from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.segments import Segment
 from gateway.ledger.store import writing
-from gateway.ledger.tables import counters, events, segments
+from gateway.ledger.tables import counters, events, findings, segments
 
 REJECTED = "rejected"
 """Sub-directory for segments with lines that could not be loaded; a person decides about them."""
@@ -34,6 +34,18 @@ def prune_events(engine: Engine, before_ns: int, batch: int = 5_000) -> int:
             count = connection.execute(delete(events).where(events.c.id.in_(some))).rowcount
         deleted += count
         if count < batch:
+            return deleted
+
+
+def prune_findings(engine: Engine, before_ns: int, batch: int = 5_000) -> int:
+    """Delete entries of the findings log from before a time, a batch per transaction; returns how many."""
+    deleted = 0
+    while True:
+        with writing(engine) as connection:
+            old = select(findings.c.event_id).where(findings.c.at_ns < before_ns).limit(batch).scalar_subquery()
+            count = connection.execute(delete(findings).where(findings.c.event_id.in_(old))).rowcount
+        deleted += count
+        if not count:
             return deleted
 
 

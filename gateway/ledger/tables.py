@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -293,3 +294,46 @@ config_history = Table(
 """Configurations that were in force (`version` 1, 2, 3, … of a `source`, its main file), and refused ones (`version` 0,
 with `error`). `changes` is a JSON list of lines; `files` is compressed JSON of texts with secrets masked
 (`gateway/ledger/config_history.py`), empty when they were too large."""
+findings = Table(
+    "guardrail_findings",
+    metadata,
+    Column("event_id", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("detector", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("pattern", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("enforced", Text, nullable=False),
+    Column("digest", String(16), nullable=False),
+    Index("guardrail_findings_at", "at_ns"),
+    Index("guardrail_findings_value", "digest", "rule", "at_ns", "team"),
+)
+"""The findings log: one row per finding of an exchange that was logged. No text, ever: kinds, offsets (code points) and
+the keyed digest of the value. `action` is what the rule demanded, `enforced` what came of it: `allow` in shadow and
+warn."""
+
+reviews = Table(
+    "guardrail_reviews",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("digest", String(16), primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+"""What people said of a rule's findings of one value: `false_positive`, `true_positive` or `later`."""

@@ -14,13 +14,14 @@ import msgspec
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from gateway.errors import ConfigError
+from gateway.ledger.findings import FindingsOptions
 from gateway.settings.complaints import complaints, place_of
 from gateway.settings.guardrail_checks import check_guardrails
 from gateway.settings.include import Tree
 from gateway.settings.interpolate import SOURCES, Data, DataPath, Resolver
 from gateway.settings.limit_checks import check_limits
 from gateway.settings.references import check_references
-from gateway.settings.schema import LedgerSection, Root
+from gateway.settings.schema import FindingsSection, LedgerSection, Root
 from gateway.settings.snapshot import LedgerOptions
 from gateway.settings.sources import Sources
 from gateway.settings.term_files import TermFileError, read_terms
@@ -101,7 +102,12 @@ def ledger_options(section: LedgerSection) -> LedgerOptions:
         segment_bytes=section.segment,
         retention_days=section.retention / 86400,
         on_full=section.on_full,
+        findings=None if section.findings == "off" else findings_options(section.findings),
     )
+
+
+def findings_options(section: FindingsSection) -> FindingsOptions:
+    return FindingsOptions(sample=section.sample, most=section.most, retention_days=section.retention / 86400)
 
 
 class _Loader:

@@ -13,11 +13,13 @@ from gateway.settings.schema_base import (
     Name,
     Off,
     OptionalSecret,
+    Percent,
     Secret,
     Section,
     Size,
     duration,
     is_text,
+    percent,
     secret,
     section,
     size,
@@ -33,6 +35,10 @@ from gateway.settings.schema_webhooks import WebhookSection
 
 LEAST_SECRET = 16
 """Bytes of `secrets.key_hash`."""
+
+
+def _kind(value: object) -> str:
+    return "<text>" if is_text(value) else "<mapping>"
 
 
 def _check_version(value: object) -> object:
@@ -92,6 +98,14 @@ class SecretsSection(Section):
     )
 
 
+class FindingsSection(Section):
+    """The findings log: what guardrails found on live traffic, with offsets and keyed digests, and without any text."""
+
+    sample: Percent = percent("100%", "Share of the exchanges with findings that are logged.", gt=0, le=1)
+    most: int = Field(50, ge=1, le=1000, description="Findings kept of one exchange; more are counted and dropped.")
+    retention: Duration = duration("30d", "Age at which findings are deleted. Reviews stay.", gt=0)
+
+
 class LedgerSection(Section):
     """The books: journal files first, loaded into a database."""
 
@@ -105,6 +119,13 @@ class LedgerSection(Section):
     retention: Duration = duration("90d", "Age at which raw events are deleted; roll-ups stay.", gt=0)
     on_full: Literal["refuse", "serve"] = Field(
         "refuse", description="When the journal cannot be written: refuse new requests (503), or serve them unrecorded."
+    )
+    findings: Annotated[
+        Annotated[Off, Tag("<text>")] | Annotated[FindingsSection, Tag("<mapping>")], Discriminator(_kind)
+    ] = Field(
+        "off",
+        description="The findings log of guardrails, for the review queue and `tollway guardrails diff --shadow-log`; "
+        "{} turns it on.",
     )
 
 
@@ -120,10 +141,6 @@ class AdminSection(Section):
     """The admin API."""
 
     keys: list[AdminKeySection] = Field([], description="Its keys. None: the admin API refuses everyone.")
-
-
-def _kind(value: object) -> str:
-    return "<text>" if is_text(value) else "<mapping>"
 
 
 class Root(Section):

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from gateway.auth.keys import KeyIndex
+from gateway.ledger.findings import FindingsOptions
 from gateway.limits.program import LimitProgram
 from gateway.quota import StoreFailure
 from gateway.routing.switches import Switches
@@ -53,6 +54,8 @@ class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Raw events older than this are deleted; roll-ups stay."""
     on_full: Literal["refuse", "serve"] = "refuse"
     """When the journal cannot be written: refuse new requests with 503, or serve them unrecorded."""
+    findings: FindingsOptions | None = None
+    """The findings log of guardrails; None: off."""
 
 
 class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):

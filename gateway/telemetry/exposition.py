@@ -151,6 +151,14 @@ def _guardrails(page: Page) -> Iterator[Metric]:
         _add_histogram(asked, key, seconds, cells.DETECTOR_BOUNDS)
     yield exchanges
     yield findings
+    yield CounterMetricFamily(
+        "tollway_guardrail_findings_logged", "Findings written to the findings log.", value=page.findings_logged
+    )
+    yield CounterMetricFamily(
+        "tollway_guardrail_findings_dropped",
+        "Findings not logged: more than the log takes of one exchange.",
+        value=page.findings_dropped,
+    )
     yield failures
     yield asked
 

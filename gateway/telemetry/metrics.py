@@ -144,6 +144,8 @@ class Metrics:
     def _count_verdicts(self, x: Exchange) -> None:
         """Rules come from the configuration, so their number needs no bound."""
         page = self._page
+        page.findings_logged += len(x.findings)
+        page.findings_dropped += x.findings_dropped
         for direction, verdict in (("request", x.request_verdict), ("response", x.response_verdict)):
             for result in verdict.results:
                 counts = page.guardrails.setdefault((result.rule, direction, result.mode, result.action), [0, 0])

@@ -172,6 +172,9 @@ class Page(msgspec.Struct):
     """(detector outside of the engine, outcome) → seconds from asking to verdict."""
     pulled: dict[str, Pulled] = {}
     waits: dict[str, Waits] = {}
+    findings_logged: int = 0
+    findings_dropped: int = 0
+    """Findings that the log took, and that were more than it takes of one exchange."""
     failures: int = 0
     """Exchanges that could not be counted, or gauges that could not be asked: defects of ours."""
     number: int = 0
@@ -204,6 +207,8 @@ class Page(msgspec.Struct):
             self.pulled.setdefault(name, Pulled(pulled.family, {})).add(pulled)
         for name, waits in other.waits.items():
             self.waits.setdefault(name, Waits(waits.name, waits.help, waits.label, waits.bounds, {})).add(waits)
+        self.findings_logged += other.findings_logged
+        self.findings_dropped += other.findings_dropped
         self.failures += other.failures
 
     def without_gauges(self) -> "Page":
@@ -220,6 +225,8 @@ class Page(msgspec.Struct):
             self.detectors,
             counters,
             self.waits,
+            self.findings_logged,
+            self.findings_dropped,
             self.failures,
         )
 

@@ -53,7 +53,7 @@ def test_a_finding_says_what_where_and_how_sure_and_never_the_text() -> None:
     verdict = engine(rule(id="addresses")).inspect(user("to a@b.co!"), "request")
     digest = engine().hasher.digest("A@B.co")
     finding = Finding(
-        "EMAIL_ADDRESS", "messages[0].content", 3, 9, 0.9, "mail.one", "pattern", "addresses", digest
+        "EMAIL_ADDRESS", "messages[0].content", 3, 9, 0.9, "mail.one", "pattern", "addresses", digest, "user", "mail"
     )  # fmt: skip
     assert verdict.findings == (finding,)
     assert verdict.rewrites == (Segment("messages[0].content", "user", "to <EMAIL_ADDRESS>!"),)

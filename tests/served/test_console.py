@@ -237,6 +237,23 @@ def test_a_text_is_tried(driver: Chrome, gateway: Gateway):
     assert complaints(driver) == []
 
 
+def test_a_finding_is_judged_and_its_line_is_shown(driver: Chrome, gateway: Gateway):
+    """The list comes back as it was narrowed; the audit log knows who it was; the line allows the value."""
+    log_in(driver, gateway)
+    driver.get(gateway.url + "/console/guardrails?since=30d&type=CREDIT_CARD")
+    button = driver.find_element(By.CSS_SELECTOR, "ul.values button[value=false_positive]")
+    digest = (button.get_attribute("aria-label") or "").split()[-1]
+    button.click()
+    wait(driver, lambda d: "Your judgement is kept" in text_of(d, "main"), "the judgement")
+    assert "since=30d&state=open&team=" not in driver.current_url
+    assert "type=CREDIT_CARD" in driver.current_url
+    assert digest not in text_of(driver, "ul.values")
+    assert digest in text_of(driver, "pre.allow")
+    driver.get(gateway.url + "/console/configuration")
+    assert f"standard.pii.1 {digest}" in text_of(driver, "main")
+    assert complaints(driver) == []
+
+
 def test_a_gateway_that_leaves_does_not_wait_for_open_pages(driver: Chrome, gateway: Gateway):
     """The live streams of open pages end; `gateway`'s own end asserts that leaving went well. Runs last."""
     log_in(driver, gateway)

@@ -47,7 +47,10 @@ def plant(tmp_path: Path):
     with scripted() as provider, collector() as receiver:
         traced = {"otlp": receiver.url, "headers": {"api-key": COLLECTOR_KEY}, "sample": "100%", "semconv": "both"}
         telemetry = {"log_level": "debug", "access_log": "on", **traced}
-        gateway = guarded_gateway(provider.url, tmp_path, env={"PYTHONPATH": str(code)}, telemetry=telemetry)
+        books = {"url": f"sqlite:///{tmp_path}/tollway.db", "journal": str(tmp_path / "journal"), "findings": {}}
+        gateway = guarded_gateway(
+            provider.url, tmp_path, env={"PYTHONPATH": str(code)}, telemetry=telemetry, ledger=books
+        )
         yield gateway, provider, receiver
         gateway.stop()
 
@@ -114,6 +117,17 @@ def test_nothing_planted_is_written_or_told(plant) -> None:
     metrics = httpx.get(gateway.url + "/metrics").content
     assert b"tollway_guardrail_failures_total{" in metrics
     clean("/metrics", metrics)
+    assert b"tollway_guardrail_findings_logged_total 0" not in metrics
+    logged = httpx.get(f"{gateway.url}/admin/v1/guardrails/findings", params={"state": "all"}, headers=ADMIN)
+    kinds = {(value["type"], value["role"]) for value in logged.json()["values"]}
+    assert {("EMAIL_ADDRESS", "user"), ("CREDIT_CARD", "assistant"), ("SECRET", "tool")} <= kinds
+    clean("the findings log", logged.content)
+    with httpx.Client(base_url=gateway.url) as visitor:
+        assert visitor.post("/console/login", data={"key": "sk-admin"}).status_code == 303
+        page = visitor.get("/console/guardrails?state=all")
+        assert "Findings to review" in page.text
+        assert page.text.count("<code>") > 3
+        clean("the guardrails page", page.content)
     document = httpx.get(gateway.url + "/admin/v1/openapi.json", headers=ADMIN)
     for path in ("config", "providers", "keys", "spend"):
         shown = httpx.get(f"{gateway.url}/admin/v1/{path}", headers=ADMIN)

@@ -49,6 +49,7 @@ def written(mock_url: str, directory: Path) -> dict:
                 {"detect": "prompt_injection", "on": ["request"], "action": "block", "mode": "shadow"},
             ],
         },
+        "ledger": {**base["ledger"], "findings": {}},
         "limits": {"rules": [{"name": "company", "usd": "4000 USD", "per": "month", "soft": "90%"}]},
         "admin": {"keys": [{"id": f"{role}-key", "role": role, "hash": key_hash(f"sk-{role}")} for role in ROLES]},
     }

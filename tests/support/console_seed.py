@@ -1,9 +1,10 @@
 """A ledger that looks like a company's: teams, keys, models and tags over some weeks, with good and bad days."""
 
+import hashlib
 import random
 from pathlib import Path
 
-from gateway.facts import Attempt, Usage
+from gateway.facts import Attempt, FindingNote, Usage
 from gateway.ledger.events import VERSION, EndRecord, GuardrailSummary, Stages
 from gateway.ledger.posting import post, save_offset
 from gateway.ledger.store import ensure_schema, open_engine, writing
@@ -19,6 +20,14 @@ MODELS = {
 }
 """Provider, nano-dollars of an input and of an output token; None: no price."""
 TEAMS = {"search": 10, "support": 7, "checkout": 4, "research": 3, "growth": 2, "legal": 1, "data-platform": 1}
+FINDINGS = (
+    ("standard.pii.1", "pii", "EMAIL_ADDRESS", "pii.email_address.1", "list", "enforce", "mask", 0.95, 40),
+    ("standard.pii.1", "pii", "CREDIT_CARD", "pii.credit_card.1", "checksum", "enforce", "mask", 1.0, 25),
+    ("standard.secrets.1", "secrets", "SECRET", "secret.github.personal-token", "pattern", "enforce", "block", 0.9, 8),
+    ("standard.prompt_injection.1", "prompt_injection", "PROMPT_INJECTION", "injection.override", "heuristic", "shadow",
+     "block", 0.93, 12),
+)  # fmt: skip
+"""Policy's rule, detector, type, pattern, evidence, mode, action, score, and how many values of it there are."""
 OUTCOMES = (("ok", 200), ("client_left", 499), ("blocked", 400), ("upstream_status", 502), ("upstream_timeout", 504),
             ("refused", 429))  # fmt: skip
 
@@ -38,6 +47,22 @@ def seed(url: str, now_ns: int, count: int = 4000, days: int = 40, names: tuple[
     finally:
         engine.dispose()
     return records
+
+
+def findings(number: int) -> tuple[FindingNote, ...]:
+    """What the findings log holds of one exchange: of a third of them something, of few values much."""
+    chance = random.Random(number)
+    if chance.random() > 0.33:
+        return ()
+    rule, detector, kind, pattern, evidence, mode, action, score, values = chance.choices(FINDINGS, (9, 5, 1, 3))[0]
+    value = min(chance.randrange(values), chance.randrange(values), chance.randrange(values))
+    digest = hashlib.blake2b(f"{kind}{value}".encode(), digest_size=8).hexdigest()
+    start = 12 * value
+    place, role = chance.choice((("messages[].content", "user"), ("messages[].content[].text", "tool")))
+    return (
+        FindingNote("request", "standard", rule, detector, kind, pattern, place, role, start, start + 21, score,
+                    evidence, mode, action, digest),
+    )  # fmt: skip
 
 
 def _record(chance: random.Random, number: int, now_ns: int, days: int) -> EndRecord:
@@ -100,6 +125,7 @@ def _of(chance: random.Random, event_id: str, received: int, team: str, key: str
         if outcome == "blocked"
         else (),
         stages=Stages(admit=420, prepare=60, upstream=310_000, first=2_000, deliver=900_000),
+        findings=findings(received % 1_000_003),
     )
 
 

@@ -1,9 +1,10 @@
-"""Guardrails: what the rules found and did, what shadow rules would have done, and a box to try a text in."""
+"""Guardrails: what the rules found and did, what waits for a judgement (`findings.py`), a box to try a text in."""
 
 import msgspec
 from starlette.responses import Response
 
 from gateway.console.figures import Figures, figures_of
+from gateway.console.pages import findings
 from gateway.console.visit import Visit
 from gateway.errors import BadRequest, Overloaded
 from gateway.settings.guardrail_programs import GuardrailPrograms
@@ -147,6 +148,10 @@ async def _context(visit: Visit, tried: Try | None) -> dict[str, object]:
         "directions": DIRECTIONS,
         "tried": tried,
         "most": MOST,
+        "review": await findings.review_of(visit),
+        "ranges": findings.SINCE,
+        "states": findings.WORDS,
+        "verdicts": findings.VERDICTS,
     }
 
 

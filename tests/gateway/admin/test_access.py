@@ -25,6 +25,7 @@ EXPECTED = {
     "reload": {"oncall", "admin"},
     "roll_back": {"admin"},
     "manage_keys": {"admin"},
+    "review_findings": {"admin"},
 }
 GUARDED = [endpoint for endpoint in ROUTES if endpoint.permission is not None]
 

@@ -13,9 +13,12 @@ from starlette.routing import Route
 from gateway.admin import openapi
 from gateway.admin.app import admin_app
 from gateway.admin.routes import ROUTES
+from gateway.facts import FindingNote
 from gateway.ledger.incidents import Incident, IncidentStore
-from gateway.ledger.store import open_engine
+from gateway.ledger.posting import post
+from gateway.ledger.store import open_engine, writing
 from tests.gateway.admin.fakes import FakeWorld, client_of
+from tests.gateway.ledger.helpers import end
 
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi.document(ROUTES)))
 
@@ -120,9 +123,6 @@ def keep_incident(world: FakeWorld) -> None:
     engine.dispose()
 
 
-QUERY = {"/admin/v1/config/diff": {"old": "1"}}
-
-
 async def two_versions(world: FakeWorld, admin: httpx.AsyncClient) -> None:
     """The second says something else, so that the first can be rolled back to."""
     file = world.configuration.written.path
@@ -130,6 +130,20 @@ async def two_versions(world: FakeWorld, admin: httpx.AsyncClient) -> None:
         await admin.post("/admin/v1/reload")
         await asyncio.to_thread(lambda: file.write_text(file.read_text() + "# more\n"))
     file.write_text(file.read_text().removesuffix("# more\n"))
+
+
+def keep_finding(world: FakeWorld) -> dict[str, str]:
+    """In the findings log; what judges it."""
+    ledger = world.configuration.snapshot.ledger
+    assert ledger is not None
+    note = FindingNote("request", "standard", "standard.pii.1", "pii", "EMAIL_ADDRESS", "pii.email_address.1",
+                       "messages[].content", "user", 3, 20, 0.9, "list", "shadow", "mask", "0" * 16)  # fmt: skip
+    now_ns = world.clock.now_ns()
+    engine = open_engine(ledger.url)
+    with writing(engine) as connection:
+        post(connection, [end(id="found", received_ns=now_ns, findings=(note, note))], now_ns)
+    engine.dispose()
+    return {"rule": note.rule, "digest": note.digest, "verdict": "true_positive"}
 
 
 async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
@@ -147,13 +161,14 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
     switched = (await admin.post("/admin/v1/switches", json=switch)).json()
     await asyncio.to_thread(keep_incident, world)
     await two_versions(world, admin)
+    judgement = await asyncio.to_thread(keep_finding, world)
     asked = {
         ("GET", "/readyz"): None,
         ("GET", "/admin/v1/config"): None,
         ("POST", "/admin/v1/reload"): None,
         ("GET", "/admin/v1/config/history"): None,
         ("GET", "/admin/v1/config/history/{version}"): None,
-        ("GET", "/admin/v1/config/diff"): None,
+        ("GET", "/admin/v1/config/diff?old=1"): None,
         ("POST", "/admin/v1/config/rollback"): {"version": 1, "reason": "x"},
         ("GET", "/admin/v1/providers"): None,
         ("GET", "/admin/v1/keys"): None,
@@ -175,14 +190,17 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
         ("GET", "/admin/v1/switches"): None,
         ("POST", "/admin/v1/switches/{switch_id}/clear"): None,
         ("POST", "/admin/v1/switches"): switch,
+        ("POST", "/admin/v1/guardrails/reviews"): judgement,
+        ("GET", "/admin/v1/guardrails/findings?state=all"): None,
     }
     names = {"{key_id}": made["id"], "{rule}": counters[1].key, "{adjustment_id}": raised["id"]}
     names |= {"{switch_id}": switched["id"], "{incident_id}": "inc-1", "{version}": "2"}
-    assert set(asked) == {(e.method, e.path) for e in ROUTES if e.answer is not None}
-    for (method, path), body in asked.items():
-        answer = await admin.request(
-            method, re.sub(r"{\w+}", lambda name: names[name[0]], path), json=body, params=QUERY.get(path)
-        )
+    assert {(method, path.partition("?")[0]) for method, path in asked} == {
+        (e.method, e.path) for e in ROUTES if e.answer is not None
+    }
+    for (method, address), body in asked.items():
+        answer = await admin.request(method, re.sub(r"{\w+}", lambda name: names[name[0]], address), json=body)
+        path = address.partition("?")[0]
         described = DOCUMENT["paths"][path][method.lower()]["responses"][str(answer.status_code)]
         assert answer.is_success, (path, answer.text)
         assert conforms(answer.json(), described["content"]["application/json"]["schema"]), (path, answer.text)

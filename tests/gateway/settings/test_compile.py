@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.auth.keys import authenticate
 from gateway.clock import ManualClock
+from gateway.ledger.findings import FindingsOptions
 from gateway.ledger.keystore import StoredKey
 from gateway.quota import Capacity
 from gateway.settings.compile import both, compile_snapshot, merge_keys, scope_of
@@ -52,7 +53,8 @@ teams:
       - {{id: two, hash: "hmac:{hmac.digest(SECRET.encode(), b"sk-two", "sha256").hex()}", expires: 2027-01-01}}
       - {{id: three, hash: "sha256:…"}}
     limits: {{concurrent: 1}}
-ledger: {{url: "sqlite:///x.db", fsync: 500ms, segment: 1MiB, retention: 30d, on_full: serve}}
+ledger: {{url: "sqlite:///x.db", fsync: 500ms, segment: 1MiB, retention: 30d, on_full: serve,
+  findings: {{sample: 20%, retention: 7d}}}}
 telemetry: {{metrics: off, log_format: console, log_level: warning}}
 admin: {{keys: [{{id: ops, role: oncall, hash: "sha256:{hashlib.sha256(b"sk-ops").hexdigest()}"}}]}}
 """
@@ -85,6 +87,7 @@ def test_options(snapshot: Snapshot) -> None:
     assert (snapshot.ledger.url, snapshot.ledger.fsync_seconds) == ("sqlite:///x.db", 0.5)
     assert (snapshot.ledger.segment_bytes, snapshot.ledger.retention_days) == (2**20, 30.0)
     assert snapshot.ledger.on_full == "serve"
+    assert snapshot.ledger.findings == FindingsOptions(sample=0.2, most=50, retention_days=7)
     assert not snapshot.telemetry.metrics
     assert (snapshot.telemetry.log_level, snapshot.telemetry.log_format) == ("warning", "console")
     assert [(key.id, key.role, key.digest) for key in snapshot.admin_keys] == [

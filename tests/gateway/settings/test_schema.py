@@ -3,7 +3,9 @@
 import pytest
 from pydantic import SecretStr
 
-from gateway.settings.schema import LedgerSection, Root
+from gateway.ledger.findings import FindingsOptions
+from gateway.settings.load import findings_options
+from gateway.settings.schema import FindingsSection, LedgerSection, Root
 from gateway.settings.schema_base import Section
 from gateway.settings.schema_limits import DowngradeSection
 from gateway.settings.snapshot import LedgerOptions, ServerOptions, TelemetryOptions
@@ -19,6 +21,8 @@ def test_an_empty_configuration_is_all_defaults_and_they_are_the_snapshots() -> 
         options.url, options.journal, options.fsync_seconds, options.segment_bytes,
     )  # fmt: skip
     assert (ledger.retention / 86400, ledger.on_full) == (options.retention_days, options.on_full)
+    assert ledger.findings == "off"
+    assert findings_options(FindingsSection()) == FindingsOptions()
     telemetry, built = root.telemetry, TelemetryOptions()
     assert (telemetry.metrics, telemetry.log_level, telemetry.log_format) == (
         built.metrics, built.log_level, built.log_format,

@@ -1,0 +1,66 @@
+"""`tollway guardrails review` and `mark` on a ledger, without a gateway."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from click.testing import Result
+from typer.testing import CliRunner
+
+from gateway.cli.guardrails import register
+from tests.gateway.admin.fakes import written
+from tests.support.console_seed import seed
+
+RULES = {"standard": [{"detect": "pii", "action": "mask", "mode": "enforce"}]}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    whole = written(tmp_path)
+    whole["guardrails"] = RULES
+    whole["ledger"]["findings"] = {"sample": "50%"}
+    file = tmp_path / "gateway.yaml"
+    file.write_text(yaml.safe_dump(whole))
+    seed(whole["ledger"]["url"], time.time_ns(), 200, days=5)
+    return file
+
+
+def run(config: Path, *arguments: str) -> Result:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    register(app)
+    return CliRunner().invoke(app, ["guardrails", *arguments, "--config", str(config)], env={"COLUMNS": "180"})
+
+
+def test_review_mark_and_the_line_to_paste(config: Path):
+    listed = run(config, "review", "--rule", "standard.pii.1", "--limit", "2")
+    assert "50 % of exchanges with findings are logged." in listed.stdout
+    assert "There are more" in listed.stdout
+    value = json.loads(run(config, "review", "--rule", "standard.pii.1", "--json").stdout)["values"][0]
+    assert value["digest"] in listed.stdout
+    marked = run(config, "mark", value["rule"], value["digest"].upper(), "false_positive")
+    assert f'allow: {{digests: ["{value["digest"]}"]}}' in marked.stdout
+    judged = run(config, "review", "--state", "false_positive").stdout
+    assert value["digest"] in judged
+    assert "0.0 % (0.0–79.3)" in judged
+    back = run(config, "mark", value["rule"], value["digest"], "open")
+    assert back.stdout == f"{value['rule']} {value['digest']}: open\n"
+    assert "No value since" in run(config, "review", "--state", "later").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "problem"),
+    [
+        (("mark", "standard.pii.1", "0" * 16, "maybe"), 2, "VERDICT: allowed are false_positive"),
+        (("mark", "standard.pii.1", "0" * 16, "later"), 1, "has no value"),
+        (("review", "--state", "x"), 2, "state: allowed are open"),
+        (("review", "--since", "x"), 2, "since:"),
+    ],
+)
+def test_what_cannot_be(config: Path, arguments: tuple[str, ...], code: int, problem: str):
+    done = run(config, *arguments)
+    assert done.exit_code == code
+    assert problem in done.stderr
