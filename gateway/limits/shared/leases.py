@@ -267,7 +267,7 @@ class Leases:
         combination.count = 0
         if not combination.leases and combination.rate >= hot:
             self._lease_all(combination)
-        elif combination.rate < hot / COLD or not combination.rate:
+        elif combination.rate < max(hot / COLD, 1.0):
             combination.lease(())
             if combination.rate < 1.0:
                 del self._busy[combination]
