@@ -55,6 +55,7 @@ async def open_limits(world: "World") -> None:
         worker=f"{socket.gethostname()}:{os.getpid()}",
         workers=world.workers,
         patience=options.patience,
+        lease=options.lease,
         on_state=on_state,
     )
     for _ in range(STORE_LOOKS):

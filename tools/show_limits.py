@@ -1,6 +1,6 @@
 """Shows that limits in Redis hold when many processes press against them at once. Figures are printed as JSON.
 
-    .venv/bin/python tools/show_limits.py budget [--processes 8] [--concurrency 125] [--url redis://…]
+    .venv/bin/python tools/show_limits.py budget [--processes 8] [--concurrency 125] [--lease 5] [--url redis://…]
     .venv/bin/python tools/show_limits.py rate [--processes 8] [--seconds 180] [--times 5]
 
 `budget`: so many requests at a time in each process, a part of them streams that extend their reservation, some given
@@ -9,6 +9,9 @@ the budget, and be what the counter says, to the nano-dollar.
 
 `rate`: 600 requests per minute, once as a rolling window and once as a smooth rate, driven at `--times` the rate. What
 was admitted, over the whole time and in any one minute of it, beside what the rule says.
+
+`--lease`: each process may take so many per cent of a limit in advance (`limits.lease`). Nothing else changes: not a
+nano-dollar more is spent; what is left over at the end is what was in leases when requests were refused.
 
 A `redis-server` of its own on a free port, unless one is named. Exit code 1 when a limit did not hold.
 """
@@ -31,7 +34,7 @@ import uvloop
 from gateway.clock import SystemClock
 from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
-from gateway.quota import NOTHING, Admitted, Bound, Calendar, Charge, Refused, Rolling, Rule, Smooth, Window
+from gateway.quota import NOTHING, Admitted, Bound, Calendar, Charge, Decision, Refused, Rolling, Rule, Smooth, Window
 
 BUDGET = 2_000_000_000_003
 """Nano-dollars: two thousand dollars and a little, so that the last request will not fit by chance."""
@@ -54,12 +57,21 @@ def rate_bounds(run: str) -> dict[str, Bound]:
     }
 
 
-async def reached(url: str, worker: str, patience: float) -> SharedStore:
-    store = open_store(url, clock=SystemClock(), worker=worker, patience=patience)
+async def reached(url: str, worker: str, patience: float, lease: float = 0.0) -> SharedStore:
+    store = open_store(url, clock=SystemClock(), worker=worker, patience=patience, lease=lease / 100)
     assert isinstance(store, SharedStore)
     while not store.up:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return store
+
+
+async def decided(store: SharedStore, hold: str, bound: Bound, charge: Charge, seconds: float) -> Decision:
+    """As the road asks: at once if the store can."""
+    now = store.admit_now(hold, (bound,), charge, seconds)
+    if now is None:
+        return await store.admit(hold, (bound,), charge, seconds)
+    await asyncio.sleep(0)  # A request is never without a wait: others have their turn.
+    return now
 
 
 # --- budget -----------------------------------------------------------------------------------------------------------
@@ -86,7 +98,7 @@ class Spender:
         self.number += 1
         hold = f"{self.seed}-{self.number}"
         reserved = self.chance.randrange(1, BUDGET // 4000)
-        decision = await self.store.admit(hold, [self.bound], Charge(nanos=reserved), 600.0)
+        decision = await decided(self.store, hold, self.bound, Charge(nanos=reserved), 600.0)
         if isinstance(decision, Refused):
             if decision.store_away:
                 self.away += 1
@@ -118,14 +130,15 @@ class Spender:
 
 
 async def spend(url: str, task: dict[str, Any]) -> dict[str, Any]:
-    store = await reached(url, f"show-{os.getpid()}", patience=30.0)
+    store = await reached(url, f"show-{os.getpid()}", patience=30.0, lease=task["lease"])
     spender = Spender(store, budget_bound(task["run"], task["amount"]), task["seed"])
     begin = asyncio.get_running_loop().time() + max(0.0, task["begin"] - time.time())
     await asyncio.sleep(begin - asyncio.get_running_loop().time())
     await asyncio.gather(*(spender.press() for _ in range(task["concurrency"])))
     names = ("spent", "admitted", "refused", "given_up", "extended", "away")
+    leased = store.gauges().leased
     await store.aclose()
-    return {name: getattr(spender, name) for name in names}
+    return {**{name: getattr(spender, name) for name in names}, "leased": leased}
 
 
 async def counted(url: str, bound: Bound) -> tuple[int, int]:
@@ -141,13 +154,14 @@ async def counted(url: str, bound: Bound) -> tuple[int, int]:
 def show_budget(url: str, options: argparse.Namespace) -> bool:
     run = f"show-{time.time_ns()}"
     task = {"kind": "spend", "run": run, "amount": options.amount, "concurrency": options.concurrency}
+    task["lease"] = options.lease
     begun = time.monotonic()
     results = children(url, options.processes, {**task, "begin": time.time() + 1.0})
     spent = sum(result["spent"] for result in results)
     used, reserved = uvloop.run(counted(url, budget_bound(run, options.amount)))
     totals = {
         name: sum(result[name] for result in results)
-        for name in ("admitted", "refused", "given_up", "extended", "away")
+        for name in ("admitted", "leased", "refused", "given_up", "extended", "away")
     }
     holds = spent <= options.amount and used == spent and not reserved
     report = {
@@ -169,7 +183,7 @@ def show_budget(url: str, options: argparse.Namespace) -> bool:
 
 
 async def drive(url: str, task: dict[str, Any]) -> dict[str, Any]:
-    store = await reached(url, f"show-{os.getpid()}", patience=30.0)
+    store = await reached(url, f"show-{os.getpid()}", patience=30.0, lease=task["lease"])
     bounds = rate_bounds(task["run"])
     await asyncio.sleep(max(0.0, task["begin"] - time.time()))
     begun = time.monotonic()
@@ -179,7 +193,7 @@ async def drive(url: str, task: dict[str, Any]) -> dict[str, Any]:
 
     async def one(name: str, bound: Bound, number: int) -> None:
         hold = f"{os.getpid()}-{name}-{number}"
-        if isinstance(await store.admit(hold, [bound], Charge(), 60.0), Admitted):
+        if isinstance(await decided(store, hold, bound, Charge(), 60.0), Admitted):
             admitted[name].append(time.time())
             store.settle(hold, Charge())
 
@@ -192,8 +206,9 @@ async def drive(url: str, task: dict[str, Any]) -> dict[str, Any]:
                 asked.add_done_callback(pending.discard)
         await asyncio.sleep(0.005)
     await asyncio.gather(*pending)
+    leased = store.gauges().leased
     await store.aclose()
-    return {"offered": offered, "admitted": admitted}
+    return {"offered": offered, "admitted": admitted, "leased": leased}
 
 
 def most_in_a_minute(moments: list[float]) -> int:
@@ -208,6 +223,7 @@ def most_in_a_minute(moments: list[float]) -> int:
 def show_rate(url: str, options: argparse.Namespace) -> bool:
     per_second = options.times * RATE / 60 / options.processes
     task = {"kind": "drive", "run": f"show-{time.time_ns()}", "seconds": options.seconds, "per_second": per_second}
+    task["lease"] = options.lease
     results = children(url, options.processes, {**task, "begin": time.time() + 2.0})
     holds = True
     for name, extra in (("rolling", 0), ("smooth", 3)):
@@ -224,6 +240,7 @@ def show_rate(url: str, options: argparse.Namespace) -> bool:
             "offered": sum(result["offered"] for result in results),
             "rule": round(rule, 1),
             "admitted": len(moments),
+            "leased": sum(result["leased"] for result in results),
             "error_percent": round(error * 100, 3),
             "most_in_a_minute": most_in_a_minute(moments),
         }
@@ -278,6 +295,7 @@ def main() -> None:
     parser.add_argument("--amount", type=int, default=BUDGET)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--times", type=float, default=5.0)
+    parser.add_argument("--lease", type=float, default=0.0, help="per cent of a limit a process may take in advance")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         url, server = (options.url, None) if options.url else serve(directory)

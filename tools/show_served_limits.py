@@ -1,12 +1,16 @@
 """Shows that one budget holds over gateways that serve: processes, workers, sockets, streams, Redis and the books.
 
     .venv/bin/python tools/show_served_limits.py [--gateways 2] [--workers 4] [--concurrency 1000] [--requests 4000]
+        [--lease 5]
+    .venv/bin/python tools/show_served_limits.py --store memory [--concurrency 1000] [--requests 4000]
 
 So many `tollway serve` processes with so many workers each share one budget in a Redis of their own; so many requests
 at one time, every other one a stream, until `--requests` were asked: the budget is used up on the way. What clients
 were answered, priced by the usage in the answers, must be what the ledgers of the gateways say and what the counter in
 Redis holds, to the nano-dollar, and no more than the budget. Figures are printed as JSON; exit code 1 when one of that
-is not so.
+is not so. `--lease`: each worker may take so many per cent of the budget in advance.
+
+`--store memory`: one gateway of one worker, whose own memory counts; the counter is what its admin API says.
 """
 
 import argparse
@@ -21,6 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +37,7 @@ from show_limits import serve as serve_redis
 
 from gateway.quota import Bound, Calendar, Rule
 
-KEY = "sk-show"
+KEY, ADMIN = "sk-show", "sk-show-admin"
 INPUT, OUTPUT = 1_000, 10_000
 """Nano-dollars a token: 1 and 10 USD per million."""
 ANSWER = 40
@@ -42,15 +47,18 @@ SETTLED = 120.0
 RULE = "teams.show.budget"
 
 
-def configuration(directory: Path, redis: str, provider: str, nanos: int) -> dict[str, Any]:
-    key = {"id": "show", "hash": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest()}
+def configuration(directory: Path, limits: dict[str, str], provider: str, nanos: int) -> dict[str, Any]:
+    key, admin = (
+        {"id": "show", "hash": f"sha256:{hashlib.sha256(each.encode()).hexdigest()}"} for each in (KEY, ADMIN)
+    )
     return {
         "version": 1,
         "server": {"host": "127.0.0.1", "port": 0, "drain": "2s", "runtime_dir": str(directory / "run")},
         "providers": {"mock": {"dialect": "openai", "base_url": f"{provider}/v1", "api_key": "sk-upstream"}},
         "models": {"mock": {"targets": [{"provider": "mock"}]}},
         "prices": {"models": [{"model": "mock", "usd_per_million_tokens": {"input": "1", "output": "10"}}]},
-        "limits": {"store": redis},
+        "limits": limits,
+        "admin": {"keys": [{**admin, "role": "viewer"}]},
         "teams": {"show": {"keys": [key], "budget": {"amount": f"{nanos / 1e9:.9f} USD", "per": "year"}}},
         "ledger": {"url": f"sqlite:///{directory}/tollway.db", "journal": str(directory / "journal")},
     }
@@ -134,6 +142,13 @@ def ledgers(configs: list[Path]) -> int:
     return total
 
 
+def counter_in_memory(url: str) -> int:
+    """Nano-dollars used and reserved, as the gateway says."""
+    answer = httpx.get(url + "/admin/v1/budgets", headers={"authorization": f"Bearer {ADMIN}"}, timeout=10)
+    (row,) = [row for row in answer.raise_for_status().json()["budgets"] if row["rule"] == RULE]
+    return sum(int(Decimal(row[name]) * 10**9) for name in ("used", "reserved"))
+
+
 async def counter(redis: str, nanos: int) -> int:
     """Nano-dollars used and reserved in Redis."""
     store = await reached(redis, "show-served", patience=30.0)
@@ -159,14 +174,14 @@ def serves(url: str) -> int:
         return 0
 
 
-def show(directory: Path, redis: str, options: argparse.Namespace) -> bool:
+def show(directory: Path, limits: dict[str, str], options: argparse.Namespace) -> bool:
     configs = [directory / str(number) / "gateway.yaml" for number in range(options.gateways)]
     with contextlib.ExitStack() as stack:
         provider = stack.enter_context(child("loadtest.mock", "--port", "0"))
         urls: list[str] = []
         for config in configs:
             config.parent.mkdir()
-            config.write_text(yaml.safe_dump(configuration(config.parent, redis, provider, options.nanos)))
+            config.write_text(yaml.safe_dump(configuration(config.parent, limits, provider, options.nanos)))
             command = ("gateway.cli.main", "serve", "--config", str(config), "--workers", str(options.workers))
             urls.append(stack.enter_context(child(*command)))
         for url in urls:
@@ -176,12 +191,17 @@ def show(directory: Path, redis: str, options: argparse.Namespace) -> bool:
         uvloop.run(drive(clients, options))
         seconds = time.monotonic() - begun
         booked = until(clients.nanos, lambda: ledgers(configs))
-        used = uvloop.run(counter(redis, options.nanos))
+        used = (
+            counter_in_memory(urls[0])
+            if options.store == "memory"
+            else uvloop.run(counter(limits["store"], options.nanos))
+        )
     took = sorted(clients.took)
     holds = (
         clients.nanos == booked == used <= options.nanos and not clients.unstated and set(clients.seen) <= {200, 402}
     )
     report = {
+        "store": options.store,
         "gateways": options.gateways,
         "workers": options.workers,
         "concurrent": options.concurrency,
@@ -207,11 +227,17 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=1000)
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--nanos", type=int, default=800_000_003, help="the budget, nano-dollars")
+    parser.add_argument("--store", choices=("redis", "memory"), default="redis")
+    parser.add_argument("--lease", type=float, default=0.0, help="per cent of the budget a worker may take in advance")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
+        if options.store == "memory":
+            options.gateways = options.workers = 1
+            raise SystemExit(0 if show(Path(directory), {"store": "memory://"}, options) else 1)
         redis, server = serve_redis(directory)
+        limits = {"store": redis, **({"lease": f"{options.lease:g}%"} if options.lease else {})}
         try:
-            held = show(Path(directory), redis, options)
+            held = show(Path(directory), limits, options)
         finally:
             server.terminate()
             server.wait()

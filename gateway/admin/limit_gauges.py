@@ -27,6 +27,10 @@ OWED = Family("tollway_limit_store_owed", "Settlements that the store must still
 DROPPED = Family(
     "tollway_limit_store_dropped", "Settlements it was never told, because there were too many.", "counter"
 )
+LEASED = Family(
+    "tollway_limit_store_leased", "Requests admitted on a lease, without asking the shared store.", "counter"
+)
+LEASES = Family("tollway_limit_store_leases", "Counters of which workers have a lease now.", "gauge")
 SHARERS = Family("tollway_limit_store_workers", "Live workers that share the limits.", "gauge", (), "max")
 
 
@@ -40,6 +44,8 @@ def join_limits(world: AdminWorld, metrics: Metrics) -> None:
         (TIMEOUTS, "timeouts"),
         (OWED, "owed"),
         (DROPPED, "dropped"),
+        (LEASED, "leased"),
+        (LEASES, "leases"),
         (SHARERS, "workers"),
     ):
         metrics.pull(family, _of_shared(world, name))

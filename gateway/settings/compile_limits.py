@@ -64,6 +64,7 @@ def compile_limit_options(section: LimitsSection) -> LimitOptions:
         store=section.store.get_secret_value(),
         on_store_failure=section.on_store_failure,
         patience=section.patience,
+        lease=section.lease or 0.0,
         reserve=section.reserve,
         queue=section.wait.queue,
     )

@@ -20,6 +20,7 @@ _RESTART = (
     ("ledger",),
     ("limits", "store"),
     ("limits", "patience"),
+    ("limits", "lease"),
     ("telemetry", "metrics"),
     ("telemetry", "log_level"),
     ("telemetry", "log_format"),

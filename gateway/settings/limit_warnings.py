@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.limits.program import LimitProgram, covers
-from gateway.quota import Rule
+from gateway.quota import Rule, Smooth
 from gateway.settings.references import matches
 from gateway.settings.schema import Root
 
@@ -79,6 +79,15 @@ def _serves(root: Root, models: Iterable[str], providers: Iterable[str]) -> bool
 
 
 def _without_effect(root: Root, program: LimitProgram) -> Iterator[str]:
+    if root.limits.lease is not None:
+        if root.limits.store.get_secret_value().startswith("memory:"):
+            yield "limits.lease has no effect: limits in memory are not asked for elsewhere"
+        for rule in program.rules:
+            if isinstance(rule.window, Smooth):
+                yield (
+                    f"{rule.id} has a burst, and is asked for in the store at every request: what it holds for is not "
+                    "leased"
+                )
     priced = root.prices != "off"
     money = next((rule.id for rule in program.rules if rule.measure == "usd"), None)
     if money is not None and not priced:

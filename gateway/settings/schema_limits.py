@@ -153,13 +153,6 @@ def check_store(store: SecretStr) -> SecretStr:
     return store
 
 
-def _not_yet(value: object) -> object:
-    """An option that is thought of and not built must not be taken for one that works."""
-    if value is not None:
-        raise ValueError("limits.lease is not available in this release; leave it out")
-    return value
-
-
 def store_url(*schemes: str, example: str) -> AfterValidator:
     pattern = re.compile(rf"({'|'.join(map(re.escape, schemes))})://\S*")
 
@@ -384,10 +377,12 @@ class LimitsSection(Section):
         "(refuse), open (let through).",
     )
     patience: Duration = duration("50ms", "How long a request waits for the shared store.", gt=0, le=5)
-    lease: Annotated[Percent | None, AfterValidator(_not_yet)] = Field(
+    lease: Percent | None = Field(
         None,
-        description="Kept for a later release, and refused until then: a share of a limit that a worker takes from the "
-        "shared store in advance. Every decision is one round trip to the store.",
+        gt=0,
+        le=0.5,
+        description="The share of a limit that a worker may take from the shared store in advance, for busy keys, so "
+        "that their requests are admitted without a round trip. No limit is overrun for it. Default: none.",
     )
     reserve: Literal["upper", "p95", "p99"] = Field(
         "upper",

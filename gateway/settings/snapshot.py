@@ -89,6 +89,8 @@ class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_store_failure: StoreFailure = "local"
     patience: float = 0.05
     """Seconds a request waits for a shared store."""
+    lease: float = 0.0
+    """The share of a limit that a worker may take from a shared store in advance, 0 to 1; 0: none."""
     reserve: Literal["upper", "p95", "p99"] = "upper"
     queue: int = 1000
     """Requests that may wait to be admitted at one time, per worker."""

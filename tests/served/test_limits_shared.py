@@ -95,7 +95,9 @@ class Pair:
 
 
 @contextmanager
-def pair(directory: Path, provider: Scripted, redis: RedisServer, budget: Decimal) -> Iterator[Pair]:
+def pair(
+    directory: Path, provider: Scripted, store: str, budget: Decimal, workers: int = 2, **limits: str
+) -> Iterator[Pair]:
     key = {"id": "search-dev", "hash": key_hash("sk-search")}
 
     def start(name: str) -> Gateway:
@@ -106,10 +108,10 @@ def pair(directory: Path, provider: Scripted, redis: RedisServer, budget: Decima
             data,
             prices={"models": [{"model": "gpt-*", "usd_per_million_tokens": {"input": "1", "output": "10"}}]},
             teams={"search": {"keys": [key], "budget": {"amount": f"{budget} USD", "per": "year"}}},
-            limits={"store": redis.url},
+            limits={"store": store, **limits},
         )
         (data / "gateway.yaml").write_text(yaml.safe_dump(written, sort_keys=False))
-        return Gateway(data / "gateway.yaml", "--workers", "2")
+        return Gateway(data / "gateway.yaml", "--workers", str(workers))
 
     with ThreadPoolExecutor() as pool:
         starting = [pool.submit(start, name) for name in ("one", "other")]
@@ -138,7 +140,7 @@ def provider() -> Iterator[Scripted]:
 async def test_one_budget_over_two_gateways_holds_to_the_nano_dollar(tmp_path: Path, provider: Scripted) -> None:
     """200 requests at once, half of them streams, each of which alone would fit: "never a nano-dollar too much"."""
     budget = Decimal("0.0105")
-    with running(tmp_path / "redis") as redis, pair(tmp_path, provider, redis, budget) as both:
+    with running(tmp_path / "redis") as redis, pair(tmp_path, provider, redis.url, budget) as both:
         async with httpx.AsyncClient(timeout=LONGEST, limits=httpx.Limits(max_connections=None)) as client:
             await asyncio.gather(*(both.ask(client, number) for number in range(200)))
             last = 0
@@ -158,7 +160,7 @@ async def test_redis_is_killed_and_comes_back_while_they_serve(tmp_path: Path, p
     budget = Decimal("0.42")
     durable = ("--appendonly", "yes", "--appendfsync", "always")
     over = asyncio.Event()
-    with running(tmp_path / "redis", *durable) as redis, pair(tmp_path, provider, redis, budget) as both:
+    with running(tmp_path / "redis", *durable) as redis, pair(tmp_path, provider, redis.url, budget) as both:
         async with httpx.AsyncClient(timeout=LONGEST, limits=httpx.Limits(max_connections=None)) as client:
 
             async def press(first: int) -> None:

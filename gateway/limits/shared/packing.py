@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from gateway.limits.decide import Amounts
+from gateway.limits.shared.lease import Report
 from gateway.limits.shared.plans import MICROS, Asked
 from gateway.limits.windows import Period, period
 from gateway.quota import BUCKETS, MEASURES, Bound, Calendar, Level, Rolling, Rule, Smooth
 
-ADMIT, SETTLE, EXTEND, UNDO, LEVEL, PUT = 1, 2, 3, 4, 5, 6
+ADMIT, SETTLE, EXTEND, UNDO, LEVEL, PUT, LEASE = 1, 2, 3, 4, 5, 6, 7
 MARK_SECONDS = 60
 """How long it is remembered that a hold was settled."""
 
@@ -156,6 +157,13 @@ class Batch:
     def put(self, bound: Bound, used: int) -> None:
         self.operations.append((PUT, self._number(bound), used))
 
+    def lease(self, name: str, bound: Bound, said: Report, life: float, part: float) -> None:
+        """Say what was spent of a lease, and ask for more: at most `part` of what is left. It is over when nothing is
+        said of it for `life` seconds."""
+        number = self._number(bound)
+        life_us = int(life * MICROS)
+        self.operations.append((LEASE, name, life_us, number, said.number, said.entries, said.want, said.least, part))
+
     def encode(self, packer: Packer, now_ns: int) -> bytes:
         """The script's argument."""
         packed = [packer.pack(bound, now_ns) for bound in self.bounds]
@@ -180,7 +188,7 @@ class Answers(msgspec.Struct, array_like=True, frozen=True):
 decode_answers = msgspec.msgpack.Decoder(Answers).decode
 
 
-def level_of(answer: Sequence[int]) -> Level:
-    """The answer to `Batch.level`."""
+def level_of(answer: Sequence[int], free: int = 0) -> Level:
+    """The answer to `Batch.level`; `free` of what is reserved is so for nobody yet."""
     used, reserved, ends = answer
-    return Level(used, reserved, ends * 1000 or None)
+    return Level(used, max(0, reserved - free), ends * 1000 or None)

@@ -10,6 +10,7 @@ import msgspec
 from gateway.limits.memory import MemoryStore
 from gateway.limits.shared.address import Address
 from gateway.limits.shared.fleet import Fleet, fleet_for
+from gateway.limits.shared.lease import Terms
 from gateway.limits.shared.node import Find, Node, Prove
 from gateway.limits.shared.packing import script
 from gateway.limits.shared.redis_store import RedisStore
@@ -65,6 +66,10 @@ class Gauges(msgspec.Struct, frozen=True):
     """Never told: there were too many."""
     expired: int
     """Holds nobody settled."""
+    leased: int
+    """Requests admitted on a lease, without asking the store."""
+    leases: int
+    """Counters of which this worker has a lease now."""
 
 
 class SharedStore(RedisStore):
@@ -74,7 +79,14 @@ class SharedStore(RedisStore):
     """
 
     def __init__(
-        self, address: Address, clock: Clock, worker: str, workers: int, patience: float, on_state: OnState
+        self,
+        address: Address,
+        clock: Clock,
+        worker: str,
+        workers: int,
+        patience: float,
+        on_state: OnState,
+        lease: Terms | None = None,
     ) -> None:
         self._turn, self._roll_call = script("turn.lua"), script("workers.lua")
         self._turn_sha = hashlib.sha1(self._turn, usedforsecurity=False).hexdigest()
@@ -90,7 +102,9 @@ class SharedStore(RedisStore):
         self._fleet: Fleet = fleet_for(address, context, new_node, self._prove)
         self._tasks = TaskGroup(self._failed)
         remote = Remote(self._fleet, address.prefix, self._turn_sha, self._turn, patience, clock)
-        super().__init__(remote, MemoryStore(clock), clock, workers, on_state)
+        # A process that is started anew under the same name must not speak of the leases of the one before.
+        named = f"{worker}:{clock.now_ns():x}"
+        super().__init__(remote, MemoryStore(clock), clock, workers, on_state, lease, named)
         self._fleet.start()
         self._tasks.start(self._rounds(), "limits: rounds")
 
@@ -113,7 +127,9 @@ class SharedStore(RedisStore):
             owed=len(self.arrears),
             told=self.arrears.told,
             dropped=self.arrears.dropped,
-            expired=self.remote.expired,
+            expired=self.remote.expired + self.counts.lapsed,
+            leased=0 if self.leases is None else self.leases.admitted,
+            leases=0 if self.leases is None else self.leases.many,
         )
 
     async def aclose(self) -> None:

@@ -15,6 +15,8 @@ from gateway.limits.decide import asked, owed
 from gateway.limits.memory import MemoryStore
 from gateway.limits.shared.arrears import Arrears, Debt, Entry
 from gateway.limits.shared.failover import Alone, together
+from gateway.limits.shared.lease import Terms
+from gateway.limits.shared.leases import Leases
 from gateway.limits.shared.packing import level_of
 from gateway.limits.shared.plans import Plan, joined
 from gateway.limits.shared.remote import Remote
@@ -40,18 +42,29 @@ class Counts(msgspec.Struct):
     refused_away: int = 0
     """Of those, refused because a rule is `closed`."""
     outages: int = 0
+    lapsed: int = 0
+    """Requests admitted on a lease that nobody settled in time."""
 
 
 class RedisStore:
     """Implements `gateway.seams.LimitStore`. Opened by `gateway.limits.stores.open_store`."""
 
     def __init__(
-        self, remote: Remote, local: MemoryStore, clock: Clock, workers: int, on_state: Callable[[bool, str], None]
+        self,
+        remote: Remote,
+        local: MemoryStore,
+        clock: Clock,
+        workers: int,
+        on_state: Callable[[bool, str], None],
+        lease: Terms | None = None,
+        worker: str = "",
     ) -> None:
+        """`lease`: what may be taken in advance, under the name of `worker`; None: nothing."""
         self._remote = remote
         self._loop = asyncio.get_running_loop()
         self._alone = Alone(local, clock, self._known)
         self._arrears = Arrears(remote, self._tell)
+        self._leases = None if lease is None else Leases(remote, worker, lease, lambda: self.workers)
         self._on_state = on_state
         self._plans: dict[tuple[Bound, ...], Plan] = {}
         self._open: dict[str, Entry] = {}
@@ -67,22 +80,25 @@ class RedisStore:
     # --- LimitStore ---------------------------------------------------------------------------------------------
 
     def admit_now(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision | None:
-        """Always None: even a share has to be looked up first."""
-        return None
+        """What was leased is spent at once; None: the store has to be asked."""
+        leases = self._leases
+        if leases is None or hold in self._open or hold in self._marks or hold in self._marks_before:
+            return None
+        return leases.admit(hold, bounds, charge, seconds)
 
     async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
         if hold in self._marks or hold in self._marks_before:
             return Admitted()
         entry = self._open.get(hold)
         if entry is None:
+            leases = self._leases
+            if leases is not None and (decision := leases.admit(hold, bounds, charge, seconds)) is not None:
+                return decision
             entry = self._open[hold] = Entry(self._plan_of(tuple(bounds)), asked(charge), self._loop.time(), seconds)
             if self._arrears:
                 self._arrears.no_regret(hold)
         if entry.shared and self._reachable(entry.plan):
-            if len(self._remote.parts(entry.plan)) == 1:
-                decision = await self._remote.admit(hold, entry.plan, entry.amounts, seconds)
-            else:
-                decision = await self._ask_in_turn(hold, entry)
+            decision = await self._ask(hold, entry)
             if decision is not None:
                 if type(decision) is Refused:
                     self._forget(hold, entry)
@@ -90,9 +106,11 @@ class RedisStore:
         return await self._decide_alone(hold, entry, charge)
 
     def settle(self, hold: str, actual: Charge) -> None:
+        if self._leases is not None and self._leases.settle(hold, actual):
+            return self._mark(hold)
         entry = self._open.pop(hold, None)
         if entry is None:
-            return self._mark(hold, actual)
+            return self._mark(hold)
         entry.settled = True
         amounts = owed(actual)
         debt = Debt(self._arrears, hold, entry, amounts)
@@ -107,12 +125,14 @@ class RedisStore:
             self._alone.settle(hold)
 
     async def extend(self, hold: str, more: Charge, seconds: float) -> bool:
-        entry = self._open.get(hold)
+        entry = self._open.get(hold) or self._adopt(hold)
         if entry is None:
             return False
         done: bool | None = None
         if entry.shared and self._reachable(entry.plan):
             done = await self._extend(hold, entry, more, seconds)
+            if done is False and self._leases is not None and self._leases.release(entry.plan.bounds):
+                done = await self._extend(hold, entry, more, seconds)
         if done is None and entry.shared:
             done = entry.borrowed = await self._alone.extend(hold, entry.plan.bounds, more, seconds)
         elif done is None:
@@ -124,23 +144,31 @@ class RedisStore:
 
     async def levels(self, bounds: Sequence[Bound]) -> list[Level]:
         """While Redis is away: what counters held when they were last heard of, all of it as used."""
+        free = [0] * len(bounds)
+        if self._leases is not None:
+            self._leases.tell(bounds)
+            free = [self._leases.free(bound) for bound in bounds]
         plans = [self._plan_of((bound,)) for bound in bounds]
         asked_for = [self._remote.level(plan) if self._reachable(plan) else None for plan in plans]
         found: list[Level] = []
-        for bound, signal in zip(bounds, asked_for, strict=True):
+        for bound, signal, own in zip(bounds, asked_for, free, strict=True):
             answer = None if signal is None else await signal
             known = self._known(bound)
-            found.append(level_of(answer) if answer else Level(known[0] if known else 0, 0, None))
+            found.append(level_of(answer, own) if answer else Level(known[0] if known else 0, 0, None))
         return found
 
     async def put(self, bound: Bound, used: int) -> None:
         """Raises `StoreAway`."""
+        if self._leases is not None:
+            self._leases.release([bound])
         plan = self._plan_of((bound,))
         if not self._reachable(plan) or await self._remote.put(plan, used) is None:
             raise StoreAway("the limit store is away: the counter was not changed")
 
     async def aclose(self) -> None:
-        """What is owed is told, if the servers are there to hear it."""
+        """What is owed is told, if the servers are there to hear it, and leases are given back."""
+        if self._leases is not None:
+            self._leases.close()
         end = self._loop.time() + LAST_WORDS
         while self._arrears and self.up and self._loop.time() < end:
             self._arrears.tell()
@@ -167,6 +195,9 @@ class RedisStore:
     def sweep(self) -> None:
         """Forget holds that nobody settled, long after they expired."""
         now = self._loop.time()
+        for hold, local in [] if self._leases is None else self._leases.lapsed(now):
+            self._open[hold] = Entry(local.combination.plan, local.amounts, local.at, local.seconds)
+            self.counts.lapsed += 1
         for hold in [hold for hold, entry in self._open.items() if entry.at + entry.seconds + FORGET < now]:
             del self._open[hold]
         if self._arrears:
@@ -176,6 +207,10 @@ class RedisStore:
     def arrears(self) -> Arrears:
         """What Redis must still be told."""
         return self._arrears
+
+    @property
+    def leases(self) -> Leases | None:
+        return self._leases
 
     @property
     def remote(self) -> Remote:
@@ -200,6 +235,35 @@ class RedisStore:
     def _known(self, bound: Bound) -> tuple[int, float] | None:
         known = self._remote.known.get(bound)
         return None if known is None else (known[0], self._loop.time() - known[1])
+
+    async def _ask(self, hold: str, entry: Entry) -> Decision | None:
+        """None: no answer in time."""
+        leases = self._leases
+        if leases is not None:
+            leases.asked(entry.plan, entry.amounts)
+        begun = self._loop.time()
+        decision = await self._ask_once(hold, entry)
+        if leases is None or type(decision) is not Refused or (self._loop.time() - begun) * 2 > self._remote.patience:
+            return decision
+        # It may have been refused for what is free in this very worker.
+        return await self._ask_once(hold, entry) if leases.release(entry.plan.bounds) else decision
+
+    async def _ask_once(self, hold: str, entry: Entry) -> Decision | None:
+        if len(self._remote.parts(entry.plan)) == 1:
+            return await self._remote.admit(hold, entry.plan, entry.amounts, entry.seconds)
+        return await self._ask_in_turn(hold, entry)
+
+    def _adopt(self, hold: str) -> Entry | None:
+        """Let a hold of this process be one of the store, so that it can grow there."""
+        local = None if self._leases is None else self._leases.hand_over(hold)
+        if local is None:
+            return None
+        entry = self._open[hold] = Entry(local.combination.plan, local.amounts, local.at, local.seconds)
+        if self.up:
+            age = self._loop.time() - local.at
+            for part in self._remote.parts(entry.plan):
+                self._remote.held_elsewhere(hold, part, entry.amounts, age, entry.seconds)
+        return entry
 
     async def _ask_in_turn(self, hold: str, entry: Entry) -> Decision | None:
         """None: no answer in time. Places of a Cluster are asked one after the other, and told to forget it when a
@@ -240,8 +304,8 @@ class RedisStore:
                 return None if answer is None else False
         return True
 
-    def _mark(self, hold: str, actual: Charge) -> None:
-        """A settlement of a hold that is not known: an `admit` that comes after it takes nothing."""
+    def _mark(self, hold: str) -> None:
+        """A settlement of a hold that the store does not know: an `admit` that comes after it takes nothing."""
         self._marks[hold] = None
         if len(self._marks) >= MARKS:
             self._marks_before, self._marks = self._marks, {}

@@ -9,6 +9,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ import msgspec
 
 from gateway.limits.decide import Amounts, asked, owed
 from gateway.limits.shared.fleet import Fleet
+from gateway.limits.shared.lease import Report
 from gateway.limits.shared.node import Node
 from gateway.limits.shared.packing import Answers, Batch, Packer, decode_answers
 from gateway.limits.shared.plans import Plan
@@ -53,6 +55,19 @@ class Delivery(Protocol):
         """It was not carried out, or (`sent`) perhaps it was."""
 
 
+class Told(ABC):
+    """Something said that nobody waits for, and whose answer somebody takes. Also a `Delivery`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def answered(self, answer: Any, reset: int) -> None:
+        """`reset`: microseconds until everything of its bound is there again."""
+
+    @abstractmethod
+    def undelivered(self, sent: bool) -> None: ...
+
+
 class Waiting:
     """An admission, or another question, on its way. `signal` gives None when no answer came in time."""
 
@@ -69,7 +84,7 @@ class Waiting:
         return self.plan.decision(self.amounts, answer, answers.resets, operation[5::2])
 
 
-Taker = Waiting | Delivery | None
+Taker = Waiting | Told | Delivery | None
 
 
 class Lane:
@@ -114,7 +129,8 @@ class Remote:
         self._prefix = prefix
         self._sha = sha
         self._source = source
-        self._patience = patience
+        self.patience = patience
+        """Seconds somebody waits for an answer at the longest."""
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._packer = Packer(prefix)
@@ -143,7 +159,7 @@ class Remote:
     def ready(self, group: str) -> bool:
         """The server of this group is there, and has answered lately."""
         node = self._fleet.node_of(group)
-        return node is not None and node.answers(self._patience)
+        return node is not None and node.answers(self.patience)
 
     def admit(self, hold: str, plan: Plan, amounts: Amounts, seconds: float) -> Signal[Decision | None]:
         """All of the plan's bounds must live in one place."""
@@ -208,6 +224,13 @@ class Remote:
         lane.takers.append(None)
         self._linger(lane)
 
+    def lease(self, name: str, bound: Bound, said: Report, life: float, part: float, taker: Told) -> None:
+        """See `packing.Batch.lease`."""
+        lane = self._lane(bound.group)
+        lane.batch.lease(name, bound, said, life, part)
+        lane.takers.append(taker)
+        self._linger(lane)
+
     def trial(self, hold: str, bounds: Sequence[Bound]) -> bytes:
         """A command that does what requests will do, and takes nothing: whether a new connection may do it."""
         lane, plan = Lane(self._prefix, "g"), Plan(tuple(bounds))
@@ -231,7 +254,7 @@ class Remote:
     def _ask(self, lane: Lane, waiting: Waiting) -> None:
         lane.takers.append(waiting)
         lane.urgent = True
-        self._deadlines.append((self._loop.time() + self._patience - SECOND_LOOK, waiting))
+        self._deadlines.append((self._loop.time() + self.patience - SECOND_LOOK, waiting))
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadlines[0][0], self._look)
         if len(lane.takers) >= MOST:
@@ -299,6 +322,8 @@ class Remote:
             if isinstance(taker, Waiting):
                 if not taker.signal.done():
                     taker.signal.fire(taker.read(operation, answer, answers))
+            elif isinstance(taker, Told):
+                taker.answered(answer, answers.resets[_number(operation) - 1])
             elif taker is not None and answer == LOST:
                 taker.undelivered(False)
 
@@ -376,6 +401,11 @@ class Remote:
                 self._flush(lane)
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _number(operation: Sequence[Any]) -> int:
+    """Where the bound of a lease's report stands in its batch, from 1."""
+    return operation[3]
 
 
 def _ignore(reply: Reply) -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from gateway.clock import ManualClock, SystemClock
 from gateway.limits.memory import MemoryStore
+from gateway.limits.shared.address import parse_address
+from gateway.limits.shared.lease import Terms
 from gateway.limits.shared.redis_open import SharedStore
-from gateway.limits.stores import open_store
 from gateway.quota import Admitted, Bound, Calendar, Charge, Decision, Level, Measure, Refused, Rule, Window
 from gateway.seams import LimitStore
 from tests.support.redis_servers import RedisServer
@@ -140,14 +141,14 @@ async def memory(_request: pytest.FixtureRequest) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def shared(url: str) -> AsyncIterator[Place]:
+async def shared(url: str, lease: Terms | None = None) -> AsyncIterator[Place]:
     """A store kept by servers; as patient as a slow machine needs it to be."""
-    store = open_store(url, clock=SystemClock(), worker="suite", patience=PATIENCE)
+    store = SharedStore(parse_address(url), SystemClock(), "suite", 1, PATIENCE, lambda up, reason: None, lease)
     place = Place(store)
 
     async def answers() -> bool:
         await store.levels([place.bound("usd", 1, Calendar("year"), "first")])
-        return isinstance(store, SharedStore) and store.up
+        return store.up
 
     await place.until(answers)
     yield place
@@ -162,6 +163,14 @@ async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
+async def redis_leased(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """Every counter is leased as soon as it is counted on."""
+    server: RedisServer = request.getfixturevalue("redis_server")
+    async with shared(server.url, Terms(share=0.3, hot=0.0, tick=0.002)) as place:
+        yield place
+
+
+@asynccontextmanager
 async def redis_cluster(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     nodes: list[RedisServer] = request.getfixturevalue("redis_cluster")
     async with shared(f"redis+cluster://127.0.0.1:{nodes[0].port}") as place:
@@ -172,5 +181,6 @@ KINDS: tuple[Kind, ...] = (
     Kind("memory, time by hand", memory_by_hand, manual=True),
     Kind("memory", memory),
     Kind("Redis", redis),
+    Kind("Redis, leased", redis_leased),
     Kind("Redis Cluster", redis_cluster),
 )

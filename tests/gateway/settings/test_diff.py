@@ -91,9 +91,12 @@ def test_what_only_counts_after_a_restart_is_named(load: Callable[..., Written])
         "telemetry.metrics",
     ]
     assert needs_restart(old, load("ledger: {url: 'sqlite:///other.db'}\n" + BASE)) == ["ledger"]
-    assert needs_restart(old, load("limits: {store: 'redis://h', patience: 20ms, zone: Europe/Berlin}\n" + BASE)) == [
+    assert needs_restart(
+        old, load("limits: {store: 'redis://h', patience: 20ms, lease: 5%, zone: Europe/Berlin}\n" + BASE)
+    ) == [
         "limits.store",
         "limits.patience",
+        "limits.lease",
     ]
 
 

@@ -84,3 +84,14 @@ def test_options_without_effect() -> None:
     ]
     assert warnings({"requests": "1"}, limits={"store": "redis://h"}) == []
     assert list(limit_warnings(Root.model_validate({"limits": {}}), None, {})) == []
+
+
+def test_what_is_not_leased_is_said() -> None:
+    steady = {"requests": 600, "per": "minute", "burst": 20}
+    assert warnings(steady, limits={"lease": "5%", "store": "redis://h"}) == [
+        "limits.rules.x has a burst, and is asked for in the store at every request: what it holds for is not leased"
+    ]
+    assert warnings({"requests": 600}, limits={"lease": "5%"}) == [
+        "limits.lease has no effect: limits in memory are not asked for elsewhere"
+    ]
+    assert warnings(steady) == []

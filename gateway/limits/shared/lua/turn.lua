@@ -2,7 +2,8 @@
 -- order, all rules of a request together. Counters and holds are read when first needed and written once at the end, so
 -- a script that fails midway has changed nothing, and a hundred requests cost little more than one.
 --
--- KEYS[1]  hash: hold -> what it took (msgpack); the same behind "!" once it has expired; "" once it is settled
+-- KEYS[1]  hash: hold -> what it took (msgpack); the same behind "!" once it has expired; "" once it is settled;
+--          lease -> what a worker has of one counter, behind "~" (see Leases)
 -- KEYS[2]  sorted set: hold -> microsecond at which it, or what is remembered of it, is over
 -- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/shared/packing.py writes it and reads the answer
 --
@@ -14,6 +15,7 @@ local BUCKETS = 240
 local SWEPT_AT_ONCE = 32
 local GUESS = 1000000 -- to wait for a place among those under way; nobody can know
 local GAUGE_QUIET = 60000000
+local LEASES_KEPT = 86400000000 -- a lease that is over may still be spoken of: its worker was cut off, and lives
 
 local call, floor, max, min, sub = redis.call, math.floor, math.max, math.min, string.sub
 local unpack_value, pack_value = cmsgpack.unpack, cmsgpack.pack
@@ -296,30 +298,34 @@ local function take(bound, c, amount, entries, age)
     entries[at + 4], entries[at + 5], entries[at + 6] = bound[10], where, extent
 end
 
-local function replace(key, kind, amount, where, extent, actual)
-    -- Puts `actual` in the place of a reservation of `amount`, if its window is still counted.
-    local c = counter(key, kind, extent)
-    if kind == GAUGE then
-        c.total = max(0, c.total - amount)
-    elseif kind == CALENDAR then
+local function enter(c, where, extent, minus, plus, held)
+    -- At one place of a counter, if that is still counted: `plus` instead of `minus`, and `held` more reserved in it.
+    if c.kind == GAUGE then
+        c.total = max(0, c.total - minus) + plus
+    elseif c.kind == CALENDAR then
         if not c.start or where > c.start then
             c.start, c.stop, c.total, c.held, c.fresh = where, extent, 0, 0, true
         elseif where < c.start then
             return
         end
-        c.total, c.held = max(0, c.total - amount) + actual, max(0, c.held - amount)
+        c.total, c.held = max(0, c.total - minus) + plus, max(0, c.held + held)
     else
         if where < c.bucket - BUCKETS or extent ~= c.width then
             return
         end
         local cell = cell_of(c, where)
-        local used = max(0, cell.used - amount) + actual
+        local used = max(0, cell.used - minus) + plus
         c.total = max(0, c.total + used - cell.used)
-        cell.used, cell.held, cell.dirty = used, max(0, cell.held - amount), true
-        c.newest, c.sorted, c.fresh = max(c.newest, where), nil, c.fresh or used == actual
+        cell.used, cell.held, cell.dirty = used, max(0, cell.held + held), true
+        c.newest, c.sorted, c.fresh = max(c.newest, where), nil, c.fresh or used == plus
         c.oldest = min(c.oldest, where)
     end
     c.dirty = true
+end
+
+local function replace(key, kind, amount, where, extent, actual)
+    -- Puts `actual` in the place of a reservation of `amount`.
+    enter(counter(key, kind, extent), where, extent, amount, kind == GAUGE and 0 or actual, -amount)
 end
 
 -- Holds ---------------------------------------------------------------------------------------------------------------
@@ -331,7 +337,7 @@ local function preload()
     local names, seen = {}, {}
     for _, op in ipairs(operations) do
         local name = op[2]
-        if op[1] <= 4 and not seen[name] then
+        if (op[1] <= 4 or op[1] == 7) and not seen[name] then
             seen[name] = true
             names[#names + 1] = name
         end
@@ -371,12 +377,178 @@ local function settle_entries(entries, actual)
     end
 end
 
+-- Leases --------------------------------------------------------------------------------------------------------------
+
+-- What a worker has of one counter, to spend without asking: entries, each of one place of the counter, with what is
+-- used in it and what is held (requests under way, and what is free). It says anew, each time, what every entry is by
+-- now, in absolute figures, so that a report that was lost or said twice makes no difference. An entry that it does not
+-- speak of any more is done with: what is used stays, and what is held (a grant whose answer was lost) is given back.
+--
+-- Kept behind "~" as {key, kind, width, latest report, microsecond at which it is over, 1: it was over, entries}; an
+-- entry is {number, where, extent, used, held, 1: nothing more is spent from it}.
+
+local ENTRY = 6
+
+local function keep_lease(name, lease, microseconds)
+    lease[5] = now + microseconds
+    keep(name, '~' .. pack_value(lease), microseconds)
+end
+
+local function where_now(c, age)
+    -- The place of something spent so long ago, late rather than early; nil: it is not counted any more.
+    if c.kind == ROLLING then
+        return max(c.oldest, c.bucket - floor(age / c.width)), c.width
+    elseif c.kind == CALENDAR then
+        if age > 0 and now - age < c.start then
+            return nil, nil
+        end
+        return c.start, c.stop
+    end
+    return 0, 0
+end
+
+local function lease_over(name, value)
+    -- Its worker has not spoken in time, and may have spent all of it: what is held counts as used, from the moment at
+    -- which the worker had to stop. What is under way is given back. Returns 1, for the count of what expired.
+    local lease = unpack_value(sub(value, 2))
+    local kind, entries = lease[2], lease[7]
+    if lease[6] == 1 or #entries == 0 then
+        holds[name], changed[name], deadlines[name] = false, true, nil
+        return 0
+    end
+    local c = counter(lease[1], kind, lease[3])
+    for at = 1, #entries, ENTRY do
+        local where, extent, all, held = entries[at + 1], entries[at + 2], entries[at + 3] + entries[at + 4], entries[at + 4]
+        if kind == GAUGE then
+            enter(c, where, extent, all, 0, 0)
+        elseif kind == ROLLING and entries[at + 5] == 0 then
+            enter(c, where, extent, all, 0, -held)
+            entries[at + 1] = max(where, min(c.bucket, floor(lease[5] / c.width)))
+            enter(c, entries[at + 1], extent, 0, all, 0)
+        else
+            enter(c, where, extent, 0, 0, -held)
+        end
+    end
+    if kind == GAUGE then
+        holds[name], changed[name], deadlines[name] = false, true, nil
+    else
+        lease[6] = 1
+        keep_lease(name, lease, LEASES_KEPT)
+    end
+    return 1
+end
+
+local function lease_room(bound, c)
+    -- How much may be granted in all: nothing that would pass the soft threshold unseen.
+    local soft = bound[4]
+    if soft >= 0 and c.total < soft then
+        return soft - 1 - c.total
+    elseif soft >= 0 and now >= (c.told or 0) then
+        return 0
+    elseif soft >= 0 then
+        tells(bound, c)
+    end
+    return bound[3] - c.total
+end
+
+local function restate(c, old, was_over, said, at)
+    -- Lets an entry be what the report says it is; nil: it is not counted any more.
+    local used, held, age = said[at + 1], said[at + 2], said[at + 3]
+    if not old then
+        local where, extent = where_now(c, max(0, age))
+        if not where then
+            return nil
+        end
+        enter(c, where, extent, 0, used + held, held)
+        return where, extent, used, held, age >= 0 and 1 or 0
+    end
+    local where, extent, all, reserved, fixed = old[1], old[2], old[3] + old[4], was_over and 0 or old[4], old[5]
+    if c.kind == ROLLING and age >= 0 and fixed == 0 then
+        local spent = max(where, c.bucket - floor(age / c.width))
+        if spent ~= where then
+            enter(c, where, extent, all, 0, -reserved)
+            where, all, reserved = spent, 0, 0
+        end
+    end
+    if all ~= used + held or reserved ~= held then
+        enter(c, where, extent, all, used + held, held - reserved)
+    end
+    return where, extent, used, held, age >= 0 and 1 or fixed
+end
+
+local function report(c, lease, said)
+    -- Restates what is said of, and lets go of the rest; returns the entries, and where the open one stands among them.
+    local known, entries, open = {}, {}, nil
+    for at = 1, #lease[7], ENTRY do
+        known[lease[7][at]] = { unpack(lease[7], at + 1, at + ENTRY - 1) }
+    end
+    for at = 1, #said, 4 do
+        local number = said[at]
+        local where, extent, used, held, fixed = restate(c, known[number], lease[6] == 1, said, at)
+        known[number] = nil
+        if where then
+            local to = #entries
+            entries[to + 1], entries[to + 2], entries[to + 3] = number, where, extent
+            entries[to + 4], entries[to + 5], entries[to + 6] = used, held, fixed
+            if fixed == 0 then
+                open = to + 1
+            end
+        end
+    end
+    for _, old in pairs(known) do
+        enter(c, old[1], old[2], old[3] + old[4], old[3], lease[6] == 1 and 0 or -old[4])
+    end
+    return entries, open
+end
+
+local function grant(bound, c, entries, open, number, want, least, part)
+    -- Reserves up to `want` more, in the open entry if that stands where charges are entered now, else in a new one.
+    local granted = min(want, floor(lease_room(bound, c) * part))
+    local where, extent = where_now(c, 0)
+    local same = open and entries[open + 1] == where
+    if granted < max(1, least) then
+        return 0, same and entries[open] or 0
+    end
+    enter(c, where, extent, 0, granted, granted)
+    if same then
+        entries[open + 4] = entries[open + 4] + granted
+        return granted, entries[open]
+    end
+    local to = #entries
+    entries[to + 1], entries[to + 2], entries[to + 3] = number, where, extent
+    entries[to + 4], entries[to + 5], entries[to + 6] = 0, granted, 0
+    return granted, number
+end
+
+local function lease(op)
+    -- {7, lease, microseconds, bound, number, {entry, used, held, age or -1: open, …}, want or -1: no more, least, part}
+    -- -> {granted, entry it is in, used, microseconds until the period ends or -1}; granted -1: overtaken by a later one
+    local name, bound, number = op[2], bounds[op[4]], op[5]
+    local c, value = counter_of(bound), holds[op[2]]
+    local own = value and sub(value, 1, 1) == '~' and unpack_value(sub(value, 2))
+        or { bound[1], bound[2], bound[2] == ROLLING and c.width or 0, 0, 0, 0, {} }
+    if number <= own[4] then
+        return { -1, 0, c.total, -1 }
+    end
+    local entries, open = report(c, own, op[6])
+    local granted, entry = 0, 0
+    if op[7] >= 0 then
+        granted, entry = grant(bound, c, entries, open, number, op[7], op[8], op[9])
+    end
+    own[4], own[6], own[7] = number, 0, entries
+    keep_lease(name, own, #entries > 0 and op[3] or mark)
+    return { granted, entry, c.total, bound[2] == CALENDAR and c.stop - now or -1 }
+end
+
 local function expire(expired)
     -- Gives back what nobody settled. It is remembered for a while where it stood: a settlement may come after all.
     local count = 0
     for _, name in ipairs(expired) do
         local value = holds[name]
-        if value and value ~= '' and sub(value, 1, 1) ~= '!' then
+        local first = value and sub(value, 1, 1)
+        if first == '~' then
+            count = count + lease_over(name, value)
+        elseif value and value ~= '' and first ~= '!' then
             local entries = unpack_value(value)
             settle_entries(entries, NOTHING)
             for at = 3, #entries, 6 do
@@ -649,7 +821,7 @@ local function reset_of(bound)
     return GUESS
 end
 
-local work = { admit, settle, extend, undo, level, put }
+local work = { admit, settle, extend, undo, level, put, lease }
 local expired = expire(preload())
 local answers, resets, ends = {}, {}, {}
 for at, op in ipairs(operations) do
