@@ -42,8 +42,9 @@ class Url:
         self.whole = frozenset(self.rank) | {name for name in top if name.isascii()}
         self.extra = extra
 
-    def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
+    def scan(self, text: str, low: int, high: int) -> list[Candidate]:
         # A match begins up to nine characters before its host: quote and scheme. A run is found by its first dot.
+        addresses: list[Candidate] = []
         dot = text.find(".", low)
         while 0 <= dot < high + 9 + HOST + 2:
             ahead = RUN.match(text, dot)
@@ -51,10 +52,10 @@ class Url:
             if not self.extra or not self.whole.isdisjoint(text[dot + 1 : stop].lower().split(".")):
                 at = self.beginning(text, dot)
                 if low <= at < high + 9 and not (self.extra and text[at - 1 : at] == "@"):
-                    for found in self.around(text, at, min(stop, at + SEEN)):
-                        if low <= found.start < high:
-                            yield found
+                    found = self.around(text, at, min(stop, at + SEEN))
+                    addresses += [one for one in found if low <= one.start < high]
             dot = text.find(".", stop)
+        return addresses
 
     @staticmethod
     def beginning(text: str, dot: int) -> int:
