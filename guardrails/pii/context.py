@@ -45,4 +45,5 @@ def words_before(text: str, start: int) -> list[str]:
 
 def raised(score: float) -> float:
     """The score of a match that has context."""
-    return min(max(score + GAIN, LEAST), 1.0)
+    more = score + GAIN
+    return LEAST if more < LEAST else min(more, 1.0)

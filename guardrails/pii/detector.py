@@ -15,6 +15,7 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 | context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
@@ -163,16 +164,14 @@ class PiiDetector:
         return self._tail.settled(text)
 
 
-def _outermost(
-    entity: str, seen: list[tuple[int, int, float, str, str]]
-) -> Iterator[tuple[int, int, str, Match]]:
+def _outermost(entity: str, seen: list[tuple[int, int, float, str, str]]) -> Iterator[tuple[int, int, str, Match]]:
     """Of start, end, score, rule and evidence (end and score negative, so that they sort): the matches without those
     within another, see `PiiDetector`, behind what sorts them among others."""
     seen.sort()
-    recent: list[tuple[int, int, float]] = []
+    recent: deque[tuple[int, int, float]] = deque()
     for start, minus_end, minus_score, rule, evidence in seen:
-        if recent and recent[0][0] < start - NEAR:
-            recent = [other for other in recent if other[0] >= start - NEAR]
+        while recent and recent[0][0] < start - NEAR:
+            recent.popleft()
         for _, other_end, other_score in recent:
             if other_end <= minus_end and other_score <= minus_score:
                 break

@@ -76,7 +76,6 @@ class Phone:
     back = SPAN + LEAD + 6
     length = LEAD + SPAN + EXTENSION
     after = 3
-    shortest = 1
 
     def __init__(self, extra: bool) -> None:
         self.numbering = Numbering()
@@ -84,8 +83,10 @@ class Phone:
         self.extra = extra
         self.writings = Writings(extra)
         more = self.writings.fewest - 1
-        chained = rf"[0-9](?:{GAP}{{0,4}}[+(]{{0,2}}[0-9]){{{more},{MOST_DIGITS}}}"
-        self.expressions = (Expression(pattern=rf"(?:^|[^0-9]){chained}(?:[^0-9]|$)"),)
+        self.shortest = more
+        # To the end of the group in which there are enough: a number ends there or behind.
+        chained = rf"[0-9](?:{GAP}{{0,4}}[+(]{{0,2}}[0-9]){{{more}}}[0-9]{{0,{MOST_DIGITS - more}}}"
+        self.expressions = (Expression(pattern=rf"(?:^|[^0-9A-Za-z]){chained}(?:[^0-9]|$)"),)
         enough = rf"(?=(?:{GAP}{{0,4}}\d){{{more}}})"
         chain = rf"(?=(\d{{0,{SPAN}}}(?:{GAP}{{1,4}}\d{{1,{SPAN}}}){{0,{SPAN // 2}}}))"
         self.starts = re.compile(rf"\d(?<!\d\d)(?<![A-Za-z]\d){enough}{chain}\d*")
@@ -93,7 +94,7 @@ class Phone:
 
     def scan(self, text: str, low: int, high: int) -> list[Candidate]:
         numbers: list[Candidate] = []
-        read, plain = self.writings.read, text.isascii()
+        read = self.writings.read
         for found in self.starts.finditer(text, low, high + LEAD + SPAN):
             at = start = found.start()
             if at >= high + LEAD:
@@ -107,7 +108,9 @@ class Phone:
             chain = text[at : found.end(1)]
             if len(chain) > SPAN:
                 chain = chain[: SPAN + 1].rstrip(GAPS)
-            skeleton = chain.translate(ZEROED) if plain else "".join("0" if x.isdecimal() else x for x in chain)
+            skeleton = (
+                chain.translate(ZEROED) if chain.isascii() else "".join("0" if x.isdecimal() else x for x in chain)
+            )
             writing = read(before(text, start) if start else NOTHING, text[start:at], skeleton)
             if (writing.written or writing.dialled) and (not writing.abroad or chain.startswith("00")):
                 numbers += self.judged(text, start, at, chain, writing)

@@ -20,6 +20,7 @@ RUN = re.compile(rf"[A-Za-z0-9.\-]{{0,{SEEN}}}")
 """Letters, digits, dots and hyphens, as far as they are looked at."""
 SCHEME = re.compile(r"https?://\Z", re.IGNORECASE)
 REST = re.compile(rf"/[^\s()<>\"']{{0,{PATH - 1}}}")
+BLANK = frozenset(" \n")
 QUOTES = "\"'"
 
 
@@ -47,6 +48,9 @@ class Url:
         addresses: list[Candidate] = []
         dot = text.find(".", low)
         while 0 <= dot < high + 9 + HOST + 2:
+            if text[dot + 1 : dot + 2] in BLANK:
+                dot = text.find(".", dot + 1)  # a sentence's end, and the dots before it in its run were looked at
+                continue
             ahead = RUN.match(text, dot)
             stop = ahead.end() if ahead else dot + 1
             if not self.extra or not self.whole.isdisjoint(text[dot + 1 : stop].lower().split(".")):
