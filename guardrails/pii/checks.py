@@ -5,6 +5,7 @@ from ipaddress import ip_interface
 
 from guardrails.pii.candidates import Check
 from guardrails.pii.checks_countries import COUNTRIES
+from guardrails.pii.checks_documents import DOCUMENTS
 from guardrails.pii.checksums import base58check, bech32, luhn, weighted
 
 PLAIN = str.maketrans("", "", "- .")
@@ -104,5 +105,6 @@ CHECKS: dict[str, Check] = {
     "UK_NHS": nhs,
     "US_SSN": ssn,
     **COUNTRIES,
+    **DOCUMENTS,
 }
 """By entity, or by rule where a rule has its own; an entity without one has no check digit."""
