@@ -141,6 +141,7 @@ def patterns(count: int, chance: random.Random) -> dict[str, object]:
     saved = gate.dump()
     text = texts(20_000, chance)["clean"]
     data = text.encode()
+    dense = ("".join(f"{one.pattern[2:-9]}{n:06} of the day. " for n, one in enumerate(written[:900])))[:20_000]
     return {
         "patterns": count,
         "detector_s": round(made, 3),
@@ -149,6 +150,8 @@ def patterns(count: int, chance: random.Random) -> dict[str, object]:
         "memory_mb": round(memory),
         "clean_20000_us": (once := microseconds(lambda: gate.scan(data))),
         "mb_per_s": round(20_000 / once),
+        "dense_20000_us": microseconds(lambda: inspect(detector, gate, dense)),
+        "dense_found": len(detector.confirm(dense, [Hit(*hit) for hit in gate.scan(dense.encode())])),
     }
 
 

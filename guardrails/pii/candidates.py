@@ -1,7 +1,7 @@
 """What every recognizer is to the detector, and the recognizer that is one regex of the table."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from guardrails.detector import Expression
@@ -10,6 +10,8 @@ from guardrails.pii.rules import Row
 FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
 BEHIND = 64
 """Characters before a match in which its `behind` must be found."""
+FEW = 4
+"""Starts that are tried one by one: a search costs more, because it goes on behind the last."""
 STAND_INS = re.compile("[\u0130\u0131\u017f\u212a]")
 """Characters that IGNORECASE takes for i, s and k. The gate sees bytes and would miss them: a match that holds one
 is none."""
@@ -42,8 +44,8 @@ class Recognizer(Protocol):
     after: int
     """Characters behind the longest match that are looked at."""
 
-    def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
-        """Candidates that start in `text[low:high]`, by start."""
+    def scan(self, text: str, low: int, high: int) -> Sequence[Candidate]:
+        """Candidates that start in `text[low:high]`."""
         ...
 
 
@@ -60,23 +62,42 @@ class Pattern:
         self.rule = row.id
         self.score = row.score
         self.check = check
-        self.match = re.compile(row.regex, FLAGS).match
+        compiled = re.compile(row.regex, FLAGS)
+        self.match = compiled.match
+        self.search = compiled.search
+        self.ahead = row.length + self.after
         self.behind = re.compile(rf"(?:{row.behind})\Z", FLAGS) if row.behind else None
 
-    def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
-        # At each start by itself: finditer would resume behind its last match, and so depend on where it began.
-        for start in range(low, min(high, len(text))):
-            found = self.match(text, start)
-            if found is None:
-                continue
-            score, evidence = self.score, "pattern"
-            matched: str = found[0]
-            if self.check is not None and (right := self.check(matched)) is not None:
-                if not right:
-                    continue
-                score, evidence = 1.0, "checksum"
-            if not matched.isascii() and STAND_INS.search(matched):
-                continue
-            if self.behind is not None and not self.behind.search(text[max(start - BEHIND, 0) : start]):
-                continue
-            yield Candidate(start, found.end(), score, self.rule, evidence)
+    def scan(self, text: str, low: int, high: int) -> list[Candidate]:
+        found: list[Candidate] = []
+        high = min(high, len(text))
+        if high - low > FEW:
+            # The end lies behind all that a match from the last start can read, so that it changes nothing.
+            search, end = self.search, high + self.ahead
+            matched = search(text, low, end)
+            while matched is not None and (start := matched.start()) < high:
+                if candidate := self.judged(text, start, matched):
+                    found.append(candidate)
+                # From the next start, not from behind the match: finditer would depend on where it began.
+                matched = search(text, start + 1, end)
+            return found
+        match = self.match
+        for start in range(low, high):
+            matched = match(text, start)
+            if matched is not None and (candidate := self.judged(text, start, matched)):
+                found.append(candidate)
+        return found
+
+    def judged(self, text: str, start: int, found: re.Match[str]) -> Candidate | None:
+        """What a match of the regex is after all that the regex cannot say."""
+        matched: str = found[0]
+        score, evidence = self.score, "pattern"
+        if self.check is not None and (right := self.check(matched)) is not None:
+            if not right:
+                return None
+            score, evidence = 1.0, "checksum"
+        if not matched.isascii() and STAND_INS.search(matched):
+            return None
+        if self.behind is not None and not self.behind.search(text[max(start - BEHIND, 0) : start]):
+            return None
+        return Candidate(start, found.end(), score, self.rule, evidence)

@@ -5,9 +5,12 @@ from ipaddress import ip_interface
 
 from guardrails.pii.candidates import Check
 from guardrails.pii.checks_countries import COUNTRIES
+from guardrails.pii.checks_documents import DOCUMENTS
 from guardrails.pii.checksums import base58check, bech32, luhn, weighted
 
 PLAIN = str.maketrans("", "", "- .")
+SEPARATORS = frozenset("- .")
+LEADING_ZERO = re.compile(r"(?:\.|\A)0(?=[^.])")
 SSN_SAMPLES = frozenset({"123456789", "987654320", "078051120"})
 """Published as examples, never issued."""
 
@@ -20,8 +23,10 @@ def issued_card(text: str) -> bool:
     """Luhn, and a length that cards of its prefix have (ISO/IEC 7812, the schemes' published ranges)."""
     digits = text.translate(PLAIN)
     prefix, size = int(digits[:4]), len(digits)
-    known = any(low <= prefix <= high and size in sizes for low, high, sizes in ISSUERS)
-    return known and len(set(digits)) > 1 and luhn(digits)
+    for low, high, sizes in ISSUERS:
+        if low <= prefix <= high and size in sizes:
+            return len(set(digits)) > 1 and luhn(digits)
+    return False
 
 
 def crypto(text: str) -> bool:
@@ -32,8 +37,7 @@ def ip(text: str) -> bool | None:
     """An address with an optional prefix length or zone: nothing to say but when it is none."""
     if ":" not in text:
         address, _, bits = text.partition("/")
-        zeros = any(octet[0] == "0" and len(octet) > 1 for octet in address.split("."))
-        return False if zeros or not bits.isascii() else None  # the regex has seen to the rest
+        return False if LEADING_ZERO.search(address) or not bits.isascii() else None  # the regex has seen to the rest
     try:
         ip_interface(text)
     except ValueError:
@@ -60,7 +64,7 @@ def ssn(text: str) -> bool | None:
     """Areas 000 and 666, group 00 and serial 0000 are never issued; separators do not mix."""
     digits = text.translate(PLAIN)
     wrong = (
-        len(text) - len(digits) > max(text.count("-"), text.count(" "), text.count("."))
+        len(SEPARATORS.intersection(text)) > 1
         or len(set(digits)) == 1
         or digits[3:5] == "00"
         or digits[5:] == "0000"
@@ -101,5 +105,6 @@ CHECKS: dict[str, Check] = {
     "UK_NHS": nhs,
     "US_SSN": ssn,
     **COUNTRIES,
+    **DOCUMENTS,
 }
 """By entity, or by rule where a rule has its own; an entity without one has no check digit."""

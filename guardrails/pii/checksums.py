@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from string import ascii_letters
 
-LUHN_DOUBLED = str.maketrans("0123456789", "0246813579")
-"""A digit doubled, and its two digits added."""
+LUHN_PLAIN = bytes(max(code - 48, 0) % 10 for code in range(256))
+LUHN_DOUBLED = bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)[value] for value in LUHN_PLAIN)
+"""By code of a digit: its value, and that doubled with its two digits added."""
+COUNTED = {ord(letter): str(int(letter, 36)) for letter in ascii_letters}
+"""ISO 13616: A is 10, Z is 35."""
 VERHOEFF_STEP = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 BASE58 = {letter: value for value, letter in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 BECH32 = {letter: value for value, letter in enumerate("qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
@@ -17,7 +21,8 @@ def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1 annex B: from the right every second digit is doubled, and the digit sum is a multiple of ten."""
     if not digits.isascii():
         digits = "".join(str(int(digit)) for digit in digits)
-    return sum(map(int, digits[-1::-2] + digits[-2::-2].translate(LUHN_DOUBLED))) % 10 == 0
+    codes = digits.encode()
+    return (sum(codes[-1::-2].translate(LUHN_PLAIN)) + sum(codes[-2::-2].translate(LUHN_DOUBLED))) % 10 == 0
 
 
 def mod97(iban: str) -> bool:
@@ -25,7 +30,7 @@ def mod97(iban: str) -> bool:
     turned = iban[4:] + iban[:4]
     if not (turned.isascii() and turned.isalnum()):
         return False
-    return int("".join(str(int(letter, 36)) for letter in turned)) % 97 == 1
+    return int(turned.translate(COUNTED)) % 97 == 1
 
 
 def verhoeff(digits: str) -> bool:

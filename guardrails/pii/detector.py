@@ -15,11 +15,13 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 | context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from guardrails.detector import Expression, Hit, Match, Reach
 from guardrails.pii import context as contexts
-from guardrails.pii.candidates import BEHIND, Pattern, Recognizer
+from guardrails.pii.candidates import BEHIND, Candidate, Pattern, Recognizer
 from guardrails.pii.checks import CHECKS
 from guardrails.pii.context import Context, raised, words_before
 from guardrails.pii.iban import Iban
@@ -31,6 +33,9 @@ from guardrails.pii.tail import Tail
 from guardrails.pii.url import Url
 from guardrails.pii.windows import characters, foreign_digits, merged, regions
 
+_END = itemgetter(1)
+EVERYONE = -1
+"""Whom the gate's expression calls that is for all recognizers."""
 NEAR = 128
 """A match within another of its type and at least its score is dropped, if that one starts at most so far before it."""
 
@@ -99,42 +104,36 @@ class PiiDetector:
             published += one.expressions
             self._called += [index] * len(one.expressions)
         published.append(Expression(pattern=foreign_digits()))
-        self._called.append(-1)
+        self._called.append(EVERYONE)
         return published
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
         """See `Detector.confirm`."""
         if not hits:
             return []
-        seen: list[tuple[int, int, str, float, str, str]] = []
-        near: dict[int, tuple[list[str], set[str]]] = {}
-        for one, low, high in self._stretches(text, hits):
-            context = self._context[one.entity]
-            for start, end, score, rule, evidence in one.scan(text, low, high):
-                if rule in self._without:
+        kept: list[tuple[int, int, str, Match]] = []
+        near: dict[int, list[str]] = {}
+        for entity, found in self._candidates(text, hits).items():
+            among, without = self._context[entity].among, self._without
+            seen: list[tuple[int, int, float, str, str]] = []
+            for start, end, score, rule, evidence in found:
+                if rule in without:
                     continue
                 if score < 1.0:
                     words = near.get(start)
                     if words is None:
                         words = near[start] = words_before(text, start)
-                    if context.among(*words):
+                    if among(words):
                         score, evidence = raised(score), "context"
-                seen.append((start, -end, one.entity, -score, rule, evidence))
-        return _outermost(seen)
+                seen.append((start, -end, -score, rule, evidence))
+            kept += _outermost(entity, seen)
+        kept.sort()
+        return [match for _, _, _, match in kept]
 
-    def _stretches(self, text: str, hits: Sequence[Hit]) -> Iterator[tuple[Recognizer, int, int]]:
-        """What must be looked at, and by whom."""
-        ordered = sorted(hits, key=_end)
-        ends: dict[int, list[int]] = {}
-        foreign: list[int] = []
-        for hit, place in zip(ordered, characters(text, [hit.end for hit in ordered]), strict=True):
-            index = self._called[hit.expression]
-            if index < 0:
-                foreign.append(place)
-            elif index in ends:
-                ends[index].append(place)
-            else:
-                ends[index] = [place]
+    def _candidates(self, text: str, hits: Sequence[Hit]) -> dict[str, list[Candidate]]:
+        """By entity, what begins where the hits say that something may."""
+        found: dict[str, list[Candidate]] = {}
+        ends, foreign = self._ends(text, hits)
         for index in range(len(self._recognizers)) if foreign else ends:
             one = self._recognizers[index]
             stretches = regions(ends.get(index, ()), one.back, one.shortest)
@@ -142,33 +141,40 @@ class PiiDetector:
                 # A digit outside ASCII may stand anywhere in a match, so that every start up to it is looked at.
                 stretches = merged(stretches, regions(foreign, one.back, 0))
             for low, high in stretches:
-                yield one, low, high
+                if candidates := one.scan(text, low, high):
+                    found.setdefault(one.entity, []).extend(candidates)
+        return found
+
+    def _ends(self, text: str, hits: Sequence[Hit]) -> tuple[dict[int, list[int]], list[int]]:
+        """Where hits end, in characters and in order: by recognizer, and those for all recognizers."""
+        ordered = sorted(hits, key=_END)
+        ends: dict[int, list[int]] = {}
+        called = self._called
+        if text.isascii() and ordered[-1].end <= len(text):
+            for expression, end in ordered:
+                ends.setdefault(called[expression], []).append(end)
+        else:
+            places = characters(text, [end for _, end in ordered])
+            for (expression, _), place in zip(ordered, places, strict=True):
+                ends.setdefault(called[expression], []).append(place)
+        return ends, ends.pop(EVERYONE, [])
 
     def settled(self, text: str) -> int:
         """See `Detector.settled`."""
         return self._tail.settled(text)
 
 
-def _end(hit: Hit) -> int:
-    return hit.end
-
-
-def _outermost(seen: list[tuple[int, int, str, float, str, str]]) -> list[Match]:
-    """Of start, end, entity, score, rule and evidence (end and score negative, so that they sort): the matches by
-    start, without those within another of their entity; see `PiiDetector`."""
+def _outermost(entity: str, seen: list[tuple[int, int, float, str, str]]) -> Iterator[tuple[int, int, str, Match]]:
+    """Of start, end, score, rule and evidence (end and score negative, so that they sort): the matches without those
+    within another, see `PiiDetector`, behind what sorts them among others."""
     seen.sort()
-    kept: list[Match] = []
-    recent: dict[str, list[tuple[int, int, float]]] = {}
-    for start, minus_end, entity, minus_score, rule, evidence in seen:
-        others = recent.get(entity)
-        if others is None:
-            others = recent[entity] = []
-        elif others[0][0] < start - NEAR:
-            others[:] = [other for other in others if other[0] >= start - NEAR]
-        for _, other_end, other_score in others:
+    recent: deque[tuple[int, int, float]] = deque()
+    for start, minus_end, minus_score, rule, evidence in seen:
+        while recent and recent[0][0] < start - NEAR:
+            recent.popleft()
+        for _, other_end, other_score in recent:
             if other_end <= minus_end and other_score <= minus_score:
                 break
         else:
-            kept.append(Match(entity, start, -minus_end, -minus_score, rule, evidence))
-        others.append((start, minus_end, minus_score))
-    return kept
+            yield start, minus_end, entity, Match(entity, start, -minus_end, -minus_score, rule, evidence)
+        recent.append((start, minus_end, minus_score))

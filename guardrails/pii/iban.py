@@ -1,7 +1,7 @@
 """IBANs: country, two check digits, and what the country's registry entry says of the rest."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 
 import msgspec
@@ -45,16 +45,18 @@ class Iban:
         self.extra = extra
         self.countries = countries()
 
-    def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
+    def scan(self, text: str, low: int, high: int) -> list[Candidate]:
+        accounts: list[Candidate] = []
         for found in BEGIN.finditer(text, low, high + 6):
             start = found.start()
             if start >= high:
-                return
+                break
             candidate = self.generic(text, start)
             if candidate is None and self.extra:
                 candidate = self.exact(text, start)
             if candidate is not None:
-                yield candidate
+                accounts.append(candidate)
+        return accounts
 
     def generic(self, text: str, at: int) -> Candidate | None:
         found = GENERIC.match(text, at)

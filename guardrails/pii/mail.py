@@ -1,7 +1,6 @@
 """E-mail addresses: found from their `@`, so that the regex runs once for each instead of at every word."""
 
 import re
-from collections.abc import Iterator
 
 from guardrails.detector import Expression
 from guardrails.pii.candidates import Candidate
@@ -34,13 +33,15 @@ class Mail:
         self.suffixes = suffixes
         self.extra = extra
 
-    def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
+    def scan(self, text: str, low: int, high: int) -> list[Candidate]:
+        addresses: list[Candidate] = []
         at = text.find("@", low, high + LOCAL)
         while at >= 0:
             found = self.around(text, at)
             if found is not None and low <= found.start < high:
-                yield found
+                addresses.append(found)
             at = text.find("@", at + 1, high + LOCAL)
+        return addresses
 
     def around(self, text: str, at: int) -> Candidate | None:
         """The address whose `@` stands at `at`."""

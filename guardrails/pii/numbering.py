@@ -90,6 +90,16 @@ class Numbering:
         }
         self.homes = [_Home(self.codes[str(region.code)].valid, region) for region in tables.regions.values()]
 
+    def valid(self, digits: str, plus: bool) -> bool:
+        """Whether digits, of any script, are a number: behind a `+`, or as somebody in one of the regions dials."""
+        if not digits.isascii():
+            digits = "".join(str(int(digit)) for digit in digits)
+        return self.international(digits) if plus else self.national(digits)
+
+    def coded(self, digits: str) -> bool:
+        """Whether digits begin with a calling code."""
+        return any(digits[:size] in self.codes for size in (1, 2, 3))
+
     def international(self, digits: str) -> bool:
         """Whether digits that follow a `+` are a number: a calling code and one of its numbers. No code is the
         beginning of another (ITU-T E.164)."""

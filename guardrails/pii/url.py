@@ -20,6 +20,7 @@ RUN = re.compile(rf"[A-Za-z0-9.\-]{{0,{SEEN}}}")
 """Letters, digits, dots and hyphens, as far as they are looked at."""
 SCHEME = re.compile(r"https?://\Z", re.IGNORECASE)
 REST = re.compile(rf"/[^\s()<>\"']{{0,{PATH - 1}}}")
+BLANK = frozenset(" \n")
 QUOTES = "\"'"
 
 
@@ -42,19 +43,23 @@ class Url:
         self.whole = frozenset(self.rank) | {name for name in top if name.isascii()}
         self.extra = extra
 
-    def scan(self, text: str, low: int, high: int) -> Iterator[Candidate]:
+    def scan(self, text: str, low: int, high: int) -> list[Candidate]:
         # A match begins up to nine characters before its host: quote and scheme. A run is found by its first dot.
+        addresses: list[Candidate] = []
         dot = text.find(".", low)
         while 0 <= dot < high + 9 + HOST + 2:
+            if text[dot + 1 : dot + 2] in BLANK:
+                dot = text.find(".", dot + 1)  # a sentence's end, and the dots before it in its run were looked at
+                continue
             ahead = RUN.match(text, dot)
             stop = ahead.end() if ahead else dot + 1
             if not self.extra or not self.whole.isdisjoint(text[dot + 1 : stop].lower().split(".")):
                 at = self.beginning(text, dot)
                 if low <= at < high + 9 and not (self.extra and text[at - 1 : at] == "@"):
-                    for found in self.around(text, at, min(stop, at + SEEN)):
-                        if low <= found.start < high:
-                            yield found
+                    found = self.around(text, at, min(stop, at + SEEN))
+                    addresses += [one for one in found if low <= one.start < high]
             dot = text.find(".", stop)
+        return addresses
 
     @staticmethod
     def beginning(text: str, dot: int) -> int:

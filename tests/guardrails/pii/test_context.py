@@ -7,7 +7,7 @@ from guardrails.pii.context import REACH, Context, raised, words_before
 
 
 def said(words: list[str], text: str) -> bool:
-    return Context(words).among(*words_before(text, len(text)))
+    return Context(words).among(words_before(text, len(text)))
 
 
 def test_whole_words_in_any_case_and_plural() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from guardrails.pii.candidates import Candidate
-from guardrails.pii.phone import SPAN, Phone, balanced, chain_at
+from guardrails.pii.phone import Phone
 
 
 @pytest.fixture(scope="module")
@@ -75,28 +75,3 @@ def test_presidios_rule_alone(planned: Phone) -> None:
     assert {one.rule for one in planned.scan("call (212) 555-0147 or 0431 35 06 90 12 34", 0, 50)} == {
         "pii.phone_number.1"
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "right"),
-    [
-        ("1 (2) 3", True),
-        ("(1) 2", True),
-        ("(1 (2) 3", True),
-        ("(1 ((2) 3", False),
-        ("1", True),
-        ("1 2) 3)", False),
-        ("1) 2", True),
-        ("(1 2", True),
-    ],
-)
-def test_brackets_come_in_pairs(text: str, right: bool) -> None:
-    assert balanced(text) is right
-
-
-def test_a_chain_is_read_to_its_span_and_no_further() -> None:
-    text = "12 " * 40
-    chain = chain_at(text, 0)
-    assert not chain.ended
-    assert chain == chain_at(text[: SPAN + 1], 0)
-    assert chain.end(2) == 5

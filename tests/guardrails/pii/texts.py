@@ -5,10 +5,11 @@ All of it is made up: numbers from the ranges that their issuers keep for exampl
 
 import random
 from collections.abc import Callable
+from functools import lru_cache
 
 import hyperscan
 
-from guardrails.detector import Hit, Match
+from guardrails.detector import Expression, Hit, Match
 from guardrails.pii import PiiDetector
 
 PIECES = (
@@ -47,15 +48,22 @@ def grown(chance: random.Random, most: int) -> str:
     return "".join(parts)
 
 
+@lru_cache(maxsize=16)
+def database(expressions: tuple[Expression, ...]) -> hyperscan.Database:
+    """Compiled once for all tests of a run: a set of all countries takes seconds."""
+    compiled = hyperscan.Database()
+    flags = [
+        hyperscan.HS_FLAG_CASELESS * one.caseless | hyperscan.HS_FLAG_PREFILTER * one.prefilter for one in expressions
+    ]
+    compiled.compile(
+        expressions=[one.pattern.encode() for one in expressions], ids=list(range(len(expressions))), flags=flags
+    )
+    return compiled
+
+
 def scanner(detector: PiiDetector) -> Callable[[str], list[Match]]:
     """The detector behind Hyperscan, as the gate of a policy set calls it."""
-    database = hyperscan.Database()
-    patterns = [one.pattern.encode() for one in detector.expressions]
-    flags = [
-        hyperscan.HS_FLAG_CASELESS * one.caseless | hyperscan.HS_FLAG_PREFILTER * one.prefilter
-        for one in detector.expressions
-    ]
-    database.compile(expressions=patterns, ids=list(range(len(patterns))), flags=flags)
+    compiled = database(tuple(detector.expressions))
     hits: list[Hit] = []
 
     def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
@@ -63,7 +71,7 @@ def scanner(detector: PiiDetector) -> Callable[[str], list[Match]]:
 
     def scan(text: str) -> list[Match]:
         hits.clear()
-        database.scan(text.encode("utf-8", "surrogatepass"), match_event_handler=on_match)
+        compiled.scan(text.encode("utf-8", "surrogatepass"), match_event_handler=on_match)
         return detector.confirm(text, hits)
 
     return scan
