@@ -23,6 +23,10 @@ _RULES = {name: f"ner/{name.lower()}" for name in CLASSES[1:]}
 _DIVIDES = re.compile(r"[,;:!?\n\"()<>{}\[\]|/@=&]|\.\s|'s|’s|—|–| - ")
 
 
+_SHORTENED = re.compile(r"'(?:m|s|d|t|re|ve|ll)\Z")
+"""Ends of `I'm`, `don't` and the like, which are nobody's name wherever they stand."""
+
+
 class Weights(msgspec.Struct, frozen=True):
     """Weight of every feature for each of `CLASSES`."""
 
@@ -75,7 +79,7 @@ def _spread(text: str, found: Sequence[Word], rated: list[list[float]]) -> None:
     likely ones; and of names in a list each makes the next likely."""
     sure = {word.folded for word, row in zip(found, rated, strict=True) if row[_PERSON] >= _SURE and len(word.text) > 2}
     for at, (word, row) in enumerate(zip(found, rated, strict=True)):
-        if not _POSSIBLE <= row[_PERSON] < _LIKELY or row[_ADDRESS] > row[_PERSON]:
+        if not _POSSIBLE <= row[_PERSON] < _LIKELY or row[_ADDRESS] > row[_PERSON] or _SHORTENED.search(word.folded):
             continue
         if word.folded in sure or any(rated[other][_PERSON] >= _SURE for other in _listed_with(text, found, at)):
             rest = 1.0 - row[_PERSON]
