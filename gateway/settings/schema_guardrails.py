@@ -155,6 +155,13 @@ class RuleSection(Section):
         "shadow", description="shadow: measure only; warn: header and event; enforce: act."
     )
     max_scan: int = Field(MAX_SCAN, ge=1, description="Characters of one text that are looked at.")
+    max_total: int | None = Field(
+        None,
+        ge=1,
+        description="Characters of one request that are looked at, all texts together; the text that goes beyond, and "
+        "those behind it, are not. Default: as max_scan for detectors that judge whole texts, which take longer; else "
+        "any.",
+    )
     beyond: Literal["block", "allow", "scan_head_and_tail"] = Field(
         "block",
         description="What a longer text meets. scan_head_and_tail: half of max_scan at each end of a request's text; "

@@ -110,9 +110,7 @@ def test_the_body_may_name_it(gateway: Guarded, provider: Scripted) -> None:
 
 
 @pytest.mark.parametrize(("talk", "key"), [("mine", "others"), ("mine", "talks-2"), ("yours", "talks"), ("", "talks")])
-def test_a_placeholder_of_another_is_never_restored(
-    gateway: Guarded, provider: Scripted, talk: str, key: str
-) -> None:
+def test_a_placeholder_of_another_is_never_restored(gateway: Guarded, provider: Scripted, talk: str, key: str) -> None:
     """Not for another team, another virtual key, another conversation, or a request that names none."""
     provider.says(chat("hi"))
     ask(gateway, EMAIL, "mine")
@@ -149,9 +147,7 @@ def test_the_header_does_not_leave(gateway: Guarded, provider: Scripted) -> None
     assert "x-tollway-conversation" not in provider.last.headers
 
 
-def test_with_the_store_away_an_exchange_has_its_own(
-    gateway: Guarded, provider: Scripted, redis: RedisServer
-) -> None:
+def test_with_the_store_away_an_exchange_has_its_own(gateway: Guarded, provider: Scripted, redis: RedisServer) -> None:
     """Counted, and nobody waits; the same value has the same placeholder even then, and is kept again later."""
     provider.says(chat("hi"))
     ask(gateway, EMAIL, "away")

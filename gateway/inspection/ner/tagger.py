@@ -15,7 +15,7 @@ from gateway.inspection.ner.words import Word
 from guardrails.detector import Match
 
 CLASSES = ("", "PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
-LEAST = {"": 0.0, "PERSON": 0.7, "LOCATION": 0.5, "ORGANIZATION": 0.5, "ADDRESS": 0.5}
+LEAST = {"": 0.0, "PERSON": 0.72, "LOCATION": 0.65, "ORGANIZATION": 0.5, "ADDRESS": 0.5}
 """Score below which a span is not reported: chosen on templates that were kept out of the fit."""
 _PERSON, _ADDRESS = CLASSES.index("PERSON"), CLASSES.index("ADDRESS")
 _SURE, _LIKELY, _POSSIBLE = 0.8, 0.75, 0.2
