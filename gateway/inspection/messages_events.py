@@ -1,7 +1,8 @@
 """Guardrails on streamed Anthropic messages: numbered blocks whose deltas add up, one after the other.
 
-A block's texts end with `content_block_stop`, and a thinking block's with its signature, which is passed on as it is; if
-the text was changed, the provider will not accept the block again. Source: docs.anthropic.com/en/api/messages-streaming.
+A block's texts end with `content_block_stop`, and a thinking block's with its signature, which is passed on as it is;
+if the text was changed, the provider will not accept the block again.
+Source: docs.anthropic.com/en/api/messages-streaming.
 """
 
 import msgspec
