@@ -9,16 +9,20 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from gateway.budgets import restore
+from gateway.conversation import Conversations
 from gateway.incidents.watch import IncidentWatch
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.memory import MemoryStore
 from gateway.limits.stores import is_up, open_store
+from gateway.pseudonyms.redis_store import Command, RedisConversations
+from gateway.pseudonyms.store import ConversationStore, StoreAway
+from gateway.seams import LimitStore
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.history import Historian
 from gateway.settings.keys_watch import KeyWatch
@@ -29,6 +33,7 @@ from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from gateway.limits.shared.redis_open import SharedStore
     from gateway.world import World
 
 FIRST_LOOK = 3.0
@@ -58,10 +63,26 @@ async def open_limits(world: "World") -> None:
         lease=options.lease,
         on_state=on_state,
     )
+    world.conversations = Conversations(shared_conversations(store))
     for _ in range(STORE_LOOKS):
         if is_up(store):
             break
         await asyncio.sleep(STORE_LOOK)
+
+
+def shared_conversations(store: LimitStore) -> ConversationStore:
+    """Conversations beside the counters of a shared limit store."""
+    shared = cast("SharedStore", store)
+
+    async def asked(group: str, commands: Sequence[Command]) -> Sequence[Any]:
+        from gateway.limits.shared.wire import WireLost
+
+        try:
+            return await shared.ask(group, commands)
+        except WireLost as error:
+            raise StoreAway(str(error)) from None
+
+    return RedisConversations(asked, shared.prefix)
 
 
 async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:

@@ -24,6 +24,7 @@ from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.outside import Outside
 from gateway.passthrough import pass_through
+from gateway.pseudonyms.naming import HEADER as CONVERSATION
 from gateway.ride import Live
 from gateway.routing.table import Route
 from gateway.settings.snapshot import Snapshot
@@ -146,9 +147,13 @@ class Trip(Delivery):
         """Let guardrails pass, rewrite, reroute or block the request's text."""
         world, snapshot, x = self.world, self.snapshot, self.x
         guard = self.guard = Guard(world, snapshot, engine, x, out.operation.name)
+        if guard.pseudonyms is not None:
+            await guard.recall(world.conversations, self.head.fields.get(CONVERSATION), out.body)
         out.body = guard.request(out.dialect, out.body)
         if guard.outside is not None:
             out.body = await guard.outside.request(out.body, out.dialect.prompt_segments, out.dialect)
+        if guard.talk is not None:
+            await guard.talk.keep()
         if x.request_verdict.reroute:
             out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
         if guard.reads_requests:

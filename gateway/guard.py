@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from gateway.conversation import Conversations, Talk
 from gateway.dialects.segments import json_segments
 from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
 from gateway.facts import ALLOWED, Engine, Exchange, Segment, Verdict
@@ -17,7 +18,9 @@ from gateway.inspection.brought import merged
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
 from gateway.outside import Outside, Rewrite, rewritten_answer
+from gateway.pseudonyms.naming import conversation_of
 from gateway.seams import Dialect
+from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
@@ -46,7 +49,7 @@ UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = ("demoted", "engine", "governor", "key", "operation", "outside", "vault", "x")
+    __slots__ = ("demoted", "engine", "governor", "key", "operation", "outside", "pseudonyms", "talk", "vault", "x")
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor_of(snapshot)
@@ -68,6 +71,20 @@ class Guard:
                 self.outside = Outside(world, snapshot, programs.outside, beyond, self)
                 pseudonymizes = pseudonymizes or beyond.pseudonymizes
         self.vault = Vault(os.urandom(16)) if pseudonymizes else None
+        self.pseudonyms: Pseudonyms | None = None
+        """Those of the team live as long as a conversation."""
+        if self.vault is not None and programs is not None and x.caller is not None:
+            self.pseudonyms = programs.pseudonyms.get(x.caller.team)
+        self.talk: Talk | None = None
+        """The conversation the request belongs to."""
+
+    async def recall(self, conversations: Conversations, header: bytes | None, body: bytes) -> None:
+        """Have the pseudonyms of the conversation that the client names, if it names one. Raises `BadRequest`."""
+        name = conversation_of(header, body)
+        if name and self.pseudonyms is not None and self.x.caller is not None:
+            talk = self.talk = Talk(conversations, self.pseudonyms, self.x.caller, name)
+            await talk.recall()
+            self.vault = talk.vault
 
     def request(self, dialect: Dialect, body: bytes) -> bytes:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""

@@ -13,6 +13,7 @@ from gateway import beside
 from gateway.books import Books
 from gateway.budget_events import BudgetEvents
 from gateway.clock import Ids
+from gateway.conversation import Conversations
 from gateway.detectors import Detectors
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
@@ -26,6 +27,7 @@ from gateway.limits.tally import Tally, What
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
 from gateway.outbox import Outbox
+from gateway.pseudonyms.store import MemoryConversations
 from gateway.quota import Admitted, Bound, Charge
 from gateway.ride import Live, StopReason
 from gateway.routing.health import Health
@@ -82,6 +84,7 @@ class World:
         self.tokens = TokenCounter()
         self.pool = Pool()
         self.limits: LimitStore = MemoryStore(clock)
+        self.conversations = Conversations(MemoryConversations(clock))
         self.tally = Tally()
         self.learned = LearnedOutput()
         self.turnstiles = Turnstiles(clock.monotonic)

@@ -117,19 +117,24 @@ class PolicyEngine:
             return ALLOWED
         tally: Tally | None = None
         rewrites: list[Segment] = []
+        total = 0
         try:
             for index, segment in enumerate(segments):
                 if tally is not None and tally.blocked:
                     break
                 text = segment.text
                 program = plan.program(segment.role) if plan is not None else None
-                if program is not None:
+                if program is not None and plan is not None:
+                    total += len(text)
+                    if total > plan.total:
+                        tally = tally or self._begun(plan, direction, key, vault, demoted, given)
+                        tally.exceed(plan.rules, segment.path, total)
+                        if tally.blocked:
+                            break
                     document = segment.path.endswith(self._json_paths)
                     seen = program.seen(text) if program.quick and not document else None
                     if seen is None or seen:
-                        if tally is None:
-                            tally = Tally(direction, self._hasher, self._timer, key, vault, demoted)
-                            self._excuse(plan, tally, given)
+                        tally = tally or self._begun(plan, direction, key, vault, demoted, given)
                         text = self._judged(program, tally, segment, seen, document, given, index)
                 if restoring is not None:
                     text = restoring.restore(text, self._is_document(segment))
@@ -183,12 +188,16 @@ class PolicyEngine:
     def _is_document(self, segment: Segment) -> bool:
         return segment.path.endswith(self._json_paths) and segment.text.lstrip(" \t\r\n")[:1] in ("{", "[")
 
-    def _excuse(self, plan: Plan | None, tally: Tally, given: Given) -> None:
-        """Outside detectors that did not answer fail their rules."""
+    def _begun(
+        self, plan: Plan, direction: Direction, key: str, vault: Vault | None, demoted: Collection[str], given: Given
+    ) -> Tally:
+        """A tally; outside detectors that did not answer have failed their rules already."""
+        tally = Tally(direction, self._hasher, self._timer, key, vault, demoted)
         for name, error in given.failures.items():
-            rules = [compiled for compiled in plan.rules if compiled.rule.detector == name] if plan is not None else []
+            rules = [compiled for compiled in plan.rules if compiled.rule.detector == name]
             if rules:
                 tally.failed(name, error, rules)
+        return tally
 
     def _broken(self, plan: Plan | None, tally: Tally, error: Exception) -> Verdict:
         """The engine itself failed: every rule goes without an answer."""

@@ -67,7 +67,10 @@ class Judge:
         offset = self.total - len(text)
         length = math.inf if self._step else len(text)
         timer = self._tally.timer
-        for classifier, rules in self._program.classifiers:
+        for classifier, every in self._program.classifiers:
+            rules = [compiled for compiled in every if compiled not in self._tally.over]
+            if not rules:
+                continue
             since = timer() if timer is not None else 0
             try:
                 for match in classifier.judge(text, self._role):

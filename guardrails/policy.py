@@ -96,10 +96,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode = "enforce"
     max_scan: int = MAX_SCAN
     """Characters of one text in which matches may start."""
+    max_total: float = math.inf
+    """Characters of one request that are judged, all its texts together; the text that goes beyond them, and those
+    behind it, are not. An answer is as long as its model made it, and has no such bound."""
     beyond: Beyond = "block"
     """What a longer text meets. `block`: it is blocked. `allow`: the rest is not looked at, which is recorded.
     `scan_head_and_tail`: half of `max_scan` at each end of a request's text; answers are scanned whole, because a
-    stream's tail is not known while it runs, and a whole answer must come out as a stream does."""
+    stream's tail is not known while it runs, and a whole answer must come out as a stream does. Beyond `max_total` it
+    is `allow`."""
     on_failure: OnFailure = "closed"
     """What a text meets that the detector failed on: `closed` blocks it, `open` passes it without this rule."""
     bounds: Bounds = Bounds()
@@ -149,6 +153,7 @@ def _problems(rule: Rule) -> list[str]:
         (not all(0.0 <= score <= 1.0 for score in scores), "a threshold is a number from 0 to 1"),
         (not 0.0 <= rule.rollout <= 100.0, "the rollout is a percentage from 0 to 100"),
         (rule.max_scan < 1, "max_scan is at least 1"),
+        (rule.max_total < 1, "max_total is at least 1"),
         (rule.action == "reroute" and not rule.reroute_to, "reroute needs a model"),
         (rule.action == "reroute" and "response" in rule.on, "an answer cannot be rerouted: set on: [request]"),
         (not 0.0 <= rule.bounds.match_rate <= 1.0, "match_rate is a share from 0 to 1"),

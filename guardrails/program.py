@@ -146,7 +146,7 @@ class Program:
 class Plan:
     """The programs of one direction and operation, by role."""
 
-    __slots__ = ("_by_role", "_other", "counted", "glanced", "rules")
+    __slots__ = ("_by_role", "_other", "counted", "glanced", "rules", "total")
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
         self.rules = tuple(rules)
@@ -158,7 +158,9 @@ class Plan:
         self._other = _program([c for c in rules if not c.rule.roles], scanner, direction)
         programs = [program for program in (*self._by_role.values(), self._other) if program is not None]
         simple = all(program.quick and program.gate is not None and program.extent.within for program in programs)
-        self.glanced = min([LARGEST, *(program.shortest for program in programs)]) if simple else 0
+        self.total = min((c.rule.max_total for c in rules), default=math.inf) if direction == "request" else math.inf
+        """Characters of a body from which on some rules judge no more of it."""
+        self.glanced = min([LARGEST, self.total, *(program.shortest for program in programs)]) if simple else 0
         """Bytes of a body in which a glance of the gate may show that nothing is found."""
         used = {number for program in programs for number in program.detectors}
         self.counted = frozenset(at for at, number in enumerate(scanner.owners) if number in used)

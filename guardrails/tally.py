@@ -18,7 +18,7 @@ class Tally:
 
     __slots__ = (
         "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "demoted", "direction", "dropped",
-        "failures", "findings", "hasher", "key", "roles", "spent", "timer", "vault",
+        "failures", "findings", "hasher", "key", "over", "roles", "spent", "timer", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,8 @@ class Tally:
         self.roles: dict[str, str] = {}
         """Whose the texts are that were looked at, by path."""
         self.spent: dict[str, int] = {}
+        self.over: set[CompiledRule] = set()
+        """Rules that judge no more of this body: there was too much of it."""
         self._failed: set[tuple[str, str]] = set()
         self._modes: dict[int, Mode] = {}
         self._counts: dict[CompiledRule, int] = {}
@@ -109,6 +111,16 @@ class Tally:
         if (detector, error) not in self._failed:
             self._failed.add((detector, error))
             self.failures.append(Failure(detector, error, tuple(c.rule.id for c in rules), closed))
+
+    def exceed(self, rules: Collection[CompiledRule], path: str, total: int) -> None:
+        """A request has `total` characters up to here, which is more than some rules judge."""
+        for compiled in rules:
+            if compiled.rule.max_total < total and compiled not in self.over:
+                self.over.add(compiled)
+                blocks = compiled.rule.beyond == "block"
+                match = Match("SCAN_LIMIT", 0, 0, 1.0, "scan_limit", "limit")
+                self.found(compiled, match, path, 0, 0, "", "block" if blocks else "allow")
+                self.blocked = self.blocked or (blocks and self.mode(compiled) == "enforce")
 
     def took(self, detector: str, since: int) -> None:
         """Add what a detector took; `since` is the timer's value before."""

@@ -296,7 +296,10 @@ class Text:
 
     def _consider(self, rules: Sequence[CompiledRule], match: Match, base: int, window: str, whole: float) -> None:
         """Ask every rule of a detector about its match."""
+        over = self._tally.over
         for compiled in rules:
+            if compiled in over:
+                continue
             if compiled.wants(match) and compiled.reaches(base + match.start, whole):
                 value = window[match.start : match.end]
                 if not compiled.allows(value, self._tally.hasher):

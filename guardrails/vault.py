@@ -1,4 +1,5 @@
-"""Pseudonyms of one exchange: values out of a request behind unguessable placeholders, and back in its answer.
+"""Pseudonyms of one exchange or conversation: values out of a request behind unguessable placeholders, and back in its
+answer.
 
 A placeholder is one word of fixed length, capitals and digits only: models copy such words faithfully, Markdown and
 JSON leave them alone, and a stream that restores them holds back at most their length less one. It is a keyed hash of
@@ -6,7 +7,8 @@ the value, so that a value has the same placeholder wherever it stands in an exc
 not given to them. A seed that stays the same for a conversation makes the placeholders stay the same, with nothing
 kept between its exchanges, because the client sends the whole conversation each time.
 
-A vault lives as long as its exchange and is never logged, stored or cached; nor is restored text.
+A vault lives as long as its exchange and is never logged or cached; nor is restored text. What a caller keeps of it
+for the next exchange of a conversation (`take_fresh`, `bring`) it keeps encrypted.
 """
 
 import json
@@ -26,20 +28,24 @@ MOST = 10_000
 _LETTER = f"[{_ALPHABET}{_ALPHABET.lower()}]"
 _CANDIDATE = re.compile(f"(?=([Pp][Ss][Nn]{_LETTER}{{{_RANDOM}}}))")
 """Every place a placeholder may stand, also inside another: chance letters before one do not hide it."""
+_TOKEN = re.compile(f"{MARK}[{_ALPHABET}]{{{_RANDOM}}}")
 _BEGINNING = re.compile(f"[Pp](?:[Ss](?:[Nn]{_LETTER}{{0,{_RANDOM - 1}}})?)?\\Z")
 
 
 class Vault:
-    """Values and their placeholders. `seed`: at least 16 random bytes, made by the caller for this exchange."""
+    """Values and their placeholders. `seed`: at least 16 bytes nobody can guess, made by the caller for this exchange
+    or conversation. `most`: values it holds."""
 
-    __slots__ = ("_seed", "_tokens", "_values")
+    __slots__ = ("_fresh", "_most", "_seed", "_tokens", "_values")
 
-    def __init__(self, seed: bytes) -> None:
+    def __init__(self, seed: bytes, most: int = MOST) -> None:
         if len(seed) < 16:
             raise ValueError("a vault needs a seed of at least 16 random bytes")
         self._seed = seed[:64]
+        self._most = most
         self._tokens: dict[str, str] = {}
         self._values: dict[str, str] = {}
+        self._fresh: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<Vault of {len(self._values)}>"
@@ -52,7 +58,7 @@ class Vault:
         known = self._tokens.get(value)
         if known is not None:
             return known
-        if len(self._values) >= MOST:
+        if len(self._values) >= self._most:
             return None
         data = value.encode("utf-8", "surrogatepass")
         token = self._derive(data)
@@ -61,7 +67,21 @@ class Vault:
             token = self._derive(data)
         self._tokens[value] = token
         self._values[token] = value
+        self._fresh[token] = value
         return token
+
+    def bring(self, token: str, value: str) -> None:
+        """Know a value of an earlier exchange by the placeholder it had there. What is no placeholder, is taken, or is
+        too much is left out."""
+        if _TOKEN.fullmatch(token) is None or token in self._values or len(self._values) >= self._most:
+            return
+        self._values[token] = value
+        self._tokens.setdefault(value, token)
+
+    def take_fresh(self) -> dict[str, str]:
+        """Values by placeholder that were made, not brought, since this was last asked."""
+        fresh, self._fresh = self._fresh, {}
+        return fresh
 
     def _derive(self, data: bytes) -> str:
         number = int.from_bytes(blake2b(data, key=self._seed, digest_size=16).digest())

@@ -36,7 +36,7 @@ from gateway.inspection.ner.words import LISTS, Word, WordLists, words
 TEMPLATES = Path(__file__).with_name("ner_templates.txt")
 WEIGHTS = Path(__file__).resolve().parents[1] / "gateway" / "inspection" / "ner" / "data" / "weights.json"
 LABELS = {"full": "PERSON", "given": "PERSON", "sur": "PERSON", "city": "LOCATION", "country": "LOCATION",
-          "org": "ORGANIZATION", "street": "ADDRESS"}  # fmt: skip
+          "org": "ORGANIZATION", "firm": "ORGANIZATION", "street": "ADDRESS", "corner": "ADDRESS"}  # fmt: skip
 NOUNS = (
     "camera",
     "phone",
@@ -51,6 +51,7 @@ NOUNS = (
     "invoice",
     "website",
 )
+WAYS = ("Mill", "Bridge", "Flat", "Corner", "Garden", "Hill", "Lane", "Gate")
 LOCALES = ("en_US", "en_GB", "en_IN", "en_NZ", "de_DE", "fr_FR", "it_IT", "es_ES", "es_MX", "pt_BR", "pt_PT", "nl_NL",
            "sv_SE", "no_NO", "da_DK", "fi_FI", "pl_PL", "cs_CZ", "hu_HU", "ro_RO", "tr_TR", "sl_SI", "hr_HR", "lt_LT",
            "id_ID", "fr_CH", "et_EE", "sk_SK")  # fmt: skip
@@ -104,6 +105,8 @@ class Grower:
             "city": lambda: chance.choice(self.cities),
             "country": lambda: chance.choice(self.countries),
             "org": self._company,
+            "firm": lambda: self._firm([chance.choice(chance.choice(self.people)[1]) for _ in range(3)]),
+            "corner": lambda: chance.choice([first, last, f"{last} {chance.choice(WAYS)}"]),
             "street": lambda: chance.choice(self.fakers).street_address().replace("\n", ", "),
             "job": lambda: chance.choice([english.job(), english.job().lower()]).replace(",", ""),
             "work": lambda: " ".join(english.words(chance.randint(1, 3))).title(),
@@ -113,6 +116,11 @@ class Grower:
             "mail": english.email,
         }
         return made[slot]()
+
+    def _firm(self, names: list[str]) -> str:
+        """A company called after its partners."""
+        a, b, c = names
+        return self.chance.choice([f"{a}, {b} and {c}", f"{a} and {b}", f"{a} & {b}", f"{a} {b}", f"{a}-{b}"])
 
     def _company(self) -> str:
         name = self.chance.choice([self.english.company(), self.english.last_name(), self.english.word().title(),
@@ -211,8 +219,8 @@ def main() -> None:
     options.add_argument("corpus", nargs="+")
     options.add_argument("--check", action="store_true")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--grown", type=int, default=4000)
-    options.add_argument("--weight", type=float, default=1.0)
+    options.add_argument("--grown", type=int, default=6000)
+    options.add_argument("--weight", type=float, default=3.0)
     given = options.parse_args()
     model, lists = SpacyModel(), WordLists.load()
     corpus = Prepared([row for path in given.corpus for row in load(path)], model, lists)

@@ -31,6 +31,13 @@ PAUSED = Family(
     ("provider",),
     "max",
 )
+CONVERSATIONS = Family(
+    "tollway_guardrail_conversations",
+    "Requests in a conversation whose pseudonyms are kept, by what became of them: begun, resumed, away (the store), "
+    "not_kept; unreadable counts values.",
+    "counter",
+    ("outcome",),
+)
 CONFIG = Family(
     "tollway_config_info",
     "Configurations in force; two at one time mean that workers differ.",
@@ -144,6 +151,7 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull(CONFIG, lambda: [((world.configuration.snapshot.hash,), 1)])
     metrics.pull(RELOADS, lambda: [((result,), count) for result, count in world.configuration.reloads.items()])
     metrics.pull_one(CONFIG_TIME, lambda: world.configuration.snapshot.loaded_ns / 1e9)
+    metrics.pull(CONVERSATIONS, lambda: [((said,), count) for said, count in world.conversations.counts.items()])
     metrics.pull(CREDENTIAL, lambda: _credentials(world))
     metrics.pull(PAUSED, lambda: _paused(world))
     metrics.pull(POOL, lambda: _pool(world))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence, Sized
 from typing import Protocol
 
+from gateway.conversation import Conversations
 from gateway.ledger.journal import Journal
 from gateway.limits.tally import Tally
 from gateway.limits.turnstile import Turnstiles
@@ -41,6 +42,9 @@ class AdminWorld(Protocol):
 
     @property
     def limits(self) -> LimitStore: ...
+
+    @property
+    def conversations(self) -> Conversations: ...
 
     @property
     def tally(self) -> Tally: ...

@@ -1,7 +1,8 @@
 """Guardrails on streamed Anthropic messages: numbered blocks whose deltas add up, one after the other.
 
-A block's texts end with `content_block_stop`. The signature of a thinking block is passed on as it is; if its text was
-changed, the provider will not accept the block again. Source: docs.anthropic.com/en/api/messages-streaming.
+A block's texts end with `content_block_stop`, and a thinking block's with its signature, which is passed on as it is;
+if the text was changed, the provider will not accept the block again.
+Source: docs.anthropic.com/en/api/messages-streaming.
 """
 
 import msgspec
@@ -51,7 +52,7 @@ class MessagesEvents(EventRewriter):
         return Plan(
             slots=tuple(slots),
             kind=kind,
-            ends=(("index", index),) if kind == "content_block_stop" else (("", -1),) if kind in _LAST else (),
+            ends=(("index", index),) if _ends_block(reader, kind) else (("", -1),) if kind in _LAST else (),
             droppable=kind == "content_block_delta" and all(slot.family for slot in slots),
             failed=failed,
             sequence=index if kind in ("content_block_start", "content_block_stop") else -1,
@@ -107,9 +108,18 @@ class MessagesEvents(EventRewriter):
         return b"".join(stops + ends)
 
 
+def _ends_block(reader: Reader, kind: str) -> bool:
+    """Whether nothing more is said in the block of this event."""
+    if kind == "content_block_delta":
+        return reader.has("delta", "signature") and reader.value("delta", "type") == "signature_delta"
+    return kind == "content_block_stop"
+
+
 def _is_judged(kind: str, path: Path) -> bool:
-    """Whether a string stands where text may be. Of events that are not known, all may be."""
+    """Whether a string stands where text may be. Of events that are not known, all may be. The stop sequence is the
+    client's own, in whole answers too."""
     is_about = path[0] in ("message", "usage") and len(path) > 1 and isinstance(path[1], str)
+    is_about = is_about or path == ("delta", "stop_sequence")
     return kind not in _EVENTS or not is_about or path[:2] == ("message", "content")
 
 

@@ -11,6 +11,7 @@ from gateway.settings.guardrail_rules import Placed, blame, place_rules
 from gateway.settings.interpolate import DataPath
 from gateway.settings.load import Written
 from gateway.settings.outside_rules import collect
+from gateway.settings.pseudonym_rules import collect_pseudonyms
 from gateway.settings.schema_guardrails import RuleSection
 from gateway.settings.workshop import OUTSIDE, PartError, Workshop
 from guardrails import catalogue
@@ -46,6 +47,8 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
     except PartError as error:
         problems += [problem for part, what in error.problems for problem in _blamed(placed, part.name, what)]
         scanner = None
+    pseudonyms, unlike = collect_pseudonyms(written, placed, workshop.random_key)
+    problems += unlike
     if problems or scanner is None:
         raise ConfigError([written.problem(path, message) for path, message in problems])
     policies = _policies(root.guardrails, placed)
@@ -56,6 +59,7 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
     return GuardrailPrograms(
         policies=policies,
         engines=_engines(written, inside, scanner, key, policies),
+        pseudonyms=pseudonyms,
         outside=outside,
         outside_engines=_engines(written, beyond, scanner, key),
         scanner=scanner,

@@ -10,6 +10,7 @@ from functools import cache
 
 from pydantic import ValidationError
 
+from gateway.pseudonyms.sealing import missing
 from gateway.settings import outside_checks
 from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.nearest import hint
@@ -148,6 +149,11 @@ def _impossible(rule: RuleSection) -> Iterator[tuple[str, str]]:
         )
     if rule.action == "pseudonymize" and rule.on == ["response"]:
         yield "on", "stand-ins are made in requests and put back in answers; allowed with pseudonymize is on: [request]"
+    if rule.pseudonyms is not None:
+        if rule.action != "pseudonymize":
+            yield "pseudonyms", f"stand-ins, and action: {rule.action}; allowed is action: pseudonymize"
+        elif rule.pseudonyms.scope == "conversation" and missing():
+            yield "pseudonyms", missing()
     if rule.reroute is not None and "action" in named and rule.action != "reroute":
         yield "reroute", f"a model to reroute to, and action: {rule.action}; allowed is action: reroute"
     if rule.action == "reroute" and rule.reroute is None:

@@ -13,6 +13,20 @@ from guardrails.scanner import Scanner
 NOTHING_OUTSIDE = OutsideRules(rules={}, sources={})
 
 
+class Pseudonyms(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a team whose pseudonyms live as long as a conversation."""
+
+    secret: bytes
+    """What names, keys and placeholders of its conversations are derived from."""
+    ttl: float
+    """Seconds a conversation is kept after its last request."""
+    most: int
+    """Values of one conversation."""
+
+    def __repr__(self) -> str:
+        return f"Pseudonyms(ttl={self.ttl!r}, most={self.most!r})"
+
+
 class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     """What is compiled of `guardrails:`."""
 
@@ -31,6 +45,8 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     """For digests of findings."""
     warnings: tuple[str, ...] = ()
+    pseudonyms: Mapping[str, Pseudonyms] = {}
+    """By team; those whose pseudonyms live for one exchange are not among them."""
     outside: OutsideRules = NOTHING_OUTSIDE
     """Rules whose detectors are outside of the engines above, and"""
     outside_engines: Mapping[str, PolicyEngine] = {}

@@ -139,10 +139,21 @@ def _rule(written: RuleSection, id_: str, part: Part, path: DataPath) -> Rule:
         message=written.message or "",
         mode=written.mode,
         max_scan=_EVERYTHING if outside else written.max_scan,
+        max_total=_total(written),
         beyond=written.beyond,
         on_failure=written.on_failure,
         bounds=Bounds() if written.bounds is None else _bounds(written.bounds),
     )
+
+
+def _total(written: RuleSection) -> float:
+    """A classifier costs a hundred times what a pattern does, and all of it on the event loop."""
+    if written.detect in OUTSIDE:
+        return math.inf
+    builtin = catalogue.BUILTINS.get(written.detect)
+    if written.max_total is None:
+        return written.max_scan if builtin is not None and builtin.kind == "texts" else math.inf
+    return written.max_total
 
 
 def _types(written: RuleSection) -> frozenset[str]:

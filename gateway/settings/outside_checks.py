@@ -37,7 +37,7 @@ _OF_EXTERNAL = (
 )  # fmt: skip
 _OF_ASKED = ("when", "deadline", "max_text", "cache")
 """Options of detectors that are asked and waited for."""
-_INSIDE = ("max_scan", "beyond")
+_INSIDE = ("max_scan", "max_total", "beyond")
 _NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "llama_guard": ("model", "llama_guard needs the model to ask; add model: NAME"),

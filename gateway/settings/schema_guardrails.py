@@ -22,6 +22,7 @@ from gateway.settings.schema_outside import OUTSIDE, Service, ServiceUrl
 from gateway.settings.schema_routes import OURS_ALWAYS, check_headers
 from guardrails.catalogue import BUILTINS, USER_MADE
 from guardrails.policy import MAX_SCAN
+from guardrails.vault import MOST
 
 DETECT = (*BUILTINS, *USER_MADE, *OUTSIDE)
 """What `detect:` may say."""
@@ -82,6 +83,19 @@ class BoundsSection(Section):
     cooling: Duration = duration("10m", "How long the rule stays in shadow.", gt=0)
 
 
+class PseudonymsSection(Section):
+    """How long stand-ins are the same, and are put back."""
+
+    scope: Literal["exchange", "conversation"] = Field(
+        "exchange",
+        description="exchange: one request and its answer. conversation: all requests of a virtual key with the same "
+        "x-tollway-conversation (or conversation, or metadata.conversation_id); they are kept encrypted where limits "
+        "are counted. All rules of a team that pseudonymize say the same.",
+    )
+    ttl: Duration = duration("1h", "How long a conversation is kept after its last request.", gt=0, le=30 * 86400)
+    most: int = Field(1000, ge=1, le=MOST, description="Values of one conversation; those beyond it are masked.")
+
+
 class RuleSection(Section):
     """One rule of a guardrail policy. Rules are independent of each other: all of them look, and the strongest enforced
     action wins."""
@@ -132,12 +146,22 @@ class RuleSection(Section):
         description="What to do with a finding. mask: <TYPE> instead; redact: all but the last four; hash: a keyed "
         "hash; pseudonymize: a stand-in that is put back in the answer; block: refuse. Default with reroute: reroute.",
     )
+    pseudonyms: PseudonymsSection | None = Field(
+        None, description="How long stand-ins are the same, for action pseudonymize. Default: one exchange."
+    )
     reroute: ModelName | None = Field(None, description="Model that serves a request with a finding instead.")
     message: str | None = Field(None, min_length=1, description="Canned answer instead of an error, for action block.")
     mode: Literal["shadow", "warn", "enforce"] = Field(
         "shadow", description="shadow: measure only; warn: header and event; enforce: act."
     )
     max_scan: int = Field(MAX_SCAN, ge=1, description="Characters of one text that are looked at.")
+    max_total: int | None = Field(
+        None,
+        ge=1,
+        description="Characters of one request that are looked at, all texts together; the text that goes beyond, and "
+        "those behind it, are not. Default: as max_scan for detectors that judge whole texts, which take longer; else "
+        "any.",
+    )
     beyond: Literal["block", "allow", "scan_head_and_tail"] = Field(
         "block",
         description="What a longer text meets. scan_head_and_tail: half of max_scan at each end of a request's text; "

@@ -231,6 +231,40 @@ def test_longer_texts_than_max_scan(beyond: str) -> None:
         assert verdict.dropped == 0
 
 
+def several(*texts: str) -> list[Segment]:
+    return [Segment(f"messages[{at}].content", "user", text) for at, text in enumerate(texts)]
+
+
+def test_texts_beyond_max_total_are_not_judged_or_block() -> None:
+    """ "The text that goes beyond them, and those behind it, are not"; which depends on the body alone."""
+    texts = several("a@b.co 1234", "a@b.co 12345", "x", "a@b.co")
+    passing = engine(rule(max_total=20, beyond="allow")).inspect(texts, "request")
+    assert [each.path for each in passing.rewrites] == ["messages[0].content"]
+    assert [(each.type, each.path) for each in passing.findings] == [
+        ("EMAIL_ADDRESS", "messages[0].content"),
+        ("SCAN_LIMIT", "messages[1].content"),
+    ]
+    blocked = engine(rule(max_total=20)).inspect(texts, "request")
+    assert (blocked.enforced, blocked.rewrites) == ("block", ())
+    shadow = engine(rule(max_total=20, mode="shadow")).inspect(texts, "request")
+    assert (shadow.action, shadow.enforced, shadow.rewrites) == ("block", "allow", ())
+    within = engine(rule(max_total=30)).inspect(texts, "request")
+    assert len(within.rewrites) == 3
+
+
+def test_max_total_counts_where_nothing_is_found_and_is_the_rule_s_own() -> None:
+    texts = several("nothing", "a@b.co")
+    assert engine(rule(max_total=9)).inspect(texts, "request").enforced == "block"
+    both = engine(rule(max_total=9, beyond="allow", id="short"), rule(id="long")).inspect(texts, "request")
+    assert [each.text for each in both.rewrites] == ["<EMAIL_ADDRESS>"]
+    assert not engine(rule(max_total=9)).clear(b'{"a":"nothing","b":"nothing"}', "request")
+
+
+def test_an_answer_has_no_max_total() -> None:
+    verdict = engine(rule(max_total=3)).inspect(several("a@b.co"), "response")
+    assert verdict.rewrites[0].text == "<EMAIL_ADDRESS>"
+
+
 def test_a_scan_far_over_its_limit_looks_only_where_matches_count() -> None:
     asked = mail()
     scanner = Scanner([asked], gate=ReGate)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails import vault as module
 from guardrails.vault import LENGTH, Restorer, Vault
 
 ANY = st.text(st.characters(codec=None), max_size=20)
@@ -89,9 +88,8 @@ def test_placeholders_of_others_are_left_alone() -> None:
     assert vault.restore(f"a {other} b") == f"a {other} b"
 
 
-def test_a_full_vault_says_so_and_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
-    vault = Vault(SEED)
+def test_a_full_vault_says_so_and_keeps_what_it_has() -> None:
+    vault = Vault(SEED, most=2)
     first = token(vault, "a")
     token(vault, "b")
     assert vault.placeholder("c") is None
@@ -115,3 +113,35 @@ def test_prose_is_hardly_held_back() -> None:
         held.append(restorer.held())
     assert max(held) == 2
     assert sum(held) / len(held) < 0.3
+
+
+@given(st.lists(ANY, max_size=5, unique=True), st.lists(ANY, max_size=5, unique=True))
+def test_what_is_brought_is_as_if_it_was_made_here(earlier: list[str], later: list[str]) -> None:
+    """ "Know a value of an earlier exchange by the placeholder it had there"; of one seed it is the same, and only what
+    was made here is fresh."""
+    before, now = Vault(SEED), Vault(SEED)
+    tokens = {value: token(before, value) for value in earlier}
+    kept = before.take_fresh()
+    assert kept == {made: value for value, made in tokens.items()}
+    assert before.take_fresh() == {}
+    for made, value in kept.items():
+        now.bring(made, value)
+    assert now.take_fresh() == {}
+    assert {value: token(now, value) for value in earlier} == tokens
+    assert all(now.restore(made) == value for value, made in tokens.items())
+    for value in later:
+        token(now, value)
+    assert set(now.take_fresh().values()) == set(later) - set(earlier)
+
+
+def test_what_cannot_be_a_placeholder_is_not_brought() -> None:
+    vault = Vault(SEED, most=2)
+    for made in ("", "PSN", "psnbbbbbbbbbbbbb", "PSNBBBBBBBBBBBBBB", "PSNAAAAAAAAAAAAA", "<EMAIL>"):
+        vault.bring(made, "x")
+    assert len(vault) == 0
+    vault.bring("PSNBBBBBBBBBBBBB", "one")
+    vault.bring("PSNBBBBBBBBBBBBB", "two")
+    assert vault.restore("PSNBBBBBBBBBBBBB") == "one"
+    vault.bring("PSNCCCCCCCCCCCCC", "two")
+    vault.bring("PSNDDDDDDDDDDDDD", "three")
+    assert len(vault) == 2

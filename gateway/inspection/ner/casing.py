@@ -13,14 +13,19 @@ _FEW = 0.04
 _MOST = 0.8
 
 
+def writes_capitals(found: Sequence[Word]) -> bool:
+    """Whether a text of these words sets capitals at all."""
+    letters = [word for word in found if not word.text[0].isdigit() and len(word.text) > 1]
+    return sum(word.text[0].isupper() for word in letters) > _FEW * len(letters)
+
+
 def natural(text: str, found: Sequence[Word], lists: WordLists) -> str:
     """`text` itself if its casing is ordinary and no listed name in it is in capitals; else the copy."""
     letters = [word for word in found if not word.text[0].isdigit() and len(word.text) > 1]
     if not letters:
         return text
-    capitals = sum(word.text[0].isupper() for word in letters) / len(letters)
     shouted = sum(word.text.isupper() for word in letters) / len(letters)
-    if capitals <= _FEW:
+    if not writes_capitals(found):
         return _recased(text, found, lists, lower=False)
     if shouted >= _MOST:
         return _recased(text, found, lists, lower=True)

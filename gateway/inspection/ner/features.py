@@ -127,7 +127,7 @@ _ORDINARY = _set("i you he she it we they me him her us them my your his our the
                  "monday tuesday wednesday thursday friday saturday sunday january february march april june july "
                  "august september october november december mr mrs ms dr")  # fmt: skip
 _ROLE_SETS: Mapping[str, frozenset[str]] = {
-    "title": TITLES, "relation": _RELATIONS, "role": _ROLES, "introducing": _INTRODUCING, "greeting": _GREETING,
+    "honorific": TITLES, "relation": _RELATIONS, "role": _ROLES, "introducing": _INTRODUCING, "greeting": _GREETING,
     "saying": _SAYING, "by": _BY, "place-before": _PLACE_BEFORE, "place-word": _PLACE_WORDS, "company": _COMPANIES,
     "org-before": _ORG_BEFORE, "particle": PARTICLES, "work": _WORKS,
 }  # fmt: skip
@@ -239,7 +239,7 @@ def _left(
     if at == 0:
         return ["first", f"first/{shape}"]
     gap = _gap(text, found, at - 1)
-    if gap == "." and (len(found[at - 1].text) == 1 or "title" in acts[at - 1]):
+    if gap == "." and (len(found[at - 1].text) == 1 or "honorific" in acts[at - 1]):
         gap = "near"
     out = [f"<gap:{gap}"]
     if found[at - 1].folded in _CLOSED:
@@ -272,7 +272,7 @@ def _right(
     if at == len(found) - 1:
         return ["last", f"last/{shape}"]
     gap = _gap(text, found, at)
-    if gap == "." and (len(found[at].text) == 1 or "title" in acts[at]):
+    if gap == "." and (len(found[at].text) == 1 or "honorific" in acts[at]):
         gap = "near"
     out = [f">gap:{gap}"]
     if found[at + 1].folded in _CLOSED:

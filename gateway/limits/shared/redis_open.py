@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
 from gateway.limits.memory import MemoryStore
 from gateway.limits.shared.address import Address
+from gateway.limits.shared.asking import Command, ask
 from gateway.limits.shared.fleet import Fleet, fleet_for
 from gateway.limits.shared.lease import Terms
 from gateway.limits.shared.node import Find, Node, Prove
@@ -93,6 +94,8 @@ class SharedStore(RedisStore):
         self._roll_call_sha = hashlib.sha1(self._roll_call, usedforsecurity=False).hexdigest()
         self._workers_key = f"{address.prefix}:{{g}}:workers"
         self._worker = worker
+        self._patience = patience
+        self.prefix = address.prefix
         self._clock = clock
         context = address.encryption.context() if address.encryption is not None else None
 
@@ -131,6 +134,10 @@ class SharedStore(RedisStore):
             leased=0 if self.leases is None else self.leases.admitted,
             leases=0 if self.leases is None else self.leases.many,
         )
+
+    async def ask(self, group: str, commands: Sequence[Command]) -> list[Reply]:
+        """Have plain commands carried out by the server of a group, within the patience. Raises `WireLost`."""
+        return await ask(self._fleet, group, commands, self._patience)
 
     async def aclose(self) -> None:
         """What is still to be said is said; this worker leaves the others its share."""

@@ -166,3 +166,28 @@ def test_a_block_in_mid_stream_ends_as_the_dialect_does(before: str, at: list[in
 def test_a_block_at_the_start_of_a_content_block_leaves_it_out(text: str):
     out = objects(rewritten("messages", stream(begin({"type": "text", "text": text}))))
     assert [one["type"] for one in out] == ["message_start", "ping", "message_delta", "message_stop"]
+
+
+@pytest.mark.parametrize("inspector", [Masker, Hoarder])
+def test_a_thought_is_complete_before_its_signature(inspector: type[Masker]):
+    """ "A block's texts end with `content_block_stop`, and a thinking block's with its signature.\""""
+    said = [
+        begin({"type": "thinking", "thinking": "", "signature": ""}),
+        *(delta("thinking_delta", "thinking", each) for each in ("I think a@b", ".co is", " right")),
+        delta("signature_delta", "signature", "EqQB"),
+        stop(),
+        *END,
+    ]
+    for _ in range(3):
+        told = objects(rewritten("messages", stream(*said), inspector(), SHARED))
+        kinds = [each["delta"]["type"] for each in told if each["type"] == "content_block_delta"]
+        assert kinds == sorted(kinds, reverse=True)
+        text = "".join(each["delta"].get("thinking", "") for each in told if each["type"] == "content_block_delta")
+        assert text == mask("I think a@b.co is right")
+
+
+def test_the_stop_sequence_is_the_clients_own_and_passes():
+    end = ({**END[0], "delta": {"stop_reason": "stop_sequence", "stop_sequence": "a@b.co"}}, END[1])
+    said = [begin({"type": "text", "text": ""}), delta("text_delta", "text", "x"), stop(), *end]
+    told = objects(rewritten("messages", stream(*said)))
+    assert next(each for each in told if each["type"] == "message_delta")["delta"]["stop_sequence"] == "a@b.co"

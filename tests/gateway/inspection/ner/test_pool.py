@@ -55,10 +55,10 @@ async def until(condition: Any) -> None:
 
 async def test_findings_carry_their_path_and_offsets() -> None:
     async with pool_of() as pool:
-        report = await ask(pool, "the 7", "🦓 Zorana came", "Print Zorana")
+        report = await ask(pool, "the 7", "🦓 Zorana came", "Print it. Zorana came")
     assert (report.outcome, report.error, report.flagged) == ("ok", "", True)
     assert [(f.path, f.type, f.start, f.end, f.rule) for f in report.findings] == [
-        ("p1", "NRP", 2, 8, "ner/nrp"), ("p2", "NRP", 6, 12, "ner/nrp")]  # fmt: skip
+        ("p1", "NRP", 2, 8, "ner/nrp"), ("p2", "NRP", 10, 16, "ner/nrp")]  # fmt: skip
     assert (report.calls, pool.skipped) == (2, 1)
 
 
@@ -87,8 +87,8 @@ async def test_while_a_worker_is_busy_texts_gather_to_a_batch() -> None:
 
 async def test_a_long_text_is_cut_and_put_together_again() -> None:
     async with pool_of(workers=2, window=200) as pool:
-        report = await ask(pool, "Zorana. " + "Xerxes " * 300 + "Zorana")
-    assert [(f.start, f.end) for f in report.findings] == [(0, 6), (2108, 2114)]
+        report = await ask(pool, "Zorana. " + "Xerxes " * 300 + "left. Zorana came")
+    assert [(f.start, f.end) for f in report.findings] == [(0, 6), (2114, 2120)]
     assert report.calls > 5
 
 

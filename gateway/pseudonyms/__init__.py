@@ -1,0 +1,1 @@
+"""Pseudonyms that live as long as a conversation: what is kept, how it is sealed, and where."""

@@ -1,0 +1,157 @@
+"""A detector that raises: `closed` keeps the text back, `open` passes it and counts, on requests, answers and in the
+middle of streams. And demotions, which an event tells of."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.answers import chat, chat_stream, message, message_stream, response, response_stream
+from tests.support.guarded import CLAUDE, EMAIL, Guarded, guarded_gateway
+from tests.support.scripted import Scripted, by_stream, scripted
+from tests.support.served import key_hash, wait_for
+
+DEFECT = """
+from guardrails.pii import detector
+confirm = detector.PiiDetector.confirm
+def broken(self, text, hits):
+    if "boom@" in text:
+        raise LookupError(text)
+    return confirm(self, text, hits)
+detector.PiiDetector.confirm = broken
+"""
+"""A bug in a detector, met by texts with `boom@` in them."""
+BOOM = "boom@example.org"
+_RULE = {"detect": "pii", "entities": ["EMAIL_ADDRESS"], "action": "mask", "mode": "enforce"}
+_BOUNDS = {"match_rate": "20%", "at_least": 5, "window": "10m", "cooling": "10m"}
+POLICIES = {
+    "closed": [_RULE],
+    "open": [{**_RULE, "on_failure": "open"}],
+    "warned": [{**_RULE, "mode": "warn"}],
+    "eager": [{**_RULE, "id": "eager-rule", "bounds": _BOUNDS}],
+    "slow": [{**_RULE, "id": "slow-rule", "bounds": {"latency": "0.0001ms", "at_least": 5}}],
+}
+HI = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Scripted]:
+    with scripted() as provider:
+        yield provider
+        assert provider.failures == []
+
+
+@pytest.fixture(scope="module")
+def gateway(provider: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    directory = tmp_path_factory.mktemp("failures")
+    (directory / "sitecustomize.py").write_text(DEFECT)
+    teams = {name: {"guardrails": name, "keys": [{"id": name, "hash": key_hash(f"sk-{name}")}]} for name in POLICIES}
+    changes = {"guardrails": POLICIES, "teams": teams}
+    started = guarded_gateway(provider.url, directory, env={"PYTHONPATH": str(directory)}, **changes)
+    yield started
+    started.stop()
+
+
+def ask(gateway: Guarded, team: str, said: str = "hi", **more: object) -> httpx.Response:
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": said}], **more}
+    headers = {"authorization": f"Bearer sk-{team}"}
+    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=20)
+
+
+def failures(gateway: Guarded, outcome: str) -> float:
+    wanted = f'tollway_guardrail_failures_total{{detector="pii",outcome="{outcome}"}} '
+    lines = httpx.get(gateway.url + "/metrics").text.splitlines()
+    return next((float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted)), 0.0)
+
+
+def counted(gateway: Guarded, outcome: str, before: float) -> None:
+    wait_for(lambda: failures(gateway, outcome) == before + 1, "the failure to be counted")
+
+
+def test_a_request_is_kept_back_when_closed(gateway: Guarded, provider: Scripted) -> None:
+    before = failures(gateway, "closed")
+    provider.says(chat("hi"))
+    answer = ask(gateway, "closed", f"I am {BOOM}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
+    assert "could not be judged" in answer.json()["error"]["message"]
+    assert provider.seen == []
+    counted(gateway, "closed", before)
+
+
+@pytest.mark.parametrize("team", ["open", "warned"])
+def test_a_request_passes_when_open_or_not_enforced(gateway: Guarded, provider: Scripted, team: str) -> None:
+    before = failures(gateway, "open")
+    provider.says(chat("hi"))
+    assert ask(gateway, team, f"I am {BOOM}").status_code == 200
+    assert provider.last.json["messages"][0]["content"] == f"I am {BOOM}"
+    counted(gateway, "open", before)
+
+
+def test_an_answer_is_kept_back_when_closed_and_passes_when_open(gateway: Guarded, provider: Scripted) -> None:
+    provider.says(chat(f"Write to {BOOM}"))
+    before = failures(gateway, "closed")
+    answer = ask(gateway, "closed")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
+    assert BOOM not in answer.text
+    counted(gateway, "closed", before)
+    before = failures(gateway, "open")
+    assert ask(gateway, "open").json()["choices"][0]["message"]["content"] == f"Write to {BOOM}"
+    counted(gateway, "open", before)
+
+
+SAID = f"First comes {EMAIL}, and then {BOOM}, and then the rest."
+SAFE = "First comes <EMAIL_ADDRESS>, and then "
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_in_the_middle_of_a_stream_closed_ends_it(gateway: Guarded, provider: Scripted, cut: int) -> None:
+    before = failures(gateway, "closed")
+    provider.says(by_stream(chat(SAID), chat_stream(chat(SAID), 4), cut))
+    parts = list(gateway.openai("closed").chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True))
+    text = "".join(choice.delta.content or "" for part in parts for choice in part.choices)
+    assert SAFE.startswith(text)
+    assert [c.finish_reason for part in parts for c in part.choices if c.finish_reason] == ["content_filter"]
+    counted(gateway, "closed", before)
+    provider.says(by_stream(message(SAID), message_stream(message(SAID), 4), cut))
+    with gateway.anthropic("closed").messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as events:
+        final = events.get_final_message()
+    assert final.stop_reason == "refusal"
+    assert SAFE.startswith("".join(block.text for block in final.content))
+    provider.says(by_stream(response(SAID), response_stream(response(SAID), 4), cut))
+    told = list(gateway.openai("closed").responses.create(model="gpt-4o-mini", input="x", stream=True))
+    assert told[-1].type == "response.incomplete"
+    assert BOOM not in told[-1].response.model_dump_json()
+
+
+def test_in_the_middle_of_a_stream_open_lets_the_rest_pass(gateway: Guarded, provider: Scripted) -> None:
+    before = failures(gateway, "open")
+    provider.says(by_stream(chat(SAID), chat_stream(chat(SAID), 4), 0))
+    parts = list(gateway.openai("open").chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True))
+    text = "".join(choice.delta.content or "" for part in parts for choice in part.choices)
+    assert text.endswith(f"{BOOM}, and then the rest.")
+    counted(gateway, "open", before)
+
+
+def alerts(gateway: Guarded) -> list[dict]:
+    lines = (Path(gateway.data) / "gateway.log").read_text().splitlines()
+    return [json.loads(line) for line in lines if '"guardrail_demoted"' in line]
+
+
+def test_a_rule_that_acts_too_often_goes_to_shadow_with_an_event(gateway: Guarded, provider: Scripted) -> None:
+    provider.says(chat("hi"))
+    for _ in range(8):
+        ask(gateway, "eager", f"I am {EMAIL}")
+    assert provider.seen[0].json["messages"][0]["content"] == "I am <EMAIL_ADDRESS>"
+    assert provider.last.json["messages"][0]["content"] == f"I am {EMAIL}"
+    told = [each for each in alerts(gateway) if each["rule"] == "eager-rule"]
+    assert [(each["reason"], each["bound"]) for each in told] == [("match_rate", 0.2)]
+
+
+def test_a_rule_that_is_too_slow_goes_to_shadow_with_an_event(gateway: Guarded, provider: Scripted) -> None:
+    provider.says(chat("hi"))
+    for _ in range(8):
+        ask(gateway, "slow", f"I am {EMAIL}")
+    assert provider.last.json["messages"][0]["content"] == f"I am {EMAIL}"
+    assert {each["reason"] for each in alerts(gateway) if each["rule"] == "slow-rule"} == {"latency"}
