@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gateway.ledger.posting import tags_hash
 from gateway.ledger.store import ensure_schema, open_engine, reading, writing
-from gateway.ledger.tables import DAY_SUMS, METERS, OUTCOMES, days, events, rollups, segments, tags
+from gateway.ledger.tables import DAY_SUMS, METERS, OUTCOMES, WASTED, days, events, rollups, segments, tags
 
 TEAMS = ("search", "support", "checkout", "research", "growth", "legal", "data", "mobile", "ops", "sales", "hr", "labs")
 MODELS = (
@@ -167,6 +167,9 @@ def _rollups_of() -> str:
         "unpriced_requests": "SUM(CASE WHEN unpriced THEN 1 ELSE 0 END)",
         "estimated_requests": "SUM(CASE WHEN estimated THEN 1 ELSE 0 END)",
         **{f"outcome_{name}": f"SUM(CASE WHEN outcome = '{name}' THEN 1 ELSE 0 END)" for name in OUTCOMES},
+        **{f"cost_{name}": f"SUM(CASE WHEN outcome = '{name}' THEN COALESCE(cost_nanos, 0) ELSE 0 END)" for name in WASTED},
+        "unpriced_tokens": "SUM(CASE WHEN unpriced THEN input_tokens + output_tokens ELSE 0 END)",
+        "retried_requests": "SUM(CASE WHEN attempts LIKE '%},{%' THEN 1 ELSE 0 END)",
     }
     by = ("team", "key_id", "model", "provider", "operation", "tags_hash")
     hour = f"received_ns / {3600 * 10**9} * 3600"

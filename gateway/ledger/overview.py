@@ -4,19 +4,23 @@ Sums are those of `spend.report`: the same events, and requests that the gateway
 Ranges are whole days (UTC); the one that runs is in them as far as it has come.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 from sqlalchemy import Engine, func, select
 
 from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.store import reading
-from gateway.ledger.tables import DAY_SUMS, days, rollups, segments
+from gateway.ledger.tables import OUTCOMES, WASTED, days, rollups, segments
 
 FAILED = ("upstream_status", "upstream_error", "upstream_timeout", "interrupted", "error")
 """Outcomes that are a fault of the provider or the gateway, not of the client."""
+ENDS = (*(f"outcome_{name}" for name in OUTCOMES), *(f"cost_{name}" for name in WASTED), "retried_requests")
+"""Sums that tell how requests ended, and what those that came to nothing cost."""
+Dimension = Literal["team", "model", "provider", "key"]
+_COLUMNS = {"key": "key_id"}
 DAY = 86_400
 DAY_NS = DAY * 10**9
 
@@ -38,45 +42,48 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     cache_read_tokens: int
     cost_nanos: int
     unpriced_requests: int
+    unpriced_tokens: int
     estimated_requests: int
-    outcome_ok: int
-    outcome_refused: int
-    outcome_blocked: int
-    outcome_upstream_status: int
-    outcome_upstream_error: int
-    outcome_upstream_timeout: int
-    outcome_client_left: int
-    outcome_cut: int
-    outcome_shutdown: int
-    outcome_interrupted: int
-    outcome_error: int
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """A range's slices, and when the ledger last took something from a journal (None: never)."""
+    """A range's slices, how its requests ended, and when the ledger last took something from a journal (None: never)."""
 
     since_ns: int
     until_ns: int
     slices: list[Slice]
+    ends: dict[str, int]
+    """Sums of `ENDS` over what was asked to be counted."""
     loaded_until_ns: int | None
 
 
-def overview(engine: Engine, since_ns: int, until_ns: int) -> Overview:
-    """The days from that of `since_ns` up to, not including, that which begins at or after `until_ns`. Blocks. Raises
-    `LedgerError`."""
+def overview(
+    engine: Engine,
+    since_ns: int,
+    until_ns: int,
+    ends_since_ns: int | None = None,
+    filters: Mapping[Dimension, str] | None = None,
+) -> Overview:
+    """The days from that of `since_ns` up to, not including, that which begins at or after `until_ns`. `ends` are of
+    those from `ends_since_ns` on (default: all) that match `filters`. Blocks. Raises `LedgerError`."""
     first, last = since_ns // DAY_NS * DAY, -(-until_ns // DAY_NS) * DAY
-    query = select(days).where(days.c.day >= first, days.c.day < last)
+    names = [days.c[name] for name in ("day", "team", "key_id", "model", "provider", "tagged")]
+    sums = [days.c.requests - days.c.outcome_refused, *(days.c[name] for name in Slice.__struct_fields__[7:])]
+    query = select(*names, *sums).where(days.c.day >= first, days.c.day < last)
+    since = first if ends_since_ns is None else ends_since_ns // DAY_NS * DAY
+    ended = select(*(func.sum(days.c[name]) for name in ENDS)).where(days.c.day >= since, days.c.day < last)
+    ended = ended.where(*(days.c[_COLUMNS.get(name, name)] == value for name, value in (filters or {}).items()))
     with reading(engine) as connection:
         slices = [_slice(tuple(row)) for row in connection.execute(query)]
+        found = connection.execute(ended).one()
         loaded = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
-    return Overview(since_ns, until_ns, slices, loaded)
+    ends = {name: int(value or 0) for name, value in zip(ENDS, found, strict=True)}
+    return Overview(since_ns, until_ns, slices, ends, loaded)
 
 
 def _slice(row: tuple[object, ...]) -> Slice:
-    names = cast("tuple[int, str, str, str, str, int]", row[:6])
-    sums = dict(zip(DAY_SUMS, cast("tuple[int, ...]", row[6:]), strict=True))
-    sums["requests"] -= sums["outcome_refused"]
-    return Slice(*names[:5], bool(names[5]), **sums)
+    day, team, key, model, provider, tagged, *sums = cast("tuple[int, str, str, str, str, int, int]", row)
+    return Slice(day, team, key, model, provider, bool(tagged), *sums)
 
 
 class Hour(msgspec.Struct, frozen=True, gc=False):
@@ -110,5 +117,5 @@ def hours(engine: Engine, since_ns: int, until_ns: int) -> list[Hour]:
 
 
 def total(slices: Iterable[Slice], name: str) -> int:
-    """The sum of one of `DAY_SUMS`."""
+    """The sum of one of a slice's figures."""
     return sum(map(attrgetter(name), slices))

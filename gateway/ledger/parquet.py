@@ -5,7 +5,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from gateway.errors import LedgerError
-from gateway.ledger.export import columns, row_values
+from gateway.ledger.export import columns, row_values, wasted_nanos
 from gateway.ledger.spend import Report, iso, usd_decimal
 
 
@@ -25,6 +25,7 @@ def parquet_bytes(report: Report) -> bytes:
         {
             **row_values(row),
             "cost_usd": usd_decimal(row.sums["cost_nanos"]),
+            "wasted_usd": usd_decimal(wasted_nanos(row.sums)),
             "usage_seconds": usd_decimal(row.sums["usage_millis"]).scaleb(6),
         }
         for row in report.rows

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.facts import Usage
 from gateway.ledger.events import MAX_NAME, EndRecord
 from gateway.ledger.store import counter
-from gateway.ledger.tables import DAY_SUMS, DIMENSIONS, METERS, OUTCOMES, SUMS, days, events, rollups, segments, tags
+from gateway.ledger.tables import DAY_SUMS, DIMENSIONS, METERS, OUTCOMES, SUMS, WASTED, days, events, rollups, segments, tags
 
 Value = str | int | bool | None
 Row = dict[str, Value]
@@ -23,10 +23,13 @@ HOUR_NS = 3_600 * 10**9
 MAX_TOKENS = 10**12
 MAX_NANOS = 10**16
 """Beyond these a figure is a provider's nonsense; without a bound one answer could overflow a roll-up (64 bits)."""
+MORE_TRIES = "},{"
+"""Stands in `events.attempts`, a JSON array of objects, where there was more than one try."""
 
 _NO_USAGE = Usage(requests=0)
 _json = msgspec.json.Encoder().encode
 _known_outcomes = frozenset(OUTCOMES)
+_wasted = frozenset(WASTED)
 _DAY_KEY = ("day", "team", "key_id", "model", "provider", "tagged")
 _columns = ", ".join(column.name for column in events.columns)
 _POSTGRESQL_INSERT = text(
@@ -131,9 +134,15 @@ def rollup_rows(rows: Iterable[Row]) -> list[Row]:
         total["requests"] += 1
         total["cost_nanos"] += _number(row["cost_nanos"])
         total["usage_millis"] += _number(row["usage_millis"])
-        total["unpriced_requests"] += _number(row["unpriced"])
         total["estimated_requests"] += _number(row["estimated"])
         total[f"outcome_{row['outcome']}"] += 1
+        if row["outcome"] in _wasted:
+            total[f"cost_{row['outcome']}"] += _number(row["cost_nanos"])
+        if row["unpriced"]:
+            total["unpriced_requests"] += 1
+            total["unpriced_tokens"] += _number(row["input_tokens"]) + _number(row["output_tokens"])
+        if MORE_TRIES in str(row["attempts"]):
+            total["retried_requests"] += 1
         for meter in METERS:
             if row[meter]:
                 total[meter] += _number(row[meter])

@@ -27,9 +27,9 @@ from sqlalchemy import (
 
 from gateway.clock import SystemClock
 from gateway.errors import LedgerError
-from gateway.ledger.posting import HOUR_NS
+from gateway.ledger.posting import HOUR_NS, MORE_TRIES
 from gateway.ledger.store import counter, reading
-from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, events, rollups, segments, tags
+from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, WASTED, events, rollups, segments, tags
 from gateway.seams import Clock
 
 GROUPS = ("team", "key", "model", "provider", "operation", "hour", "day", "month")
@@ -63,6 +63,14 @@ class SpendRow(msgspec.Struct, frozen=True):
         return usd(self.sums["cost_nanos"])
 
 
+class Waste(msgspec.Struct, frozen=True):
+    """Requests of one outcome that came to nothing, and what they cost, nano-dollars."""
+
+    outcome: str
+    requests: int
+    nanos: int
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A finished report. `since_ns` and `until_ns` are the range it truly covers."""
 
@@ -75,6 +83,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Models whose requests have no price (at most 20 names); their cost is in no total."""
     loaded_until_ns: int | None
     """When the ledger last took something from a journal; None: never."""
+
+
+def wasted(sums: Mapping[str, int]) -> list[Waste]:
+    """What went to nothing in some sums, dearest first; outcomes without a request left out."""
+    found = [Waste(name, sums[f"outcome_{name}"], sums[f"cost_{name}"]) for name in WASTED]
+    return sorted((each for each in found if each.requests), key=lambda each: (-each.nanos, -each.requests))
 
 
 def usd(nanos: int) -> str:
@@ -192,6 +206,12 @@ def _raw(*where: ColumnElement[bool]) -> FromClause:
         "estimated_requests": case((events.c.estimated, 1), else_=0),
         **{name: events.c[name] for name in METERS},
         **{f"outcome_{name}": case((events.c.outcome == name, 1), else_=0) for name in OUTCOMES},
+        **{
+            f"cost_{name}": case((events.c.outcome == name, func.coalesce(events.c.cost_nanos, 0)), else_=0)
+            for name in WASTED
+        },
+        "unpriced_tokens": case((events.c.unpriced, events.c.input_tokens + events.c.output_tokens), else_=0),
+        "retried_requests": case((events.c.attempts.contains(MORE_TRIES), 1), else_=0),
     }
     return (
         select(

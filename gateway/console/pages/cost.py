@@ -74,7 +74,7 @@ async def show(visit: Visit) -> Response:
         raise BadRequest(f"by: allowed are {', '.join(TREND)}.", param="by")
     filters = filters_of(query)
     budgets = await budgets_of(visit.world)
-    found = await asyncio.to_thread(_read, ledger_url(snapshot), shown)
+    found = await asyncio.to_thread(_read, ledger_url(snapshot), shown, filters)
     context = await asyncio.to_thread(_context, visit.world, found, shown, by, filters, budgets)
     return await visit.page("cost.html", context)
 
@@ -96,13 +96,13 @@ def filters_of(query: QueryParams) -> dict[Dimension, str]:
     return {dimension: query[dimension] for dimension in DIMENSIONS if dimension in query}
 
 
-def _read(url: str, shown: Range) -> Overview:
+def _read(url: str, shown: Range, filters: Mapping[Dimension, str]) -> Overview:
     """From where the comparison, or what the forecast looks at, begins. Blocks. Raises `LedgerError`."""
     engine = open_existing(url)
     try:
         if schema_version(engine) is None:
             raise LedgerError("this database holds no ledger yet")
-        return overview(engine, shown.before_ns, shown.until_ns)
+        return overview(engine, shown.before_ns, shown.until_ns, shown.since_ns, filters)
     finally:
         engine.dispose()
 
@@ -176,8 +176,10 @@ def _context(
         "models": _shortened(lines(current, "model")),
         "providers": lines(current, "provider"),
         "keys": lines(current, "key")[:8],
-        "wasted": wasted(current),
-        "attempted": whole.requests + total(current, "outcome_refused"),
+        "wasted": (lost := wasted(found.ends)),
+        "wasted_nanos": sum(each.nanos for each in lost),
+        "retried": found.ends["retried_requests"],
+        "attempted": whole.requests + found.ends["outcome_refused"],
         "estimated": total(current, "estimated_requests"),
         "untagged": untagged,
         "unpriced_models": sorted({each.model for each in current if each.unpriced_requests})[:MOST_LINES],
@@ -217,6 +219,7 @@ def _shortened(found: list[Line]) -> list[Line]:
         cache_read_tokens=sum(each.cache_read_tokens for each in rest),
         input_tokens=sum(each.input_tokens for each in rest),
         unpriced_requests=sum(each.unpriced_requests for each in rest),
+        unpriced_tokens=sum(each.unpriced_tokens for each in rest),
     )
     return [*found[: MOST_LINES - 1], added]
 
