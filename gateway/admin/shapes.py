@@ -122,8 +122,16 @@ class ProviderList(msgspec.Struct, frozen=True):
     providers: list[ProviderView]
 
 
+class WasteView(msgspec.Struct, frozen=True):
+    """Requests of one outcome that came to nothing, and what they cost all the same."""
+
+    outcome: str
+    requests: int
+    cost_usd: str
+
+
 class SpendTotal(msgspec.Struct, frozen=True):
-    """Sums over all rows; `cost_usd` is a decimal string."""
+    """Sums over all rows; amounts are decimal strings. `wasted_usd` is the part of `cost_usd` that `waste` tells."""
 
     requests: int
     input_tokens: int
@@ -131,6 +139,9 @@ class SpendTotal(msgspec.Struct, frozen=True):
     cost_usd: str
     unpriced_requests: int
     estimated_requests: int
+    retried_requests: int
+    wasted_usd: str
+    waste: list[WasteView]
 
 
 class SpendView(msgspec.Struct, frozen=True):

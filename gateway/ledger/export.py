@@ -69,7 +69,7 @@ def csv_bytes(report: Report) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(columns(report)))
     writer.writeheader()
-    writer.writerows([{name: _inert(value) for name, value in row_values(row).items()} for row in report.rows])
+    writer.writerows([{name: inert(value) for name, value in row_values(row).items()} for row in report.rows])
     return text.getvalue().encode()
 
 
@@ -85,6 +85,6 @@ def columns(report: Report) -> Mapping[str, str]:
     }
 
 
-def _inert(value: str | int) -> str | int:
+def inert(value: str | int) -> str | int:
     """A name a client chose must not become a formula when the file is opened in a spreadsheet (CWE-1236)."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
