@@ -119,3 +119,10 @@ def _parts(quantities: Mapping[Meter, int | Decimal], amounts: list[int], rates:
         Part(meter, quantity, nanos, rates.get(meter))
         for (meter, quantity), nanos in zip(quantities.items(), amounts, strict=True)
     ]
+
+
+def bill(card: RateCard | None, usage: Usage, tier: str | None, at_ns: int) -> int | None:
+    """What `usage`, of `usage.requests` requests together, costs at the rates of a tier, for requests of their mean size:
+    whole nano-dollars. A tier without rates of its own has the standard ones. None: no price is known."""
+    rates = {} if card is None else card.leaves(tier, at_ns, usage.input_tokens // max(usage.requests, 1))
+    return round(sum(_weights(rates, _quantities(usage)).values())) if rates else None

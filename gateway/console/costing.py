@@ -104,12 +104,6 @@ def name_of(dimension: Dimension) -> Callable[[Slice], str]:
             return lambda each: each.key
 
 
-def matching(slices: Iterable[Slice], filters: Mapping[Dimension, str]) -> list[Slice]:
-    """Only the slices in which every dimension that is given has that name."""
-    wanted = [(name_of(dimension), name) for dimension, name in filters.items()]
-    return [each for each in slices if all(read(each) == name for read, name in wanted)]
-
-
 def lines(slices: Iterable[Slice], dimension: Dimension) -> list[Line]:
     """One line for each name, dearest first. Names with refused requests alone are left out, as in reports."""
     groups: dict[str, list[Slice]] = {}

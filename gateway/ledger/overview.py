@@ -1,15 +1,16 @@
-"""The cost page's figures: one pass over the days of a range, by day and by everything a page shows.
+"""The cost page's figures, added up by the database from the roll-ups of days: what a page shows, and no more rows.
 
 Sums are those of `spend.report`: the same events, and requests that the gateway refused are left out of `requests`.
 Ranges are whole days (UTC); the one that runs is in them as far as it has come.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from operator import attrgetter
-from typing import Literal, cast
+from typing import Literal
+from typing import cast as typed
 
 import msgspec
-from sqlalchemy import Engine, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, cast, func, literal, select
 
 from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.store import reading
@@ -26,10 +27,10 @@ DAY_NS = DAY * 10**9
 
 
 class Slice(msgspec.Struct, frozen=True, gc=False):
-    """What one day, team, key, model and provider came to, tagged and untagged apart. Sums as in `tables.DAY_SUMS`."""
+    """What some names came to. Sums as in `tables.DAY_SUMS`; names that are not told apart are empty."""
 
     day: int
-    """Its beginning, seconds since the epoch, UTC."""
+    """Its beginning, seconds since the epoch, UTC; 0: days are not told apart."""
     team: str
     key: str
     model: str
@@ -47,43 +48,61 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """A range's slices, how its requests ended, and when the ledger last took something from a journal (None: never)."""
+    """What a page shows of a range, and when the ledger last took something from a journal (None: never)."""
 
-    since_ns: int
-    until_ns: int
+    daily: list[Slice]
+    """By day, team and one more name; from before the range on."""
     slices: list[Slice]
+    """The range itself by team, key, model, provider, and whether tagged."""
     ends: dict[str, int]
-    """Sums of `ENDS` over what was asked to be counted."""
+    """Sums of `ENDS` over the range."""
     loaded_until_ns: int | None
 
 
 def overview(
     engine: Engine,
+    before_ns: int,
     since_ns: int,
     until_ns: int,
-    ends_since_ns: int | None = None,
+    by: Dimension = "team",
     filters: Mapping[Dimension, str] | None = None,
 ) -> Overview:
-    """The days from that of `since_ns` up to, not including, that which begins at or after `until_ns`. `ends` are of
-    those from `ends_since_ns` on (default: all) that match `filters`. Blocks. Raises `LedgerError`."""
-    first, last = since_ns // DAY_NS * DAY, -(-until_ns // DAY_NS) * DAY
-    names = [days.c[name] for name in ("day", "team", "key_id", "model", "provider", "tagged")]
-    sums = [days.c.requests - days.c.outcome_refused, *(days.c[name] for name in Slice.__struct_fields__[7:])]
-    query = select(*names, *sums).where(days.c.day >= first, days.c.day < last)
-    since = first if ends_since_ns is None else ends_since_ns // DAY_NS * DAY
-    ended = select(*(func.sum(days.c[name]) for name in ENDS)).where(days.c.day >= since, days.c.day < last)
-    ended = ended.where(*(days.c[_COLUMNS.get(name, name)] == value for name, value in (filters or {}).items()))
+    """The days from that of `since_ns` up to, not including, that which begins at or after `until_ns`; `daily` from that
+    of `before_ns` on, with `by` told apart. Only what matches `filters`. Blocks. Raises `LedgerError`."""
+    before, first, last = before_ns // DAY_NS * DAY, since_ns // DAY_NS * DAY, -(-until_ns // DAY_NS) * DAY
+    named = [days.c[_COLUMNS.get(name, name)] == value for name, value in (filters or {}).items()]
+    within = [days.c.day >= first, days.c.day < last, *named]
+    ended = select(*(_sum(days.c[name]) for name in ENDS)).where(*within)
     with reading(engine) as connection:
-        slices = [_slice(tuple(row)) for row in connection.execute(query)]
+        daily = _slices(connection, {"day", "team", by}, days.c.day >= before, days.c.day < last, *named)
+        slices = _slices(connection, set(_NAMES) - {"day"}, *within)
         found = connection.execute(ended).one()
         loaded = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
     ends = {name: int(value or 0) for name, value in zip(ENDS, found, strict=True)}
-    return Overview(since_ns, until_ns, slices, ends, loaded)
+    return Overview(daily, slices, ends, loaded)
+
+
+def _slices(connection: Connection, by: Set[str], *where: ColumnElement[bool]) -> list[Slice]:
+    told = {name: days.c[_COLUMNS.get(name, name)] for name in _NAMES if name in by}
+    names = [told.get(name, literal(0 if name in ("day", "tagged") else "").label(name)) for name in _NAMES]
+    sums = [_sum(days.c.requests - days.c.outcome_refused), *(_sum(days.c[name]) for name in _FIGURES)]
+    query = select(*names, *sums).where(*where).group_by(*told.values())
+    return [_slice(tuple(row)) for row in connection.execute(query)]
+
+
+def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
+    """A sum that PostgreSQL gives as an integer too, which is ten times as quick to read as its NUMERIC."""
+    return cast(func.sum(column), BigInteger)
 
 
 def _slice(row: tuple[object, ...]) -> Slice:
-    day, team, key, model, provider, tagged, *sums = cast("tuple[int, str, str, str, str, int, int]", row)
+    day, team, key, model, provider, tagged, *sums = typed("tuple[int, str, str, str, str, int, int]", row)
     return Slice(day, team, key, model, provider, bool(tagged), *sums)
+
+
+_NAMES = Slice.__struct_fields__[:6]
+_FIGURES = Slice.__struct_fields__[7:]
+"""After the requests, which are not a column's own sum."""
 
 
 class Hour(msgspec.Struct, frozen=True, gc=False):

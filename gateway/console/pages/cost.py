@@ -23,7 +23,6 @@ from gateway.console.costing import (
     forecast,
     line,
     lines,
-    matching,
     saving,
     series,
     wasted,
@@ -74,7 +73,7 @@ async def show(visit: Visit) -> Response:
         raise BadRequest(f"by: allowed are {', '.join(TREND)}.", param="by")
     filters = filters_of(query)
     budgets = await budgets_of(visit.world)
-    found = await asyncio.to_thread(_read, ledger_url(snapshot), shown, filters)
+    found = await asyncio.to_thread(_read, ledger_url(snapshot), shown, by, filters)
     context = await asyncio.to_thread(_context, visit.world, found, shown, by, filters, budgets)
     return await visit.page("cost.html", context)
 
@@ -96,13 +95,13 @@ def filters_of(query: QueryParams) -> dict[Dimension, str]:
     return {dimension: query[dimension] for dimension in DIMENSIONS if dimension in query}
 
 
-def _read(url: str, shown: Range, filters: Mapping[Dimension, str]) -> Overview:
+def _read(url: str, shown: Range, by: Dimension, filters: Mapping[Dimension, str]) -> Overview:
     """From where the comparison, or what the forecast looks at, begins. Blocks. Raises `LedgerError`."""
     engine = open_existing(url)
     try:
         if schema_version(engine) is None:
             raise LedgerError("this database holds no ledger yet")
-        return overview(engine, shown.before_ns, shown.until_ns, shown.since_ns, filters)
+        return overview(engine, shown.before_ns, shown.since_ns, shown.until_ns, by, filters)
     finally:
         engine.dispose()
 
@@ -144,8 +143,7 @@ def _context(
     budgets: list[Budget],
 ) -> dict[str, object]:
     now_ns = world.clock.now_ns()
-    every = matching(found.slices, filters)
-    current = [each for each in every if each.day >= shown.first]
+    every, current = found.daily, found.slices
     # The day that is compared is taken whole; the page says "the same days".
     until = -(-shown.before_until_ns // DAY_NS) * DAY_NS // 10**9
     earlier = total(
@@ -167,7 +165,7 @@ def _context(
         "earlier": earlier,
         "forecast": forecast(every, now_ns) if monthly else None,
         "chart": charts.stacked(
-            words, series(current, by, shown.first, shown.days), words, wording.dollars, wording.axis_dollars
+            words, series(every, by, shown.first, shown.days), words, wording.dollars, wording.axis_dollars
         ),
         "teams": _shortened(lines(current, "team")),
         "team_forecasts": _forecasts(every, now_ns) if monthly else {},
