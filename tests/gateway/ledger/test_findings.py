@@ -15,7 +15,8 @@ from pricing.book import PriceBook
 from pricing.card import RateCard
 from tests.gateway.ledger.helpers import end
 
-NOW = 1_790_000_000 * 10**9
+NOW = 1_795_000_000 * 10**9
+"""In November 2026: the catalogue has prices of service tiers from October on."""
 HOUR = 3600 * 10**9
 DAY = 24 * HOUR
 BOOK = PriceBook()
@@ -86,7 +87,6 @@ def test_a_nightly_job_could_be_a_batch(look: Callable[..., list[Finding]]):
     assert one.evidence["in 6 hours of the day"].startswith("100 % (02, 03")
     assert one.saving is not None
     assert abs(one.saving * 2 - one.at_stake) <= 400 * 30  # half price
-    assert look([record(number, stream=False) for number in range(400)])[0].kind == "batch"  # it is there still
 
 
 def test_unhurried_traffic_all_day_is_no_batch(look: Callable[..., list[Finding]]):

@@ -2,8 +2,9 @@
 
 from sqlalchemy import Engine
 
+from gateway.clock import ManualClock
 from gateway.ledger.habits import busiest_hours, covered_days, idle_keys, window
-from gateway.ledger.keystore import KeyMaterial
+from gateway.ledger.keystore import KeyMaterial, KeyStore
 from gateway.ledger.overview import DAY_NS
 from gateway.ledger.posting import HOUR_NS, post
 from gateway.ledger.store import reading, writing
@@ -35,7 +36,14 @@ def test_busy_hours_are_those_of_one_key_and_model(engine: Engine):
         assert busiest_hours(connection, "nobody", "gpt-4o-mini", NOW, 1) == (0, 0, [])
 
 
-def test_no_key_is_idle_where_there_is_none(engine: Engine):
+def test_idle_keys_are_those_that_work_and_were_not_used(engine: Engine):
+    made = KeyStore(engine, ManualClock(NOW - 40 * DAY_NS))
+    for name in ("idle", "used", "revoked"):
+        made.create(KeyMaterial(name.ljust(64, "0"), "sk", "0000"), team="search", key_id=name)
+    made.create(KeyMaterial("e" * 64, "sk", "0000"), team="search", key_id="ended", expires_ns=NOW - 1)
+    made.revoke("revoked")
+    KeyStore(engine, ManualClock(NOW)).create(KeyMaterial("f" * 64, "sk", "0000"), team="search", key_id="new")
+    with writing(engine) as connection:
+        post(connection, [end(1, key="used", received_ns=NOW - 3 * DAY_NS)], NOW)
     with reading(engine) as connection:
-        assert idle_keys(connection, NOW) == []
-    assert KeyMaterial
+        assert [(each.key, each.team) for each in idle_keys(connection, NOW)] == [("idle", "search")]
