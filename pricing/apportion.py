@@ -57,7 +57,9 @@ def apportion(card: RateCard | None, usage: Usage, nanos: int, at_ns: int) -> Ap
     for tier, size, rates in _candidates(card, usage, at_ns):
         weights = _weights(rates, quantities)
         if abs(sum(weights.values()) - nanos) <= Fraction(usage.requests, 2):
-            parts = _parts({meter: quantities[meter] for meter in weights}, shares(list(weights.values()), nanos), rates)
+            parts = _parts(
+                {meter: quantities[meter] for meter in weights}, shares(list(weights.values()), nanos), rates
+            )
             return Apportioned("rates", tier, parts, size)
     size = usage.input_tokens // max(usage.requests, 1)
     rates = {} if card is None else card.leaves(None, at_ns, size)
@@ -122,7 +124,7 @@ def _parts(quantities: Mapping[Meter, int | Decimal], amounts: list[int], rates:
 
 
 def bill(card: RateCard | None, usage: Usage, tier: str | None, at_ns: int) -> int | None:
-    """What `usage`, of `usage.requests` requests together, costs at the rates of a tier, for requests of their mean size:
-    whole nano-dollars. A tier without rates of its own has the standard ones. None: no price is known."""
+    """What `usage`, of `usage.requests` requests together, costs at the rates of a tier, for requests of their mean
+    size: whole nano-dollars. A tier without rates of its own has the standard ones. None: no price is known."""
     rates = {} if card is None else card.leaves(tier, at_ns, usage.input_tokens // max(usage.requests, 1))
     return round(sum(_weights(rates, _quantities(usage)).values())) if rates else None

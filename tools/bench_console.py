@@ -1,7 +1,7 @@
 """How long the console's first views take over a large ledger: `.venv/bin/python tools/bench_console.py LEDGER_URL`.
 
-LEDGER_URL: of a ledger that tools/seed_ledger.py has filled; `own:DIRECTORY` as there. Starts a gateway process on it, logs in, and loads each
-page several times with nothing cached between the requests; prints the first and the median time in milliseconds,
+LEDGER_URL: of a ledger that tools/seed_ledger.py has filled; `own:DIRECTORY` as there. Starts a gateway process on it,
+logs in, and loads each page several times with nothing cached between the requests; prints the first and the median time in milliseconds,
 whole answers as a client sees them, as JSON.
 """
 
@@ -29,7 +29,7 @@ PAGES = {
     "exchanges, newest": "/console/cost/exchanges",
     "exchanges of a team that failed": "/console/cost/exchanges?team=labs&outcome=failed",
     "exchanges of a key, cut": "/console/cost/exchanges?key=hr-1&outcome=cut&range=90d",
-    "exchanges of a model and team": "/console/cost/exchanges?team=labs&model=claude-opus-4-1&outcome=blocked&range=90d",
+    "exchanges of three names": "/console/cost/exchanges?team=labs&model=claude-opus-4-1&outcome=blocked&range=90d",
     "incidents": "/console/incidents",
     "configuration": "/console/configuration",
 }

@@ -1,7 +1,7 @@
-"""A PostgreSQL of one's own for measurements: made in a directory, on a free port of the loopback, gone when it is left.
+"""A PostgreSQL of one's own for measurements: made in a directory, on a free port of the loopback, and stopped again.
 
-Uses the newest server below /usr/lib/postgresql (Debian) or the one on PATH. As root it runs as the user `postgres`, for
-the server refuses to run as root.
+Uses the newest server below /usr/lib/postgresql (Debian) or the one on PATH. As root it runs as the user `postgres`,
+for the server refuses to run as root.
 """
 
 import os
@@ -23,7 +23,9 @@ def postgres(directory: Path) -> Iterator[str]:
         shutil.chown(directory, user, user)
     data = directory / "data"
     if not (data / "PG_VERSION").exists():
-        _run(user, directory, binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
+        _run(
+            user, directory, binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"
+        )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

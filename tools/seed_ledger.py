@@ -190,7 +190,10 @@ def _rollups_of() -> str:
         "unpriced_requests": "SUM(CASE WHEN unpriced THEN 1 ELSE 0 END)",
         "estimated_requests": "SUM(CASE WHEN estimated THEN 1 ELSE 0 END)",
         **{f"outcome_{name}": f"SUM(CASE WHEN outcome = '{name}' THEN 1 ELSE 0 END)" for name in OUTCOMES},
-        **{f"cost_{name}": f"SUM(CASE WHEN outcome = '{name}' THEN COALESCE(cost_nanos, 0) ELSE 0 END)" for name in WASTED},
+        **{
+            f"cost_{name}": f"SUM(CASE WHEN outcome = '{name}' THEN COALESCE(cost_nanos, 0) ELSE 0 END)"
+            for name in WASTED
+        },
         "unpriced_tokens": "SUM(CASE WHEN unpriced THEN input_tokens + output_tokens ELSE 0 END)",
         "retried_requests": "SUM(CASE WHEN attempts LIKE '%},{%' THEN 1 ELSE 0 END)",
     }

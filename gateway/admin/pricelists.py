@@ -7,8 +7,8 @@ from pricing.card import RateCard
 
 
 def cards_of(snapshot: Snapshot) -> tuple[Cards, Cards]:
-    """The prices in force, and the public list prices. Both know nothing under `prices: off`. The first look at the public
-    ones may take 0.25 s: for threads."""
+    """The prices in force, and the public list prices. Both know nothing under `prices: off`. The first look at the
+    public ones may take 0.25 s: for threads."""
     known = {provider.name: provider.prices for provider in snapshot.routes.providers()}
     if snapshot.prices is None:
         return nothing, nothing

@@ -1,12 +1,13 @@
 """Every route of the admin side in one table: the application and the OpenAPI document are both made of it."""
 
-from gateway.admin import health, keys, spend, state
+from gateway.admin import findings, health, keys, spend, state
 from gateway.admin.budget_routes import BUDGET_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
 from gateway.admin.incident_routes import INCIDENT_ROUTES
 from gateway.admin.shapes import (
     ConfigView,
     CreateKey,
+    FindingsView,
     KeyList,
     KeyView,
     NewKeyView,
@@ -130,6 +131,15 @@ ROUTES = (
         answer=SpendView,
         media=("text/csv", "application/vnd.apache.parquet"),
         refusals={400: "A parameter is wrong.", 409: _NO_LEDGER, 503: _AWAY},
+    ),
+    Endpoint(
+        method="GET",
+        path="/admin/v1/findings",
+        handler=findings.show_findings,
+        summary="Where money could be saved, with the evidence.",
+        permission="read_spend",
+        answer=FindingsView,
+        refusals={409: _NO_LEDGER, 503: _AWAY},
     ),
     *BUDGET_ROUTES,
     *INCIDENT_ROUTES,

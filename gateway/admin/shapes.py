@@ -153,6 +153,33 @@ class SpendView(msgspec.Struct, frozen=True):
     total: SpendTotal
 
 
+class FindingView(msgspec.Struct, frozen=True):
+    """Where money could be saved. Amounts are decimal strings, USD a month; a saving of null: none, or not known."""
+
+    kind: str
+    title: str
+    saving_usd_per_month: str | None
+    at_stake_usd_per_month: str
+    team: str
+    key: str
+    model: str
+    why: str
+    evidence: dict[str, str]
+    samples: list[str]
+    """Ids of exchanges that show it."""
+    how: str
+    """YAML for the configuration, or words."""
+
+
+class FindingsView(msgspec.Struct, frozen=True):
+    """All findings, the largest saving first. `since` is where raw events were looked at from."""
+
+    since: str
+    until: str
+    saving_usd_per_month: str
+    findings: list[FindingView]
+
+
 class ErrorDetail(msgspec.Struct, frozen=True):
     """OpenAI's error fields."""
 

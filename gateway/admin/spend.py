@@ -36,7 +36,9 @@ PARAMETERS = (
     Parameter("provider", "Only this provider.", repeated=True),
     Parameter("operation", "Only this operation, such as chat.completions.", repeated=True),
     Parameter("tag", "Only requests with this tag, NAME=VALUE; all must match.", repeated=True),
-    Parameter("format", "What to answer with.", default="json", choices=("json", "csv", "parquet", "focus", "focus-parquet")),
+    Parameter(
+        "format", "What to answer with.", default="json", choices=("json", "csv", "parquet", "focus", "focus-parquet")
+    ),
     Parameter("period", "Charge period of the FOCUS formats.", default="day", choices=("day", "hour")),
 )
 MEDIA = {

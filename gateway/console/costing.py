@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from gateway.ledger.overview import DAY, DAY_NS, Dimension, Slice, total
+from gateway.ledger.overview import DAY, DAY_NS, Daily, Dimension, Slice, total
 
 DIMENSIONS: tuple[Dimension, ...] = ("team", "model", "provider", "key")
 FORECAST_DAYS = 28
@@ -91,7 +91,7 @@ def ratio(part: int, whole: int) -> int | None:
     return None if whole <= 0 else (2 * part + whole) // (2 * whole)
 
 
-def name_of(dimension: Dimension) -> Callable[[Slice], str]:
+def name_of(dimension: Dimension) -> Callable[[Slice | Daily], str]:
     """Reads a dimension of a slice."""
     match dimension:
         case "team":
@@ -129,7 +129,7 @@ def line(name: str, slices: Sequence[Slice]) -> Line:
     )
 
 
-def series(slices: Iterable[Slice], dimension: Dimension, first: int, count: int) -> dict[str, list[int]]:
+def series(slices: Iterable[Slice | Daily], dimension: Dimension, first: int, count: int) -> dict[str, list[int]]:
     """Cost per day of every name, `count` days from `first` (seconds since the epoch)."""
     found: dict[str, list[int]] = {}
     read = name_of(dimension)
@@ -140,7 +140,7 @@ def series(slices: Iterable[Slice], dimension: Dimension, first: int, count: int
     return found
 
 
-def forecast(slices: Iterable[Slice], now_ns: int) -> Forecast | None:
+def forecast(slices: Iterable[Slice | Daily], now_ns: int) -> Forecast | None:
     """What this calendar month (UTC) will have cost at its end: what was spent, and for what is left of it the mean of
     the whole days before today, working days and weekends apart where both were seen twice. The interval takes days as
     independent and normal, and counts that the mean itself is known from few days. None: fewer than three whole

@@ -123,9 +123,7 @@ def _of(
     requests = sums["requests"] - int(str(values[6] or 0))
     if not (requests or sums["cost_nanos"] or sums["unpriced_requests"]):
         return
-    usage = Usage(
-        **{name: sums[name] for name in METERS}, requests=requests, seconds=sums["usage_millis"] / 1000
-    )
+    usage = Usage(**{name: sums[name] for name in METERS}, requests=requests, seconds=sums["usage_millis"] / 1000)
     found = apportion(cards(provider, model), usage, sums["cost_nanos"], within[0])
     public = listed(provider, model)
     prices = {} if public is None else public.leaves(found.tier or None, within[0], found.input_tokens)

@@ -149,9 +149,7 @@ def _pieces(
     return stretches(_days(connection, since_ns, until_ns, filters), since_ns, until_ns, searched)
 
 
-def _days(
-    connection: Connection, since_ns: int, until_ns: int, filters: dict[str, str]
-) -> list[tuple[int, int, int]]:
+def _days(connection: Connection, since_ns: int, until_ns: int, filters: dict[str, str]) -> list[tuple[int, int, int]]:
     """Day, its events, and how many of them can fit: (nanoseconds since the epoch, events, fitting), newest first. The
     operation is not in the roll-ups of days, so that there may be fewer."""
     outcome = filters.get("outcome")
@@ -174,9 +172,7 @@ def _days(
     return [(int(row[0]) * 10**9, int(row[1]), int(row[2])) for row in connection.execute(query)]
 
 
-def stretches(
-    found: Iterable[tuple[int, int, int]], since_ns: int, until_ns: int, most: int
-) -> Iterator[Stretch]:
+def stretches(found: Iterable[tuple[int, int, int]], since_ns: int, until_ns: int, most: int) -> Iterator[Stretch]:
     """Pieces of the days on which something fits, newest first, each of about `most` events or less: a day with more is
     taken apart evenly. `found`: day, its events, how many can fit; newest first."""
     for day, count, fitting in found:

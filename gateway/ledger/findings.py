@@ -1,9 +1,9 @@
 """Findings: where money could be saved, how much a month, what shows it, and what to write into the configuration.
 
-Each rule is a pure function of one habit (`habits.py`), or of sums of the last 30 days, and says nothing unless its
-evidence is there and the amount reaches `LEAST`. Savings are computed by pricing what was truly used again, and scaled to
-a month by what the same key spent with the same model. Whether a smaller model's answers are good enough, or a job may
-wait a day, is not in the ledger: such findings say "if".
+Each rule is a pure function of one habit (`habits.py`), or of sums of the last 30 days. It says nothing unless its
+evidence is there and the amount reaches `LEAST`. Savings are computed by pricing again what was truly used, and scaled
+to a month by what the same key spent with the same model. Whether a smaller model's answers are good enough, or a job
+may wait a day, is not in the ledger: such findings say "if".
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +53,7 @@ SERVED_OPERATIONS = ("chat.completions", "messages", "responses", "completions")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding. Amounts are nano-dollars a month; `saving` None: nothing is saved by it, or how much is not known."""
+    """One finding. Amounts are nano-dollars a month; `saving` None: nothing is saved, or how much is not known."""
 
     kind: Kind
     title: str
@@ -102,7 +102,9 @@ def find(engine: Engine, cards: Cards, now_ns: int) -> Findings:
             for finding, where in asked:
                 if finding is not None:
                     mine = _of(habit, *where)
-                    found.append(msgspec.structs.replace(finding, samples=tuple(seen.samples(connection, since_ns, *mine))))
+                    found.append(
+                        msgspec.structs.replace(finding, samples=tuple(seen.samples(connection, since_ns, *mine)))
+                    )
         found = [_with_samples(each, lambda *where: seen.samples(connection, since_ns, *where)) for each in found]
     found.sort(key=lambda each: (-(each.saving or 0), -each.at_stake, each.kind, each.key, each.model))
     return Findings(since_ns, now_ns, found)
@@ -151,11 +153,11 @@ def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: 
         f"{habit.key} could send {habit.model} as a batch",
         part,
         cost,
-        "Nothing of it is streamed, and it comes in a few hours of the day. If it may wait for up to a day, the provider's "
-        "batch API does it at the batch price.",
+        "Nothing of it is streamed, and it comes in a few hours of the day. If it may wait for up to a day, the "
+        "provider's batch API does it at the batch price.",
         {
             "requests, not streamed": f"{part.usage.requests:,}",
-            f"in {BATCH_HOURS} hours of the day": f"{busy * 100 // all_} % ({', '.join(f'{h:02d}' for h in which)} UTC)",
+            f"in {BATCH_HOURS} hours of the day": f"{busy * 100 // all_} % ({_hours(which)} UTC)",
             **_tokens(part),
         },
         "Send the job's requests as one file to /v1/files and /v1/batches (they are passed through to the provider), "
@@ -194,22 +196,24 @@ def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding |
         return None
     spells = min(part.usage.requests, -(-(at_ns - since_ns) // (CACHE_MINUTES * 60 * 10**9)))
     write = max(rates.get("cache_write_5m", rates["input"]) - rates["input"], 0)
-    saved = habit.least_input * ((part.usage.requests - spells) * (rates["input"] - rates["cache_read"]) - spells * write)
+    saved = habit.least_input * (
+        (part.usage.requests - spells) * (rates["input"] - rates["cache_read"]) - spells * write
+    )
     return _finding(
         habit,
         "uncached_prompts",
         f"Prompts of {habit.key} to {habit.model} are never cached",
         part,
         max(part.nanos - int(saved * 10**9), 0),
-        "All are long, and alike in length. At most so much is saved, if they begin alike (instructions, tools, examples) "
-        "up to the shortest of them: put what changes last, and let the provider cache the rest.",
+        "All are long, and alike in length. At most so much is saved, if they begin alike (instructions, tools, "
+        "examples) up to the shortest of them: put what changes last, and let the provider cache the rest.",
         {
             "requests without cached tokens": f"{part.usage.requests:,}",
             "input tokens, mean": f"{mean:,}",
             "input tokens, fewest": f"{habit.least_input:,}",
         },
-        "In the request: Anthropic wants `cache_control: {type: ephemeral}` at the end of the common part; OpenAI caches by "
-        "itself what begins alike.",
+        "In the request: Anthropic wants `cache_control: {type: ephemeral}` at the end of the common part; OpenAI "
+        "caches by itself what begins alike.",
     )
 
 
@@ -225,8 +229,8 @@ def repeated(habit: Habit) -> Finding | None:
         f"{habit.key} seems to ask {habit.model} the same again",
         Part(habit.short.usage, habit.same_nanos),
         0,
-        "Requests follow within ten seconds on one with exactly as many input tokens, more often than chance would have it. "
-        "The ledger holds no text, so that whether they are the same must be looked at in the application.",
+        "Requests follow within ten seconds on one with exactly as many input tokens, more often than chance would "
+        "have it. The ledger holds no text, so that whether they are the same must be looked at in the application.",
         {
             "with the size of the one before": f"{habit.same:,} of {habit.pairs:,}",
             "by chance": f"{habit.by_chance * 100:.1f} %",
@@ -298,7 +302,7 @@ def totals(sums: Sums) -> list[Finding]:
                 at_stake=0,
                 why="What it costs is in no sum and counts against no budget.",
                 evidence={"requests in 30 days": f"{requests:,}", "tokens": f"{tokens:,}"},
-                how=f"prices:\n  models:\n    - model: {model or 'NAME'}\n      usd_per_million_tokens: {{input: …, output: …}}",
+                how=_PRICE.format(model=model or "NAME"),
                 model=model,
             )
         )
@@ -335,6 +339,10 @@ def idle(keys: Iterable[Idle]) -> list[Finding]:
     ]
 
 
+_PRICE = """prices:
+  models:
+    - model: {model}
+      usd_per_million_tokens: {{input: …, output: …}}"""
 _AGAINST = {
     "client_left": "Give clients a longer timeout than the model takes, stream to them, and set max_tokens.",
     "blocked": "guardrails:\n  POLICY:\n    - {detect: …, on: [request]}     # judged before anything is paid for",
@@ -378,11 +386,19 @@ def _finding(
     if saving < LEAST:
         return None
     paid = part.nanos * scale[0] // scale[1]
-    told = {**evidence, "paid for them": f"${usd(part.nanos)[:-5]}", "of all of this key and model": f"${usd(habit.nanos)[:-5]}"}
+    told = {
+        **evidence,
+        "paid for them": f"${usd(part.nanos)[:-5]}",
+        "of all of this key and model": f"${usd(habit.nanos)[:-5]}",
+    }
     return Finding(
         kind=kind, title=title, saving=saving, at_stake=paid, why=why, evidence=told, how=how, team=habit.team,
         key=habit.key, model=habit.model,
     )  # fmt: skip
+
+
+def _hours(which: list[int]) -> str:
+    return ", ".join(f"{hour:02d}" for hour in which)
 
 
 def _tokens(part: Part) -> dict[str, str]:
@@ -400,7 +416,9 @@ def _of(habit: Habit, *where: ColumnElement[bool]) -> tuple[ColumnElement[bool],
 def _with_samples(finding: Finding, ask: Callable[..., list[str]]) -> Finding:
     if finding.kind == "waste":
         outcome = finding.title.partition(":")[0].replace(" ", "_")
-        return msgspec.structs.replace(finding, samples=tuple(ask(events.c.outcome == outcome, events.c.cost_nanos > 0)))
+        return msgspec.structs.replace(
+            finding, samples=tuple(ask(events.c.outcome == outcome, events.c.cost_nanos > 0))
+        )
     if finding.kind == "unpriced":
         return msgspec.structs.replace(finding, samples=tuple(ask(events.c.model == finding.model, events.c.unpriced)))
     if finding.kind == "untagged":

@@ -196,7 +196,8 @@ def _again(connection: Connection, since_ns: int) -> dict[tuple[str, str], tuple
     soon = inner.c.gap < SOON_NS
     told = select(
         inner.c.key_id, inner.c.model, _sum(case((soon, 1), else_=0)),
-        _sum(case((and_(soon, inner.c.same), 1), else_=0)), _sum(case((and_(soon, inner.c.same), inner.c.nanos), else_=0)),
+        _sum(case((and_(soon, inner.c.same), 1), else_=0)),
+        _sum(case((and_(soon, inner.c.same), inner.c.nanos), else_=0)),
     ).group_by(inner.c.key_id, inner.c.model)  # fmt: skip
     sizes = (
         select(events.c.key_id, events.c.model, func.count().label("n"))

@@ -4,13 +4,13 @@ Sums are those of `spend.report`: the same events, and requests that the gateway
 Ranges are whole days (UTC); the one that runs is in them as far as it has come.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from operator import attrgetter
 from typing import Literal
 from typing import cast as typed
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, Select, cast, func, literal, select
 
 from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.store import reading
@@ -47,10 +47,22 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     estimated_requests: int
 
 
+class Daily(msgspec.Struct, frozen=True, gc=False):
+    """What some names cost on one day, nano-dollars; names that are not told apart are empty."""
+
+    day: int
+    """Its beginning, seconds since the epoch, UTC."""
+    team: str
+    key: str
+    model: str
+    provider: str
+    cost_nanos: int
+
+
 class Overview(msgspec.Struct, frozen=True):
     """What a page shows of a range, and when the ledger last took something from a journal (None: never)."""
 
-    daily: list[Slice]
+    daily: list[Daily]
     """By day, team and one more name; from before the range on."""
     slices: list[Slice]
     """The range itself by team, key, model, provider, and whether tagged."""
@@ -67,27 +79,32 @@ def overview(
     by: Dimension = "team",
     filters: Mapping[Dimension, str] | None = None,
 ) -> Overview:
-    """The days from that of `since_ns` up to, not including, that which begins at or after `until_ns`; `daily` from that
-    of `before_ns` on, with `by` told apart. Only what matches `filters`. Blocks. Raises `LedgerError`."""
+    """The days from that of `since_ns` up to, not including, that which begins at or after `until_ns`; `daily` from
+    that of `before_ns` on, with `by` told apart. Only what matches `filters`. Blocks. Raises `LedgerError`."""
     before, first, last = before_ns // DAY_NS * DAY, since_ns // DAY_NS * DAY, -(-until_ns // DAY_NS) * DAY
     named = [days.c[_COLUMNS.get(name, name)] == value for name, value in (filters or {}).items()]
     within = [days.c.day >= first, days.c.day < last, *named]
     ended = select(*(_sum(days.c[name]) for name in ENDS)).where(*within)
     with reading(engine) as connection:
-        daily = _slices(connection, {"day", "team", by}, days.c.day >= before, days.c.day < last, *named)
-        slices = _slices(connection, set(_NAMES) - {"day"}, *within)
+        costs = _summed({"day", "team", by}, _DAILY, [_sum(days.c.cost_nanos)])
+        costs = costs.where(days.c.day >= before, days.c.day < last, *named)
+        daily = [Daily(*typed("tuple[int, str, str, str, str, int]", tuple(row))) for row in connection.execute(costs)]
+        sums = [_sum(days.c.requests - days.c.outcome_refused), *(_sum(days.c[name]) for name in _FIGURES)]
+        whole = _summed(set(_NAMES) - {"day"}, _NAMES, sums).where(*within)
+        slices = [_slice(tuple(row)) for row in connection.execute(whole)]
         found = connection.execute(ended).one()
         loaded = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
     ends = {name: int(value or 0) for name, value in zip(ENDS, found, strict=True)}
     return Overview(daily, slices, ends, loaded)
 
 
-def _slices(connection: Connection, by: Set[str], *where: ColumnElement[bool]) -> list[Slice]:
-    told = {name: days.c[_COLUMNS.get(name, name)] for name in _NAMES if name in by}
-    names = [told.get(name, literal(0 if name in ("day", "tagged") else "").label(name)) for name in _NAMES]
-    sums = [_sum(days.c.requests - days.c.outcome_refused), *(_sum(days.c[name]) for name in _FIGURES)]
-    query = select(*names, *sums).where(*where).group_by(*told.values())
-    return [_slice(tuple(row)) for row in connection.execute(query)]
+def _summed(
+    by: Set[str], names: Sequence[str], sums: Sequence[ColumnElement[int]]
+) -> Select[tuple[int, str, str, str, str, int]]:
+    """Sums by the names in `by`; the others are there, and empty."""
+    told = {name: days.c[_COLUMNS.get(name, name)] for name in names if name in by}
+    chosen = [told.get(name, literal(0 if name in ("day", "tagged") else "").label(name)) for name in names]
+    return typed("Select[tuple[int, str, str, str, str, int]]", select(*chosen, *sums).group_by(*told.values()))
 
 
 def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
@@ -100,6 +117,7 @@ def _slice(row: tuple[object, ...]) -> Slice:
     return Slice(day, team, key, model, provider, bool(tagged), *sums)
 
 
+_DAILY = Daily.__struct_fields__[:5]
 _NAMES = Slice.__struct_fields__[:6]
 _FIGURES = Slice.__struct_fields__[7:]
 """After the requests, which are not a column's own sum."""
@@ -135,6 +153,6 @@ def hours(engine: Engine, since_ns: int, until_ns: int) -> list[Hour]:
     return [each for each in found if each.requests]
 
 
-def total(slices: Iterable[Slice], name: str) -> int:
+def total(slices: Iterable[Slice | Daily], name: str) -> int:
     """The sum of one of a slice's figures."""
     return sum(map(attrgetter(name), slices))

@@ -14,7 +14,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.facts import Usage
 from gateway.ledger.events import MAX_NAME, EndRecord
 from gateway.ledger.store import counter
-from gateway.ledger.tables import DAY_SUMS, DIMENSIONS, METERS, OUTCOMES, SUMS, WASTED, days, events, rollups, segments, tags
+from gateway.ledger.tables import (
+    DAY_SUMS,
+    DIMENSIONS,
+    METERS,
+    OUTCOMES,
+    SUMS,
+    WASTED,
+    days,
+    events,
+    rollups,
+    segments,
+    tags,
+)
 
 Value = str | int | bool | None
 Row = dict[str, Value]

@@ -30,7 +30,7 @@ from gateway.console.costing import (
 from gateway.console.ranges import NAMES, Range, days_of, range_of
 from gateway.console.visit import Visit
 from gateway.errors import BadRequest, LedgerError
-from gateway.ledger.overview import DAY_NS, Overview, Slice, overview, total
+from gateway.ledger.overview import DAY_NS, Daily, Overview, overview, total
 from gateway.ledger.store import open_existing, schema_version
 from gateway.quota import Bound, Calendar, Level, Scope
 from gateway.settings.snapshot import Snapshot
@@ -222,8 +222,8 @@ def _shortened(found: list[Line]) -> list[Line]:
     return [*found[: MOST_LINES - 1], added]
 
 
-def _forecasts(slices: list[Slice], now_ns: int) -> dict[str, Forecast | None]:
-    teams: dict[str, list[Slice]] = {}
+def _forecasts(slices: list[Daily], now_ns: int) -> dict[str, Forecast | None]:
+    teams: dict[str, list[Daily]] = {}
     for each in slices:
         teams.setdefault(each.team, []).append(each)
     return {team: forecast(group, now_ns) for team, group in teams.items()}
@@ -259,5 +259,11 @@ def _export(shown: Range, filters: Mapping[Dimension, str]) -> list[tuple[str, s
     query = {"by": "day,team,key,model,provider", "since": shown.since, "until": shown.until, **filters}
     return [
         (title, "/console/cost/export?" + urlencode({**query, "format": form}))
-        for title, form in (("CSV", "csv"), ("Parquet", "parquet"), ("JSON", "json"))
+        for title, form in (
+            ("CSV", "csv"),
+            ("Parquet", "parquet"),
+            ("JSON", "json"),
+            ("FOCUS", "focus"),
+            ("FOCUS Parquet", "focus-parquet"),
+        )
     ]

@@ -91,7 +91,14 @@ def test_one_priced_request_is_taken_apart(engine: Engine):
 
 def test_what_has_no_price_is_there_and_says_so(engine: Engine):
     with writing(engine) as connection:
-        post(connection, [end(1, model="mystery", cost_nanos=None, unpriced=True), end(2, outcome="refused", usage=None, cost_nanos=0)], NOW)
+        post(
+            connection,
+            [
+                end(1, model="mystery", cost_nanos=None, unpriced=True),
+                end(2, outcome="refused", usage=None, cost_nanos=0),
+            ],
+            NOW,
+        )
     found = list(charges(engine, T0 - HOUR_NS, T0 + HOUR_NS, cards, cards, clock=ManualClock(NOW)))
     assert [(each.meter, each.quantity, each.nanos, each.basis) for each in found] == [
         ("input", 80, 0, "unpriced"),

@@ -1,4 +1,5 @@
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ def test_one_is_read_whole_and_what_was_cut_off_is_left_out(engine: Engine):
 def test_what_is_rare_is_found_however_little_a_page_looks_through(
     engine: Engine, filters: dict[str, str], searched: int
 ):
-    """ "After `SEARCHED` events a page ends where it has come to": going on from there, nothing is left out or twice."""
+    """ "After `SEARCHED` events a page ends where it has come to": going on from there, nothing is missed."""
     chance = random.Random(2)
     records = [random_end(chance, 6 * DAY_NS) for _ in range(120)]
     with writing(engine) as connection:
@@ -92,7 +93,7 @@ def test_stretches_cover_every_day_on_which_something_fits(
     most = max(most, 1000)
     pieces = list(stretches(found, since, until, most))
     assert all(piece.events <= most and since <= piece.since_ns < piece.until_ns <= until for piece in pieces)
-    assert all(a.since_ns >= b.until_ns for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a.since_ns >= b.until_ns for a, b in pairwise(pieces))
     for day, _, fitting in found:
         covered = sum(p.until_ns - p.since_ns for p in pieces if day <= p.since_ns < day + DAY_NS)
         wanted = max(min(day + DAY_NS, until) - max(day, since), 0)

@@ -104,7 +104,11 @@ def test_priority_without_streaming(look: Callable[..., list[Finding]]):
 def test_long_prompts_that_are_never_cached(look: Callable[..., list[Finding]]):
     start = NOW - 2 * HOUR
     long = [
-        record(number, received_ns=start + number * 20 * 10**9, usage=Usage(input_tokens=20_000 + number * 7, output_tokens=600))
+        record(
+            number,
+            received_ns=start + number * 20 * 10**9,
+            usage=Usage(input_tokens=20_000 + number * 7, output_tokens=600),
+        )
         for number in range(300)
     ]
     (one,) = look(long)

@@ -20,7 +20,8 @@ HOUR_NS = 3600 * 10**9
 NEVER_NULL = [
     name
     for name in COLUMNS
-    if name not in ("ChargeClass", "Tags", "x_Model", "x_ServiceTier") and not name.startswith(("Resource", "SubAccount"))
+    if name not in ("ChargeClass", "Tags", "x_Model", "x_ServiceTier")
+    and not name.startswith(("Resource", "SubAccount"))
 ]
 PRICES = st.one_of(st.none(), st.fractions(0, 1, max_denominator=10**9))
 CHARGES = st.builds(
@@ -71,8 +72,8 @@ def test_null_rules_and_products(charge: Charge):
 
 @given(st.lists(CHARGES, max_size=5))
 def test_the_csv_has_plain_numbers_and_empty_nulls(found: list[Charge]):
-    """ "Numeric values MUST NOT be expressed with mathematical symbols, operators, or exponent values"; the costs of the
-    file add up to the nano-dollar; no name is a spreadsheet's formula."""
+    """ "Numeric values MUST NOT be expressed with mathematical symbols, operators, or exponent values"; the costs of
+    the file add up to the nano-dollar; no name is a spreadsheet's formula."""
     lines = list(csv.DictReader(io.StringIO(b"".join(csv_pieces(found)).decode(), newline="")))
     assert len(lines) == len(found)
     assert sum((Decimal(line["BilledCost"]) for line in lines), Decimal(0)) == Decimal(
