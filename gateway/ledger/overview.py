@@ -10,7 +10,7 @@ from typing import Literal
 from typing import cast as typed
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, Select, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Engine, Select, cast, func, literal, select
 
 from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.store import reading
