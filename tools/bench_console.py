@@ -1,8 +1,8 @@
 """How long the console's first views take over a large ledger: `.venv/bin/python tools/bench_console.py LEDGER_URL`.
 
 LEDGER_URL: of a ledger that tools/seed_ledger.py has filled; `own:DIRECTORY` as there. Starts a gateway process on it,
-logs in, and loads each page several times with nothing cached between the requests; prints the first and the median time in
-milliseconds, whole answers as a client sees them, as JSON.
+logs in, and loads each page several times with nothing cached between the requests; prints the first and the median
+time in milliseconds, whole answers as a client sees them, as JSON.
 """
 
 import argparse
