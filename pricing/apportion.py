@@ -62,7 +62,7 @@ def apportion(card: RateCard | None, usage: Usage, nanos: int, at_ns: int) -> Ap
             )
             return Apportioned("rates", tier, parts, size)
     size = usage.input_tokens // max(usage.requests, 1)
-    rates = {} if card is None else card.leaves(None, at_ns, size)
+    rates: _Rates = {} if card is None else card.leaves(None, at_ns, size)
     weights = _weights(rates, quantities)
     if nanos and not any(weights.values()):
         return Apportioned("unsplit", "", [Part(WHOLE, max(usage.requests, 1), nanos, None)])
@@ -126,5 +126,5 @@ def _parts(quantities: Mapping[Meter, int | Decimal], amounts: list[int], rates:
 def bill(card: RateCard | None, usage: Usage, tier: str | None, at_ns: int) -> int | None:
     """What `usage`, of `usage.requests` requests together, costs at the rates of a tier, for requests of their mean
     size: whole nano-dollars. A tier without rates of its own has the standard ones. None: no price is known."""
-    rates = {} if card is None else card.leaves(tier, at_ns, usage.input_tokens // max(usage.requests, 1))
+    rates: _Rates = {} if card is None else card.leaves(tier, at_ns, usage.input_tokens // max(usage.requests, 1))
     return round(sum(_weights(rates, _quantities(usage)).values())) if rates else None

@@ -21,6 +21,7 @@ from gateway.ledger.tables import METERS, tags
 from gateway.seams import Clock
 from pricing.apportion import Apportioned, apportion
 from pricing.card import RateCard
+from pricing.rates import Meter
 from pricing.usage import Usage
 
 Period = Literal["hour", "day"]
@@ -85,7 +86,7 @@ def charges(
         known = _tags(connection)
         query = _groups(sources(since_ns, last_ns), _STEPS[period], filters or Filters())
         for row in connection.execution_options(yield_per=_AT_ONCE).execute(query):
-            start, step = int(row[0]) * 10**9, _STEPS[period] * 10**9
+            start, step = int(str(row[0])) * 10**9, _STEPS[period] * 10**9
             within = max(start, since_ns), min(start + step, until_ns)
             yield from _of(row, within, known, cards, listed)
 
@@ -126,7 +127,9 @@ def _of(
     usage = Usage(**{name: sums[name] for name in METERS}, requests=requests, seconds=sums["usage_millis"] / 1000)
     found = apportion(cards(provider, model), usage, sums["cost_nanos"], within[0])
     public = listed(provider, model)
-    prices = {} if public is None else public.leaves(found.tier or None, within[0], found.input_tokens)
+    prices: Mapping[Meter, Fraction] = (
+        {} if public is None else public.leaves(found.tier or None, within[0], found.input_tokens)
+    )
     for at, part in enumerate(found.parts):
         yield Charge(
             start_ns=within[0],

@@ -7,6 +7,7 @@ may wait a day, is not in the ledger: such findings say "if".
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Literal
 
 import msgspec
@@ -20,6 +21,7 @@ from gateway.ledger.spend import iso, usd
 from gateway.ledger.store import reading
 from gateway.ledger.tables import WASTED, days, events
 from pricing.apportion import bill
+from pricing.rates import Meter
 
 Kind = Literal[
     "smaller_model", "batch", "urgent_tier", "uncached_prompts", "repeated_requests", "waste", "unpriced", "untagged",
@@ -188,7 +190,7 @@ def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding |
     """Long prompts of which nothing is read from a cache. What they share is not known; it can be no more than the
     shortest of them, and that is what the saving is computed for."""
     part, card = habit.long, cards(habit.provider, habit.model)
-    rates = {} if card is None else card.leaves(None, at_ns, habit.least_input)
+    rates: Mapping[Meter, Fraction] = {} if card is None else card.leaves(None, at_ns, habit.least_input)
     if part.usage.requests < FEWEST or "cache_read" not in rates or rates["cache_read"] >= rates["input"]:
         return None
     mean = part.usage.input_tokens // part.usage.requests

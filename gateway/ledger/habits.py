@@ -6,6 +6,7 @@ which roll-ups know.
 """
 
 from collections.abc import Sequence
+from typing import cast as typed
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, and_, case, cast, func, literal_column, or_, select
@@ -116,9 +117,10 @@ def habits(connection: Connection, since_ns: int, now_ns: int) -> list[Habit]:
     query = select(*group, *chosen).where(events.c.received_ns >= since_ns, events.c.outcome != "refused")
     months, again = _months(connection, now_ns), _again(connection, since_ns)
     found: list[Habit] = []
-    for row in connection.execute(query.group_by(*group)):
+    for found_row in connection.execute(query.group_by(*group)):
+        row = typed("tuple[object, ...]", tuple(found_row))
         team, key, model, provider = names = str(row[0]), str(row[1]), str(row[2]), str(row[3])
-        sums = [int(value or 0) for value in row[4:]]
+        sums = [int(str(value or 0)) for value in row[4:]]
         of = {name: _part(sums[at : at + 7]) for name, at in zip(parts, range(4, 32, 7), strict=True)}
         pairs, same, same_nanos, chance = again.get((key, model), (0, 0, 0, 0.0))
         found.append(
@@ -177,18 +179,16 @@ def _months(connection: Connection, now_ns: int) -> dict[tuple[str, str, str, st
     group = [days.c[name] for name in _GROUP]
     query = select(*group, _sum(days.c.cost_nanos)).where(days.c.day > today - MONTH * DAY).group_by(*group)
     scale = covered_days(connection, now_ns)
-    return {
-        (str(row[0]), str(row[1]), str(row[2]), str(row[3])): int(row[4]) * MONTH // scale
-        for row in connection.execute(query)
-    }
+    rows = [typed("tuple[str, str, str, str, int]", tuple(row)) for row in connection.execute(query)]
+    return {(team, key, model, provider): nanos * MONTH // scale for team, key, model, provider, nanos in rows}
 
 
 def _again(connection: Connection, since_ns: int) -> dict[tuple[str, str], tuple[int, int, int, float]]:
     """By key and model: pairs, pairs of the same size, what the later ones cost, and how many chance would make."""
     within = events.c.received_ns >= since_ns, events.c.outcome == "ok", events.c.input_tokens >= SHORT
-    over = {"partition_by": (events.c.key_id, events.c.model), "order_by": events.c.received_ns}
-    before = func.lag(events.c.received_ns).over(**over)
-    size = func.lag(events.c.input_tokens).over(**over)
+    each = events.c.key_id, events.c.model
+    before = func.lag(events.c.received_ns).over(partition_by=each, order_by=events.c.received_ns)
+    size = func.lag(events.c.input_tokens).over(partition_by=each, order_by=events.c.received_ns)
     inner = select(
         events.c.key_id, events.c.model, (events.c.received_ns - before).label("gap"),
         (events.c.input_tokens == size).label("same"), func.coalesce(events.c.cost_nanos, 0).label("nanos"),

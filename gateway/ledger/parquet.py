@@ -65,7 +65,7 @@ def write_focus(found: Iterable[Charge], file: BinaryIO) -> None:
     schema = pa.schema([(name, kinds[kind]) for name, kind in focus.COLUMNS.items()])
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for rows in _batches(found):
-            columns = {name: [each[name] for each in rows] for name in focus.COLUMNS}
+            columns: dict[str, list[object]] = {name: [each[name] for each in rows] for name in focus.COLUMNS}
             for name, kind in focus.COLUMNS.items():
                 if kind == "time":
                     columns[name] = [datetime.fromisoformat(str(value)) for value in columns[name]]
