@@ -25,7 +25,7 @@ GROUPS = {
     "wasted": tuple(name for name in OUTCOMES if name != "ok"),
 }
 """Names that stand for several outcomes."""
-SEARCHED = 500_000
+SEARCHED = 250_000
 """About how many events one page looks through."""
 _ROLLED_UP = ("team", "key", "model", "provider")
 
