@@ -146,7 +146,7 @@ def _events_of(connection: Connection, first: int, last: int, start_ns: int, ste
         "first_byte_ns": f"{start_ns} + n * {step_ns} + 180000000",
         "finished_ns": f"{start_ns} + n * {step_ns} + 900000000 + (d % 4000) * 1000000",
         "team": "team",
-        "key_id": "team || '-' || (a / 1000) % 3",
+        "key_id": "team || '-' || ((a / 1000) % 3)",
         "tags_hash": f"CASE WHEN (b / 1000) % 5 = 0 THEN '' ELSE {_choice('b / 5000', _hashes())} END",
         "operation": "CASE WHEN d % 10 = 0 THEN 'messages' ELSE 'chat.completions' END",
         "asked": "model",
