@@ -1,6 +1,6 @@
 """Every route of the admin side in one table: the application and the OpenAPI document are both made of it."""
 
-from gateway.admin import findings, health, keys, spend, state
+from gateway.admin import health, keys, savings, spend, state
 from gateway.admin.budget_routes import BUDGET_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
 from gateway.admin.incident_routes import INCIDENT_ROUTES
@@ -135,7 +135,7 @@ ROUTES = (
     Endpoint(
         method="GET",
         path="/admin/v1/findings",
-        handler=findings.show_findings,
+        handler=savings.show_findings,
         summary="Where money could be saved, with the evidence.",
         permission="read_spend",
         answer=FindingsView,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gateway.ledger.findings import Finding, Findings
+    from gateway.ledger.savings import Finding, Findings
 
 
 def findings(
@@ -29,7 +29,7 @@ def findings(
     from gateway.cli import spend_prices
     from gateway.cli.spend import ledger_of_config, now_ns, reading_of, wrong
     from gateway.errors import ConfigError, LedgerError
-    from gateway.ledger.findings import as_json, find
+    from gateway.ledger.savings import as_json, find
 
     try:
         cards, _ = spend_prices.of_url() if url is not None else spend_prices.of_config(config)

@@ -9,7 +9,7 @@ from gateway.admin.endpoint import Call, json_answer
 from gateway.admin.pricelists import cards_of
 from gateway.admin.world import AdminWorld
 from gateway.errors import LedgerError
-from gateway.ledger.findings import Findings, as_json, find
+from gateway.ledger.savings import Findings, as_json, find
 from gateway.ledger.store import open_existing, schema_version
 
 

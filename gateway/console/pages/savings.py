@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from gateway.admin.findings import findings_of
+from gateway.admin.savings import findings_of
 from gateway.console.visit import Visit
 
 
@@ -13,4 +13,4 @@ async def show(visit: Visit) -> Response:
         "since_ns": found.since_ns,
         "saving": sum(each.saving or 0 for each in found.found),
     }
-    return await visit.page("findings.html", context)
+    return await visit.page("savings.html", context)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from gateway.facts import Usage
 from gateway.ledger.events import EndRecord
-from gateway.ledger.findings import Finding, Sums, as_json, find, totals
+from gateway.ledger.savings import Finding, Sums, as_json, find, totals
 from gateway.ledger.posting import post
 from gateway.ledger.store import ensure_schema, open_engine, writing
 from pricing.book import PriceBook
