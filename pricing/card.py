@@ -1,6 +1,8 @@
 """Rate cards: which compiled sheet holds at an instant for a service tier, and what a usage costs by it."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import Protocol
 
 import msgspec
@@ -8,6 +10,7 @@ import msgspec
 from pricing.parts import consistent
 from pricing.rates import (
     DAY_NS,
+    Meter,
     MeterLine,
     PricedSheet,
     Sheet,
@@ -132,6 +135,12 @@ class RateCard:
         """The rates in force for a request with so many input tokens, as lines without tokens."""
         sheet = self._sheet(tier, at_ns)
         return [] if sheet is None else rate_lines(sheet, input_tokens)
+
+    def leaves(self, tier: str | None, at_ns: int, input_tokens: int = 0) -> Mapping[Meter, Fraction]:
+        """USD per unit of every meter's own part, for a request with so many input tokens; a part without a price of
+        its own has that of the total it stands in. Empty: no price is in force."""
+        sheet = self._sheet(tier, at_ns)
+        return {} if sheet is None else sheet.band(input_tokens).leaves
 
     def thresholds(self, tier: str | None, at_ns: int) -> tuple[int, ...]:
         """Input sizes above which other rates hold (long-context tiers)."""

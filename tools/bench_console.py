@@ -1,8 +1,8 @@
 """How long the console's first views take over a large ledger: `.venv/bin/python tools/bench_console.py LEDGER_URL`.
 
-LEDGER_URL: of a ledger that tools/seed_ledger.py has filled. Starts a gateway process on it, logs in, and loads each
-page several times with nothing cached between the requests; prints the first and the median time in milliseconds,
-whole answers as a client sees them, as JSON.
+LEDGER_URL: of a ledger that tools/seed_ledger.py has filled; `own:DIRECTORY` as there. Starts a gateway process on it,
+logs in, and loads each page several times with nothing cached between the requests; prints the first and the median
+time in milliseconds, whole answers as a client sees them, as JSON.
 """
 
 import argparse
@@ -19,11 +19,17 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tools.seed_ledger import opened
+
 PAGES = {
     "cost, this month": "/console/cost",
     "cost, last 90 days by model": "/console/cost?range=90d&by=model",
     "exchanges, newest": "/console/cost/exchanges",
     "exchanges of a team that failed": "/console/cost/exchanges?team=labs&outcome=failed",
+    "exchanges of a key, cut": "/console/cost/exchanges?key=hr-1&outcome=cut&range=90d",
+    "exchanges of three names": "/console/cost/exchanges?team=labs&model=claude-opus-4-1&outcome=blocked&range=90d",
     "incidents": "/console/incidents",
     "configuration": "/console/configuration",
 }
@@ -34,10 +40,10 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--repeat", type=int, default=9)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tollway-bench-") as name:
+    with opened(given.url) as url, tempfile.TemporaryDirectory(prefix="tollway-bench-") as name:
         directory = Path(name)
         config = directory / "gateway.yaml"
-        config.write_text(json.dumps(_configuration(given.url, directory)))
+        config.write_text(json.dumps(_configuration(url, directory)))
         command = [sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(config), "--port", "0"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
         try:

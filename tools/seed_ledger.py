@@ -1,6 +1,7 @@
 """Fill a ledger with made-up events and their exact roll-ups, to measure what is read from it.
 
     .venv/bin/python tools/seed_ledger.py sqlite:////tmp/seed.db --events 10000000 --days 60
+    .venv/bin/python tools/seed_ledger.py own:/tmp/seed-pg        # a PostgreSQL that it starts there itself
 
 Every event is a row of `events`, made inside the database from its number (so that two runs give the same rows), and
 the roll-ups are the sums of those rows, as the loader would have made them. Twelve teams with three keys each, nine
@@ -13,6 +14,8 @@ without a price, outcomes as in a bad week. Ten million take some minutes. The d
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, text
@@ -21,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gateway.ledger.posting import tags_hash
 from gateway.ledger.store import ensure_schema, open_engine, reading, writing
-from gateway.ledger.tables import DAY_SUMS, METERS, OUTCOMES, days, events, rollups, segments, tags
+from gateway.ledger.tables import DAY_SUMS, METERS, OUTCOMES, WASTED, days, events, rollups, segments, tags
+from tools.own_postgres import postgres
 
 TEAMS = ("search", "support", "checkout", "research", "growth", "legal", "data", "mobile", "ops", "sales", "hr", "labs")
 MODELS = (
@@ -47,8 +51,13 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--end", type=float, default=time.time(), help="seconds since the epoch; default: now")
     given = parser.parse_args()
-    ensure_schema(given.url)
-    engine = open_engine(given.url)
+    with opened(given.url) as url:
+        fill(parser, given, url)
+
+
+def fill(parser: argparse.ArgumentParser, given: argparse.Namespace, url: str) -> None:
+    ensure_schema(url)
+    engine = open_engine(url)
     with reading(engine) as connection:
         if connection.execute(select(events.c.id).limit(1)).first() is not None:
             parser.error("this ledger is not empty")
@@ -57,9 +66,22 @@ def main() -> None:
     print(f"{given.events:,} events over {given.days} days in {time.monotonic() - began:,.0f} s")
 
 
+@contextmanager
+def opened(url: str) -> Iterator[str]:
+    """The URL itself; of `own:DIRECTORY`, that of a PostgreSQL which runs there meanwhile."""
+    if not url.startswith("own:"):
+        yield url
+        return
+    with postgres(Path(url.removeprefix("own:"))) as served:
+        yield served
+
+
 def seed(engine: Engine, count: int, days: int, end_ns: int) -> None:
     """Write `count` events, evenly over the `days` before `end_ns`, with tags, roll-ups and a loaded segment."""
     step_ns = days * 86_400 * 10**9 // count
+    (index,) = events.indexes
+    with writing(engine) as connection:
+        index.drop(connection)  # it is made faster at the end
     for first in range(1, count + 1, BATCH):
         last = min(first + BATCH - 1, count)
         with writing(engine) as connection:
@@ -67,6 +89,7 @@ def seed(engine: Engine, count: int, days: int, end_ns: int) -> None:
         if sys.stderr.isatty():
             print(f"\r{last:,}", end="", file=sys.stderr, flush=True)
     with writing(engine) as connection:
+        index.create(connection)
         for app in APPS:
             pairs = {"app": app, "env": "prod"}
             rows = [{"hash": tags_hash(pairs), "name": name, "value": value} for name, value in pairs.items()]
@@ -74,9 +97,9 @@ def seed(engine: Engine, count: int, days: int, end_ns: int) -> None:
         connection.execute(text(_rollups_of()))
         connection.execute(text(_days_of()))
         connection.execute(insert(segments).values(name="seed", loaded_bytes=0, rejected=0, updated_ns=end_ns))
-    with engine.connect() as connection:
-        connection.execute(text("ANALYZE"))
-        connection.commit()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # As autovacuum would have done in the days that these rows stand for.
+        connection.execute(text("VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE"))
 
 
 def _choice(of: str, values: tuple[object, ...]) -> str:
@@ -123,7 +146,7 @@ def _events_of(connection: Connection, first: int, last: int, start_ns: int, ste
         "first_byte_ns": f"{start_ns} + n * {step_ns} + 180000000",
         "finished_ns": f"{start_ns} + n * {step_ns} + 900000000 + (d % 4000) * 1000000",
         "team": "team",
-        "key_id": "team || '-' || (a / 1000) % 3",
+        "key_id": "team || '-' || ((a / 1000) % 3)",
         "tags_hash": f"CASE WHEN (b / 1000) % 5 = 0 THEN '' ELSE {_choice('b / 5000', _hashes())} END",
         "operation": "CASE WHEN d % 10 = 0 THEN 'messages' ELSE 'chat.completions' END",
         "asked": "model",
@@ -167,6 +190,12 @@ def _rollups_of() -> str:
         "unpriced_requests": "SUM(CASE WHEN unpriced THEN 1 ELSE 0 END)",
         "estimated_requests": "SUM(CASE WHEN estimated THEN 1 ELSE 0 END)",
         **{f"outcome_{name}": f"SUM(CASE WHEN outcome = '{name}' THEN 1 ELSE 0 END)" for name in OUTCOMES},
+        **{
+            f"cost_{name}": f"SUM(CASE WHEN outcome = '{name}' THEN COALESCE(cost_nanos, 0) ELSE 0 END)"
+            for name in WASTED
+        },
+        "unpriced_tokens": "SUM(CASE WHEN unpriced THEN input_tokens + output_tokens ELSE 0 END)",
+        "retried_requests": "SUM(CASE WHEN attempts LIKE '%},{%' THEN 1 ELSE 0 END)",
     }
     by = ("team", "key_id", "model", "provider", "operation", "tags_hash")
     hour = f"received_ns / {3600 * 10**9} * 3600"

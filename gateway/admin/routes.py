@@ -1,6 +1,6 @@
 """Every route of the admin side in one table: the application and the OpenAPI document are both made of it."""
 
-from gateway.admin import health, keys, spend, state
+from gateway.admin import health, keys, savings, spend, state
 from gateway.admin.budget_routes import BUDGET_ROUTES
 from gateway.admin.config_routes import CONFIG_ROUTES
 from gateway.admin.endpoint import Endpoint, Parameter
@@ -9,6 +9,7 @@ from gateway.admin.review_routes import REVIEW_ROUTES
 from gateway.admin.shapes import (
     ConfigView,
     CreateKey,
+    FindingsView,
     KeyList,
     KeyView,
     NewKeyView,
@@ -134,6 +135,15 @@ ROUTES = (
         refusals={400: "A parameter is wrong.", 409: _NO_LEDGER, 503: _AWAY},
     ),
     *CONFIG_ROUTES,
+    Endpoint(
+        method="GET",
+        path="/admin/v1/findings",
+        handler=savings.show_findings,
+        summary="Where money could be saved, with the evidence.",
+        permission="read_spend",
+        answer=FindingsView,
+        refusals={409: _NO_LEDGER, 503: _AWAY},
+    ),
     *BUDGET_ROUTES,
     *INCIDENT_ROUTES,
     *REVIEW_ROUTES,

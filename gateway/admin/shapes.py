@@ -122,8 +122,16 @@ class ProviderList(msgspec.Struct, frozen=True):
     providers: list[ProviderView]
 
 
+class WasteView(msgspec.Struct, frozen=True):
+    """Requests of one outcome that came to nothing, and what they cost all the same."""
+
+    outcome: str
+    requests: int
+    cost_usd: str
+
+
 class SpendTotal(msgspec.Struct, frozen=True):
-    """Sums over all rows; `cost_usd` is a decimal string."""
+    """Sums over all rows; amounts are decimal strings. `wasted_usd` is the part of `cost_usd` that `waste` tells."""
 
     requests: int
     input_tokens: int
@@ -131,6 +139,9 @@ class SpendTotal(msgspec.Struct, frozen=True):
     cost_usd: str
     unpriced_requests: int
     estimated_requests: int
+    retried_requests: int
+    wasted_usd: str
+    waste: list[WasteView]
 
 
 class SpendView(msgspec.Struct, frozen=True):
@@ -140,6 +151,33 @@ class SpendView(msgspec.Struct, frozen=True):
     until: str
     rows: list[dict[str, str | int]]
     total: SpendTotal
+
+
+class FindingView(msgspec.Struct, frozen=True):
+    """Where money could be saved. Amounts are decimal strings, USD a month; a saving of null: none, or not known."""
+
+    kind: str
+    title: str
+    saving_usd_per_month: str | None
+    at_stake_usd_per_month: str
+    team: str
+    key: str
+    model: str
+    why: str
+    evidence: dict[str, str]
+    samples: list[str]
+    """Ids of exchanges that show it."""
+    how: str
+    """YAML for the configuration, or words."""
+
+
+class FindingsView(msgspec.Struct, frozen=True):
+    """All findings, the largest saving first. `since` is where raw events were looked at from."""
+
+    since: str
+    until: str
+    saving_usd_per_month: str
+    findings: list[FindingView]
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from gateway.cli import spend_findings
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from sqlalchemy import Engine
 
     from gateway.ledger.spend import Filters, Report
 
-FORMATS = ("table", "json", "csv", "parquet")
+FORMATS = ("table", "json", "csv", "parquet", "focus", "focus-parquet")
+PERIODS = ("day", "hour")
+_Config = Annotated[Path, typer.Option(envvar="TOLLWAY_CONFIG", help="Configuration file that names the ledger.")]
+_Url = Annotated[
+    str | None,
+    typer.Option(help="Ledger database (sqlite:///PATH or postgresql://…) instead of the configuration's."),
+]
+_CONFIG = Path("config/gateway.yaml")
 
 _EXAMPLES = """Examples:
 
@@ -22,15 +34,21 @@ _EXAMPLES = """Examples:
   tollway spend --by team,day --since 2026-11-01   per team and day of November
   tollway spend --by tag:app --team search         one team's applications
   tollway spend --format csv --out spend.csv       for a spreadsheet
+  tollway spend --format focus --since 2026-11-01  in the columns of FOCUS 1.2, one row per day and meter
+  tollway spend findings                           where money could be saved, with the evidence
 """
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("spend", help=f"Show spend and tokens from the ledger.\n\n\b\n{_EXAMPLES}")(spend)
+    """Add the command, and the one below it, to `app`."""
+    group = typer.Typer(invoke_without_command=True, help=f"Show spend and tokens from the ledger.\n\n\b\n{_EXAMPLES}")
+    group.callback()(spend)
+    group.command("findings")(spend_findings.findings)
+    app.add_typer(group, name="spend")
 
 
 def spend(
+    context: typer.Context,
     by: Annotated[
         str,
         typer.Option(
@@ -49,37 +67,46 @@ def spend(
     ] = None,
     form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "table",
     json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    period: Annotated[str, typer.Option(help="Charge period of the focus formats: day or hour.")] = "day",
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
-    config: Annotated[
-        Path, typer.Option(envvar="TOLLWAY_CONFIG", help="Configuration file that names the ledger.")
-    ] = Path("config/gateway.yaml"),
-    url: Annotated[
-        str | None,
-        typer.Option(help="Ledger database (sqlite:///PATH or postgresql://…) instead of the configuration's."),
-    ] = None,
+    config: _Config = _CONFIG,
+    url: _Url = None,
 ) -> None:
     """Read the ledger and print a report."""
+    if context.invoked_subcommand is not None:
+        return
+    from gateway.cli import spend_prices
     from gateway.errors import ConfigError, LedgerError
     from gateway.ledger import spend as ledger
+    from gateway.ledger.charges import charges
     from gateway.ledger.periods import moment_ns
 
     form = "json" if json else form
     if form not in FORMATS:
-        _wrong(f"--format {form!r} is not known; allowed are {', '.join(FORMATS)}")
-    if form == "parquet" and out is None and sys.stdout.isatty():
-        _wrong("Parquet is binary: give --out FILE, or send standard output to a file")
+        wrong(f"--format {form!r} is not known; allowed are {', '.join(FORMATS)}")
+    if period not in PERIODS:
+        wrong(f"--period {period!r} is not known; allowed are {', '.join(PERIODS)}")
+    if form.endswith("parquet") and out is None and sys.stdout.isatty():
+        wrong("Parquet is binary: give --out FILE, or send standard output to a file")
     try:
-        now_ns = _now_ns()
+        at_ns = now_ns()
         groups = ledger.check_groups([name.strip() for name in by.split(",") if name.strip()])
         filters = _filters(team, key, model, provider, tag)
-        since_ns, until_ns = moment_ns(since, now_ns), moment_ns(until, now_ns)
+        since_ns, until_ns = moment_ns(since, at_ns), moment_ns(until, at_ns)
         if since_ns >= until_ns:
             raise LedgerError("the range is empty: --since must be before --until")
         ledger_url, journal = (url, None) if url is not None else ledger_of_config(config)
     except (LedgerError, ConfigError) as error:
-        _wrong(str(error))
+        wrong(str(error))
     try:
-        report = _read(ledger_url, groups, since_ns, until_ns, filters)
+        if form.startswith("focus"):
+            cards = spend_prices.of_url() if url is not None else spend_prices.of_config(config)
+            asked = since_ns, until_ns, *cards, "hour" if period == "hour" else "day", filters
+            with reading_of(ledger_url) as engine:
+                spend_prices.write_focus(charges(engine, *asked), form, out)
+            return
+        with reading_of(ledger_url) as engine:
+            report = ledger.report(engine, groups, since_ns, until_ns, filters)
         _write(report, form, out, journal)
     except (LedgerError, OSError) as error:
         print(f"tollway spend: {error}", file=sys.stderr)
@@ -100,13 +127,15 @@ def ledger_of_config(path: Path) -> tuple[str, Path]:
     return ledger.url, Path(ledger.journal)
 
 
-def _now_ns() -> int:
+def now_ns() -> int:
+    """Wall clock, nanoseconds since the epoch."""
     from gateway.clock import SystemClock
 
     return SystemClock().now_ns()
 
 
-def _wrong(message: str) -> NoReturn:
+def wrong(message: str) -> NoReturn:
+    """Wrong use: say what, and exit with 2."""
     print(f"tollway spend: {message}", file=sys.stderr)
     raise typer.Exit(2)
 
@@ -136,16 +165,17 @@ def _filters(
     )
 
 
-def _read(url: str, groups: tuple[str, ...], since_ns: int, until_ns: int, filters: Filters) -> Report:
+@contextmanager
+def reading_of(url: str) -> Generator[Engine]:
+    """A ledger that is there. Raises `LedgerError`."""
     from gateway.errors import LedgerError
-    from gateway.ledger.spend import report
     from gateway.ledger.store import open_existing, schema_version
 
     engine = open_existing(url)
     try:
         if schema_version(engine) is None:
             raise LedgerError("this database holds no ledger yet; has the gateway run with it?")
-        return report(engine, groups, since_ns, until_ns, filters)
+        yield engine
     finally:
         engine.dispose()
 
@@ -210,12 +240,21 @@ def _show(console: Console, table: Table, notes: list[tuple[str, str]]) -> None:
 
 def _notes(report: Report, journal: Path | None) -> list[tuple[str, str]]:
     """Lines under the table: style and text."""
+    from gateway.ledger.spend import usd, wasted
+
     total = report.total
     notes: list[tuple[str, str]] = []
     if total["unpriced_requests"]:
         names = ", ".join(name or "(none)" for name in report.unpriced_models)
         count = f"{total['unpriced_requests']:,} request" + ("s" if total["unpriced_requests"] > 1 else "")
         notes.append(("yellow", f"Warning: {count} of models without a price: {names}: are not in the total."))
+    if lost := wasted(total):
+        nanos = sum(each.nanos for each in lost)
+        part = f", {nanos * 100 / total['cost_nanos']:.1f} % of it" if total["cost_nanos"] else ""
+        ways = ", ".join(f"{each.outcome} {usd(each.nanos)} ({each.requests:,})" for each in lost)
+        notes.append(("", f"Paid for requests that came to nothing: {usd(nanos)}{part}: {ways}."))
+    if total["retried_requests"]:
+        notes.append(("", f"{total['retried_requests']:,} requests took more than one try; failed tries cost nothing."))
     if total["estimated_requests"]:
         notes.append(("", f"{total['estimated_requests']:,} requests have estimated usage."))
     notes.append(("dim", _freshness(report, journal)))
@@ -231,7 +270,7 @@ def _freshness(report: Report, journal: Path | None) -> str:
         if report.loaded_until_ns is None:
             return "The ledger has not been loaded yet."
         return f"Ledger last loaded {iso(report.loaded_until_ns // 10**9 * 10**9)}."
-    age = max(_now_ns() - status.updated_ns, 0) / 1e9
+    age = max(now_ns() - status.updated_ns, 0) / 1e9
     if age > 30:
         last = iso(status.updated_ns // 10**9 * 10**9)
         return f"No loader has reported since {last} ({age:,.0f} s ago): figures may be old."

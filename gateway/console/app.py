@@ -16,7 +16,7 @@ from gateway.admin.access import Permission
 from gateway.admin.world import AdminWorld
 from gateway.console.login import Login
 from gateway.console.mount import PREFIX
-from gateway.console.pages import cost, exchanges, findings, guardrails, incident, versions
+from gateway.console.pages import cost, exchanges, findings, guardrails, incident, savings, versions
 from gateway.console.pages.configuration import Configuring
 from gateway.console.pages.incidents import Board
 from gateway.console.pages.live import Live
@@ -151,6 +151,7 @@ def _pages(world: AdminWorld) -> tuple[Entry, ...]:
         ("GET", "/cost/exchanges", "read_spend", exchanges.listing),
         ("GET", "/cost/exchanges/{event_id}", "read_spend", exchanges.one),
         ("GET", "/cost/export", "read_spend", cost.export),
+        ("GET", "/cost/findings", "read_spend", savings.show),
         ("GET", "/incidents", "read_incidents", incidents.show),
         ("POST", "/incidents/switches", "manage_incidents", incidents.switch),
         ("POST", "/incidents/switches/{switch_id}/clear", "manage_incidents", incidents.clear),

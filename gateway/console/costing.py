@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
 
 import msgspec
 
-from gateway.ledger.overview import DAY, DAY_NS, Slice, total
+from gateway.ledger.overview import DAY, DAY_NS, Daily, Dimension, Slice, total
 
-Dimension = Literal["team", "model", "provider", "key"]
 DIMENSIONS: tuple[Dimension, ...] = ("team", "model", "provider", "key")
 FORECAST_DAYS = 28
 """How many whole days a forecast looks back at."""
@@ -17,15 +15,18 @@ FEWEST_DAYS = 3
 EIGHTY_PERCENT = Decimal("1.2816")
 """Standard deviations around the middle that hold 80 % of a normal distribution."""
 WASTED = (
-    ("outcome_client_left", "Clients left", "The client went away before the end; what was made until then is billed."),
-    ("outcome_upstream_status", "Refused by providers", "The last try was answered with an error."),
-    ("outcome_upstream_error", "Connections broke", "No provider could be reached, or the answer broke off."),
-    ("outcome_upstream_timeout", "Timed out", "No provider answered in time."),
-    ("outcome_cut", "Cut by a limit", "A limit or budget was used up while the answer was streamed."),
-    ("outcome_interrupted", "Interrupted", "The gateway died meanwhile; booked at what was reserved."),
-    ("outcome_blocked", "Blocked by guardrails", "The request or its answer was not let through."),
-    ("outcome_refused", "Refused by the gateway", "Limits, budgets, wrong requests; these cost nothing."),
+    ("client_left", "Clients left", "The client went away before the end; what was made until then is billed."),
+    ("upstream_status", "Refused by providers", "The last try was answered with an error."),
+    ("upstream_error", "Connections broke", "No provider could be reached, or the answer broke off."),
+    ("upstream_timeout", "Timed out", "No provider answered in time."),
+    ("cut", "Cut by a limit", "A limit or budget was used up while the answer was streamed."),
+    ("shutdown", "Stopped with the gateway", "It was told to stop, and server.drain was over."),
+    ("interrupted", "Interrupted", "The gateway died meanwhile; booked at what was reserved."),
+    ("blocked", "Blocked by guardrails", "The request or its answer was not let through; an answer was paid for."),
+    ("error", "Defects", "The gateway failed."),
+    ("refused", "Refused by the gateway", "Limits, budgets, wrong requests; these cost nothing."),
 )
+"""Outcomes of requests that came to nothing, in the order of their cost where none is known."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     cache_read_tokens: int
     input_tokens: int
     unpriced_requests: int
+    unpriced_tokens: int
 
     @property
     def priceless(self) -> bool:
@@ -51,8 +53,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_thousand(self) -> int | None:
-        """Nano-dollars of 1,000 tokens."""
-        return None if self.priceless else ratio(self.cost_nanos * 1000, self.tokens)
+        """Nano-dollars of 1,000 tokens that have a price."""
+        return None if self.priceless else ratio(self.cost_nanos * 1000, self.tokens - self.unpriced_tokens)
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -63,13 +65,14 @@ class Forecast(msgspec.Struct, frozen=True):
     high: int
 
 
-class Share(msgspec.Struct, frozen=True):
-    """A part of a whole that a page explains."""
+class Wasted(msgspec.Struct, frozen=True):
+    """Requests that came to nothing in one way, and what was paid for them all the same, nano-dollars."""
 
     name: str
     title: str
     why: str
-    part: int
+    requests: int
+    nanos: int
 
 
 class Saving(msgspec.Struct, frozen=True):
@@ -88,7 +91,7 @@ def ratio(part: int, whole: int) -> int | None:
     return None if whole <= 0 else (2 * part + whole) // (2 * whole)
 
 
-def name_of(dimension: Dimension) -> Callable[[Slice], str]:
+def name_of(dimension: Dimension) -> Callable[[Slice | Daily], str]:
     """Reads a dimension of a slice."""
     match dimension:
         case "team":
@@ -99,12 +102,6 @@ def name_of(dimension: Dimension) -> Callable[[Slice], str]:
             return lambda each: each.provider
         case "key":
             return lambda each: each.key
-
-
-def matching(slices: Iterable[Slice], filters: Mapping[Dimension, str]) -> list[Slice]:
-    """Only the slices in which every dimension that is given has that name."""
-    wanted = [(name_of(dimension), name) for dimension, name in filters.items()]
-    return [each for each in slices if all(read(each) == name for read, name in wanted)]
 
 
 def lines(slices: Iterable[Slice], dimension: Dimension) -> list[Line]:
@@ -128,10 +125,11 @@ def line(name: str, slices: Sequence[Slice]) -> Line:
         cache_read_tokens=total(slices, "cache_read_tokens"),
         input_tokens=total(slices, "input_tokens"),
         unpriced_requests=total(slices, "unpriced_requests"),
+        unpriced_tokens=total(slices, "unpriced_tokens"),
     )
 
 
-def series(slices: Iterable[Slice], dimension: Dimension, first: int, count: int) -> dict[str, list[int]]:
+def series(slices: Iterable[Slice | Daily], dimension: Dimension, first: int, count: int) -> dict[str, list[int]]:
     """Cost per day of every name, `count` days from `first` (seconds since the epoch)."""
     found: dict[str, list[int]] = {}
     read = name_of(dimension)
@@ -142,7 +140,7 @@ def series(slices: Iterable[Slice], dimension: Dimension, first: int, count: int
     return found
 
 
-def forecast(slices: Iterable[Slice], now_ns: int) -> Forecast | None:
+def forecast(slices: Iterable[Slice | Daily], now_ns: int) -> Forecast | None:
     """What this calendar month (UTC) will have cost at its end: what was spent, and for what is left of it the mean of
     the whole days before today, working days and weekends apart where both were seen twice. The interval takes days as
     independent and normal, and counts that the mean itself is known from few days. None: fewer than three whole
@@ -198,10 +196,12 @@ def month_of(now_ns: int) -> tuple[int, int]:
     return int(first.timestamp()), int(following.timestamp())
 
 
-def wasted(slices: Sequence[Slice]) -> list[Share]:
-    """Requests that came to no good, by what became of them."""
-    found = [Share(name.removeprefix("outcome_"), title, why, total(slices, name)) for name, title, why in WASTED]
-    return [each for each in found if each.part]
+def wasted(ends: Mapping[str, int]) -> list[Wasted]:
+    """Requests that came to nothing, by what became of them, dearest first; `ends` as in `overview.ENDS`."""
+    found = [
+        Wasted(name, title, why, ends[f"outcome_{name}"], ends.get(f"cost_{name}", 0)) for name, title, why in WASTED
+    ]
+    return sorted((each for each in found if each.requests), key=lambda each: -each.nanos)
 
 
 Rates = Callable[[str, str], tuple[Decimal, Decimal] | None]

@@ -1,19 +1,22 @@
 """Single exchanges of the ledger: a page of them at a time, newest first, and one with all that is known of it.
 
-Raw events have one index besides their id: by time. A listing walks it backwards and stops when its page is full, so
-that it is quick unless its filters fit hardly anything in a long range. There is no content in the ledger.
+Raw events have one index besides their id: by time, with what lists are filtered by beside it. A listing walks it
+backwards and stops when its page is full. Roll-ups per day say beforehand on which days anything fits, and how much
+there is to look through: days on which nothing fits are passed over, and after `SEARCHED` events a page ends where it
+has come to, so that no view takes long however rare what it looks for is. There is no content in the ledger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, RowMapping, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, func, literal, or_, select
 
 from gateway.facts import Attempt
 from gateway.ledger.events import GuardrailSummary, Stages
+from gateway.ledger.overview import DAY_NS
 from gateway.ledger.store import reading
-from gateway.ledger.tables import METERS, OUTCOMES, events, tags
+from gateway.ledger.tables import METERS, OUTCOMES, days, events, tags
 
 FILTERS = ("team", "key", "model", "provider", "operation", "outcome")
 _COLUMNS = {"key": "key_id"}
@@ -22,6 +25,9 @@ GROUPS = {
     "wasted": tuple(name for name in OUTCOMES if name != "ok"),
 }
 """Names that stand for several outcomes."""
+SEARCHED = 250_000
+"""About how many events one page looks through."""
+_ROLLED_UP = ("team", "key", "model", "provider")
 
 
 T = TypeVar("T")
@@ -70,6 +76,16 @@ class Listing(msgspec.Struct, frozen=True):
 
     rows: list[ExchangeRow]
     next: Position | None
+    searched_ns: int | None = None
+    """The page is not full, because it looked through enough: it came down to this time."""
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """A piece of time to look through, `since_ns <= received < until_ns`, and about how many events are in it."""
+
+    since_ns: int
+    until_ns: int
+    events: int
 
 
 class ExchangeView(ExchangeRow, frozen=True, kw_only=True):
@@ -94,23 +110,89 @@ def listing(
     filters: dict[str, str],
     after: Position | None = None,
     most: int = 50,
+    searched: int = SEARCHED,
 ) -> Listing:
-    """Exchanges received in a range. `filters`: names of `FILTERS`, an outcome may be one of `GROUPS`. Blocks. Raises
-    `LedgerError`."""
-    where: list[ColumnElement[bool]] = [events.c.received_ns >= since_ns, events.c.received_ns < until_ns]
-    for name, value in filters.items():
-        column = events.c[_COLUMNS.get(name, name)]
-        where.append(column.in_(GROUPS[value]) if name == "outcome" and value in GROUPS else column == value)
+    """Exchanges received in a range. `filters`: names of `FILTERS`, an outcome may be one of `GROUPS`. Looks through
+    about `searched` events at most. Blocks. Raises `LedgerError`."""
+    where = _conditions(filters)
     if after is not None:
+        until_ns = min(until_ns, after.received_ns + bool(after.id))
         earlier = and_(events.c.received_ns == after.received_ns, events.c.id < after.id)
-        where += [events.c.received_ns <= after.received_ns, or_(events.c.received_ns < after.received_ns, earlier)]
+        where.append(or_(events.c.received_ns < after.received_ns, earlier))
     names: Sequence[str] = ExchangeRow.__struct_fields__
     query = select(*(events.c[name] for name in names)).where(*where)
-    query = query.order_by(events.c.received_ns.desc(), events.c.id.desc()).limit(most + 1)
+    query = query.order_by(events.c.received_ns.desc(), events.c.id.desc())
+    rows: list[ExchangeRow] = []
     with reading(engine) as connection:
-        rows = [_row(row) for row in connection.execute(query).mappings()]
-    following = Position(rows[most - 1].received_ns, rows[most - 1].id) if len(rows) > most else None
-    return Listing(rows[:most], following)
+        pieces = _pieces(connection, since_ns, until_ns, filters, searched)
+        for piece in pieces:
+            if searched <= 0:
+                return Listing(rows, Position(piece.until_ns, ""), piece.until_ns)
+            within = events.c.received_ns >= piece.since_ns, events.c.received_ns < piece.until_ns
+            found = connection.execute(query.where(*within).limit(most + 1 - len(rows))).mappings()
+            rows.extend(map(_row, found))
+            if len(rows) > most:
+                return Listing(rows[:most], Position(rows[most - 1].received_ns, rows[most - 1].id))
+            searched -= piece.events
+    return Listing(rows, None)
+
+
+def _conditions(filters: dict[str, str]) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    for name, value in filters.items():
+        column = events.c[_COLUMNS.get(name, name)]
+        if name == "outcome" and value in GROUPS:
+            # Alternatives, not IN: PostgreSQL then judges them in the index and keeps its order.
+            where.append(or_(*(column == each for each in GROUPS[value])))
+        else:
+            where.append(column == value)
+    return where
+
+
+def _pieces(
+    connection: Connection, since_ns: int, until_ns: int, filters: dict[str, str], searched: int
+) -> Iterable[Stretch]:
+    """Where to look, newest first. Without filters everything fits, so that one piece is enough."""
+    if not filters or since_ns >= until_ns:
+        return [Stretch(since_ns, until_ns, 0)]
+    return stretches(_days(connection, since_ns, until_ns, filters), since_ns, until_ns, searched)
+
+
+def _days(connection: Connection, since_ns: int, until_ns: int, filters: dict[str, str]) -> list[tuple[int, int, int]]:
+    """Day, its events, and how many of them can fit: (nanoseconds since the epoch, events, fitting), newest first. The
+    operation is not in the roll-ups of days, so that there may be fewer."""
+    outcome = filters.get("outcome")
+    outcomes = () if outcome is None else GROUPS.get(outcome, (outcome,))
+    fitting = days.c.requests
+    if outcomes:
+        fitting = sum((days.c[f"outcome_{each}"] for each in outcomes[1:]), days.c[f"outcome_{outcomes[0]}"])
+    named = [days.c[_COLUMNS.get(name, name)] == filters[name] for name in _ROLLED_UP if name in filters]
+    first, last = since_ns // DAY_NS * 86_400, -(-until_ns // DAY_NS) * 86_400
+    query = (
+        select(
+            days.c.day,
+            func.sum(days.c.requests),
+            func.coalesce(func.sum(fitting).filter(*named) if named else func.sum(fitting), literal(0)),
+        )
+        .where(days.c.day >= first, days.c.day < last)
+        .group_by(days.c.day)
+        .order_by(days.c.day.desc())
+    )
+    return [(int(row[0]) * 10**9, int(row[1]), int(row[2])) for row in connection.execute(query)]
+
+
+def stretches(found: Iterable[tuple[int, int, int]], since_ns: int, until_ns: int, most: int) -> Iterator[Stretch]:
+    """Pieces of the days on which something fits, newest first, each of about `most` events or less: a day with more is
+    taken apart evenly. `found`: day, its events, how many can fit; newest first."""
+    for day, count, fitting in found:
+        if not fitting:
+            continue
+        parts = max(-(-count // most), 1)
+        for at in reversed(range(parts)):
+            start = max(day + DAY_NS * at // parts, since_ns)
+            end = min(day + DAY_NS * (at + 1) // parts, until_ns)
+            if start < end:
+                yield Stretch(start, end, -(-count // parts))
 
 
 def one(engine: Engine, event_id: str) -> ExchangeView | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway.ledger.spend import Report, SpendRow, iso, usd
+from gateway.ledger.spend import Report, SpendRow, iso, usd, wasted
 from gateway.ledger.tables import METERS, OUTCOMES
 
 _FIRST = ("requests", "input_tokens", "output_tokens")
@@ -15,6 +15,8 @@ _COUNTS = (
     "unpriced_requests",
     "estimated_requests",
     *(f"outcome_{name}" for name in OUTCOMES),
+    "unpriced_tokens",
+    "retried_requests",
 )
 """After cost, every other sum under its own name."""
 
@@ -26,6 +28,7 @@ def row_values(row: SpendRow) -> dict[str, str | int]:
         **{name: row.sums[name] for name in _FIRST},
         "cost_usd": row.cost_usd,
         **{name: row.sums[name] for name in _COUNTS},
+        "wasted_usd": usd(wasted_nanos(row.sums)),
         "usage_seconds": f"{row.sums['usage_millis'] // 1000}.{row.sums['usage_millis'] % 1000:03d}",
     }
 
@@ -42,8 +45,19 @@ def as_json(report: Report) -> dict[str, object]:
             "cost_usd": usd(total["cost_nanos"]),
             "unpriced_requests": total["unpriced_requests"],
             "estimated_requests": total["estimated_requests"],
+            "retried_requests": total["retried_requests"],
+            "wasted_usd": usd(wasted_nanos(total)),
+            "waste": [
+                {"outcome": each.outcome, "requests": each.requests, "cost_usd": usd(each.nanos)}
+                for each in wasted(total)
+            ],
         },
     }
+
+
+def wasted_nanos(sums: Mapping[str, int]) -> int:
+    """What went to requests that came to nothing, nano-dollars."""
+    return sum(each.nanos for each in wasted(sums))
 
 
 def json_bytes(report: Report) -> bytes:
@@ -55,7 +69,7 @@ def csv_bytes(report: Report) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(columns(report)))
     writer.writeheader()
-    writer.writerows([{name: _inert(value) for name, value in row_values(row).items()} for row in report.rows])
+    writer.writerows([{name: inert(value) for name, value in row_values(row).items()} for row in report.rows])
     return text.getvalue().encode()
 
 
@@ -66,10 +80,11 @@ def columns(report: Report) -> Mapping[str, str]:
         **dict.fromkeys(_FIRST, "number"),
         "cost_usd": "money",
         **dict.fromkeys(_COUNTS, "number"),
+        "wasted_usd": "money",
         "usage_seconds": "seconds",
     }
 
 
-def _inert(value: str | int) -> str | int:
+def inert(value: str | int) -> str | int:
     """A name a client chose must not become a formula when the file is opened in a spreadsheet (CWE-1236)."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

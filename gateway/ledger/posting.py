@@ -20,6 +20,7 @@ from gateway.ledger.tables import (
     METERS,
     OUTCOMES,
     SUMS,
+    WASTED,
     days,
     events,
     findings,
@@ -35,12 +36,15 @@ HOUR_NS = 3_600 * 10**9
 MAX_TOKENS = 10**12
 MAX_NANOS = 10**16
 """Beyond these a figure is a provider's nonsense; without a bound one answer could overflow a roll-up (64 bits)."""
+MORE_TRIES = "},{"
+"""Stands in `events.attempts`, a JSON array of objects, where there was more than one try."""
 
 _NO_USAGE = Usage(requests=0)
 _json = msgspec.json.Encoder().encode
 _known_outcomes = frozenset(OUTCOMES)
 _NAMED = ("policy", "rule", "detector", "type", "pattern", "place", "role", "evidence", "mode", "action")
 """Texts of a finding that are stored as they are."""
+_wasted = frozenset(WASTED)
 _DAY_KEY = ("day", "team", "key_id", "model", "provider", "tagged")
 _columns = ", ".join(column.name for column in events.columns)
 _POSTGRESQL_INSERT = text(
@@ -170,9 +174,15 @@ def rollup_rows(rows: Iterable[Row]) -> list[Row]:
         total["requests"] += 1
         total["cost_nanos"] += _number(row["cost_nanos"])
         total["usage_millis"] += _number(row["usage_millis"])
-        total["unpriced_requests"] += _number(row["unpriced"])
         total["estimated_requests"] += _number(row["estimated"])
         total[f"outcome_{row['outcome']}"] += 1
+        if row["outcome"] in _wasted:
+            total[f"cost_{row['outcome']}"] += _number(row["cost_nanos"])
+        if row["unpriced"]:
+            total["unpriced_requests"] += 1
+            total["unpriced_tokens"] += _number(row["input_tokens"]) + _number(row["output_tokens"])
+        if MORE_TRIES in str(row["attempts"]):
+            total["retried_requests"] += 1
         for meter in METERS:
             if row[meter]:
                 total[meter] += _number(row[meter])

@@ -27,9 +27,9 @@ from sqlalchemy import (
 
 from gateway.clock import SystemClock
 from gateway.errors import LedgerError
-from gateway.ledger.posting import HOUR_NS
+from gateway.ledger.posting import HOUR_NS, MORE_TRIES
 from gateway.ledger.store import counter, reading
-from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, events, rollups, segments, tags
+from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, WASTED, events, rollups, segments, tags
 from gateway.seams import Clock
 
 GROUPS = ("team", "key", "model", "provider", "operation", "hour", "day", "month")
@@ -63,6 +63,14 @@ class SpendRow(msgspec.Struct, frozen=True):
         return usd(self.sums["cost_nanos"])
 
 
+class Waste(msgspec.Struct, frozen=True):
+    """Requests of one outcome that came to nothing, and what they cost, nano-dollars."""
+
+    outcome: str
+    requests: int
+    nanos: int
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A finished report. `since_ns` and `until_ns` are the range it truly covers."""
 
@@ -75,6 +83,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Models whose requests have no price (at most 20 names); their cost is in no total."""
     loaded_until_ns: int | None
     """When the ledger last took something from a journal; None: never."""
+
+
+def wasted(sums: Mapping[str, int]) -> list[Waste]:
+    """What went to nothing in some sums, dearest first; outcomes without a request left out."""
+    found = [Waste(name, sums[f"outcome_{name}"], sums[f"cost_{name}"]) for name in WASTED]
+    return sorted((each for each in found if each.requests), key=lambda each: (-each.nanos, -each.requests))
 
 
 def usd(nanos: int) -> str:
@@ -124,10 +138,8 @@ def report(
     unpriced: set[str] = set()
     with reading(engine) as connection:
         pruned_before = counter(connection, "pruned_before_ns")
-        since_ns, until_ns = _widened(since_ns, until_ns, pruned_before)
-        # Nothing was received in the future: the running hour may come from its roll-up.
-        last_ns = until_ns if until_ns < now_ns else _hour_after(until_ns)
-        for source in _sources(since_ns, last_ns):
+        since_ns, until_ns, last_ns = covered(since_ns, until_ns, pruned_before, now_ns)
+        for source in sources(since_ns, last_ns):
             _add(connection, source, groups, filters, totals)
             unpriced.update(row.model for row in connection.execute(_unpriced(source, filters)))
         loaded_until = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
@@ -153,20 +165,21 @@ def report(
     )
 
 
-def _widened(since_ns: int, until_ns: int, pruned_before: int) -> tuple[int, int]:
-    """Widen an edge to its whole hour where that hour's raw events are gone."""
+def covered(since_ns: int, until_ns: int, pruned_before: int, now_ns: int) -> tuple[int, int, int]:
+    """The range that can be told: an edge is widened to its whole hour where that hour's raw events are gone. And up to
+    where it is read: nothing was received in the future, so the running hour may come from its roll-up."""
     if since_ns < pruned_before:
         since_ns = since_ns // HOUR_NS * HOUR_NS
     if until_ns < pruned_before:
         until_ns = _hour_after(until_ns)
-    return since_ns, until_ns
+    return since_ns, until_ns, until_ns if until_ns < now_ns else _hour_after(until_ns)
 
 
 def _hour_after(ns: int) -> int:
     return -(-ns // HOUR_NS) * HOUR_NS
 
 
-def _sources(since_ns: int, until_ns: int) -> list[FromClause]:
+def sources(since_ns: int, until_ns: int) -> list[FromClause]:
     """Tables of the same shape that together hold the range: roll-ups for whole hours, raw events for the rest."""
     first = _hour_after(since_ns)
     last = until_ns // HOUR_NS * HOUR_NS
@@ -192,6 +205,12 @@ def _raw(*where: ColumnElement[bool]) -> FromClause:
         "estimated_requests": case((events.c.estimated, 1), else_=0),
         **{name: events.c[name] for name in METERS},
         **{f"outcome_{name}": case((events.c.outcome == name, 1), else_=0) for name in OUTCOMES},
+        **{
+            f"cost_{name}": case((events.c.outcome == name, func.coalesce(events.c.cost_nanos, 0)), else_=0)
+            for name in WASTED
+        },
+        "unpriced_tokens": case((events.c.unpriced, events.c.input_tokens + events.c.output_tokens), else_=0),
+        "retried_requests": case((events.c.attempts.contains(MORE_TRIES), 1), else_=0),
     }
     return (
         select(
@@ -225,7 +244,7 @@ def _add(
             origin = origin.outerjoin(tag, and_(tag.c.hash == source.c.tags_hash, tag.c.name == group[4:]))
             chosen.append(func.coalesce(tag.c.value, ""))
     sums = [func.sum(source.c[name]) for name in SUMS]
-    query: Select[tuple[object, ...]] = select(*chosen, *sums).select_from(origin).where(*_where(source, filters))
+    query: Select[tuple[object, ...]] = select(*chosen, *sums).select_from(origin).where(*matching(source, filters))
     for found in connection.execute(query.group_by(*chosen)):
         values = cast(tuple[object, ...], tuple(found))
         names = tuple(_name(group, value) for group, value in zip(groups, values, strict=False))
@@ -235,7 +254,8 @@ def _add(
             total[name] += int(str(value or 0))
 
 
-def _where(source: FromClause, filters: Filters) -> list[ColumnElement[bool]]:
+def matching(source: FromClause, filters: Filters) -> list[ColumnElement[bool]]:
+    """The conditions of some filters on a table of the shape of roll-ups."""
     wanted: Mapping[str, tuple[str, ...]] = {
         "team": filters.team,
         "key_id": filters.key,
@@ -254,7 +274,7 @@ def _unpriced(source: FromClause, filters: Filters) -> Select[tuple[str]]:
     return (
         select(source.c.model)
         .where(source.c.unpriced_requests > 0)
-        .where(*_where(source, filters))
+        .where(*matching(source, filters))
         .distinct()
         .order_by(source.c.model)
         .limit(_MOST_NAMES)

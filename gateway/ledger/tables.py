@@ -51,6 +51,9 @@ OUTCOMES = (
 )
 """`gateway.errors.Outcome`, a test keeps it so; an outcome a later release invented counts as `error`."""
 
+WASTED = tuple(name for name in OUTCOMES if name not in ("ok", "refused"))
+"""Outcomes of requests that may have cost something and came to nothing. (What was refused reached no provider.)"""
+
 DIMENSIONS = ("team", "key_id", "model", "provider", "operation", "tags_hash")
 """What a roll-up is kept by, beside the hour."""
 
@@ -62,8 +65,13 @@ SUMS = (
     "unpriced_requests",
     "estimated_requests",
     *(f"outcome_{name}" for name in OUTCOMES),
+    *(f"cost_{name}" for name in WASTED),
+    "unpriced_tokens",
+    "retried_requests",
 )
-"""What a roll-up adds up."""
+"""What a roll-up adds up. `cost_…` is the part of `cost_nanos` that went to requests of that outcome;
+`unpriced_tokens` are the input and output tokens of requests without a price; `retried_requests` took more than one
+try."""
 
 metadata = MetaData()
 
@@ -96,10 +104,12 @@ events = Table(
     Column("guardrails", Text, nullable=False),
     Column("stages", Text, nullable=False),
     Column("trace_id", Text, nullable=False, server_default=""),
-    Index("events_received", "received_ns"),
+    Index("events_listing", "received_ns", "outcome", "team", "key_id", "model", "provider", "operation"),
 )
 """One row per exchange. `attempts`, `guardrails` and `stages` are JSON as the journal has them; `usage_millis` is
-audio or GPU time in milliseconds; `cost_nanos` NULL means not known. `trace_id` empty: the exchange's own."""
+audio or GPU time in milliseconds; `cost_nanos` NULL means not known; `trace_id` empty: the exchange's own. The one
+index beside the id is by time, and holds what lists are filtered by, so that what does not fit is passed over without
+its row being read."""
 
 rollups = Table(
     "rollups",
@@ -119,6 +129,9 @@ DAY_SUMS = (
     "unpriced_requests",
     "estimated_requests",
     *(f"outcome_{name}" for name in OUTCOMES),
+    *(f"cost_{name}" for name in WASTED),
+    "unpriced_tokens",
+    "retried_requests",
 )
 """What a day's roll-up adds up."""
 

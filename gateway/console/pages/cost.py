@@ -23,7 +23,6 @@ from gateway.console.costing import (
     forecast,
     line,
     lines,
-    matching,
     saving,
     series,
     wasted,
@@ -31,7 +30,7 @@ from gateway.console.costing import (
 from gateway.console.ranges import NAMES, Range, days_of, range_of
 from gateway.console.visit import Visit
 from gateway.errors import BadRequest, LedgerError
-from gateway.ledger.overview import DAY_NS, Overview, Slice, overview, total
+from gateway.ledger.overview import DAY_NS, Daily, Overview, overview, total
 from gateway.ledger.store import open_existing, schema_version
 from gateway.quota import Bound, Calendar, Level, Scope
 from gateway.settings.snapshot import Snapshot
@@ -74,7 +73,7 @@ async def show(visit: Visit) -> Response:
         raise BadRequest(f"by: allowed are {', '.join(TREND)}.", param="by")
     filters = filters_of(query)
     budgets = await budgets_of(visit.world)
-    found = await asyncio.to_thread(_read, ledger_url(snapshot), shown)
+    found = await asyncio.to_thread(_read, ledger_url(snapshot), shown, by, filters)
     context = await asyncio.to_thread(_context, visit.world, found, shown, by, filters, budgets)
     return await visit.page("cost.html", context)
 
@@ -96,13 +95,13 @@ def filters_of(query: QueryParams) -> dict[Dimension, str]:
     return {dimension: query[dimension] for dimension in DIMENSIONS if dimension in query}
 
 
-def _read(url: str, shown: Range) -> Overview:
+def _read(url: str, shown: Range, by: Dimension, filters: Mapping[Dimension, str]) -> Overview:
     """From where the comparison, or what the forecast looks at, begins. Blocks. Raises `LedgerError`."""
     engine = open_existing(url)
     try:
         if schema_version(engine) is None:
             raise LedgerError("this database holds no ledger yet")
-        return overview(engine, shown.before_ns, shown.until_ns)
+        return overview(engine, shown.before_ns, shown.since_ns, shown.until_ns, by, filters)
     finally:
         engine.dispose()
 
@@ -144,8 +143,7 @@ def _context(
     budgets: list[Budget],
 ) -> dict[str, object]:
     now_ns = world.clock.now_ns()
-    every = matching(found.slices, filters)
-    current = [each for each in every if each.day >= shown.first]
+    every, current = found.daily, found.slices
     # The day that is compared is taken whole; the page says "the same days".
     until = -(-shown.before_until_ns // DAY_NS) * DAY_NS // 10**9
     earlier = total(
@@ -167,7 +165,7 @@ def _context(
         "earlier": earlier,
         "forecast": forecast(every, now_ns) if monthly else None,
         "chart": charts.stacked(
-            words, series(current, by, shown.first, shown.days), words, wording.dollars, wording.axis_dollars
+            words, series(every, by, shown.first, shown.days), words, wording.dollars, wording.axis_dollars
         ),
         "teams": _shortened(lines(current, "team")),
         "team_forecasts": _forecasts(every, now_ns) if monthly else {},
@@ -176,8 +174,10 @@ def _context(
         "models": _shortened(lines(current, "model")),
         "providers": lines(current, "provider"),
         "keys": lines(current, "key")[:8],
-        "wasted": wasted(current),
-        "attempted": whole.requests + total(current, "outcome_refused"),
+        "wasted": (lost := wasted(found.ends)),
+        "wasted_nanos": sum(each.nanos for each in lost),
+        "retried": found.ends["retried_requests"],
+        "attempted": whole.requests + found.ends["outcome_refused"],
         "estimated": total(current, "estimated_requests"),
         "untagged": untagged,
         "unpriced_models": sorted({each.model for each in current if each.unpriced_requests})[:MOST_LINES],
@@ -217,12 +217,13 @@ def _shortened(found: list[Line]) -> list[Line]:
         cache_read_tokens=sum(each.cache_read_tokens for each in rest),
         input_tokens=sum(each.input_tokens for each in rest),
         unpriced_requests=sum(each.unpriced_requests for each in rest),
+        unpriced_tokens=sum(each.unpriced_tokens for each in rest),
     )
     return [*found[: MOST_LINES - 1], added]
 
 
-def _forecasts(slices: list[Slice], now_ns: int) -> dict[str, Forecast | None]:
-    teams: dict[str, list[Slice]] = {}
+def _forecasts(slices: list[Daily], now_ns: int) -> dict[str, Forecast | None]:
+    teams: dict[str, list[Daily]] = {}
     for each in slices:
         teams.setdefault(each.team, []).append(each)
     return {team: forecast(group, now_ns) for team, group in teams.items()}
@@ -258,5 +259,11 @@ def _export(shown: Range, filters: Mapping[Dimension, str]) -> list[tuple[str, s
     query = {"by": "day,team,key,model,provider", "since": shown.since, "until": shown.until, **filters}
     return [
         (title, "/console/cost/export?" + urlencode({**query, "format": form}))
-        for title, form in (("CSV", "csv"), ("Parquet", "parquet"), ("JSON", "json"))
+        for title, form in (
+            ("CSV", "csv"),
+            ("Parquet", "parquet"),
+            ("JSON", "json"),
+            ("FOCUS", "focus"),
+            ("FOCUS Parquet", "focus-parquet"),
+        )
     ]

@@ -39,6 +39,7 @@ async def listing(visit: Visit) -> Response:
         "ranges": NAMES,
         "filters": filters,
         "rows": found.rows,
+        "searched_ns": found.searched_ns,
         "next": None if following is None else "?" + urlencode({"range": shown.name, **filters, "after": following}),
         "first": "?" + urlencode({"range": shown.name, **filters}) if after is not None else None,
         "without": {

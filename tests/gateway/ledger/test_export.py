@@ -17,6 +17,9 @@ def test_json_has_the_contracts_shape(two_teams: Report):
         "cost_usd": "0.005615000",
         "unpriced_requests": 1,
         "estimated_requests": 1,
+        "retried_requests": 0,
+        "wasted_usd": "0.000000000",
+        "waste": [{"outcome": "client_left", "requests": 1, "cost_usd": "0.000000000"}],
     }
     row = data["rows"][0]
     assert list(row)[:5] == ["team", "requests", "input_tokens", "output_tokens", "cost_usd"]

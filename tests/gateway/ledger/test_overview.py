@@ -1,13 +1,14 @@
 import random
 
+import pytest
 from sqlalchemy import Engine
 
 from gateway.clock import ManualClock
-from gateway.ledger.overview import DAY_NS, hours, overview, total
+from gateway.ledger.overview import DAY_NS, ENDS, Dimension, Slice, hours, overview, total
 from gateway.ledger.posting import HOUR_NS, post
 from gateway.ledger.spend import report
 from gateway.ledger.store import writing
-from gateway.ledger.tables import DAY_SUMS
+from gateway.ledger.tables import WASTED
 from tests.gateway.ledger.helpers import T0, random_end
 
 NOW = T0 + 10**15
@@ -25,31 +26,49 @@ def test_days_hold_what_reports_say(engine: Engine):
     """ "Sums are those of `spend.report`": of every team, whatever the batches events came in."""
     fill(engine)
     since_ns, until_ns = 0, (NOW // DAY_NS + 2) * DAY_NS
-    found = overview(engine, since_ns, until_ns)
+    found = overview(engine, since_ns, since_ns, until_ns)
     told = report(engine, ["team"], since_ns, until_ns, clock=ManualClock(NOW))
     assert sum(row.sums["requests"] for row in told.rows) > 0
     for row in told.rows:
-        slices = [each for each in found.slices if each.team == row.names["team"]]
-        for name in DAY_SUMS:
-            assert total(slices, name) == row.sums[name], name
-    assert total(found.slices, "outcome_refused") == told.total["outcome_refused"]
+        team = row.names["team"]
+        mine = [each for each in found.slices if each.team == team]
+        for name in Slice.__struct_fields__[6:]:
+            assert total(mine, name) == row.sums[name], name
+        assert total([each for each in found.daily if each.team == team], "cost_nanos") == row.sums["cost_nanos"]
+        ends = overview(engine, since_ns, since_ns, until_ns, filters={"team": team}).ends
+        assert ends == {name: row.sums[name] for name in ENDS}
+    assert found.ends == {name: told.total[name] for name in ENDS}
+    assert sum(found.ends[f"cost_{name}"] for name in WASTED) > 0
+
+
+@pytest.mark.parametrize("by", ["team", "model", "provider", "key"])
+def test_names_are_told_apart_where_they_are_asked_for(engine: Engine, by: Dimension):
+    fill(engine)
+    found = overview(engine, 0, 0, NOW + DAY_NS, by, {"model": "claude-haiku"})
+    assert {each.model for each in found.slices} == {"claude-haiku"}
+    assert {each.day for each in found.slices} == {0}
+    assert 0 not in {each.day for each in found.daily}
+    told = {getattr(each, by) for each in found.slices}
+    assert {getattr(each, by) for each in found.daily} == told
+    others = {"model", "provider", "key"} - {by}
+    assert all(getattr(each, name) == "" for each in found.daily for name in others)
+    assert total(found.daily, "cost_nanos") == total(found.slices, "cost_nanos") > 0
 
 
 def test_a_range_is_cut_at_days(engine: Engine):
     fill(engine)
-    whole = overview(engine, 0, NOW + DAY_NS)
-    first = min(each.day for each in whole.slices)
-    one = overview(engine, first * 10**9 + 5, first * 10**9 + 6)
+    first = min(each.day for each in overview(engine, 0, 0, NOW + DAY_NS).daily) * 10**9
+    one = overview(engine, 0, first + 5, first + 6)
     assert one.slices
-    assert {each.day for each in one.slices} == {first}
-    assert overview(engine, first * 10**9 - DAY_NS, first * 10**9).slices == []
+    assert {each.day * 10**9 for each in one.daily} == {first}
+    assert overview(engine, first - DAY_NS, first - DAY_NS, first).slices == []
 
 
 def test_hours_tell_failures_of_providers(engine: Engine):
     fill(engine)
     found = hours(engine, 0, NOW + HOUR_NS)
-    whole = overview(engine, 0, NOW + DAY_NS).slices
-    assert sum(each.requests for each in found) == total(whole, "requests")
+    whole = overview(engine, 0, 0, NOW + DAY_NS)
+    assert sum(each.requests for each in found) == total(whole.slices, "requests")
     failed = ("upstream_status", "upstream_error", "upstream_timeout", "interrupted", "error")
-    assert sum(each.failed for each in found) == sum(total(whole, f"outcome_{name}") for name in failed)
+    assert sum(each.failed for each in found) == sum(whole.ends[f"outcome_{name}"] for name in failed)
     assert all(0 <= each.failed <= each.requests for each in found)

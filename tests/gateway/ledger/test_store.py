@@ -44,7 +44,8 @@ def test_head_is_the_newest_migration():
 
 def test_a_ledger_of_the_first_release_is_brought_up_to_date(ledger_url: str):
     """With what is in it; the audit log begins empty, and of what was not counted then there is none."""
-    old = {name: 5 for name in SUMS if name != "outcome_cut"}
+    first_release = SUMS[: SUMS.index("cost_blocked")]
+    old = {name: 5 for name in first_release if name != "outcome_cut"}
     first = open_engine(ledger_url)
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
@@ -59,7 +60,7 @@ def test_a_ledger_of_the_first_release_is_brought_up_to_date(ledger_url: str):
     with reading(first) as connection:
         assert counter(connection, "kept") == 7
         kept = connection.execute(select(*(rollups.c[name] for name in SUMS))).one()
-        assert dict(zip(SUMS, kept, strict=True)) == {**old, "outcome_cut": 0}
+        assert dict(zip(SUMS, kept, strict=True)) == {**dict.fromkeys(SUMS, 0), **old}
     first.dispose()
 
 

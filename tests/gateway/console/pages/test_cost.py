@@ -1,7 +1,9 @@
 import html
+import io
 import json
 import re
 from collections.abc import Callable
+from csv import DictReader as csv_reader
 from decimal import Decimal
 
 import httpx
@@ -9,7 +11,7 @@ import pytest
 
 from gateway.console import wording
 from gateway.ledger.periods import moment_ns
-from gateway.ledger.spend import Filters, report
+from gateway.ledger.spend import Filters, report, wasted
 from gateway.ledger.store import open_engine
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.console.conftest import log_in, visitor
@@ -98,15 +100,37 @@ async def test_budgets_stand_beside_their_teams(make_world: Callable[..., FakeWo
 
 async def test_the_file_behind_the_page_adds_up_to_it(seeded: FakeWorld, admin: httpx.AsyncClient):
     page = await admin.get("/console/cost?range=last-month&team=search")
-    found = re.findall(r'<a href="(/console/cost/export[^"]+)">(\w+)<', page.text)
+    found = re.findall(r'<a href="(/console/cost/export[^"]+)">([\w ]+)<', page.text)
     links = {title: html.unescape(href) for href, title in found}
-    assert list(links) == ["CSV", "Parquet", "JSON"]
+    assert list(links) == ["CSV", "Parquet", "JSON", "FOCUS", "FOCUS Parquet"]
     told = json.loads((await admin.get(links["JSON"])).content)
     assert wording.dollars(int(Decimal(told["total"]["cost_usd"]).scaleb(9))) == spend_of(page)
     csv = await admin.get(links["CSV"])
     assert csv.headers["content-disposition"].startswith("attachment")
     assert csv.text.startswith("day,team,key,model,provider,requests")
     assert (await admin.get(links["Parquet"])).content.startswith(b"PAR1")
+    focus = await admin.get(links["FOCUS"])
+    rows = list(csv_reader(io.StringIO(focus.text, newline="")))
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(told["total"]["cost_usd"])
+    assert {row["SubAccountId"] for row in rows} == {"search"}
+
+
+async def test_waste_is_told_in_dollars_and_adds_up(seeded: FakeWorld, admin: httpx.AsyncClient):
+    """The page's waste is that of `tollway spend`: requests and dollars by outcome, and their sum."""
+    engine = open_engine(url_of(seeded))
+    now_ns = seeded.clock.now_ns()
+    told = report(engine, [], moment_ns(SINCE["30d"], now_ns), now_ns, clock=seeded.clock)
+    engine.dispose()
+    lost = wasted(told.total)
+    assert {each.outcome for each in lost} >= {"client_left", "blocked", "upstream_status"}
+    assert sum(each.nanos for each in lost) > 0
+    page = (await admin.get("/console/cost?range=30d")).text
+    (whole,) = re.findall(r'id="wasted">([^<]+)<', page)
+    assert whole == wording.dollars(sum(each.nanos for each in lost))
+    for each in lost:
+        row = page[page.index(f"outcome={each.outcome}") :].partition("</tr>")[0]
+        assert f">{each.requests:,}<" in row
+        assert wording.dollars(each.nanos) in row
 
 
 async def test_an_empty_ledger_has_a_page_too(world: FakeWorld, admin: httpx.AsyncClient):

@@ -1,0 +1,78 @@
+"""`tollway spend findings`: where money could be saved, how much a month, what shows it, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.ledger.savings import Finding, Findings
+
+
+def findings(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON; amounts are decimal strings, USD a month.")] = False,
+    config: Annotated[
+        Path, typer.Option(envvar="TOLLWAY_CONFIG", help="Configuration file that names ledger and prices.")
+    ] = Path("config/gateway.yaml"),
+    url: Annotated[
+        str | None, typer.Option(help="Ledger database instead of the configuration's; public prices then.")
+    ] = None,
+) -> None:
+    """Say where money could be saved: with the saving a month, the evidence, and what to change.
+
+    Looks through the sums of the last 30 days and the newest raw events. Says nothing without evidence, and nothing
+    that is worth less than a dollar a month.
+    """
+    from gateway.cli import spend_prices
+    from gateway.cli.spend import ledger_of_config, now_ns, reading_of, wrong
+    from gateway.errors import ConfigError, LedgerError
+    from gateway.ledger.savings import as_json, find
+
+    try:
+        cards, _ = spend_prices.of_url() if url is not None else spend_prices.of_config(config)
+        ledger_url = url if url is not None else ledger_of_config(config)[0]
+    except (LedgerError, ConfigError) as error:
+        wrong(str(error))
+    try:
+        with reading_of(ledger_url) as engine:
+            found = find(engine, cards, now_ns())
+    except LedgerError as error:
+        print(f"tollway spend findings: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    if json:
+        import msgspec
+
+        print(msgspec.json.format(msgspec.json.encode(as_json(found))).decode())
+    else:
+        _show(found)
+
+
+def _show(found: Findings) -> None:
+    from rich.console import Console
+
+    from gateway.ledger.spend import iso
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for finding in found.found:
+        for style, text in _lines(finding):
+            console.print(text, style=style, markup=False, highlight=False)
+    if not found.found:
+        console.print("Nothing is found that would save a dollar a month.")
+    since = iso(found.since_ns // 10**9 * 10**9)
+    console.print(f"Raw events since {since} and the sums of 30 days were looked at.", style="dim", highlight=False)
+
+
+def _lines(finding: Finding) -> list[tuple[str, str]]:
+    """One finding: style and text of its lines."""
+    from gateway.ledger.spend import usd
+
+    amount = "      –      " if finding.saving is None else f"${usd(finding.saving)[:-7]} a month"
+    found = [("bold", f"{amount}  {finding.title}"), ("", f"  {finding.why}")]
+    found.append(("", "  " + "; ".join(f"{name}: {value}" for name, value in finding.evidence.items())))
+    if finding.samples:
+        found.append(("dim", f"  for example {', '.join(finding.samples)}"))
+    found += [("cyan", f"    {line}") for line in finding.how.splitlines()]
+    return [*found, ("", "")]
