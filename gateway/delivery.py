@@ -171,8 +171,8 @@ class Delivery:
             last += passage.block_end()
             response.close()
         elif broken is not None:
-            x.outcome = broken.outcome
-            x.status = broken.status
+            x.outcome, x.status = broken.outcome, broken.status
+            self.world.circuits.failed(answer.target, answer.ticket, x.finished_at)
             last += stream_error(broken, x)
         else:
             x.outcome = "upstream_error" if stream.reader.failed else "ok"

@@ -26,6 +26,7 @@ from gateway.limits.waiting import WaitingRoom
 from gateway.outbox import Outbox
 from gateway.quota import Admitted, Bound, Charge
 from gateway.ride import Live, StopReason
+from gateway.routing.circuits import Circuits, Flip
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.seams import Clock, LimitStore, Transport
@@ -77,6 +78,7 @@ class World:
         self.ids = Ids()
         self.chance = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.health = Health()
+        self.circuits = Circuits(_flipped)
         self.tokens = TokenCounter()
         self.pool = Pool()
         self.limits: LimitStore = MemoryStore(clock)
@@ -334,6 +336,14 @@ class World:
             self.metrics.close()
         if self.state_file is not None:
             self.state_file.remove()
+
+
+def _flipped(flip: Flip) -> None:
+    """Say once that a circuit opened, and that it closed; not how often it is tried meanwhile."""
+    if flip.to == "closed":
+        info("breaker_closed", provider=flip.provider, model=flip.model)
+    elif not flip.again:
+        alert("breaker_opened", provider=flip.provider, model=flip.model, seconds=flip.seconds)
 
 
 def used_by(x: Exchange) -> Charge:

@@ -10,6 +10,7 @@ from gateway.auth.keys import KeyEntry, KeyIndex, parse_hash
 from gateway.facts import Caller, Engine, ModelScope
 from gateway.ledger.keystore import StoredKey
 from gateway.quota import Capacity
+from gateway.routing.breaker import BreakerOptions
 from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
 from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.compile_guardrails import compile_guardrails
@@ -146,6 +147,7 @@ def compile_provider(name: str, section: ProviderSection) -> Provider:
         prices=section.prices,
         asks_usage=section.asks_usage,
         capacity=None if section.capacity is None else Capacity(**section.capacity.model_dump()),
+        breaker=None if section.breaker == "off" else BreakerOptions(**section.breaker.model_dump()),
     )
 
 
