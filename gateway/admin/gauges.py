@@ -142,6 +142,11 @@ TRACE_SPANS = Family(
 TRACE_DROPPED = Family(
     "tollway_trace_exchanges_dropped", "Exchanges that were to be traced and found the queue full.", "counter"
 )
+TRACE_CONTENT_DROPPED = Family(
+    "tollway_trace_content_dropped",
+    "Exchanges whose trace is without what was said, because too much of it waits.",
+    "counter",
+)
 TRACE_DEFECTS = Family("tollway_trace_defects", "Exchanges no spans could be made of: a defect.", "counter")
 TRACE_QUEUED = Family("tollway_trace_exchanges_queued", "Traces that wait to be sent.", "gauge")
 
@@ -177,6 +182,7 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
 def _join_traces(metrics: Metrics, traces: Traces) -> None:
     exporter = traces.exporter
     metrics.pull(TRACE_SPANS, lambda: [(("exported",), exporter.exported), (("failed",), exporter.failed)])
+    metrics.pull_one(TRACE_CONTENT_DROPPED, lambda: traces.content_dropped)
     metrics.pull_one(TRACE_DEFECTS, lambda: traces.defects)
     metrics.pull_one(TRACE_DROPPED, lambda: traces.dropped)
     metrics.pull_one(TRACE_QUEUED, lambda: traces.queued)

@@ -25,7 +25,7 @@ from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
 from gateway.settings.schema_telemetry import TelemetrySection
 from gateway.settings.shadow import shadow_warnings
-from gateway.settings.snapshot import AdminKey, ServerOptions, Snapshot, TelemetryOptions
+from gateway.settings.snapshot import AdminKey, ContentOptions, ServerOptions, Snapshot, TelemetryOptions
 from gateway.settings.workshop import Workshop
 from gateway.webhooks.signing import Endpoint, parse_secret
 from pricing.book import PriceBook
@@ -188,6 +188,9 @@ def _telemetry(section: TelemetrySection) -> TelemetryOptions:
         keep=frozenset(section.keep),
         slow=section.slow,
         semconv=section.semconv,
+        content=None
+        if section.content == "off"
+        else ContentOptions(frozenset(section.content.teams), section.content.max),
     )
 
 
@@ -248,6 +251,8 @@ def _warnings(written: Written) -> Iterable[str]:
         for fallback in model.fallbacks:
             if not any(matches(known, fallback) for known in root.models):
                 yield f"the fallback '{fallback}' of model '{name}' is not configured: it is skipped"
+    if root.telemetry.content != "off" and root.telemetry.otlp is None:
+        yield "telemetry.content has no effect without telemetry.otlp: nothing is traced"
     if not root.models:
         yield "no models are configured: every request for one will be refused"
     if root.teams and root.secrets.key_hash is None and not any(team.keys for team in root.teams.values()):

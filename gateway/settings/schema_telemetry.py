@@ -3,18 +3,23 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
 
 from gateway.settings.schema_base import (
     Duration,
+    Name,
+    Off,
     OptionalSecret,
     Percent,
     Secret,
     Section,
     Share,
+    Size,
     Switch,
     duration,
+    kind_of,
     percent,
+    size,
 )
 
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
@@ -40,8 +45,16 @@ def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     return headers
 
 
+class ContentSection(Section):
+    """What was said, in the spans of these teams: requests and answers as guardrails let them pass."""
+
+    teams: list[Name] = Field(min_length=1, description="Teams that have opted in. There is no word for all of them.")
+    max: Size = size("16KiB", "Most of a request, and of an answer, that is told; the rest is cut.", ge=256, le=2**20)
+
+
 class TelemetrySection(Section):
-    """What is emitted. `sample`, `keep`, `slow` and `access_log` follow a reload; the rest is read at the start."""
+    """What is emitted. `sample`, `keep`, `slow`, `content` and `access_log` follow a reload; the rest is read at the
+    start."""
 
     metrics: Switch = Field(True, description="Prometheus metrics at /metrics.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
@@ -68,3 +81,6 @@ class TelemetrySection(Section):
     semconv: Literal["v1_41", "latest", "both"] = Field(
         "v1_41", description="Version of OpenTelemetry's GenAI names that spans use."
     )
+    content: Annotated[
+        Annotated[Off, Tag("<text>")] | Annotated[ContentSection, Tag("<mapping>")], Discriminator(kind_of)
+    ] = Field("off", description="Teams whose requests and answers are in traces; off: no text is in any span.")

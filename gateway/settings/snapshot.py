@@ -55,6 +55,14 @@ class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """When the journal cannot be written: refuse new requests with 503, or serve them unrecorded."""
 
 
+class ContentOptions(msgspec.Struct, frozen=True):
+    """Whose words are in traces."""
+
+    teams: frozenset[str]
+    most: int
+    """Characters of a request, and of an answer."""
+
+
 class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is emitted."""
 
@@ -74,6 +82,8 @@ class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     slow: float = 30.0
     """Seconds from which on an exchange is slow."""
     semconv: Literal["v1_41", "latest", "both"] = "v1_41"
+    content: ContentOptions | None = None
+    """None: no text of a request or an answer is in any span."""
 
 
 class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,8 @@ from gateway.telemetry.spans import Event, Shared, Span, Value
 
 MOST_KNOWN = 4096
 """Encoded attributes that are remembered, single ones and blocks: the same ones come again and again."""
+LONGEST_KNOWN = 256
+"""Characters of a text that is remembered."""
 _REMOTE_KNOWN = 0x100
 _REMOTE = 0x200
 """Bits of `Span.flags`: it is known where the parent is; it is in another process."""
@@ -23,7 +25,7 @@ _INT64 = (1 << 64) - 1
 
 
 class Encoder:
-    """Encodes for one sender. Used from one thread."""
+    """Encodes for one sender. What it remembers is only got, set and cleared, so that two threads may use it."""
 
     def __init__(self, resource: Mapping[str, Value], scope: tuple[str, str], schema_url: str) -> None:
         """`resource`: who sends; `scope`: name and version of what made the spans; `schema_url`: of their names, empty
@@ -76,6 +78,8 @@ class Encoder:
             return field(b"\x4a", b"%b\x09\x21%b" % (named, _DOUBLE(value)))
         if isinstance(value, bool):
             return field(b"\x4a", b"%b\x02\x10%c" % (named, value))
+        if isinstance(value, str) and len(value) > LONGEST_KNOWN:
+            return field(b"\x4a", _attribute(name, value))
         key = (name, value)
         known = self._known.get(key)
         if known is None:

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.facts import ALLOWED, Attempt, Exchange, Usage, Verdict
 from gateway.telemetry import semconv
+from gateway.telemetry.content import content_fields
 from gateway.telemetry.semconv import OPERATIONS, Names
 from gateway.wire.traceparent import GUARDRAIL_SPANS, span_id_of, trace_id_of
 
@@ -253,7 +254,8 @@ def _own(x: Exchange, names: Names, peer: Peer) -> Attributes:
         fields.append(("tollway.usage.estimated", True))
     if x.events:
         fields.append(("tollway.stream.events", x.events))
-    return fields + stages_of(x)
+    fields += stages_of(x)
+    return fields if x.content is None else [*fields, *content_fields(x)]
 
 
 def stages_of(x: Exchange) -> Attributes:

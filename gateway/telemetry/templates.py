@@ -90,6 +90,7 @@ class Templates:
             or attempt.status >= 400
             or x.outcome != "ok"
             or x.failed_at is not None
+            or x.content is not None
             or x.request_verdict is not ALLOWED
             or x.response_verdict is not ALLOWED
         ):
