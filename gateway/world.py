@@ -43,7 +43,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.spans import reload_span
 from gateway.telemetry.traces import Traces
 from gateway.tickets import Tickets
-from gateway.tracing import follow
+from gateway.tracing import follow, open_push
 from gateway.transport.pool import OriginStats, Pool
 from gateway.webhooks.deliver import Deliverer
 from gateway.webhooks.signing import Endpoint
@@ -246,6 +246,8 @@ class World:
         self.tasks.start(watch_forecasts(self), "watch forecasts")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
+            if (push := open_push(self.snapshot, self.metrics, self.clock)) is not None:
+                self.tasks.start(push.run(), "push metrics")
             beside.watch_incidents(self, self.metrics)
 
     def _webhooks(self) -> tuple[Endpoint, ...]:

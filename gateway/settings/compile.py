@@ -188,6 +188,7 @@ def _telemetry(section: TelemetrySection) -> TelemetryOptions:
         keep=frozenset(section.keep),
         slow=section.slow,
         semconv=section.semconv,
+        otlp_metrics=section.otlp_metrics,
         content=None
         if section.content == "off"
         else ContentOptions(frozenset(section.content.teams), section.content.max),
@@ -251,6 +252,8 @@ def _warnings(written: Written) -> Iterable[str]:
         for fallback in model.fallbacks:
             if not any(matches(known, fallback) for known in root.models):
                 yield f"the fallback '{fallback}' of model '{name}' is not configured: it is skipped"
+    if root.telemetry.otlp_metrics and root.telemetry.otlp is None:
+        yield "telemetry.otlp_metrics has no effect without telemetry.otlp: there is no collector"
     if root.telemetry.content != "off" and root.telemetry.otlp is None:
         yield "telemetry.content has no effect without telemetry.otlp: nothing is traced"
     if not root.models:

@@ -112,12 +112,12 @@ class TlsSection(Section):
 class BreakerSection(Section):
     """When a provider's model is left alone, if another target can serve. Each worker finds out by itself."""
 
-    failures: int = Field(5, ge=1, le=10_000, description="Attempts that fail in a row open the circuit,")
-    errors: Percent = percent("50%", "as does this share of a window's attempts,", gt=0)
-    least: int = Field(20, ge=1, le=1_000_000, description="of at least so many,")
-    window: Duration = duration("30s", "in so long.", gt=0)
+    failures: int = Field(5, ge=1, le=10_000, description="Attempts in a row that fail and open its circuit.")
+    errors: Percent = percent("50%", "Share of the attempts of a window that opens it, too.", gt=0)
+    least: int = Field(20, ge=1, le=1_000_000, description="Attempts of a window from which on its share counts.")
+    window: Duration = duration("30s", "Length of a window.", gt=0)
     back_off: Duration = duration(
-        "2s", "How long the circuit stays open before one request tries the target again; doubles if that fails.", gt=0
+        "2s", "How long it is left alone before one request tries it again; doubles if that fails.", gt=0
     )
     longest: Duration = duration("60s", "Longest back-off.", gt=0)
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
 
 from gateway.settings.schema_base import (
     Duration,
@@ -21,11 +21,15 @@ from gateway.settings.schema_base import (
     percent,
     size,
 )
+from gateway.settings.units import parse_duration
 
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 _FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _FIELD_VALUE = re.compile(r"[\x20-\x7e]{1,4096}")
 _OWN_FIELDS = ("content-type", "content-length", "content-encoding", "host", "transfer-encoding", "connection")
+
+
+LEAST_INTERVAL = 1.0
 
 
 def _check_endpoint(secret: SecretStr | None) -> SecretStr | None:
@@ -43,6 +47,19 @@ def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
         if not _FIELD_VALUE.fullmatch(value.get_secret_value()):
             raise ValueError("a header field's value is not allowed; allowed is printable ASCII")
     return headers
+
+
+def _interval(value: object) -> object:
+    if not isinstance(value, str) or value == "off":
+        return 0.0 if value == "off" else value
+    seconds = parse_duration(value)
+    if seconds < LEAST_INTERVAL:
+        raise ValueError(f"this is too often; allowed are {LEAST_INTERVAL:g}s or more, and off")
+    return seconds
+
+
+Interval = Annotated[float, BeforeValidator(_interval), WithJsonSchema({"type": "string", "examples": ["off", "60s"]})]
+"""Seconds, or 0 for off."""
 
 
 class ContentSection(Section):
@@ -80,6 +97,11 @@ class TelemetrySection(Section):
     slow: Duration = duration("30s", "A request that takes longer is slow.", gt=0)
     semconv: Literal["v1_41", "latest", "both"] = Field(
         "v1_41", description="Version of OpenTelemetry's GenAI names that spans use."
+    )
+    otlp_metrics: Interval = Field(
+        0.0,
+        description="How often metrics are sent to the collector of `otlp` too, such as 60s; off: they are scraped.",
+        json_schema_extra={"default": "off"},
     )
     content: Annotated[
         Annotated[Off, Tag("<text>")] | Annotated[ContentSection, Tag("<mapping>")], Discriminator(kind_of)

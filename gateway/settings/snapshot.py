@@ -82,6 +82,8 @@ class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     slow: float = 30.0
     """Seconds from which on an exchange is slow."""
     semconv: Literal["v1_41", "latest", "both"] = "v1_41"
+    otlp_metrics: float = 0.0
+    """Seconds between two exports of metrics to the collector; 0: none. Read at the start only."""
     content: ContentOptions | None = None
     """None: no text of a request or an answer is in any span."""
 

@@ -259,6 +259,7 @@ INCIDENTS = Board(
                     (
                         Query("max by (provider) (tollway_provider_paused)", "{{provider}} paused models"),
                         Query("max by (provider) (tollway_credential_down)", "{{provider}} credential"),
+                        Query("max by (provider, model) (tollway_breaker_state)", "{{provider}} {{model}} circuit"),
                     ),
                     "short",
                 ),
@@ -346,6 +347,10 @@ PROVIDERS = Board(
                     (Query(f"sum(rate({_ATTEMPTS}{RATE})) - sum(rate(tollway_request_seconds_count{RATE}))",
                            "attempts beyond the first"),),
                     "reqps",
+                ),
+                Panel(
+                    "Open circuits", (Query("max by (provider, model) (tollway_breaker_state)", "{{provider}} {{model}}"),),
+                    "short", description="2: left alone where another target can serve; 1: tried again.", most=2,
                 ),
                 Panel(
                     "Credential refused", (Query("max by (provider) (tollway_credential_down)", "{{provider}}"),),
