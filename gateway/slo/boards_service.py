@@ -349,7 +349,8 @@ PROVIDERS = Board(
                     "reqps",
                 ),
                 Panel(
-                    "Open circuits", (Query("max by (provider, model) (tollway_breaker_state)", "{{provider}} {{model}}"),),
+                    "Open circuits",
+                    (Query("max by (provider, model) (tollway_breaker_state)", "{{provider}} {{model}}"),),
                     "short", description="2: left alone where another target can serve; 1: tried again.", most=2,
                 ),
                 Panel(

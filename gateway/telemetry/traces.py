@@ -24,6 +24,7 @@ from gateway.wire.traceparent import encode_traceparent, trace_id_of
 
 SLICE = 16
 """Exchanges that are encoded in one turn of the loop, some 7 µs each."""
+_SPAN_BITS = (1 << 64) - 1
 MOST_CONTENT = 32 * 1024 * 1024
 """Bytes of what was said that may wait to be sent."""
 WAIT = 0.25
@@ -94,9 +95,15 @@ class Traces:
             self._put(exchange)
 
     def traceparent(self, exchange: Exchange) -> bytes:
-        """The `traceparent` of the attempt that is about to be made."""
+        """The `traceparent` of the attempt that is about to be made. Every request asks: what `encode_traceparent` does
+        for a trace of its own is written out here."""
         attempts = exchange.attempts
-        return encode_traceparent(exchange, len(attempts) if attempts else 1, self.sampling.samples(exchange))
+        number = len(attempts) if attempts else 1
+        if exchange.parent is not None:
+            return encode_traceparent(exchange, number, sampled=True)
+        trace = exchange.id.replace("-", "")
+        flags = "01" if trace[18:] >= self.sampling.threshold else "00"
+        return f"00-{trace}-{int(trace[16:], 16) + number & _SPAN_BITS:016x}-{flags}".encode()
 
     def trace_id(self, exchange: Exchange) -> str:
         """What a log line calls the trace of an exchange."""
