@@ -71,8 +71,8 @@ rows = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), number
 
 @given(rows, st.lists(st.integers(0, 9), min_size=4, max_size=4))
 def test_any_series(series: dict[str, float], counts: list[int]) -> None:
-    """ "Names and labels are those of the exposition … Counters are cumulative, monotonic sums; histograms have explicit
-    bounds." """
+    """ "Names and labels are those of the exposition … Counters are cumulative, monotonic sums; histograms have
+    explicit bounds." """
     counter, gauge = CounterMetricFamily("c", "", labels=("l",)), GaugeMetricFamily("g", "", labels=("l",))
     histogram = HistogramMetricFamily("h_seconds", "", labels=("l",))
     reached = [sum(counts[: at + 1]) for at in range(4)]
