@@ -58,8 +58,9 @@ class _Collector:
             "Tries after one that failed: at the same target again (retry), or at another (fallback).",
             labels=("provider", "kind"),
         )
-        for retry, count in page.retries.items():
-            retries.add_metric(retry, count)
+        for provider in {provider: None for provider, _ in (*page.attempts, *page.retries)}:
+            for kind in ("retry", "fallback"):
+                retries.add_metric((provider, kind), page.retries.get((provider, kind), 0))
         yield retries
         yield from _guardrails(page)
         yield CounterMetricFamily(
