@@ -125,7 +125,7 @@ class Exporter:
         size = spans = 0
         while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
             made, weight = self._waiting.popleft()
-            encoded, count = made if isinstance(made, tuple) else made()
+            encoded, count = made() if callable(made) else made
             self._taken += weight
             batch.append(encoded)
             size += len(encoded)
