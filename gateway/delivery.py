@@ -25,6 +25,7 @@ from gateway.ride import Live
 from gateway.seams import Clock, Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import decoded, settle_answer
+from gateway.tape import Tape, keep_answer, keep_stream
 from gateway.wire.envelopes import error_event
 from gateway.wire.headers import response_headers, split_fields
 from gateway.wire.sse import SseEvent
@@ -73,10 +74,11 @@ class Delivery:
         body, guard = answer.body, self.guard
         without: frozenset[bytes] | None = None
         if guard is not None:
-            if guard.outside is not None:
-                await guard.outside.verdict()
+            await self.cleared(guard)
             if guard.reads_answers:
                 body, without = await self.guarded(guard, out, answer)
+        if x.content is not None and answer.whole and status < 400:
+            keep_answer(x.content, body if without is not None else answer.plain or body)
         block = self.own_headers(answer, without)
         if without is WITHHELD:
             block += b"content-type: application/json\r\n"
@@ -140,10 +142,13 @@ class Delivery:
 
     async def answer_stream(self, answer: Answer, stream: OpenStream) -> None:
         """Pass on a stream, event by event."""
-        x, client, clock = self.x, self.client, self.world.clock
+        x, clock = self.x, self.world.clock
         response = answer.response
-        if self.guard is not None and self.guard.outside is not None:
-            await self.guard.outside.verdict()
+        if self.guard is not None:
+            await self.cleared(self.guard)
+        if x.content is not None and x.operation is not None:
+            self.client = Tape(self.client, keep_stream(x.content, x.operation.name))
+        client = self.client
         rewriter = self.guard.stream(self.world.rewriters) if self.guard is not None else None
         passage = Passage(x, stream, rewriter, client, clock, *self.patience(answer))
         try:
@@ -171,8 +176,8 @@ class Delivery:
             last += passage.block_end()
             response.close()
         elif broken is not None:
-            x.outcome = broken.outcome
-            x.status = broken.status
+            x.outcome, x.status = broken.outcome, broken.status
+            self.world.circuits.failed(answer.target, answer.ticket, x.finished_at)
             last += stream_error(broken, x)
         else:
             x.outcome = "upstream_error" if stream.reader.failed else "ok"
@@ -236,6 +241,13 @@ class Delivery:
         with contextlib.suppress(Late, TransportError):
             while await response.chunk(self.world.clock.monotonic() + LINGER):
                 pass
+
+    async def cleared(self, guard: Guard) -> None:
+        """Returns once no guardrail can block the request any more. Raises `Blocked`."""
+        if guard.outside is not None:
+            await guard.outside.verdict()
+            if self.x.content is not None:
+                self.x.content.cleared = True
 
     # -- both ------------------------------------------------------------------------------------------------------
 

@@ -83,6 +83,10 @@ class AtCapacity(TransportError):
         self.retry_after = retry_after
 
 
+class CircuitOpen(TransportError):
+    """The target's circuit breaker lets nothing through now, and there is another target."""
+
+
 class ProviderLimited(TransportError):
     """A rule of ours on this provider refuses; `refusal` is what the client gets if no other target serves."""
 

@@ -29,6 +29,7 @@ from gateway.ride import Live
 from gateway.routing.table import Route
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_stream
+from gateway.tape import keep_request
 from gateway.wire.envelopes import error_body
 from gateway.wire.head import Head
 from gateway.world import World
@@ -135,6 +136,9 @@ class Trip(Delivery):
         # inspect request
         if caller.guardrails is not None:
             await self.inspect(caller.guardrails, out)
+
+        if world.traces is not None and (options := snapshot.telemetry.content) is not None:
+            keep_request(x, options, out.body, self.guard)
 
         # route, forward
         answer = self.answer = await forward(world, snapshot.routes, x, out, switches)

@@ -5,7 +5,8 @@
 finds its nouns in one place.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,6 +21,7 @@ __all__ = [
     "UNPRICED",
     "Attempt",
     "Caller",
+    "Content",
     "Cost",
     "Engine",
     "Exchange",
@@ -160,6 +162,28 @@ class FindingNote(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Keyed hash of the value, as `allow: {digests: …}` takes it."""
 
 
+class Content(msgspec.Struct):
+    """What was said, for the trace of an exchange whose team has opted in. Goes nowhere else."""
+
+    request: bytes
+    """The body as guardrails let it pass."""
+    most: int
+    """Characters that are told of either side."""
+    cleared: bool
+    """No guardrail can block the request any more."""
+    conceal: Callable[[str], str] | None = None
+    """Puts pseudonyms back in the place of the values that were restored for the client."""
+    answer: bytes = b""
+    """A whole answer as it left."""
+    streamed: Callable[[], tuple[list[Any], bool]] | None = None
+    """The messages of a streamed one, as far as they left, and whether they are cut."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes it holds, about."""
+        return len(self.request) + len(self.answer) + self.most
+
+
 class Exchange(msgspec.Struct):
     """The notebook of one request, from accept to record. Journal line, metrics and trace are written from it.
 
@@ -222,3 +246,5 @@ class Exchange(msgspec.Struct):
     """None: the client sent none, or nothing is traced; the trace is then the exchange's own."""
     failed_at: list[float] | None = None
     """When each attempt that failed was begun, in order; the last attempt is begun at `forwarded_at`."""
+    content: Content | None = None
+    """None: its team has not opted in to have what was said in traces."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from gateway import errors
-from gateway.errors import Forbidden, NotFound, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
+from gateway.errors import CircuitOpen, Forbidden, NotFound, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
 from gateway.facts import Attempt, Exchange, ModelScope, Operation, Reading
 from gateway.limits.turnstile import Place
 from gateway.routing.plan import Failed, Try, first_try, moves_on, order, tries
@@ -102,6 +102,8 @@ class Answer(msgspec.Struct):
     stream: OpenStream | None = None
     plain: bytes | None = None
     """A whole body without its content-encoding, once its usage was read from it."""
+    ticket: int = 0
+    """The attempt's, of its target's circuit breaker."""
 
 
 class FirstEventTimeout(TransportError):
@@ -140,6 +142,9 @@ async def forward(
         targets = order(out.route, routes, world.health, world.chance, world.clock.monotonic())
     else:
         targets = _running(world, routes, x, out.route, switches)
+    circuits = world.circuits
+    if circuits.watching:
+        targets = circuits.choose(targets, world.clock.monotonic())
     walk: Generator[Try, Failed] | None = None  # only needed once a try has failed
     step = first_try(out.route, targets)
     spoken: Answer | None = None
@@ -155,15 +160,19 @@ async def forward(
                 await out.limits.enter(provider.name)
             if provider.capacity is not None:
                 out.place = await enter(world, x, provider)
+            ticket = 0
+            if circuits.watching:
+                must = len(targets) == 1 or (step.last and not x.attempts)
+                ticket = circuits.enter(step.target, must, world.clock.monotonic())
             # Not before: who leaves while waiting for a place has cost the provider nothing.
             x.attempts = [*x.attempts, attempt] if x.attempts else [attempt]
-            answer = await _attempt(world, x, out, step.target, attempt)
+            answer = await _attempt(world, x, out, step.target, attempt, ticket)
         except TransportError as error:
             out.failed()
             attempt.error = type(error).__name__
             if isinstance(error, errors.AtCapacity | errors.ProviderLimited):
                 x.attempts = [*(x.attempts or ()), attempt]
-            broken = error
+            broken = broken if broken is not None and isinstance(error, CircuitOpen) else error
         else:
             status = answer.response.status
             if answer.whole:
@@ -171,10 +180,12 @@ async def forward(
             if not moves_on(status) and not (answer.stream is not None and answer.stream.reader.failed):
                 if status < 400:
                     world.health.answered(step.target, status, None, world.clock.monotonic())
+                if circuits.watching:
+                    circuits.answered(step.target, answer.ticket, status, world.clock.monotonic())
                 return answer
-            pause = _noterefusal_of(world, step.target, answer.response)
+            pause = _note_refusal(world, answer)
             spoken = answer
-        if world.traces is not None:
+        if world.traces is not None and x.attempts and x.attempts[-1] is attempt:
             x.failed_at = [*(x.failed_at or ()), x.forwarded_at]
         if step.last:
             break
@@ -218,7 +229,7 @@ async def enter(world: World, x: Exchange, provider: Provider) -> Place:
     return place
 
 
-async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, attempt: Attempt) -> Answer:
+async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, attempt: Attempt, ticket: int) -> Answer:
     """One target asked once, up to the point where its answer may be committed."""
     provider = target.provider
     started = x.forwarded_at = world.clock.monotonic()
@@ -256,15 +267,16 @@ async def _attempt(world: World, x: Exchange, out: Outgoing, target: Target, att
             if header(response.headers, b"content-encoding") not in (None, b"identity"):
                 raise errors.ProtocolBroken("a compressed event stream, though identity was asked for", sent=True)
             stream = await _open_stream(out, response, started + provider.timeouts.first_event)
-            return Answer(target, response, stream=stream)
+            return Answer(target, response, stream=stream, ticket=ticket)
         arrived = response.whole()
         if arrived is not None:
-            return Answer(target, response, arrived, True)
+            return Answer(target, response, arrived, True, ticket=ticket)
         body, whole = await _read_whole(response, world.clock, provider.timeouts.idle)
-        return Answer(target, response, body, whole)
-    except BaseException:
+        return Answer(target, response, body, whole, ticket=ticket)
+    except BaseException as error:
         if response is not None:
             response.close()
+        world.circuits.broke(target, ticket, error, world.clock.monotonic())
         raise
     finally:
         attempt.seconds = world.clock.monotonic() - started
@@ -338,11 +350,17 @@ async def _piece(response: UpstreamResponse, clock: Clock, idle: float) -> bytes
         raise errors.DeadlineExceeded("the body stopped coming", sent=True) from None
 
 
-def _noterefusal_of(world: World, target: Target, response: UpstreamResponse) -> float | None:
-    """Tell health what a provider refused with; returns its `retry-after`, seconds."""
+def _note_refusal(world: World, answer: Answer) -> float | None:
+    """Tell health and the circuit breaker what a provider refused with, or that its stream began with an error; returns
+    its `retry-after`, seconds."""
+    target, response, now = answer.target, answer.response, world.clock.monotonic()
     pause = retry_after(response.headers, world.clock.now_ns())
-    if world.health.answered(target, response.status, pause, world.clock.monotonic()):
+    if world.health.answered(target, response.status, pause, now):
         alert("provider_credential_refused", provider=target.provider.name, status=response.status)
+    if answer.stream is not None:
+        world.circuits.failed(target, answer.ticket, now)
+    else:
+        world.circuits.answered(target, answer.ticket, response.status, now)
     return pause
 
 

@@ -8,13 +8,14 @@ from gateway.forward import BUFFER_CAP, Answer, OpenStream
 from gateway.guard import Guard, blocked, unread_answer
 from gateway.outside import Outside
 from gateway.seams import Late
+from gateway.tape import keep_stream
 from gateway.wire.headers import split_fields
 
 
 async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard: Guard, outside: Outside) -> None:
     """Pass on a stream in one piece, once it is known that it may leave. Raises `Refusal`."""
     x, client = trip.x, trip.client
-    await outside.verdict()
+    await trip.cleared(guard)
     rewriter = guard.stream(trip.world.rewriters)
     passage = Passage(x, stream, rewriter, client, trip.world.clock, *trip.patience(answer))
     try:
@@ -25,6 +26,8 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
     if passage.blocked:
         raise blocked(passage.verdict, "answer")
     events = await outside.stream(events)
+    if x.content is not None and x.operation is not None:
+        keep_stream(x.content, x.operation.name, events)
     x.status = 200
     x.committed = True
     block = SSE_BLOCK + trip.own_headers(answer, SSE_OWN)

@@ -30,6 +30,7 @@ from gateway.outbox import Outbox
 from gateway.pseudonyms.store import MemoryConversations
 from gateway.quota import Admitted, Bound, Charge
 from gateway.ride import Live, StopReason
+from gateway.routing.circuits import Circuits, Flip
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.seams import Clock, LimitStore, Transport
@@ -46,7 +47,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.spans import reload_span
 from gateway.telemetry.traces import Traces
 from gateway.tickets import Tickets
-from gateway.tracing import follow
+from gateway.tracing import follow, open_push
 from gateway.transport.pool import OriginStats, Pool
 from gateway.webhooks.deliver import Deliverer
 from gateway.webhooks.signing import Endpoint
@@ -81,6 +82,7 @@ class World:
         self.ids = Ids()
         self.chance = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.health = Health()
+        self.circuits = Circuits(_flipped)
         self.tokens = TokenCounter()
         self.pool = Pool()
         self.limits: LimitStore = MemoryStore(clock)
@@ -239,6 +241,8 @@ class World:
         self.tasks.start(watch_forecasts(self), "watch forecasts")
         if self.metrics is not None:
             self.tasks.start(self.metrics.keep_publishing(), "publish metrics")
+            if (push := open_push(self.snapshot, self.metrics, self.clock)) is not None:
+                self.tasks.start(push.run(), "push metrics")
             beside.watch_incidents(self, self.metrics)
 
     def _webhooks(self) -> tuple[Endpoint, ...]:
@@ -330,6 +334,14 @@ class World:
             self.metrics.close()
         if self.state_file is not None:
             self.state_file.remove()
+
+
+def _flipped(flip: Flip) -> None:
+    """Say once that a circuit opened, and that it closed; not how often it is tried meanwhile."""
+    if flip.to == "closed":
+        info("breaker_closed", provider=flip.provider, model=flip.model)
+    elif not flip.again:
+        alert("breaker_opened", provider=flip.provider, model=flip.model, seconds=flip.seconds)
 
 
 def _spool_directory(snapshot: Snapshot) -> Path:

@@ -97,6 +97,14 @@ class Vault:
         out, done = self._restored(text, json)
         return out + text[done:] if done else text
 
+    def conceal(self, text: str) -> str:
+        """`text` with every value of this vault replaced by its placeholder, longest first, as it is and as it is
+        written inside a JSON string: for what must not show values that were restored for somebody else."""
+        for value, token in sorted(self._tokens.items(), key=lambda pair: len(pair[0]), reverse=True):
+            for form in (value, _escaped(value), json.dumps(value)[1:-1]):
+                text = text.replace(form, token)
+        return text
+
     def restore_growing(self, text: str, json: bool = False) -> tuple[str, str]:
         """The same for a text that goes on: what is certain, restored, and the end that is not."""
         out, done = self._restored(text, json)

@@ -5,7 +5,8 @@
 Prints microseconds per request, the 2nd percentile of short slices, booked in a row as under load (on a machine that
 others use too, the calm ones tell what the code costs): the client's bytes go in, the provider's answer is handed back
 at once, the answer's bytes are dropped. No kernel, no event loop's turn, nothing beside it: what is left is what this
-code can save.
+code can save. Spans are encoded with each slice; a configuration with traces needs a
+collector (tools/otlp_sink.py), or they are lost.
 `--profile` prints where the time goes by function (with cProfile's own weight on every call).
 """
 
@@ -133,6 +134,8 @@ async def measure(config: Path, rounds: int, profile: bool, events: int) -> None
         await asyncio.sleep(0.01)
     assert client.last.startswith(b"HTTP/1.1 200") or client.last.endswith(b"0\r\n\r\n"), client.last[:300]
 
+    if world.traces is not None:
+        world.traces.start(asyncio.get_running_loop())
     outbox = world.outbox_of(asyncio.get_running_loop())
 
     def some(count: int) -> None:
@@ -144,6 +147,8 @@ async def measure(config: Path, rounds: int, profile: bool, events: int) -> None
                 tell(piece)
             outbox.flush()
         world.books.close()
+        while world.traces is not None and world.traces._finished:
+            world.traces._encode()
 
     settle_heap()
     some(rounds // 10)
@@ -164,6 +169,12 @@ async def measure(config: Path, rounds: int, profile: bool, events: int) -> None
     )
     if world.journal is not None:
         world.journal.close()
+    if world.traces is not None:
+        await world.traces.aclose(2.0)
+        exporter = world.traces.exporter
+        sys.stdout.write(
+            f"spans exported {exporter.exported}, failed {exporter.failed}; exchanges dropped {world.traces.dropped}\n"
+        )
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -9,6 +9,8 @@ from gateway.admin.world import AdminWorld
 from gateway.ledger.journal import Journal
 from gateway.ledger.status import read_status
 from gateway.limits.turnstile import WAIT_BOUNDS, Turnstiles
+from gateway.routing.breaker import STATES
+from gateway.routing.circuits import key_of
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.page import Family, Labels, Waits
 from gateway.telemetry.process import pull_process
@@ -37,6 +39,19 @@ CONVERSATIONS = Family(
     "not_kept; unreadable counts values.",
     "counter",
     ("outcome",),
+)
+BREAKER = Family(
+    "tollway_breaker_state",
+    "Circuit breaker of a provider's model: 0 closed, 1 half-open, 2 open; the worker it is worst in counts.",
+    "gauge",
+    ("provider", "model"),
+    "max",
+)
+BREAKER_OPENED = Family(
+    "tollway_breaker_opened",
+    "Times a circuit breaker opened, probes that failed among them, in all workers.",
+    "counter",
+    ("provider", "model"),
 )
 CONFIG = Family(
     "tollway_config_info",
@@ -134,6 +149,11 @@ TRACE_SPANS = Family(
 TRACE_DROPPED = Family(
     "tollway_trace_exchanges_dropped", "Exchanges that were to be traced and found the queue full.", "counter"
 )
+TRACE_CONTENT_DROPPED = Family(
+    "tollway_trace_content_dropped",
+    "Exchanges whose trace is without what was said, because too much of it waits.",
+    "counter",
+)
 TRACE_DEFECTS = Family("tollway_trace_defects", "Exchanges no spans could be made of: a defect.", "counter")
 TRACE_QUEUED = Family("tollway_trace_exchanges_queued", "Traces that wait to be sent.", "gauge")
 
@@ -154,6 +174,8 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull(CONVERSATIONS, lambda: [((said,), count) for said, count in world.conversations.counts.items()])
     metrics.pull(CREDENTIAL, lambda: _credentials(world))
     metrics.pull(PAUSED, lambda: _paused(world))
+    metrics.pull(BREAKER, lambda: _circuits(world))
+    metrics.pull(BREAKER_OPENED, lambda: _circuits_opened(world))
     metrics.pull(POOL, lambda: _pool(world))
     _join_sharing(world, metrics)
     join_limits(world, metrics)
@@ -168,6 +190,7 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
 def _join_traces(metrics: Metrics, traces: Traces) -> None:
     exporter = traces.exporter
     metrics.pull(TRACE_SPANS, lambda: [(("exported",), exporter.exported), (("failed",), exporter.failed)])
+    metrics.pull_one(TRACE_CONTENT_DROPPED, lambda: traces.content_dropped)
     metrics.pull_one(TRACE_DEFECTS, lambda: traces.defects)
     metrics.pull_one(TRACE_DROPPED, lambda: traces.dropped)
     metrics.pull_one(TRACE_QUEUED, lambda: traces.queued)
@@ -233,6 +256,27 @@ def _paused(world: AdminWorld) -> Samples:
     paused = world.health.paused(world.clock.monotonic())
     for provider in world.configuration.snapshot.routes.providers():
         yield (provider.name,), paused.get(provider.name, 0)
+
+
+def _circuits(world: AdminWorld) -> Samples:
+    """0 is said of every target that is written, so that an alert resolves instead of vanishing."""
+    found = dict.fromkeys(_targets(world), 0)
+    for key, state in world.circuits.states(world.clock.monotonic()):
+        found[key] = STATES.index(state)
+    yield from found.items()
+
+
+def _circuits_opened(world: AdminWorld) -> Samples:
+    yield from {**dict.fromkeys(_targets(world), 0), **world.circuits.opened}.items()
+
+
+def _targets(world: AdminWorld) -> Iterator[tuple[str, str]]:
+    """Provider and model of each target, but for wildcards, and for providers without a breaker."""
+    routes = world.configuration.snapshot.routes
+    for route in (*routes.exact.values(), *routes.wildcards):
+        for target in route.targets:
+            if "*" not in target.model and target.provider.breaker is not None:
+                yield key_of(target)
 
 
 def _pool(world: AdminWorld) -> Samples:

@@ -114,6 +114,8 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     credential_down: bool
     """It refused this gateway's credential a short time ago; other targets are tried first."""
     pool: PoolView | None
+    open_circuits: list[str] = []
+    """Its models whose circuit breaker is open or tries them again, sorted."""
 
 
 class ProviderList(msgspec.Struct, frozen=True):

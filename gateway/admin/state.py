@@ -82,7 +82,9 @@ async def _told(call: Call, result: ReloadResult) -> None:
 
 async def list_providers(call: Call) -> Response:
     world = call.world
-    down = set(world.health.down(world.clock.monotonic()))
+    now = world.clock.monotonic()
+    down = set(world.health.down(now))
+    open_ = sorted(key for key, state in world.circuits.states(now) if state != "closed")
     pools = {stats.origin: stats for stats in world.pool_stats()}
     views: list[ProviderView] = []
     for provider in world.configuration.snapshot.routes.providers():
@@ -94,6 +96,7 @@ async def list_providers(call: Call) -> Response:
                 base_url=url_of(provider.origin) + provider.base_path.decode("ascii", "replace"),
                 transport=provider.transport,
                 credential_down=provider.name in down,
+                open_circuits=[model for name, model in open_ if name == provider.name],
                 pool=None if stats is None else PoolView(stats.open, stats.idle, stats.in_use, stats.waiting),
             )
         )

@@ -8,6 +8,7 @@ from gateway.ledger.journal import Journal
 from gateway.limits.tally import Tally
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
+from gateway.routing.circuits import Circuits
 from gateway.routing.health import Health
 from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
@@ -39,6 +40,9 @@ class AdminWorld(Protocol):
 
     @property
     def health(self) -> Health: ...
+
+    @property
+    def circuits(self) -> Circuits: ...
 
     @property
     def limits(self) -> LimitStore: ...

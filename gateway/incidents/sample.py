@@ -30,6 +30,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """(guardrail rule, block or shadow) → exchanges."""
     down: frozenset[str] = frozenset()
     """Providers whose credential was refused."""
+    open_circuits: frozenset[tuple[str, str]] = frozenset()
+    """Targets (provider, model) whose circuit breaker is not closed."""
     lag: float | None = None
     """Seconds the ledger is behind its journal."""
     loader_up: bool | None = None
@@ -66,6 +68,9 @@ def sample_of(page: Page, at: float) -> Sample:
         attempts=dict(page.attempts),
         rules=rules,
         down=frozenset(labels[0] for labels, value in _samples(page, "credential_down").items() if value),
+        open_circuits=frozenset(
+            (provider, model) for (provider, model), value in _samples(page, "breaker_state").items() if value
+        ),
         lag=_gauge(page, "ledger_lag_seconds"),
         loader_up=_flag(up["ledger_loader_up"]),
         journal_healthy=_flag(up["journal_healthy"]),

@@ -168,6 +168,12 @@ class IncidentWatch:
             self._notes.append(Note(at_ns=now_ns, kind="credential", text=f"credential of provider {name} refused"))
         for name in sorted(before.down - now.down):
             self._notes.append(Note(at_ns=now_ns, kind="credential", text=f"credential of provider {name} tried again"))
+        for what, targets in (
+            ("opened", now.open_circuits - before.open_circuits),
+            ("closed", before.open_circuits - now.open_circuits),
+        ):
+            for provider, model in sorted(targets):
+                self._notes.append(Note(at_ns=now_ns, kind="breaker", text=f"circuit of {provider}/{model} {what}"))
         for what, was, is_ in (
             ("limit store", before.limit_store_up, now.limit_store_up),
             ("journal", before.journal_healthy, now.journal_healthy),

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.facts import Wire
 from gateway.quota import Capacity
+from gateway.routing.breaker import BreakerOptions
 from gateway.seams import Headers, Origin, Timeouts
 
 
@@ -39,6 +40,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it understands `stream_options.include_usage`."""
     capacity: Capacity | None = None
     """None: as much as is asked."""
+    breaker: BreakerOptions | None = BreakerOptions()
+    """None: its targets are tried however often they fail."""
     auth: dict[str, Headers] = {}
     """Credential headers by the wire of an operation: Anthropic's own operations at an Anthropic provider are paid by
     `x-api-key`, all others by a bearer token; the extra headers follow. Derived."""

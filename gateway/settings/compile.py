@@ -10,6 +10,7 @@ from gateway.auth.keys import KeyEntry, KeyIndex, parse_hash
 from gateway.facts import Caller, Engine, ModelScope
 from gateway.ledger.keystore import StoredKey
 from gateway.quota import Capacity
+from gateway.routing.breaker import BreakerOptions
 from gateway.routing.table import Provider, Retry, Route, RouteTable, Target
 from gateway.seams import Clock, Origin, Timeouts, Tls
 from gateway.settings.compile_guardrails import compile_guardrails
@@ -24,7 +25,7 @@ from gateway.settings.schema_routes import ModelSection, ProviderSection
 from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
 from gateway.settings.schema_telemetry import TelemetrySection
 from gateway.settings.shadow import shadow_warnings
-from gateway.settings.snapshot import AdminKey, ServerOptions, Snapshot, TelemetryOptions
+from gateway.settings.snapshot import AdminKey, ContentOptions, ServerOptions, Snapshot, TelemetryOptions
 from gateway.settings.workshop import Workshop
 from gateway.webhooks.signing import Endpoint, parse_secret
 from pricing.book import PriceBook
@@ -146,6 +147,7 @@ def compile_provider(name: str, section: ProviderSection) -> Provider:
         prices=section.prices,
         asks_usage=section.asks_usage,
         capacity=None if section.capacity is None else Capacity(**section.capacity.model_dump()),
+        breaker=None if section.breaker == "off" else BreakerOptions(**section.breaker.model_dump()),
     )
 
 
@@ -187,6 +189,10 @@ def _telemetry(section: TelemetrySection) -> TelemetryOptions:
         slow=section.slow,
         semconv=section.semconv,
         trace_url=section.trace_url,
+        otlp_metrics=section.otlp_metrics,
+        content=None
+        if section.content == "off"
+        else ContentOptions(frozenset(section.content.teams), section.content.max),
     )
 
 
@@ -247,6 +253,10 @@ def _warnings(written: Written) -> Iterable[str]:
         for fallback in model.fallbacks:
             if not any(matches(known, fallback) for known in root.models):
                 yield f"the fallback '{fallback}' of model '{name}' is not configured: it is skipped"
+    if root.telemetry.otlp_metrics and root.telemetry.otlp is None:
+        yield "telemetry.otlp_metrics has no effect without telemetry.otlp: there is no collector"
+    if root.telemetry.content != "off" and root.telemetry.otlp is None:
+        yield "telemetry.content has no effect without telemetry.otlp: nothing is traced"
     if not root.models:
         yield "no models are configured: every request for one will be refused"
     if root.teams and root.secrets.key_hash is None and not any(team.keys for team in root.teams.values()):

@@ -25,6 +25,7 @@ _RESTART = (
     ("telemetry", "log_level"),
     ("telemetry", "log_format"),
     ("telemetry", "otlp"),
+    ("telemetry", "otlp_metrics"),
     ("telemetry", "headers"),
     ("telemetry", "semconv"),
 )

@@ -22,6 +22,7 @@ def check_references(data: dict[str, Data], note: Note, drawn: set[DataPath]) ->
     checker.teams()
     checker.reroutes()
     checker.keys()
+    checker.telemetry()
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -92,6 +93,12 @@ class _Checker:
         for name, rules in self._policies.items():
             for at, rule in enumerate(_list(rules)):
                 self._model(("guardrails", name, at, "reroute"), _mapping(rule).get("reroute"))
+
+    def telemetry(self) -> None:
+        teams = _mapping(self._data.get("teams"))
+        content = _mapping(_mapping(self._data.get("telemetry")).get("content"))
+        for at, team in enumerate(_list(content.get("teams"))):
+            self._known(("telemetry", "content", "teams", at), team, "team", teams)
 
     def keys(self) -> None:
         """Ids and hashes are unique: a report or a revocation must mean one key."""

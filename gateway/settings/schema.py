@@ -19,6 +19,7 @@ from gateway.settings.schema_base import (
     Size,
     duration,
     is_text,
+    kind_of,
     percent,
     secret,
     section,
@@ -149,9 +150,9 @@ class Root(Section):
     version: Annotated[int, BeforeValidator(_check_version), WithJsonSchema({"const": 1})] = Field(
         1, description="Version of this format: 1."
     )
-    include: Annotated[Annotated[str, Tag("<text>")] | Annotated[list[str], Tag("<mapping>")], Discriminator(_kind)] = (
-        Field([], description="Files or patterns, relative to this file, merged into this tree.")
-    )
+    include: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[list[str], Tag("<mapping>")], Discriminator(kind_of)
+    ] = Field([], description="Files or patterns, relative to this file, merged into this tree.")
     server: ServerSection = section(ServerSection, "How the gateway listens.")
     secrets: SecretsSection = section(SecretsSection, "Variables, and the key hash secret.")
     providers: dict[Name, ProviderSection] = Field({}, description="Model providers by name.")
@@ -167,15 +168,15 @@ class Root(Section):
         {}, description="Guardrail policies by name, each a list of rules. Teams name the ones that hold for them."
     )
     prices: Annotated[
-        Annotated[str, Tag("<text>")] | Annotated[dict[str, object], Tag("<mapping>")], Discriminator(_kind)
+        Annotated[str, Tag("<text>")] | Annotated[dict[str, object], Tag("<mapping>")], Discriminator(kind_of)
     ] = Field({}, description="Own prices over the public catalogue: a file, or written here; off: nothing is priced.")
     ledger: Annotated[
-        Annotated[Off, Tag("<text>")] | Annotated[LedgerSection, Tag("<mapping>")], Discriminator(_kind)
+        Annotated[Off, Tag("<text>")] | Annotated[LedgerSection, Tag("<mapping>")], Discriminator(kind_of)
     ] = section(LedgerSection, "The books; off: nothing is recorded.")
     limits: LimitsSection = section(LimitsSection, "Limits and budgets: rules, defaults, and where they are counted.")
     webhooks: list[WebhookSection] = Field([], description="Who is told when a budget comes to its end.")
     incidents: Annotated[
-        Annotated[Off, Tag("<text>")] | Annotated[IncidentsSection, Tag("<mapping>")], Discriminator(_kind)
+        Annotated[Off, Tag("<text>")] | Annotated[IncidentsSection, Tag("<mapping>")], Discriminator(kind_of)
     ] = section(IncidentsSection, "The incident detector; off: none.")
     telemetry: TelemetrySection = section(TelemetrySection, "Metrics, logs, traces.")
     admin: AdminSection = section(AdminSection, "The admin API.")

@@ -156,6 +156,11 @@ def is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def kind_of(value: object) -> str:
+    """The branch of a union of text, such as off, and a section."""
+    return "<text>" if is_text(value) else "<mapping>"
+
+
 def secret(written: str, description: str) -> Any:
     """A `Secret` field whose default is no secret."""
     return _field(description, SecretStr(written), written)

@@ -5,17 +5,21 @@ from collections.abc import Collection
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, field_validator
 
 from gateway.settings.schema_base import (
     Duration,
     ModelName,
     Name,
+    Off,
     OptionalSecret,
+    Percent,
     Secret,
     Section,
     Switch,
     duration,
+    kind_of,
+    percent,
     section,
 )
 from gateway.settings.schema_limits import CapacitySection
@@ -105,6 +109,19 @@ class TlsSection(Section):
     )
 
 
+class BreakerSection(Section):
+    """When a provider's model is left alone, if another target can serve. Each worker finds out by itself."""
+
+    failures: int = Field(5, ge=1, le=10_000, description="Attempts in a row that fail and open its circuit.")
+    errors: Percent = percent("50%", "Share of the attempts of a window that opens it, too.", gt=0)
+    least: int = Field(20, ge=1, le=1_000_000, description="Attempts of a window from which on its share counts.")
+    window: Duration = duration("30s", "Length of a window.", gt=0)
+    back_off: Duration = duration(
+        "2s", "How long it is left alone before one request tries it again; doubles if that fails.", gt=0
+    )
+    longest: Duration = duration("60s", "Longest back-off.", gt=0)
+
+
 class ProviderSection(Section):
     """A model provider: where it is, how it is spoken to, and with which credential."""
 
@@ -132,6 +149,9 @@ class ProviderSection(Section):
         None,
         description="What it takes at one time, shared fairly between teams. Default: max_connections.",
     )
+    breaker: Annotated[
+        Annotated[Off, Tag("<text>")] | Annotated[BreakerSection, Tag("<mapping>")], Discriminator(kind_of)
+    ] = section(BreakerSection, "The circuit breaker of each of its models; off: they are tried however they fail.")
     prices: Name | None = Field(
         None,
         description="Provider id in the price catalogue (openai, anthropic, google, …), or a name that own prices use. "

@@ -3,25 +3,34 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
 
 from gateway.settings.schema_base import (
     Duration,
+    Name,
+    Off,
     OptionalSecret,
     Percent,
     Secret,
     Section,
     Share,
+    Size,
     Switch,
     duration,
+    kind_of,
     percent,
+    size,
 )
+from gateway.settings.units import parse_duration
 
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 _ENDPOINT_PAGE = re.compile(r"https?://[^\s/?#{}<>\"']+[^\s<>\"']*")
 _FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _FIELD_VALUE = re.compile(r"[\x20-\x7e]{1,4096}")
 _OWN_FIELDS = ("content-type", "content-length", "content-encoding", "host", "transfer-encoding", "connection")
+
+
+LEAST_INTERVAL = 1.0
 
 
 def _check_endpoint(secret: SecretStr | None) -> SecretStr | None:
@@ -50,9 +59,29 @@ def _check_trace_url(url: str) -> str:
     return url
 
 
+def _interval(value: object) -> object:
+    if not isinstance(value, str) or value == "off":
+        return 0.0 if value == "off" else value
+    seconds = parse_duration(value)
+    if seconds < LEAST_INTERVAL:
+        raise ValueError(f"this is too often; allowed are {LEAST_INTERVAL:g}s or more, and off")
+    return seconds
+
+
+Interval = Annotated[float, BeforeValidator(_interval), WithJsonSchema({"type": "string", "examples": ["off", "60s"]})]
+"""Seconds, or 0 for off."""
+
+
+class ContentSection(Section):
+    """What was said, in the spans of these teams: requests and answers as guardrails let them pass."""
+
+    teams: list[Name] = Field(min_length=1, description="Teams that have opted in. There is no word for all of them.")
+    max: Size = size("16KiB", "Most of a request, and of an answer, that is told; the rest is cut.", ge=256, le=2**20)
+
+
 class TelemetrySection(Section):
-    """What is emitted. `sample`, `keep`, `slow`, `access_log` and `trace_url` follow a reload; the rest is read at the
-    start."""
+    """What is emitted. `sample`, `keep`, `slow`, `content`, `access_log` and `trace_url` follow a reload; the rest is
+    read at the start."""
 
     trace_url: Annotated[str, AfterValidator(_check_trace_url)] = Field(
         "",
@@ -84,3 +113,11 @@ class TelemetrySection(Section):
     semconv: Literal["v1_41", "latest", "both"] = Field(
         "v1_41", description="Version of OpenTelemetry's GenAI names that spans use."
     )
+    otlp_metrics: Interval = Field(
+        0.0,
+        description="How often metrics are sent to the collector of `otlp` too, such as 60s; off: they are scraped.",
+        json_schema_extra={"default": "off"},
+    )
+    content: Annotated[
+        Annotated[Off, Tag("<text>")] | Annotated[ContentSection, Tag("<mapping>")], Discriminator(kind_of)
+    ] = Field("off", description="Teams whose requests and answers are in traces; off: no text is in any span.")

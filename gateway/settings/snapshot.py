@@ -58,6 +58,14 @@ class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The findings log of guardrails; None: off."""
 
 
+class ContentOptions(msgspec.Struct, frozen=True):
+    """Whose words are in traces."""
+
+    teams: frozenset[str]
+    most: int
+    """Characters of a request, and of an answer."""
+
+
 class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is emitted."""
 
@@ -79,6 +87,10 @@ class TelemetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     semconv: Literal["v1_41", "latest", "both"] = "v1_41"
     trace_url: str = ""
     """Where a trace can be seen, with `{trace_id}` in it; empty: nowhere that is known."""
+    otlp_metrics: float = 0.0
+    """Seconds between two exports of metrics to the collector; 0: none. Read at the start only."""
+    content: ContentOptions | None = None
+    """None: no text of a request or an answer is in any span."""
 
 
 class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):

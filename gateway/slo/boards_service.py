@@ -259,6 +259,7 @@ INCIDENTS = Board(
                     (
                         Query("max by (provider) (tollway_provider_paused)", "{{provider}} paused models"),
                         Query("max by (provider) (tollway_credential_down)", "{{provider}} credential"),
+                        Query("max by (provider, model) (tollway_breaker_state)", "{{provider}} {{model}} circuit"),
                     ),
                     "short",
                 ),
@@ -297,6 +298,7 @@ INCIDENTS = Board(
                     (
                         Query(f"sum by (end) (rate(tollway_trace_spans_total{RATE}))", "spans {{end}}"),
                         Query("sum(increase(tollway_trace_exchanges_dropped_total[5m]))", "dropped"),
+                        Query("sum(increase(tollway_trace_content_dropped_total[5m]))", "without content"),
                         Query("sum(tollway_trace_exchanges_queued)", "queued"),
                     ),
                     "short", description="Spans per second; traces dropped and waiting. Empty without a collector.",
@@ -343,9 +345,16 @@ PROVIDERS = Board(
                 ),
                 Panel(
                     "Retries and fallbacks",
-                    (Query(f"sum(rate({_ATTEMPTS}{RATE})) - sum(rate(tollway_request_seconds_count{RATE}))",
-                           "attempts beyond the first"),),
+                    (Query(f"sum by (provider, kind) (rate(tollway_upstream_retries_total{RATE}))",
+                           "{{provider}} {{kind}}"),),
                     "reqps",
+                ),
+                Panel(
+                    "Open circuits",
+                    (Query("max by (provider, model) (tollway_breaker_state)", "{{provider}} {{model}}"),
+                     Query("sum by (provider, model) (increase(tollway_breaker_opened_total[5m]))",
+                           "{{provider}} {{model}} opened"),),
+                    "short", description="2: left alone where another target can serve; 1: tried again.", most=2,
                 ),
                 Panel(
                     "Credential refused", (Query("max by (provider) (tollway_credential_down)", "{{provider}}"),),

@@ -6,6 +6,7 @@ collector that is slow or dead fills the queue and no more; what finds it full i
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.otlp import Encoder
@@ -15,6 +16,8 @@ CAPACITY = 2048
 """Traces that may wait; about 2 KB each."""
 BATCH = 256
 """Traces in one export."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""Size at which it is sent with fewer: collectors take 20 MiB by default."""
 INTERVAL = 0.5
 """Seconds after which a smaller batch is sent."""
 TIMEOUT = 10.0
@@ -25,6 +28,10 @@ BACKOFF = 1.0
 """Seconds before the second try; doubles each time. A collector's own `retry-after` goes first."""
 FLUSH = 5.0
 """Seconds the end of the process may take to send what waits."""
+
+
+Made = tuple[bytes, int] | Callable[[], tuple[bytes, int]]
+"""The spans of one trace, encoded and joined, and how many they are; or what gives them and does not raise."""
 
 
 class Exporter:
@@ -48,7 +55,9 @@ class Exporter:
         self._sender = sender
         self._interval = interval
         self._backoff = backoff
-        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._waiting: deque[tuple[Made, int]] = deque()
+        self._put = self._taken = 0
+        """Weights; each is written by one thread alone."""
         self._wake = threading.Event()
         self._leaving = threading.Event()
         self._thread: threading.Thread | None = None
@@ -59,10 +68,17 @@ class Exporter:
         """Traces that wait."""
         return len(self._waiting)
 
-    def put(self, encoded: bytes, spans: int) -> None:
-        """Take the spans of one trace, encoded and joined. Never blocks; the caller keeps to `capacity`."""
+    @property
+    def held(self) -> int:
+        """Weight of the traces that wait."""
+        return self._put - self._taken
+
+    def put(self, made: "Made", weight: int = 0) -> None:
+        """Take a trace, or what will make it: that is called on the thread, for traces with much text in them. Never
+        blocks; the caller keeps to `capacity`, and to its own bound on the sum of weights."""
         waiting = self._waiting
-        waiting.append((encoded, spans))
+        self._put += weight
+        waiting.append((made, weight))
         if len(waiting) == BATCH:
             self._wake.set()
 
@@ -94,15 +110,27 @@ class Exporter:
     def _drain(self) -> None:
         """Send all that waits now, batch by batch. A process that leaves gives up at the first that is not taken."""
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            spans = sum(count for _, count in batch)
-            if self._export(self._encoder.request(encoded for encoded, _ in batch)):
+            batch, spans = self._batch()
+            if self._export(self._encoder.request(batch)):
                 self.exported += spans
                 continue
             self.failed += spans
             if self._leaving.is_set():
                 while self._waiting:
-                    self.failed += self._waiting.popleft()[1]
+                    self.failed += self._batch()[1]
+
+    def _batch(self) -> tuple[list[bytes], int]:
+        """The next traces for one export, encoded, and how many spans they have."""
+        batch: list[bytes] = []
+        size = spans = 0
+        while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
+            made, weight = self._waiting.popleft()
+            encoded, count = made() if callable(made) else made
+            self._taken += weight
+            batch.append(encoded)
+            size += len(encoded)
+            spans += count
+        return batch, spans
 
     def _export(self, body: bytes) -> bool:
         """Try until it is taken, refused, or tried often enough; a process that leaves tries once more."""

@@ -29,6 +29,11 @@ def expose(page: Page, accept: str = "") -> tuple[bytes, str]:
     return encoder(registry), content_type
 
 
+def families(page: Page) -> Iterable[Metric]:
+    """The same as values."""
+    return _Collector(page).collect()
+
+
 class _Collector:
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -48,6 +53,15 @@ class _Collector:
         for attempt, count in page.attempts.items():
             attempts.add_metric(attempt, count)
         yield attempts
+        retries = CounterMetricFamily(
+            "tollway_upstream_retries",
+            "Tries after one that failed: at the same target again (retry), or at another (fallback).",
+            labels=("provider", "kind"),
+        )
+        for provider in {provider: None for provider, _ in (*page.attempts, *page.retries)}:
+            for kind in ("retry", "fallback"):
+                retries.add_metric((provider, kind), page.retries.get((provider, kind), 0))
+        yield retries
         yield from _guardrails(page)
         yield CounterMetricFamily(
             "tollway_metrics_failures", "Figures that could not be taken: a defect.", value=page.failures

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from gateway.facts import ALLOWED, Exchange
+from gateway.facts import ALLOWED, Attempt, Exchange
 from gateway.telemetry.page import (
     CACHE_READ,
     CACHE_WRITE,
@@ -126,6 +126,8 @@ class Metrics:
                 tried = (attempt.provider, kind)
                 counts[tried] = counts.get(tried, 0) + 1
                 upstream += attempt.seconds
+            if len(attempts) > 1:
+                self._count_retries(attempts)
             reading = x.reading
             mode = "stream" if reading is not None and reading.stream else "unary"
             timings = self._page.timings.get((name, mode))
@@ -140,6 +142,16 @@ class Metrics:
                 _observe_speed(speed, x, mode)
         if x.read_at:
             _observe_stages(self._page.stages, x)
+
+    def _count_retries(self, attempts: list[Attempt]) -> None:
+        counts = self._page.retries
+        tried: set[tuple[str, str]] = set()
+        for number, attempt in enumerate(attempts):
+            target = (attempt.provider, attempt.model)
+            if number:
+                key = (attempt.provider, "retry" if target in tried else "fallback")
+                counts[key] = counts.get(key, 0) + 1
+            tried.add(target)
 
     def _count_verdicts(self, x: Exchange) -> None:
         """Rules come from the configuration, so their number needs no bound."""

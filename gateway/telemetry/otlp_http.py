@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 TRACES_PATH = "/v1/traces"
+METRICS_PATH = "/v1/metrics"
 MAX_PAUSE = 30.0
 """Seconds; a longer `retry-after` is not waited for."""
 _AGAIN = frozenset((429, 502, 503, 504))
@@ -42,10 +43,10 @@ class HttpSender:
 
     httpx is imported here, by whoever makes one: 0.1 s that belongs to the start of a process that sends traces."""
 
-    def __init__(self, endpoint: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, endpoint: str, headers: Mapping[str, str], path: str = TRACES_PATH) -> None:
         import httpx
 
-        self._url = traces_url(endpoint)
+        self._url = signal_url(endpoint, path)
         self._headers = {**headers, "content-type": "application/x-protobuf"}
         self._client = httpx.Client(trust_env=False, follow_redirects=False)
 
@@ -64,12 +65,12 @@ class HttpSender:
         self._client.close()
 
 
-def traces_url(endpoint: str) -> str:
-    """Where traces go: `endpoint` is the base of all signals, as in OTEL_EXPORTER_OTLP_ENDPOINT, or the whole address
-    when it ends in /v1/traces."""
+def signal_url(endpoint: str, path: str = TRACES_PATH) -> str:
+    """Where a signal goes: `endpoint` is the base of all, as in OTEL_EXPORTER_OTLP_ENDPOINT, or the whole address of
+    traces when it ends in /v1/traces."""
     parts = urlsplit(endpoint)
-    path = parts.path.rstrip("/")
-    return urlunsplit(parts._replace(path=path if path.endswith(TRACES_PATH) else path + TRACES_PATH))
+    base = parts.path.rstrip("/").removesuffix(TRACES_PATH)
+    return urlunsplit(parts._replace(path=base + path))
 
 
 def _pause(value: str) -> float | None:

@@ -159,6 +159,8 @@ class Page(msgspec.Struct):
     """(team, model, provider, operation, outcome) → cell."""
     attempts: dict[tuple[str, str], int] = {}
     """(provider, status class) → upstream attempts."""
+    retries: dict[tuple[str, str], int] = {}
+    """(provider, retry or fallback) → upstream attempts after one that failed."""
     timings: dict[tuple[str, str], Timings] = {}
     """(operation, unary or stream) → histograms."""
     speeds: dict[tuple[str, str, str, str, str], Speed] = {}
@@ -187,6 +189,8 @@ class Page(msgspec.Struct):
             self.traffic[key] = [a + b for a, b in zip(mine, cell, strict=True)]
         for attempt, count in other.attempts.items():
             self.attempts[attempt] = self.attempts.get(attempt, 0) + count
+        for retry, count in other.retries.items():
+            self.retries[retry] = self.retries.get(retry, 0) + count
         for key, timings in other.timings.items():
             self.timings.setdefault(key, new_timings()).add(timings)
         for key, speed in other.speeds.items():
@@ -217,6 +221,7 @@ class Page(msgspec.Struct):
         return Page(
             self.traffic,
             self.attempts,
+            self.retries,
             self.timings,
             self.speeds,
             self.stages,

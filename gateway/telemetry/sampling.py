@@ -37,13 +37,14 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from which on an exchange is kept; infinite: never for that."""
 
     def keeps(self, x: Exchange) -> bool:
-        """Whether `x`, which is over, is traced."""
+        """Whether `x`, which is over, is traced. Every request asks: `samples` is written out here."""
+        parent, id_ = x.parent, x.id
+        if id_[21:23] + id_[24:] >= self.threshold if parent is None else parent.flags & 1:
+            return True
         outcome = x.outcome
         if outcome in self.outcomes or x.finished_at - x.received_at >= self.slow:
             return True
-        if outcome == "refused" and x.status == _BUDGET_EXHAUSTED and self.budgets:
-            return True
-        return self.samples(x)
+        return outcome == "refused" and x.status == _BUDGET_EXHAUSTED and self.budgets
 
     def samples(self, x: Exchange) -> bool:
         """Whether `x` is traced whatever becomes of it: the caller's own decision, else chance."""

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.facts import ALLOWED, Attempt, Exchange, Usage, Verdict
 from gateway.telemetry import semconv
+from gateway.telemetry.content import content_fields
 from gateway.telemetry.semconv import OPERATIONS, Names
 from gateway.wire.traceparent import GUARDRAIL_SPANS, span_id_of, trace_id_of
 
@@ -94,12 +95,12 @@ def spans_of(x: Exchange, names: Names, peers: Mapping[str, Peer], memo: Memo | 
     elif len(memo) >= MOST_REMEMBERED:
         memo.clear()
     peer = peers.get(_provider_of(x), UNKNOWN)
-    shared = _shared(x, names, peer, memo)
-    spans = [trace.root(_name(x), _kind(x), shared, _own(x, names, peer), _events(x, trace.ns), _failed(x))]
+    shared = exchange_block(x, names, peer, memo)
+    spans = [trace.root(name_of(x), kind_of(x), shared, _own(x, names, peer), _events(x, trace.ns), _failed(x))]
     attempts = x.attempts or ()
     for number, attempt in enumerate(attempts, 1):
         begun, ended = _times(x, number, len(attempts), attempt)
-        shared = _attempt(x, attempt, number, peers.get(attempt.provider, UNKNOWN), memo)
+        shared = attempt_block(x, attempt, number, peers.get(attempt.provider, UNKNOWN), memo)
         failed = attempt.error != "" or attempt.status >= 400
         spans.append(trace.below(f"upstream {attempt.provider}", CLIENT, number, begun, ended, [], failed, shared))
     if x.request_verdict is not ALLOWED or x.response_verdict is not ALLOWED:
@@ -170,13 +171,14 @@ def _provider_of(x: Exchange) -> str:
     return x.provider or (x.attempts[-1].provider if x.attempts else "")
 
 
-def _name(x: Exchange) -> str:
+def name_of(x: Exchange) -> str:
+    """`{operation} {model}` of the exchange's span."""
     operation = "" if x.operation is None else x.operation.name
     model = (x.reading.model if x.reading is not None else x.model)[:MAX_NAME]
     return f"{OPERATIONS.get(operation, operation) or 'request'} {model}".rstrip()
 
 
-def _kind(x: Exchange) -> int:
+def kind_of(x: Exchange) -> int:
     """What is no call of a model, and never went to a provider, was only served here."""
     known = x.operation is not None and x.operation.name in OPERATIONS
     return CLIENT if known or x.attempts else SERVER
@@ -187,7 +189,7 @@ def _failed(x: Exchange) -> bool:
     return x.outcome not in ("ok", "client_left")
 
 
-def _shared(x: Exchange, names: Names, peer: Peer, memo: Memo) -> Shared:
+def exchange_block(x: Exchange, names: Names, peer: Peer, memo: Memo) -> Shared:
     """Who asked whom for what, and how it ended."""
     operation, caller, reading = x.operation, x.caller, x.reading
     error = _error_type(x) if _failed(x) else ""
@@ -241,7 +243,9 @@ def _own(x: Exchange, names: Names, peer: Peer) -> Attributes:
     if x.service_tier and peer.system == "openai":
         _put(fields, names.response_tier, x.service_tier[:MAX_NAME])
     if x.usage is not None:
-        _usage(fields, x.usage, names)
+        _put(fields, names.input_tokens, x.usage.input_tokens)
+        _put(fields, names.output_tokens, x.usage.output_tokens)
+        fields += parts_of(x.usage, names)
         if x.cost.nanos is not None:
             fields.append(("tollway.cost.nano_usd", x.cost.nanos))
             if x.cost.price_version:
@@ -250,12 +254,13 @@ def _own(x: Exchange, names: Names, peer: Peer) -> Attributes:
         fields.append(("tollway.usage.estimated", True))
     if x.events:
         fields.append(("tollway.stream.events", x.events))
-    _stages(fields, x)
-    return fields
+    fields += stages_of(x)
+    return fields if x.content is None else [*fields, *content_fields(x)]
 
 
-def _stages(fields: Attributes, x: Exchange) -> None:
+def stages_of(x: Exchange) -> Attributes:
     """Seconds each stage took, of those that were reached."""
+    fields: Attributes = []
     at = x.received_at
     for stage, reached in (
         ("tollway.stage.admit", x.read_at),
@@ -265,8 +270,9 @@ def _stages(fields: Attributes, x: Exchange) -> None:
         ("tollway.stage.deliver", x.finished_at if x.first_byte_at else 0.0),
     ):
         if reached:
-            fields.append((stage, round(max(0.0, reached - at), 6)))
+            fields.append((stage, max(0.0, reached - at)))
             at = reached
+    return fields
 
 
 def _address(fields: Attributes, peer: Peer) -> None:
@@ -279,10 +285,9 @@ def _put(fields: Attributes, names: tuple[str, ...], value: Value) -> None:
         fields.append((name, value))
 
 
-def _usage(fields: Attributes, usage: Usage, names: Names) -> None:
-    """Totals always; parts of them where there are any."""
-    _put(fields, names.input_tokens, usage.input_tokens)
-    _put(fields, names.output_tokens, usage.output_tokens)
+def parts_of(usage: Usage, names: Names) -> Attributes:
+    """The parts of its totals, where there are any."""
+    fields: Attributes = []
     for name, tokens in (
         (names.cache_read, usage.cache_read_tokens),
         (names.cache_write, usage.cache_write_5m_tokens + usage.cache_write_1h_tokens),
@@ -296,6 +301,7 @@ def _usage(fields: Attributes, usage: Usage, names: Names) -> None:
     ):
         if tokens:
             _put(fields, name, tokens)
+    return fields
 
 
 def _error_type(x: Exchange) -> str:
@@ -344,7 +350,8 @@ def _times(x: Exchange, number: int, count: int, attempt: Attempt) -> tuple[floa
     return begun, ended
 
 
-def _attempt(x: Exchange, attempt: Attempt, number: int, peer: Peer, memo: Memo) -> Shared:
+def attempt_block(x: Exchange, attempt: Attempt, number: int, peer: Peer, memo: Memo) -> Shared:
+    """What the span of attempt `number` (from 1) says."""
     posted = x.operation is not None and x.operation.reads_body
     key = (peer, attempt.provider, attempt.model, attempt.status, attempt.error, number, posted)
     known = memo.get(key)

@@ -9,6 +9,7 @@ of requests and finds every notebook cold, which cost three times as much.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from gateway.facts import Exchange
@@ -18,10 +19,14 @@ from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.sampling import Sampling
 from gateway.telemetry.semconv import Names
 from gateway.telemetry.spans import Memo, Peer, Span, spans_of
+from gateway.telemetry.templates import Templates
 from gateway.wire.traceparent import encode_traceparent, trace_id_of
 
 SLICE = 16
-"""Exchanges that are encoded in one turn of the loop, some 15 µs each."""
+"""Exchanges that are encoded in one turn of the loop, some 7 µs each."""
+_SPAN_BITS = (1 << 64) - 1
+MOST_CONTENT = 32 * 1024 * 1024
+"""Bytes of what was said that may wait to be sent."""
 WAIT = 0.25
 """Seconds that fewer wait for others."""
 
@@ -55,10 +60,15 @@ class Traces:
         self._names = names
         self._encoder = encoder
         self._loop: Loop | None = None
+        self.content_dropped = 0
+        """Exchanges whose trace is without what was said, because too much of it waits."""
+        self._heavy = 0
+        """Weight of the content of exchanges that wait to be encoded."""
         self._finished: deque[Exchange | Span] = deque()
         self._due = False
         self._timed = False
         self._memo: Memo = {}
+        self._templates = Templates(names, encoder)
 
     @property
     def queued(self) -> int:
@@ -74,12 +84,26 @@ class Traces:
     def record(self, exchange: Exchange) -> None:
         """Take a finished exchange, if it is to be traced. Never raises, never blocks."""
         if self.sampling.keeps(exchange):
+            content = exchange.content
+            if content is not None:
+                weight = content.weight
+                if self.exporter.held + self._heavy + weight > MOST_CONTENT:
+                    exchange.content = None
+                    self.content_dropped += 1
+                else:
+                    self._heavy += weight
             self._put(exchange)
 
     def traceparent(self, exchange: Exchange) -> bytes:
-        """The `traceparent` of the attempt that is about to be made."""
+        """The `traceparent` of the attempt that is about to be made. Every request asks: what `encode_traceparent` does
+        for a trace of its own is written out here."""
         attempts = exchange.attempts
-        return encode_traceparent(exchange, len(attempts) if attempts else 1, self.sampling.samples(exchange))
+        number = len(attempts) if attempts else 1
+        if exchange.parent is not None:
+            return encode_traceparent(exchange, number, sampled=True)
+        trace = exchange.id.replace("-", "")
+        flags = "01" if trace[18:] >= self.sampling.threshold else "00"
+        return f"00-{trace}-{int(trace[16:], 16) + number & _SPAN_BITS:016x}-{flags}".encode()
 
     def trace_id(self, exchange: Exchange) -> str:
         """What a log line calls the trace of an exchange."""
@@ -100,6 +124,8 @@ class Traces:
     def _put(self, item: Exchange | Span) -> None:
         if self.queued >= self.exporter.capacity:
             self.dropped += 1
+            if isinstance(item, Exchange) and item.content is not None:
+                self._heavy -= item.content.weight
             return
         self._finished.append(item)
         self._soon()
@@ -131,11 +157,25 @@ class Traces:
         """Make spans of the next few, and hand them over."""
         for _ in range(min(SLICE, len(self._finished))):
             item = self._finished.popleft()
-            try:
-                spans = [item] if isinstance(item, Span) else spans_of(item, self._names, self.peers, self._memo)
-                encoded = b"".join([self._encoder.span(span) for span in spans])
-            except Exception as error:
-                self.defects += 1
-                alert("trace_defect", error=type(error).__name__)
-            else:
-                self.exporter.put(encoded, len(spans))
+            if isinstance(item, Exchange) and item.content is not None:
+                weight = item.content.weight
+                self._heavy -= weight
+                self.exporter.put(partial(self._encoded, item), weight)
+            elif (made := self._encoded(item))[1]:
+                self.exporter.put(made)
+
+    def _encoded(self, item: Exchange | Span) -> tuple[bytes, int]:
+        """The spans of an exchange, or one that belongs to none, and how many they are; 0: a defect. What was said is
+        read on the exporter's thread, all else on the loop."""
+        try:
+            if isinstance(item, Span):
+                return self._encoder.span(item), 1
+            quick = self._templates.encode(item, self.peers) if item.content is None else None
+            if quick is not None:
+                return quick, 2
+            spans = spans_of(item, self._names, self.peers, self._memo)
+            return b"".join([self._encoder.span(span) for span in spans]), len(spans)
+        except Exception as error:
+            self.defects += 1
+            alert("trace_defect", error=type(error).__name__)
+            return b"", 0

@@ -145,3 +145,15 @@ def test_what_cannot_be_a_placeholder_is_not_brought() -> None:
     vault.bring("PSNCCCCCCCCCCCCC", "two")
     vault.bring("PSNDDDDDDDDDDDDD", "three")
     assert len(vault) == 2
+
+
+@given(st.lists(st.from_regex(r"[a-f\"\\ü\n]{1,3}@x", fullmatch=True), max_size=5, unique=True), st.booleans())
+def test_what_was_restored_can_be_concealed_again(values: list[str], inside: bool) -> None:
+    """ "every value of this vault replaced by its placeholder, longest first, as it is and as it is written inside a
+    JSON string": no value is left, and a restored text is what it was."""
+    vault = Vault(bytes(16))
+    text = " / ".join(token for value in values if (token := vault.placeholder(value)))
+    found = vault.conceal(vault.restore(text, json=inside))
+    assert not [value for value in values if value in found]
+    if not any(one != other and one in other for one in values for other in values) and not inside:
+        assert found == text

@@ -44,6 +44,8 @@ class ProviderLine(msgspec.Struct, frozen=True):
 
     view: ProviderView
     stopped: bool
+    open_circuits: list[str]
+    """Its models that are left alone, or tried again, by some worker."""
     attempts: int
     throttled: int
     """Answered with 429."""
@@ -186,7 +188,9 @@ async def _providers(visit: Visit, figures: Figures, switches: Iterable[SwitchVi
         counts = figures.by("status_class", "tollway_upstream_attempts_total", provider=view.name)
         failed = int(counts.get("5xx", 0) + counts.get("error", 0))
         whole = int(sum(counts.values()))
-        lines.append(ProviderLine(view, view.name in stopped, whole, int(counts.get("429", 0)), failed))
+        states = figures.of("tollway_breaker_state", provider=view.name)
+        open_ = sorted({*view.open_circuits, *(labels["model"] for labels, state in states if state)})
+        lines.append(ProviderLine(view, view.name in stopped, open_, whole, int(counts.get("429", 0)), failed))
     return lines
 
 

@@ -13,6 +13,7 @@ from gateway.limits.memory import MemoryStore
 from gateway.limits.tally import Tally
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
+from gateway.routing.circuits import Circuits
 from gateway.routing.health import Health
 from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
@@ -40,6 +41,7 @@ class FakeWorld:
         self.metrics: Metrics | None = Metrics()
         self.traces: Traces | None = None
         self.health = Health()
+        self.circuits = Circuits(lambda flip: None)
         self.tally = Tally()
         self.limits: LimitStore = MemoryStore(clock)
         self.turnstiles = Turnstiles(clock.monotonic)

@@ -65,6 +65,7 @@ async def test_providers(admin: httpx.AsyncClient, world: FakeWorld) -> None:
         "transport": "pool",
         "credential_down": True,
         "pool": {"open": 3, "idle": 2, "in_use": 1, "waiting": 4},
+        "open_circuits": [],
     }
     assert (found["local"]["credential_down"], found["local"]["pool"]) == (False, None)
 

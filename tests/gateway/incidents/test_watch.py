@@ -145,14 +145,18 @@ def test_what_timelines_show_of_the_gateway(rig: Rig, store: IncidentStore) -> N
     rig.gauge("config_info", "def")
     rig.gauge("credential_down", "p")
     rig.gauge("limit_store_up", value=0.0)
+    rig.gauge("breaker_state", "p", "m", value=2.0)
     assert rig.look() == ["opened credential"]
     rig.gauge("credential_down", "p", value=0.0)
+    rig.gauge("breaker_state", "p", "m", value=0.0)
     rig.look()
     assert [(each.kind, each.text) for each in store.notes("", 0, rig.clock.now_ns())] == [
         ("config", "configuration def in force"),
         ("credential", "credential of provider p refused"),
+        ("breaker", "circuit of p/m opened"),
         ("store", "limit store is away"),
         ("credential", "credential of provider p tried again"),
+        ("breaker", "circuit of p/m closed"),
     ]
     assert rig.look(seconds=30) == ["opened limit_store"]
 

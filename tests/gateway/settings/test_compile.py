@@ -223,6 +223,10 @@ admin: {keys: [{id: ops, role: admin, hash: "hmac:..."}]}
         "the hash of admin key 'ops' is a placeholder: the key cannot be used",
         "no price is known for openai/nobody-knows-this: their cost will be recorded as unknown (see `prices`)",
     ]
+    idle = "teams: {a: {}}\ntelemetry: {otlp_metrics: 60s, content: {teams: [a]}}\n"
+    found = " ".join(compiled(write(text.split("teams:")[0] + idle)).warnings)
+    assert "telemetry.otlp_metrics has no effect without telemetry.otlp" in found
+    assert "telemetry.content has no effect without telemetry.otlp" in found
     assert "no models are configured: every request for one will be refused" in compiled(write("version: 1\n")).warnings
 
 

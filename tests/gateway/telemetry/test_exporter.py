@@ -73,7 +73,7 @@ def encoder() -> Encoder:
 
 def put(exporter: Exporter, *names: str) -> None:
     for name in names:
-        exporter.put(encoder().span(Span(name, INTERNAL, "ab" * 16, 1, 0, False, 1, 2, [])) * 2, 2)
+        exporter.put((encoder().span(Span(name, INTERNAL, "ab" * 16, 1, 0, False, 1, 2, [])) * 2, 2))
 
 
 def test_everything_is_sent_in_order(begin: Begin) -> None:

@@ -21,6 +21,7 @@ NAMES = {
     "tollway_time_to_first_byte_seconds": "histogram",
     "tollway_overhead_seconds": "histogram",
     "tollway_upstream_attempts": "counter",
+    "tollway_upstream_retries": "counter",
     "tollway_guardrail_matches": "counter",
     "tollway_guardrail_findings": "counter",
     "tollway_guardrail_failures": "counter",

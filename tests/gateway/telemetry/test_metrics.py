@@ -300,3 +300,17 @@ def _seconds_of(metrics: Metrics, x: Exchange, times: int) -> float:
     for _ in range(times):
         metrics.record(x)
     return time.perf_counter() - began
+
+
+def test_retries_and_fallbacks() -> None:
+    """ "Tries after one that failed: at the same target again (retry), or at another (fallback)." """
+    metrics = Metrics()
+    tried = [("a", "m"), ("b", "m"), ("a", "m"), ("a", "n")]
+    metrics.record(
+        exchange(attempts=[Attempt(provider=provider, model=model, status=503) for provider, model in tried])
+    )
+    metrics.record(exchange())
+    found = metrics.page()
+    found.add(metrics.page())
+    assert found.retries == {("b", "fallback"): 2, ("a", "retry"): 2, ("a", "fallback"): 2}
+    assert found.without_gauges().retries == found.retries

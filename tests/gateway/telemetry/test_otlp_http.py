@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.telemetry.otlp_http import HttpSender, Sent, traces_url
+from gateway.telemetry.otlp_http import METRICS_PATH, HttpSender, Sent, signal_url
 from tests.support.collector import Collector, collector
 
 
@@ -36,7 +36,13 @@ def send(url: str, timeout: float = 5.0, headers: dict[str, str] | None = None) 
 )
 def test_where_traces_go(endpoint: str, url: str) -> None:
     """OTEL_EXPORTER_OTLP_ENDPOINT is a base URL to which `v1/traces` is added; the signal's own endpoint is whole."""
-    assert traces_url(endpoint) == url
+    assert signal_url(endpoint) == url
+
+
+@pytest.mark.parametrize("endpoint", ["http://c:4318", "http://c:4318/v1/traces"])
+def test_where_metrics_go(endpoint: str) -> None:
+    """Beside the traces, also where only their address is written."""
+    assert signal_url(endpoint, METRICS_PATH) == "http://c:4318/v1/metrics"
 
 
 def test_what_is_sent(receiver: Collector) -> None:

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.facts import ALLOWED, Attempt, Caller, Cost, Exchange, Operation, Reading, TraceParent, Usage, Verdict
+from gateway.facts import (
+    ALLOWED,
+    Attempt,
+    Caller,
+    Content,
+    Cost,
+    Exchange,
+    Operation,
+    Reading,
+    TraceParent,
+    Usage,
+    Verdict,
+)
 from gateway.telemetry.semconv import names_of
 from gateway.telemetry.spans import CLIENT, INTERNAL, MAX_GUARDRAILS, SERVER, Memo, Peer, Span, reload_span, spans_of
 from guardrails.interface import Failure, Finding, RuleResult, Segment
@@ -377,6 +389,12 @@ def test_the_page_names_every_attribute() -> None:
     spans = [*spans_of(x, names_of("both"), PEERS), reload_span(ID, 0, True, "r", "h", 0)]
     emitted = {name for span in spans for name, _ in span.attributes}
     emitted |= {name for span in spans for event in span.events for name, _ in event.attributes}
+    body = b'{"system": "be kind", "messages": [{"role": "user", "content": "hello there"}]}'
+    said_there = exchange(
+        content=Content(body, 1, True, None, b'{"content": "fine"}'), operation=Operation("messages", "openai")
+    )
+    blocked = exchange(content=Content(body, 1, True), outcome="blocked")
+    emitted |= {name for each in (said_there, blocked) for name, _ in spans_of(each, V1_41, PEERS)[0].attributes}
     assert named == emitted
 
 

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.clock import Ids
-from gateway.facts import Exchange, TraceParent
+from gateway.facts import Content, Exchange, Operation, TraceParent
 from gateway.telemetry.exporter import Exporter
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.otlp_http import Sent
 from gateway.telemetry.sampling import sampling
 from gateway.telemetry.semconv import names_of
 from gateway.telemetry.spans import reload_span
-from gateway.telemetry.traces import SLICE, Traces
+from gateway.telemetry.traces import MOST_CONTENT, SLICE, Traces
 from gateway.wire.traceparent import parse_traceparent, span_id_of
 from tests.support.collector import Got, decoded
+
+CHAT = Operation("chat.completions", "openai")
 
 
 class Keeper:
@@ -186,3 +188,29 @@ def _seconds(traces: Traces, xs: list[Exchange]) -> float:
         traces.traceparent(x)
         traces.record(x)
     return time.perf_counter() - began
+
+
+def test_what_was_said_is_bounded_in_bytes_and_read_on_the_exporters_thread() -> None:
+    """ "At most 32 MiB wait to be sent; beyond that, traces go without." The collector takes nothing here."""
+    traces, keeper = traces_of()
+    loop = Turns()
+    body = b'{"messages": [{"role": "user", "content": "hi"}]}' + b" " * 1_000_000
+    xs = [exchange(content=Content(body, 100, True), operation=CHAT) for _ in range(100)]
+    for x in xs:
+        traces.record(x)
+    kept = sum(x.content is not None for x in xs)
+    assert kept == MOST_CONTENT // xs[0].content.weight  # type: ignore[union-attr]
+    assert traces.content_dropped == 100 - kept
+    traces.start(loop)
+    while loop.due:
+        loop.turn()
+    assert traces.exporter.held == kept * xs[0].content.weight  # type: ignore[union-attr]
+    late = exchange(content=Content(body, 100, True))
+    traces.record(late)
+    assert late.content is None, "what waits for the collector counts too"
+    loop.a_while()
+    asyncio.run(traces.aclose(20.0))
+    told = [span.attributes.get("gen_ai.input.messages") for span in keeper.spans]
+    assert (len(told), sum(each is not None for each in told)) == (101, kept)
+    assert traces.exporter.held == 0
+    assert traces.defects == 0
