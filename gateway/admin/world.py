@@ -3,6 +3,7 @@
 from collections.abc import Sequence, Sized
 from typing import Protocol
 
+from gateway.books import Books
 from gateway.conversation import Conversations
 from gateway.ledger.journal import Journal
 from gateway.limits.tally import Tally
@@ -37,6 +38,9 @@ class AdminWorld(Protocol):
 
     @property
     def journal(self) -> Journal | None: ...
+
+    @property
+    def books(self) -> Books: ...
 
     @property
     def health(self) -> Health: ...
