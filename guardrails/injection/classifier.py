@@ -14,9 +14,9 @@ from guardrails.detector import Match
 from .decode import DEPTH, Decoded, backwards, rot13, spans
 from .fold import Folded, fold
 from .heuristics import INJECTION, JAILBREAK, Heuristics
-from .model import LinearModel, logistic
+from .model import Glance, LinearModel, logistic
 from .weights import packaged
-from .words import NARROW, TOKEN, WIDE, tokens
+from .words import NARROW, TOKEN, WIDE, Window, starts_of, straight, tokens
 
 PIECE, COMMON = 32_768, 1_024
 """Characters of a long text that are judged at a time, and how many of them again with the next."""
@@ -40,8 +40,6 @@ _HIDDEN = 1.0
 """Added to the log-odds of text that was hidden or encoded."""
 _COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"})
 """Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
-SUSPECT = 1.0
-"""Attack score from which every window is looked at, not only the highest."""
 _SAMPLE = 200
 """Words by which it is seen that a text is not in a language."""
 
@@ -106,20 +104,25 @@ class InjectionClassifier:
         reading = _Reading([], set())
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = tokens(lower[offset : offset + PIECE])
-            sums = self._model.sums(words)
-            wide = self._model.windows(sums, WIDE)
-            best = max(scores[0] for _, scores in wide)
-            chosen = [(start, scores) for start, scores in wide if scores[0] >= min(best, SUSPECT)]
+            glance = self._model.glance(words)
+            wide = self._scored(words, glance, WIDE, "attack")
             request = 0.0
             if role in STRICT_ROLES:
-                start, (_, kind, request) = self._model.best_by_last(sums, NARROW)
+                best = max(scores[0] for _, scores in wide)
+                narrow = self._scored(words, glance, NARROW, "request")
+                start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
                 reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
-            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in chosen]
+            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in wide]
             reading.words.update(words)
-            reading.count += len(wide)
+            reading.count += len(starts_of(len(words), WIDE))
             reading.read += len(words)
-            reading.unknown += sums.unknown
+            reading.unknown += glance.unknown
         return reading
+
+    def _scored(self, words: list[str], glance: Glance, shape: Window, hint: str) -> list[tuple[int, list[float]]]:
+        """First word and score of every head, of the windows that are worth it."""
+        score = self._model.score
+        return [(start, score(words[start : start + shape.size])) for start in self._model.worth(glance, shape, hint)]
 
     def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
         scored = [(self._odds(window, reading.count, role) + more, window) for window in reading.windows]
@@ -180,7 +183,7 @@ class _Places:
 
     def bounds(self, offset: int, start: int, size: int) -> tuple[int, int]:
         """Of some words of a piece; a piece without words is all of it."""
-        piece = self._lower[offset : offset + PIECE]
+        piece = straight(self._lower[offset : offset + PIECE])
         if offset not in self._pieces:
             self._pieces[offset] = [match.span() for match in TOKEN.finditer(piece)]
         places = self._pieces[offset][start : start + size]
@@ -228,13 +231,14 @@ class SafetyClassifier:
         best: dict[str, tuple[float, int, int]] = {}
         count = 0
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
-            piece = lower[offset : offset + PIECE]
-            windows = self._model.windows(self._model.sums(tokens(piece)), WIDE)
-            count += len(windows)
-            for place, category in enumerate(self._model.heads):
-                start, scores = max(windows, key=lambda window, place=place: window[1][place])
-                if category not in best or scores[place] > best[category][0]:
-                    best[category] = (scores[place], offset, start)
+            words = tokens(lower[offset : offset + PIECE])
+            glance = self._model.glance(words)
+            count += len(starts_of(len(words), WIDE))
+            for start in self._model.worth(glance, WIDE, "unsafe"):
+                scores = self._model.score(words[start : start + WIDE.size])
+                for category, score in zip(self._model.heads, scores, strict=True):
+                    if category not in best or score > best[category][0]:
+                        best[category] = (score, offset, start)
         matches: list[Match] = []
         places = _Places(lower)
         for category, (score, offset, start) in best.items():

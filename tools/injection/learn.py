@@ -40,6 +40,8 @@ class Model:
     """Of the words of the vocabulary, in the order of their numbers."""
     weights: dict[str, Floats] = field(default_factory=dict)
     bias: dict[str, float] = field(default_factory=dict)
+    hints: dict[str, tuple[Floats, float]] = field(default_factory=dict)
+    """For each hint the weights of the vocabulary's words, and the sum from which a window is worth all features."""
     calibration: dict[str, list[float]] = field(default_factory=dict)
     """For each sort of role: weight of the attack head, of the request head, of log2 of the windows, and the constant."""
 
@@ -116,6 +118,32 @@ def _fit_attack(
             weight = np.where(guilty & ~hidden & (many > 2), np.where(telling, whole, 0.0), weight)
     model.weights["attack"] = model.features.folded(head.coef_[0], model.vectors)
     model.bias["attack"] = float(head.intercept_[0])
+    used = weight > 0
+    model.hints["attack"] = hint(model, matrix, guilty, np.where(used, weight, 0.0), wide, strength, PASSED["attack"])
+
+
+PASSED = {"attack": 0.05, "request": 0.02, "unsafe": 0.1}
+"""Share of harmless windows that are looked at with all features."""
+
+
+def hint(
+    model: Model, matrix: sparse.csr_matrix, guilty: NDArray[np.bool_], weight: Floats, windows: Windows,
+    strength: float, passed: float,
+) -> tuple[Floats, float]:  # fmt: skip
+    """Weights of words alone, and the sum that a share of the harmless windows passes."""
+    words = len(model.features.chosen[0])
+    alone = sparse.hstack([matrix[:, :words], matrix[:, model.features.width :]], format="csr")
+    used = weight > 0
+    head = LogisticRegression(C=strength, solver="liblinear", tol=1e-2, max_iter=15)
+    head.fit(alone[used], guilty[used], sample_weight=weight[used])
+    own = head.coef_[0][:words].copy()
+    if model.vectors is not None:
+        own += model.vectors @ head.coef_[0][words:]
+    gains = np.zeros(len(model.vocabulary) + 1)
+    gains[model.features.chosen[0]] = own
+    sums = np.zeros(len(windows.row))
+    np.add.at(sums, windows.window, gains[windows.ids])
+    return gains[1:], float(np.quantile(sums[~guilty], 1 - passed))
 
 
 def _inside(data: Data, chosen: Ints, windows: Windows, shape: Window) -> NDArray[np.bool_]:
@@ -179,18 +207,31 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     head.fit(matrix[used], asks[used], sample_weight=data.weights(some)[row][used])
     model.weights["request"] = model.features.folded(head.coef_[0], model.vectors)
     model.bias["request"] = float(head.intercept_[0])
+    weight = np.where(used, data.weights(some)[row], 0.0)
+    model.hints["request"] = hint(model, matrix, asks, weight, narrow, 10 * strength, PASSED["request"])
 
 
 def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
     """For each text: the highest attack score, kind there, the highest request score, log2 of its windows."""
-    wide = cut(data.texts, list(chosen), model.vocabulary, WIDE)
-    narrow = cut(data.texts, list(chosen), model.vocabulary, NARROW)
     table = np.full((len(chosen), 4), -np.inf)
-    for column, head, windows in ((0, "attack", wide), (2, "request", narrow)):
+    for column, head, shape in ((0, "attack", WIDE), (2, "request", NARROW)):
+        windows = cut(data.texts, list(chosen), model.vocabulary, shape)
+        worth = worthy(windows, *model.hints[head])
         matrix = model.features.matrix(keys(windows, model.classes), len(windows.row))
-        np.maximum.at(table[:, column], windows.row, matrix @ model.weights[head] + model.bias[head])
-    table[:, 3] = np.log2(np.bincount(wide.row, minlength=len(chosen)))
+        found = np.where(worth, matrix @ model.weights[head] + model.bias[head], -np.inf)
+        np.maximum.at(table[:, column], windows.row, found)
+        if head == "attack":
+            table[:, 3] = np.log2(np.bincount(windows.row, minlength=len(chosen)))
     return table
+
+
+def worthy(windows: Windows, gains: Floats, edge: float) -> NDArray[np.bool_]:
+    """Windows that the running model looks at with all features: those from the edge on, and the best of each text."""
+    sums = np.zeros(len(windows.row))
+    np.add.at(sums, windows.window, np.r_[0.0, gains][windows.ids])
+    best = np.full(windows.row.max() + 1, -np.inf)
+    np.maximum.at(best, windows.row, sums)
+    return sums >= np.minimum(edge, best[windows.row])
 
 
 def _calibrate(model: Model, data: Data, held: Ints) -> None:

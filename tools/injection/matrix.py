@@ -10,7 +10,7 @@ from scipy import sparse
 
 from guardrails.injection.fold import fold
 from guardrails.injection.model import BITS, GAP
-from guardrails.injection.words import PREFIX, WIDE, Vocabulary, Window, starts_of, tokens
+from guardrails.injection.words import LINE, PREFIX, WIDE, Vocabulary, Window, starts_of, tokens
 
 from .lexicon import lexicon
 from .meaning import Meaning, Vectors
@@ -42,7 +42,7 @@ def choose_vocabulary(
     common: Counter[str] = Counter()
     beginnings: Counter[str] = Counter()
     for name, count in zip(texts.names, counts, strict=True):
-        if name.isdecimal() or name[0] == "\n":
+        if name.isdecimal() or name == LINE:
             continue
         if count >= least or (count and meaning and meaning.knows(name)):
             common[name] = count
@@ -50,7 +50,7 @@ def choose_vocabulary(
             beginnings[name[:PREFIX] + "*"] += count
     words = [
         *lexicon(),
-        "\n",
+        LINE,
         *(w for w, _ in common.most_common(size)),
         *(w for w, c in beginnings.most_common(size // 2) if c >= 4),
         *(meaning.common if meaning else ()),

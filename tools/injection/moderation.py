@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from guardrails.injection.weights import Weights
 
 from .export import pack_model
-from .learn import Floats, Model
+from .learn import PASSED, Floats, Model, hint, worthy
 from .lexicon import lexicon
 from .matrix import Features, Ints, Texts, choose_vocabulary, cut, keys
 
@@ -44,6 +44,9 @@ def fit(texts: Texts, labels: dict[str, Floats], chosen: Ints, strength: float =
     model = Model(vocabulary, classes, Features.choose(found, windows.row, (1, 3, 10**9, 10**9, 3)))
     matrix = model.features.matrix(found, len(windows.row))
     many = np.bincount(windows.row, minlength=len(chosen))[windows.row]
+    unsafe = np.nanmax(np.stack([np.zeros(len(chosen)), *(values[chosen] for values in labels.values())]), axis=0) == 1
+    balance = np.where(unsafe, (~unsafe).sum() / max(1, unsafe.sum()), 1.0)[windows.row] / np.sqrt(many)
+    model.hints["unsafe"] = hint(model, matrix, unsafe[windows.row], balance, windows, strength, PASSED["unsafe"])
     for name, values in labels.items():
         label = values[chosen][windows.row]
         known = ~np.isnan(label)
@@ -58,10 +61,10 @@ def fit(texts: Texts, labels: dict[str, Floats], chosen: Ints, strength: float =
 def scores(model: Model, texts: Texts, chosen: Ints) -> tuple[dict[str, Floats], Floats]:
     windows = cut(texts, list(chosen), model.vocabulary)
     matrix = model.features.matrix(keys(windows, model.classes), len(windows.row))
-    best = {}
+    best, worth = {}, worthy(windows, *model.hints["unsafe"])
     for name, weights in model.weights.items():
         best[name] = np.full(len(chosen), -np.inf)
-        np.maximum.at(best[name], windows.row, matrix @ weights + model.bias[name])
+        np.maximum.at(best[name], windows.row, np.where(worth, matrix @ weights + model.bias[name], -np.inf))
     return best, np.log2(np.bincount(windows.row, minlength=len(chosen)))
 
 
