@@ -122,10 +122,12 @@ class InjectionClassifier:
     def _scored(self, words: list[str], glance: Glance, shape: Window, hint: str) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of the windows that are worth it."""
         score = self._model.score
-        return [(start, score(words[start : start + shape.size])) for start in self._model.worth(glance, shape, hint)]
+        return [
+            (start, score(words[start : start + shape.size], shape)) for start in self._model.worth(glance, shape, hint)
+        ]
 
     def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
-        scored = [(self._odds(window, reading.count, role) + more, window) for window in reading.windows]
+        scored = [(self._odds(window, reading, role) + more, window) for window in reading.windows]
         scored.sort(key=lambda pair: pair[0], reverse=True)
         places = _Places(lower)
         for place, (odds, window) in enumerate(scored[:MOST_WINDOWS]):
@@ -134,9 +136,9 @@ class InjectionClassifier:
                 break
             yield from _verdicts(window, probability, role in STRICT_ROLES, places)
 
-    def _odds(self, window: _Window, count: int, role: str) -> float:
+    def _odds(self, window: _Window, reading: _Reading, role: str) -> float:
         attack, request, windows, constant = self._model.calibration["tool" if role in STRICT_ROLES else "user"]
-        return attack * window.attack + request * window.request + windows * log2(max(1, count)) + constant
+        return attack * window.attack + request * window.request + windows * log2(max(1, reading.count)) + constant
 
     def _by_rule(self, lower: str, role: str, reading: _Reading) -> Iterator[Match]:
         for rule, start, end in self._heuristics.find(lower, reading.words, role):
@@ -167,7 +169,7 @@ class InjectionClassifier:
         folded = fold(text)
         lower = folded.text.lower()
         reading = self._read(lower, role)
-        odds = max(self._odds(window, reading.count, role) for window in reading.windows)
+        odds = max(self._odds(window, reading, role) for window in reading.windows)
         scores = [logistic(odds + more), *(match.score for match in self._by_rule(lower, role, reading))]
         if depth > 1:
             scores += [match.score for match in self._encoded(folded.text, lower, role, reading, depth - 1)]
@@ -235,7 +237,7 @@ class SafetyClassifier:
             glance = self._model.glance(words)
             count += len(starts_of(len(words), WIDE))
             for start in self._model.worth(glance, WIDE, "unsafe"):
-                scores = self._model.score(words[start : start + WIDE.size])
+                scores = self._model.score(words[start : start + WIDE.size], WIDE)
                 for category, score in zip(self._model.heads, scores, strict=True):
                     if category not in best or score > best[category][0]:
                         best[category] = (score, offset, start)

@@ -13,7 +13,7 @@ from operator import add, mul, sub
 import msgspec
 
 from .weights import Weights, numbers
-from .words import Vocabulary, Window, starts_of
+from .words import Vocabulary, Window, factor_of, starts_of
 
 FIELD = 18
 """Bits of one head in a packed sum. A window of 64 words has at most seven features a word, each of at most 127."""
@@ -84,7 +84,7 @@ class LinearModel:
         edge = min(max(found), self._edges[hint] + _HALF)
         return [start for start, value in zip(starts, found, strict=True) if value >= edge]
 
-    def score(self, words: Sequence[str]) -> list[float]:
+    def score(self, words: Sequence[str], shape: Window) -> list[float]:
         """Of every head, of one window: a function of its words alone."""
         numbers = list(map(self.vocabulary.__getitem__, words))
         high = list(map(mul, numbers, repeat(1 << BITS)))
@@ -93,7 +93,7 @@ class LinearModel:
         total += _found(self._pair, pairs)
         total += _found(self._skip, map(add, high, islice(numbers, 2, None)))
         total += _found(self._triple, map(add, map(mul, pairs, repeat(1 << BITS)), islice(numbers, 2, None)))
-        return self._scores(total + sum(self._sequences(numbers)))
+        return self._scores(total + sum(self._sequences(numbers)), factor_of(len(words), shape))
 
     def _sequences(self, numbers: Iterable[int]) -> Iterator[int]:
         """Gain of each sequence of up to three classes; one that repeats at once counts once."""
@@ -116,12 +116,12 @@ class LinearModel:
                     yield weight((earlier << 16) + pair, 0)
             earlier, before = before, name
 
-    def _scores(self, total: int) -> list[float]:
+    def _scores(self, total: int, factor: float) -> list[float]:
         found: list[float] = []
         for scale, bias in zip(self._scales, self._bias, strict=True):
             part = _lowest(total)
             total = (total - part) >> FIELD
-            found.append(part * scale + bias)
+            found.append(part * scale * factor + bias)
         return found
 
     def known(self, words: Sequence[str]) -> float:

@@ -6,7 +6,10 @@ A word the vocabulary lacks is read as the word it disguises (`1gn0r3`, `iiignor
 import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from math import sqrt
 from typing import NamedTuple
+
+from .fold import beyond_ascii
 
 _LETTERS = r"\u00b5-\u024f\u0370-\u167f\u1681-\u1fff\uac00-\ud7af"
 """Beside those of ASCII, the letters of scripts that put spaces between words."""
@@ -46,6 +49,13 @@ def starts_of(words: int, shape: Window) -> range:
     return range(0, max(1, words - shape.size + shape.stride), shape.stride)
 
 
+def factor_of(words: int, shape: Window) -> float:
+    """What the sum over a window of so many words is multiplied by: a short text has few words to say what it is by."""
+    return sqrt(shape.size / max(FEWEST, min(words, shape.size)))
+
+
+FEWEST = 4
+"""Words below which a text is not weighed more for being short."""
 _LEET = str.maketrans("013457@$", "oieastas")
 _LEET_L = str.maketrans("013457@$", "oleastas")
 
@@ -62,7 +72,7 @@ def tokens(text: str) -> list[str]:
         text = text.replace(";;", ";")
     letters: list[tuple[str, str]] = []
     if not text.isascii():
-        others = [char for char in set(text) if char > "\x7f"]
+        others = beyond_ascii(text)
         if len(others) > len(_STAND_INS):
             return _MARKED.findall(text)
         for char, stand_in in zip(others, _STAND_INS, strict=False):

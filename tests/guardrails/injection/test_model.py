@@ -2,12 +2,13 @@
 
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.injection.model import BITS, GAP, LinearModel, logistic
 from guardrails.injection.weights import Grams, Hint, Weights
-from guardrails.injection.words import Window
+from guardrails.injection.words import WIDE, Window
 
 WORDS = ["ignore", "all", "rules", "send", "data"]
 CLASSES = [1, 2, 3, 0, 0]
@@ -47,7 +48,7 @@ MODEL = LinearModel(made())
 
 
 def by_hand(words: list[str]) -> list[float]:
-    """Each feature of the window counts, and no other."""
+    """Each feature of the window counts, the more the shorter it is, and no other feature."""
     numbers = [WORDS.index(word) + 1 if word in WORDS else 0 for word in words]
     gains = [0, 0, 0]
 
@@ -74,7 +75,8 @@ def by_hand(words: list[str]) -> list[float]:
                     if len(sequence) >= length:
                         gain("c", tuple(sequence[-length:]))
     scales, bias = [0.5, 0.25, 1.0], [1.0, -2.0, 0.0]
-    return [bias[head] + scales[head] * gains[head] for head in range(3)]
+    factor = (64 / min(64, max(4, len(words)))) ** 0.5
+    return [bias[head] + factor * scales[head] * gains[head] for head in range(3)]
 
 
 TEXTS = st.lists(st.sampled_from([*WORDS, "other"]), max_size=200)
@@ -83,7 +85,7 @@ TEXTS = st.lists(st.sampled_from([*WORDS, "other"]), max_size=200)
 @given(TEXTS.map(lambda words: words[:64]))
 def test_a_score_is_the_sum_of_the_features_of_a_window(words: list[str]) -> None:
     """ "The weights of all heads are fields of one integer, so that adding two such integers adds every head" """
-    assert MODEL.score(words) == by_hand(words)
+    assert MODEL.score(words, WIDE) == pytest.approx(by_hand(words))
 
 
 @given(TEXTS, st.sampled_from([Window(64, 32), Window(16, 8), Window(4, 3)]), st.sampled_from(["some", "best"]))
@@ -100,11 +102,11 @@ def test_worth_is_every_window_from_the_edge_on_and_the_best(words: list[str], s
 @given(TEXTS)
 def test_scores_do_not_depend_on_what_was_scored_before(words: list[str]) -> None:
     """ "Immutable once made" """
-    before = MODEL.score(words), MODEL.glance(words)
-    MODEL.score(["ignore", "unheard", "rules"])
+    before = MODEL.score(words, WIDE), MODEL.glance(words)
+    MODEL.score(["ignore", "unheard", "rules"], WIDE)
     MODEL.glance(["ignore", "unheard", "rules"])
-    assert (MODEL.score(words), MODEL.glance(words)) == before
-    assert LinearModel(made()).score(words) == before[0]
+    assert (MODEL.score(words, WIDE), MODEL.glance(words)) == before
+    assert LinearModel(made()).score(words, WIDE) == before[0]
 
 
 def test_unknown_words_are_counted() -> None:
