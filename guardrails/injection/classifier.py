@@ -3,7 +3,7 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from math import log2
 
@@ -16,7 +16,7 @@ from .fold import Folded, fold
 from .heuristics import INJECTION, JAILBREAK, Heuristics
 from .model import Glance, LinearModel, logistic
 from .weights import packaged
-from .words import NARROW, TOKEN, WIDE, Window, starts_of, straight, tokens
+from .words import NARROW, WIDE, Window, starts_of, straight, tokens
 
 PIECE, COMMON = 32_768, 1_024
 """Characters of a long text that are judged at a time, and how many of them again with the next."""
@@ -63,6 +63,8 @@ class _Reading(msgspec.Struct):
 
     windows: list[_Window]
     words: set[str]
+    pieces: dict[int, list[str]]
+    """Words of each piece, by its offset."""
     count: int = 0
     """Windows looked at."""
     read: int = 0
@@ -101,7 +103,7 @@ class InjectionClassifier:
         return sorted((match for match in matches if match.rule not in self._disabled), key=lambda match: match.start)
 
     def _read(self, lower: str, role: str) -> _Reading:
-        reading = _Reading([], set())
+        reading = _Reading([], set(), {})
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = tokens(lower[offset : offset + PIECE])
             glance = self._model.glance(words)
@@ -114,6 +116,7 @@ class InjectionClassifier:
                 reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
             reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in wide]
             reading.words.update(words)
+            reading.pieces[offset] = words
             reading.count += len(starts_of(len(words), WIDE))
             reading.read += len(words)
             reading.unknown += glance.unknown
@@ -129,7 +132,7 @@ class InjectionClassifier:
     def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
         scored = [(self._odds(window, reading, role) + more, window) for window in reading.windows]
         scored.sort(key=lambda pair: pair[0], reverse=True)
-        places = _Places(lower)
+        places = _Places(lower, reading.pieces)
         for place, (odds, window) in enumerate(scored[:MOST_WINDOWS]):
             probability = logistic(odds)
             if probability < (LEAST if place == 0 else 0.5):
@@ -177,19 +180,27 @@ class InjectionClassifier:
 
 
 class _Places:
-    """Where the words of pieces begin and end in a text; each piece is looked through once, and only when asked for."""
+    """Where the words of pieces begin and end in a text; a piece is looked through only as far as it is asked for."""
 
-    def __init__(self, lower: str) -> None:
-        self._lower = lower
-        self._pieces: dict[int, list[tuple[int, int]]] = {}
+    def __init__(self, lower: str, pieces: Mapping[int, list[str]]) -> None:
+        self._lower, self._pieces = lower, pieces
+        self._texts: dict[int, str] = {}
+        self._starts: dict[int, list[int]] = {}
 
     def bounds(self, offset: int, start: int, size: int) -> tuple[int, int]:
         """Of some words of a piece; a piece without words is all of it."""
-        piece = straight(self._lower[offset : offset + PIECE])
-        if offset not in self._pieces:
-            self._pieces[offset] = [match.span() for match in TOKEN.finditer(piece)]
-        places = self._pieces[offset][start : start + size]
-        return (offset + places[0][0], offset + places[-1][1]) if places else (offset, offset + len(piece))
+        words = self._pieces[offset]
+        if offset not in self._texts:
+            self._texts[offset] = straight(self._lower[offset : offset + PIECE]).replace(";", " ").replace("\n", ";")
+        text, last = self._texts[offset], min(start + size, len(words)) - 1
+        if last < start:
+            return offset, offset + len(text)
+        starts = self._starts.setdefault(offset, [])
+        at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
+        for word in words[len(starts) : last + 1]:  # between two words is nothing that a word may start with
+            starts.append(text.find(word, at))
+            at = starts[-1] + len(word)
+        return offset + starts[start], offset + starts[last] + len(words[last])
 
 
 def _verdicts(window: _Window, probability: float, strict: bool, places: _Places) -> Iterator[Match]:
@@ -231,9 +242,10 @@ class SafetyClassifier:
         folded = fold(text)
         lower = folded.text.lower()
         best: dict[str, tuple[float, int, int]] = {}
+        pieces: dict[int, list[str]] = {}
         count = 0
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
-            words = tokens(lower[offset : offset + PIECE])
+            words = pieces[offset] = tokens(lower[offset : offset + PIECE])
             glance = self._model.glance(words)
             count += len(starts_of(len(words), WIDE))
             for start in self._model.worth(glance, WIDE, "unsafe"):
@@ -242,7 +254,7 @@ class SafetyClassifier:
                     if category not in best or score > best[category][0]:
                         best[category] = (score, offset, start)
         matches: list[Match] = []
-        places = _Places(lower)
+        places = _Places(lower, pieces)
         for category, (score, offset, start) in best.items():
             slope, windows_weight, constant = self._model.calibration[category]
             probability = logistic(slope * score + windows_weight * log2(max(1, count)) + constant)

@@ -55,7 +55,7 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
         if self.also and self.also.isdisjoint(words):
             return False
         if self.inside:
-            return any(part in text for part in self.needs)
+            return any(part[0] in text and part in text for part in self.needs)
         return not self.needs.isdisjoint(words)
 
     def matches(self, text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
@@ -63,7 +63,10 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
         if not self.starts:
             yield from (match.span() for match in self.expression.finditer(text))
             return
-        starts = self.starts if self.parts else [start for first, start in self._firsts if first in words]
+        if self.parts:  # one character is found far sooner than two, and most texts have none of the signs
+            starts = [start for start in self.starts if start[0].isalpha() or start[0] in text]
+        else:
+            starts = [start for first, start in self._firsts if first in words]
         done = 0
         for at in sorted(at for start in starts for at in _places(text, start)):
             if at >= done and (match := self.expression.match(text, at)):
@@ -112,7 +115,7 @@ RULES = (
          rf"|all (?:of )?(?:your|the) (?:{_ORDERS})\b|(?:everything|anything|all)\b{_GAP}(?:above|before|told|said so far)\b)",
          "tells the model to disregard what it was told before", starts=tuple(_IGNORE.split("|"))),
     Rule("injection.override_foreign", INJECTION, 0.9,
-         _words("ignoriere ignorier vergiss missachte ignorez ignore oublie oubliez ignora olvida olvidate descarta desobedece dimentica scarta "
+         _words("ignoriere ignorier vergiss missachte ignorez oublie oubliez olvida olvidate descarta desobedece dimentica scarta "
                 "esqueça desconsidere descarte negeer vergeet zignoruj zapomnij pomiń yok unut dikkate görmezden игнорируй проигнорируй забудь "
                 "отбрось игнорируйте забудьте 忽 无 忘 不 無 무시해 무시하고 무시하세요 잊어버려 잊고 잊어 تجاهل انس अनदेखा भूल नज़रअंदाज़"),
          r"(?:ignorier|vergiss|missachte)\w{0,4} (?:\w{1,12} ){0,3}(?:anweisung|befehl|regeln|vorgaben|instruktion)"
@@ -134,6 +137,12 @@ RULES = (
                  "negeer", "vergeet", "zignoruj", "zapomnij", "pomiń", "talimat", "kural", "komut", "yönerge", "игнорируй", "проигнорируй", "забудь", "отбрось",
                  "忽略", "无视", "忘记", "忘掉", "不要理会", "指示", "命令", "ルール", "規則", "プロンプト", "지시", "명령", "규칙", "지침", "프롬프트",
                  "تجاهل", "انس", "निर्देश", "आदेश", "नियम")),
+    Rule("injection.override_foreign", INJECTION, 0.9, _words("ignore ignora ignorar"),
+         r"ignorez? (?:\w{1,12} ){0,3}(?:instructions|consignes|règles|directives) (?:précédentes|antérieures|ci-dessus|du système|initiales)"
+         r"|ignora\w{0,2} (?:\w{1,12} ){0,3}(?:instrucciones|órdenes|reglas|directrices|istruzioni|regole|direttive)"
+         r"|ignore (?:\w{1,12} ){0,3}(?:instruções|ordens|regras|diretrizes)",
+         "the same in other languages, by a word that English has too", parts=True, starts=("ignor",),
+         also=_words("instructions consignes règles directives instrucciones órdenes reglas directrices istruzioni regole direttive instruções ordens regras diretrizes")),
     Rule("injection.role_forging", INJECTION, 0.85,
          _words("system inst sys im endoftext eot turn role instruction"),
          r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|<start_of_turn>|</?system>|\[system\]\("
