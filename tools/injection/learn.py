@@ -71,7 +71,7 @@ def _span(row: Row) -> tuple[int, int]:
     return start, end
 
 
-def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.02, passes: int = 2) -> Model:
+def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.06, passes: int = 2) -> Model:
     held = np.random.default_rng(seed).random(len(chosen)) < HELD
     model = _heads(data, chosen[~held], strength, passes)
     _calibrate(model, data, chosen[held])
