@@ -72,7 +72,7 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
         yield "base32", _BASE32, _base32
     if any(run in lengths for run in _HEX_RUNS) or (longer and _HEX.search(longer)):
         yield "hex", _HEX, _hex
-    if text.count("%") >= 4:
+    if text.count("%") >= 4 and _PERCENT_RUN.search(text):
         yield "percent", _PERCENT, _percent
     if "\\u" in text:
         yield "escapes", _ESCAPES, _escapes
@@ -83,7 +83,7 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
         yield "binary", _BINARY, _binary
     if text.count(" 10") + text.count(" 11") + text.count(" 12") >= 5 and _DECIMAL_RUN.search(lengths):
         yield "decimal", _DECIMAL, _decimal
-    if text.count("- ") + text.count(". .") + text.count("-/") >= 4 and _MORSE_RUN.search(lengths):
+    if sum(map(text.count, _MORSE_STARTS)) >= 7 and _MORSE_RUN.search(lengths):
         yield "morse", _MORSE, _morse
     if any(run in lengths for run in _SPACED_RUNS) or (long and _SPACED.search(long)):
         yield "spaced", _SPACED, _spaced
@@ -94,6 +94,9 @@ _LONGER = bytes(int(length >= 24) for length in range(256))
 _HEX_RUNS = tuple(bytes([length]) * 8 for length in range(2, 6))
 """Lengths of `69 67`, `69, 67`, `0x69 0x67` and `0x69, 0x67`."""
 _DECIMAL_RUN = re.compile(rb"[\x02-\x04]{8}")
+_PERCENT_RUN = re.compile(r"%[0-9A-Fa-f]{2}(?:[A-Za-z0-9+._-]{0,40}%[0-9A-Fa-f]{2}){3}")
+_MORSE_STARTS = (" .", " -", " ·", " –", " −", "/.", "/-", "|.", "|-")
+"""Every letter of a text in Morse but the first has one before its first sign."""
 _MORSE_RUN = re.compile(rb"[\x01-\x07]{8}")
 _SPACED_RUNS = (b"\x01" * 6, b"\x02" * 6)
 """Lengths of `a b c` and `a. b. c.`."""
