@@ -200,6 +200,9 @@ class Trip(Delivery):
     def book(self) -> None:
         """Settle what was not settled on the way, and record."""
         x, world, out, answer = self.x, self.world, self.out, self.answer
+        if not x.provider and x.attempts:
+            # Nobody served it: whoever was tried last is who failed.
+            x.provider, x.model = x.attempts[-1].provider, x.attempts[-1].model
         if self.settled or out is None or not world.counts:
             return world.record(x)
         if answer is not None and answer.stream is not None:

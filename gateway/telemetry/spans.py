@@ -197,7 +197,11 @@ def exchange_block(x: Exchange, names: Names, peer: Peer, memo: Memo) -> Shared:
     team, key_id = ("", "") if caller is None else (caller.team, caller.key_id)
     asked, stream = ("", False) if reading is None else (reading.model[:MAX_NAME], reading.stream)
     provider, attempts, model = _provider_of(x), len(x.attempts or ()), x.model[:MAX_NAME]
-    key = (names, peer, error, kind, wire, team, key_id, asked, stream, provider, attempts, model, x.outcome, x.status)
+    who, what = caller is None, reading is None  # no caller is not a caller without a name
+    key = (
+        names, peer, error, kind, wire, who, team, key_id, what, asked, stream, provider, attempts, model, x.outcome,
+        x.status,
+    )  # fmt: skip
     known = memo.get(key)
     if known is not None:
         return known

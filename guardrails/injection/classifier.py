@@ -3,7 +3,7 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from math import log2
 
@@ -14,9 +14,9 @@ from guardrails.detector import Match
 from .decode import DEPTH, Decoded, backwards, rot13, spans
 from .fold import Folded, fold
 from .heuristics import INJECTION, JAILBREAK, Heuristics
-from .model import LinearModel, logistic
+from .model import Glance, LinearModel, logistic
 from .weights import packaged
-from .words import NARROW, TOKEN, WIDE, tokens
+from .words import NARROW, WIDE, Window, starts_of, straight, tokens
 
 PIECE, COMMON = 32_768, 1_024
 """Characters of a long text that are judged at a time, and how many of them again with the next."""
@@ -40,8 +40,6 @@ _HIDDEN = 1.0
 """Added to the log-odds of text that was hidden or encoded."""
 _COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"})
 """Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
-SUSPECT = 1.0
-"""Attack score from which every window is looked at, not only the highest."""
 _SAMPLE = 200
 """Words by which it is seen that a text is not in a language."""
 
@@ -65,6 +63,8 @@ class _Reading(msgspec.Struct):
 
     windows: list[_Window]
     words: set[str]
+    pieces: dict[int, list[str]]
+    """Words of each piece, by its offset."""
     count: int = 0
     """Windows looked at."""
     read: int = 0
@@ -103,37 +103,45 @@ class InjectionClassifier:
         return sorted((match for match in matches if match.rule not in self._disabled), key=lambda match: match.start)
 
     def _read(self, lower: str, role: str) -> _Reading:
-        reading = _Reading([], set())
+        reading = _Reading([], set(), {})
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = tokens(lower[offset : offset + PIECE])
-            sums = self._model.sums(words)
-            wide = self._model.windows(sums, WIDE)
-            best = max(scores[0] for _, scores in wide)
-            chosen = [(start, scores) for start, scores in wide if scores[0] >= min(best, SUSPECT)]
+            glance = self._model.glance(words)
+            wide = self._scored(words, glance, WIDE, "attack")
             request = 0.0
             if role in STRICT_ROLES:
-                start, (_, kind, request) = self._model.best_by_last(sums, NARROW)
+                best = max(scores[0] for _, scores in wide)
+                narrow = self._scored(words, glance, NARROW, "request")
+                start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
                 reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
-            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in chosen]
+            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in wide]
             reading.words.update(words)
-            reading.count += len(wide)
+            reading.pieces[offset] = words
+            reading.count += len(starts_of(len(words), WIDE))
             reading.read += len(words)
-            reading.unknown += sums.unknown
+            reading.unknown += glance.unknown
         return reading
 
+    def _scored(self, words: list[str], glance: Glance, shape: Window, hint: str) -> list[tuple[int, list[float]]]:
+        """First word and score of every head, of the windows that are worth it."""
+        score = self._model.score
+        return [
+            (start, score(words[start : start + shape.size], shape)) for start in self._model.worth(glance, shape, hint)
+        ]
+
     def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
-        scored = [(self._odds(window, reading.count, role) + more, window) for window in reading.windows]
+        scored = [(self._odds(window, reading, role) + more, window) for window in reading.windows]
         scored.sort(key=lambda pair: pair[0], reverse=True)
-        places = _Places(lower)
+        places = _Places(lower, reading.pieces)
         for place, (odds, window) in enumerate(scored[:MOST_WINDOWS]):
             probability = logistic(odds)
             if probability < (LEAST if place == 0 else 0.5):
                 break
             yield from _verdicts(window, probability, role in STRICT_ROLES, places)
 
-    def _odds(self, window: _Window, count: int, role: str) -> float:
+    def _odds(self, window: _Window, reading: _Reading, role: str) -> float:
         attack, request, windows, constant = self._model.calibration["tool" if role in STRICT_ROLES else "user"]
-        return attack * window.attack + request * window.request + windows * log2(max(1, count)) + constant
+        return attack * window.attack + request * window.request + windows * log2(max(1, reading.count)) + constant
 
     def _by_rule(self, lower: str, role: str, reading: _Reading) -> Iterator[Match]:
         for rule, start, end in self._heuristics.find(lower, reading.words, role):
@@ -164,7 +172,7 @@ class InjectionClassifier:
         folded = fold(text)
         lower = folded.text.lower()
         reading = self._read(lower, role)
-        odds = max(self._odds(window, reading.count, role) for window in reading.windows)
+        odds = max(self._odds(window, reading, role) for window in reading.windows)
         scores = [logistic(odds + more), *(match.score for match in self._by_rule(lower, role, reading))]
         if depth > 1:
             scores += [match.score for match in self._encoded(folded.text, lower, role, reading, depth - 1)]
@@ -172,19 +180,27 @@ class InjectionClassifier:
 
 
 class _Places:
-    """Where the words of pieces begin and end in a text; each piece is looked through once, and only when asked for."""
+    """Where the words of pieces begin and end in a text; a piece is looked through only as far as it is asked for."""
 
-    def __init__(self, lower: str) -> None:
-        self._lower = lower
-        self._pieces: dict[int, list[tuple[int, int]]] = {}
+    def __init__(self, lower: str, pieces: Mapping[int, list[str]]) -> None:
+        self._lower, self._pieces = lower, pieces
+        self._texts: dict[int, str] = {}
+        self._starts: dict[int, list[int]] = {}
 
     def bounds(self, offset: int, start: int, size: int) -> tuple[int, int]:
         """Of some words of a piece; a piece without words is all of it."""
-        piece = self._lower[offset : offset + PIECE]
-        if offset not in self._pieces:
-            self._pieces[offset] = [match.span() for match in TOKEN.finditer(piece)]
-        places = self._pieces[offset][start : start + size]
-        return (offset + places[0][0], offset + places[-1][1]) if places else (offset, offset + len(piece))
+        words = self._pieces[offset]
+        if offset not in self._texts:
+            self._texts[offset] = straight(self._lower[offset : offset + PIECE]).replace(";", " ").replace("\n", ";")
+        text, last = self._texts[offset], min(start + size, len(words)) - 1
+        if last < start:
+            return offset, offset + len(text)
+        starts = self._starts.setdefault(offset, [])
+        at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
+        for word in words[len(starts) : last + 1]:  # between two words is nothing that a word may start with
+            starts.append(text.find(word, at))
+            at = starts[-1] + len(word)
+        return offset + starts[start], offset + starts[last] + len(words[last])
 
 
 def _verdicts(window: _Window, probability: float, strict: bool, places: _Places) -> Iterator[Match]:
@@ -226,17 +242,19 @@ class SafetyClassifier:
         folded = fold(text)
         lower = folded.text.lower()
         best: dict[str, tuple[float, int, int]] = {}
+        pieces: dict[int, list[str]] = {}
         count = 0
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
-            piece = lower[offset : offset + PIECE]
-            windows = self._model.windows(self._model.sums(tokens(piece)), WIDE)
-            count += len(windows)
-            for place, category in enumerate(self._model.heads):
-                start, scores = max(windows, key=lambda window, place=place: window[1][place])
-                if category not in best or scores[place] > best[category][0]:
-                    best[category] = (scores[place], offset, start)
+            words = pieces[offset] = tokens(lower[offset : offset + PIECE])
+            glance = self._model.glance(words)
+            count += len(starts_of(len(words), WIDE))
+            for start in self._model.worth(glance, WIDE, "unsafe"):
+                scores = self._model.score(words[start : start + WIDE.size], WIDE)
+                for category, score in zip(self._model.heads, scores, strict=True):
+                    if category not in best or score > best[category][0]:
+                        best[category] = (score, offset, start)
         matches: list[Match] = []
-        places = _Places(lower)
+        places = _Places(lower, pieces)
         for category, (score, offset, start) in best.items():
             slope, windows_weight, constant = self._model.calibration[category]
             probability = logistic(slope * score + windows_weight * log2(max(1, count)) + constant)

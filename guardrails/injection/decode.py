@@ -9,7 +9,7 @@ import binascii
 import codecs
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import compress, islice, repeat
 
 import msgspec
 
@@ -35,7 +35,7 @@ _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9+._-]){4,}")
 _ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4}){6,}")
 _ENTITIES = re.compile(r"(?:&#x?[0-9A-Fa-f]{2,6};){6,}")
 _BINARY = re.compile(r"(?<![01])(?:[01]{8}[ ,]?){6,}")
-_DECIMAL = re.compile(r"(?<![0-9])(?:[0-9]{2,3}[ ,]+){8,}[0-9]{2,3}")
+_DECIMAL = re.compile(r"[0-9](?<![0-9]{2})[0-9]{1,2}(?:[ ,]+[0-9]{2,3}){8,}")
 _MORSE = re.compile(r"(?:[.\-·–−]{1,6}[ /|]{1,3}){8,}[.\-·–−]{0,6}")
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[ ._*\-|~]{1,3}[^\W_](?![^\W_])){7,}")
 _CODES = {
@@ -60,32 +60,60 @@ def spans(text: str) -> list[Decoded]:
 
 
 def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str], str | None]]]:
-    """Only what the text may hold, by signs that are cheap to see."""
+    """Only what the text may hold, by signs that are cheap to see: the lengths of what stands between blanks."""
     parts = text.split()
-    lengths = list(map(len, parts))
-    long = [part for part in parts if len(part) >= 15] if max(lengths, default=0) >= 15 else []
-    if any(map(_BASE64.search, long)):
+    lengths = _lengths(parts)
+    # A line end is in no code, so that nothing is read over the parts' borders.
+    long = "\n".join(compress(parts, lengths.translate(_LONG)))
+    longer = "\n".join(compress(parts, lengths.translate(_LONGER)))
+    if long and _says(_BASE64, long, _base64):
         yield "base64", _BASE64, _base64
-    if any(map(_BASE32.search, long)):
+    if longer and _says(_BASE32, longer, _base32):
         yield "base32", _BASE32, _base32
-    # Letters are 61 to 7A in hexadecimal, 97 to 122 in decimal, 011 and five bits in binary.
-    if text.count(" 6") + text.count(" 7") >= 8 or any(map(_HEX.search, long)):
+    if any(run in lengths for run in _HEX_RUNS) or (longer and _HEX.search(longer)):
         yield "hex", _HEX, _hex
-    if text.count("%") >= 4:
+    if text.count("%") >= 4 and _PERCENT_RUN.search(text):
         yield "percent", _PERCENT, _percent
     if "\\u" in text:
         yield "escapes", _ESCAPES, _escapes
     if "&#" in text:
         yield "entities", _ENTITIES, _entities
+    # Letters are 97 to 122 in decimal, 011 and five bits in binary.
     if text.count("011") >= 6:
         yield "binary", _BINARY, _binary
-    if text.count(" 10") + text.count(" 11") + text.count(" 12") >= 5:
+    if text.count(" 10") + text.count(" 11") + text.count(" 12") >= 5 and _DECIMAL_RUN.search(lengths):
         yield "decimal", _DECIMAL, _decimal
-    if text.count("- ") + text.count(". .") + text.count("-/") >= 4:
+    if sum(map(text.count, _MORSE_STARTS)) >= 7 and _MORSE_RUN.search(lengths):
         yield "morse", _MORSE, _morse
-    single = lengths.count(1)
-    if (single >= 8 and single - text.count(" a ") - text.count(" I ") >= 8) or any(map(_SPACED.search, long)):
+    if any(run in lengths for run in _SPACED_RUNS) or (long and _SPACED.search(long)):
         yield "spaced", _SPACED, _spaced
+
+
+_LONG = bytes(int(length >= 15) for length in range(256))
+_LONGER = bytes(int(length >= 24) for length in range(256))
+_HEX_RUNS = tuple(bytes([length]) * 8 for length in range(2, 6))
+"""Lengths of `69 67`, `69, 67`, `0x69 0x67` and `0x69, 0x67`."""
+_DECIMAL_RUN = re.compile(rb"[\x02-\x04]{8}")
+_PERCENT_RUN = re.compile(r"%[0-9A-Fa-f]{2}(?:[A-Za-z0-9+._-]{0,40}%[0-9A-Fa-f]{2}){3}")
+_MORSE_STARTS = (" .", " -", " ·", " –", " −", "/.", "/-", "|.", "|-")
+"""Every letter of a text in Morse but the first has one before its first sign."""
+_MORSE_RUN = re.compile(rb"[\x01-\x07]{8}")
+_SPACED_RUNS = (b"\x01" * 6, b"\x02" * 6)
+"""Lengths of `a b c` and `a. b. c.`."""
+
+
+def _lengths(parts: list[str]) -> bytes:
+    """Each at most 255."""
+    try:
+        return bytes(map(len, parts))
+    except ValueError:
+        return bytes(map(min, map(len, parts), repeat(255)))
+
+
+def _says(shape: re.Pattern[str], text: str, reading: Callable[[str], str | None]) -> bool:
+    """Whether anything of that shape can be read."""
+    found = islice(shape.finditer(text), MOST_SPANS * 4)
+    return any((said := reading(match.group()[:LONGEST])) is not None and _legible(said) for match in found)
 
 
 def _legible(said: str) -> bool:

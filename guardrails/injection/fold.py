@@ -78,7 +78,7 @@ def fold(text: str) -> Folded:
     """See the module. Linear in the text; folding twice is folding once; never raises, lone surrogates included."""
     if text.isascii():
         return Folded(text)
-    letters = "".join(char for char in set(text) if char > "\x7f" or char < " ")
+    letters = beyond_ascii(text)
     table = {char: folded for char in letters if (folded := _character(char)) != char}
     # Which characters a text has is seen in its distinct ones, far sooner than in all of them.
     suspicious = _SUSPICIOUS.search(letters) is not None
@@ -89,6 +89,15 @@ def fold(text: str) -> Folded:
         return Folded(plain, signals, text, sizes)
     unmixed = _unmix(plain)
     return Folded(unmixed, signals if unmixed == plain else (*signals, "homoglyphs"), text, sizes)
+
+
+_ASCII = bytes(range(128))
+
+
+def beyond_ascii(text: str) -> str:
+    """The distinct characters of a text that are not of ASCII."""
+    left = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
+    return "".join(set(left.decode("utf-8", "surrogatepass")))
 
 
 def _replaced(text: str, table: Mapping[str, str]) -> str:

@@ -8,8 +8,11 @@ bounded, so that the work is linear in the text.
 import re
 from collections.abc import Collection, Iterator, Set
 from functools import cached_property
+from itertools import islice
 
 import msgspec
+
+from .words import TOKEN
 
 INJECTION, JAILBREAK = "PROMPT_INJECTION", "JAILBREAK"
 MOST_MATCHES = 16
@@ -29,28 +32,48 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
     why: str
     starts: tuple[str, ...] = ()
     """Every match starts with one of these: they are sought first, at the speed of a string search."""
+    also: frozenset[str] = frozenset()
+    """Words of which one must occur too; empty: none must."""
     roles: frozenset[str] = frozenset()
     """Roles it speaks of; empty: all."""
     inside: bool = False
+    parts: bool = False
+    """`starts` may be parts of words; else they start with a word of the text."""
+    assigned: bool = False
+    """The groups `a` and `b` must be names that strings are assigned to before the match, which begins there."""
 
     @cached_property
     def expression(self) -> re.Pattern[str]:
         return re.compile(self.pattern)
 
+    @cached_property
+    def _firsts(self) -> tuple[tuple[str, str], ...]:
+        """The first word of each start, and the start."""
+        return tuple(((TOKEN.findall(start) or [""])[0], start) for start in self.starts)
+
     def may_match(self, text: str, words: Set[str]) -> bool:
+        if self.also and self.also.isdisjoint(words):
+            return False
         if self.inside:
-            return any(part in text for part in self.needs)
+            return any(part[0] in text and part in text for part in self.needs)
         return not self.needs.isdisjoint(words)
 
-    def matches(self, text: str) -> Iterator[re.Match[str]]:
+    def matches(self, text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
+        """Start and end of each match in a text of these words."""
         if not self.starts:
-            yield from self.expression.finditer(text)
+            yield from (match.span() for match in self.expression.finditer(text))
             return
+        if self.parts:  # one character is found far sooner than two, and most texts have none of the signs
+            starts = [start for start in self.starts if start[0].isalpha() or start[0] in text]
+        else:
+            starts = [start for first, start in self._firsts if first in words]
         done = 0
-        for at in sorted(at for start in self.starts for at in _places(text, start)):
+        for at in sorted(at for start in starts for at in _places(text, start)):
             if at >= done and (match := self.expression.match(text, at)):
-                done = match.end()
-                yield match
+                begin = _assignments(text, match) if self.assigned else at
+                if begin is not None:
+                    done = match.end()
+                    yield begin, done
 
 
 def _places(text: str, part: str) -> Iterator[int]:
@@ -58,6 +81,18 @@ def _places(text: str, part: str) -> Iterator[int]:
     while at >= 0:
         yield at
         at = text.find(part, at + len(part))
+
+
+_BEFORE = 400
+"""Characters before an order to join pieces in which the pieces are sought."""
+
+
+def _assignments(text: str, order: re.Match[str]) -> int | None:
+    """Where the first of the pieces is that an order names; None if one of them is not there."""
+    start = max(0, order.start() - _BEFORE)
+    before = text[start : order.start()]
+    found = [re.search(rf"\b{order[name]} {{0,2}}= {{0,2}}[\"'][^\"'\n]{{2,80}}[\"']", before) for name in ("a", "b")]
+    return start + min(match.start() for match in found if match) if all(found) else None
 
 
 def _words(text: str) -> frozenset[str]:
@@ -70,6 +105,7 @@ _ORDERS = "instructions?|prompts?|directives?|directions|guidelines|commands|ord
 _HIDDEN = r"(?:system|initial|original|hidden|secret|full|entire|exact|internal|developer)\s{1,3}(?:prompts?|instructions?|messages?|rules|directives|configuration)"
 _REVEAL = "reveal|print|repeat|show|output|display|leak|dump|recite|disclose|expose|tell me|give me|share|paste|copy|write out|what is|what are|what was|what were|translate|summarize|encode"
 _LOOT = "conversation|chat history|chat log|passwords?|api keys?|credentials|secrets?|tokens?|emails|e-mails|inbox|contacts|customer list|files?|documents?|database|personal (?:data|information)|user(?:'s)? data|environment variables"
+_LOOT_WORDS = "conversation history log password passwords key keys credential credentials secret secrets token tokens emails mails inbox contacts list file files document documents database data information variables"
 _AI = "ai|ais|assistants?|llms?|language models?|chatbots?|ai agents?|chatgpt|gpt|copilot|claude|gemini"
 
 RULES = (
@@ -79,7 +115,7 @@ RULES = (
          rf"|all (?:of )?(?:your|the) (?:{_ORDERS})\b|(?:everything|anything|all)\b{_GAP}(?:above|before|told|said so far)\b)",
          "tells the model to disregard what it was told before", starts=tuple(_IGNORE.split("|"))),
     Rule("injection.override_foreign", INJECTION, 0.9,
-         _words("ignoriere ignorier vergiss missachte ignorez ignore oublie oubliez ignora olvida olvidate descarta desobedece dimentica scarta "
+         _words("ignoriere ignorier vergiss missachte ignorez oublie oubliez olvida olvidate descarta desobedece dimentica scarta "
                 "esqueça desconsidere descarte negeer vergeet zignoruj zapomnij pomiń yok unut dikkate görmezden игнорируй проигнорируй забудь "
                 "отбрось игнорируйте забудьте 忽 无 忘 不 無 무시해 무시하고 무시하세요 잊어버려 잊고 잊어 تجاهل انس अनदेखा भूल नज़रअंदाज़"),
          r"(?:ignorier|vergiss|missachte)\w{0,4} (?:\w{1,12} ){0,3}(?:anweisung|befehl|regeln|vorgaben|instruktion)"
@@ -96,17 +132,29 @@ RULES = (
          r"|(?:지시|명령|규칙|지침|프롬프트)\w{0,4} (?:\w{1,6} ){0,1}(?:무시|잊)"
          r"|(?:تجاهل|انس) (?:\w{1,12} ){0,2}(?:التعليمات|الأوامر|القواعد)"
          r"|(?:निर्देश|आदेश|नियम).{0,12}(?:अनदेखा|भूल जाओ|नज़रअंदाज़)",
-         "the same in other languages"),
+         "the same in other languages",
+         parts=True, starts=("ignor", "vergiss", "missacht", "oublie", "olvida", "descarta", "desobedece", "dimentica", "scarta", "esqueça", "desconsidere", "descarte",
+                 "negeer", "vergeet", "zignoruj", "zapomnij", "pomiń", "talimat", "kural", "komut", "yönerge", "игнорируй", "проигнорируй", "забудь", "отбрось",
+                 "忽略", "无视", "忘记", "忘掉", "不要理会", "指示", "命令", "ルール", "規則", "プロンプト", "지시", "명령", "규칙", "지침", "프롬프트",
+                 "تجاهل", "انس", "निर्देश", "आदेश", "नियम")),
+    Rule("injection.override_foreign", INJECTION, 0.9, _words("ignore ignora ignorar"),
+         r"ignorez? (?:\w{1,12} ){0,3}(?:instructions|consignes|règles|directives) (?:précédentes|antérieures|ci-dessus|du système|initiales)"
+         r"|ignora\w{0,2} (?:\w{1,12} ){0,3}(?:instrucciones|órdenes|reglas|directrices|istruzioni|regole|direttive)"
+         r"|ignore (?:\w{1,12} ){0,3}(?:instruções|ordens|regras|diretrizes)",
+         "the same in other languages, by a word that English has too", parts=True, starts=("ignor",),
+         also=_words("instructions consignes règles directives instrucciones órdenes reglas directrices istruzioni regole direttive instruções ordens regras diretrizes")),
     Rule("injection.role_forging", INJECTION, 0.85,
          _words("system inst sys im endoftext eot turn role instruction"),
          r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|<start_of_turn>|</?system>|\[system\]\("
-         r"|[\"']role[\"']\s{0,3}:\s{0,3}[\"'](?:system|developer)[\"']|^\s{0,4}#{2,4} ?(?:system|instruction):?\s|(?:^|\n)\s{0,4}\[?system(?: message| prompt| override| note)?\]?:\s",
-         "writes markers that only the application may write", roles=frozenset({"user", "tool", "input"})),
+         r"|[\"']role[\"']\s{0,3}:\s{0,3}[\"'](?:system|developer)[\"']|(?<![^\n])#{2,4} ?(?:system|instruction):?\s|(?:(?<![^\n])|(?<=\n )|(?<=\n  )|(?<=\n   )|(?<=\n    ))\[?system(?: message| prompt| override| note)?\]?:\s",
+         "writes markers that only the application may write",
+         parts=True, starts=("<|", "<start_of", "<system", "</system", "<<", "[inst", "[/inst", "[system", '"role', "'role", "##", "system"), roles=frozenset({"user", "tool", "input"})),
     Rule("injection.prompt_extraction", INJECTION, 0.85,
          _words("prompt prompts instructions instruction rules message messages directives configuration above"),
          rf"\b(?:(?:{_REVEAL})\b"
          rf"{_GAP}(?:your {_HIDDEN}|your (?:instructions|prompt|rules|directives)\b(?! for)|the {_HIDDEN})|(?:repeat|print|output|copy|show)\b{_GAP}(?:words|text|everything|all)\b{_GAP}above\b)",
-         "asks for the model's own instructions", starts=tuple(_REVEAL.split("|"))),
+         "asks for the model's own instructions", starts=tuple(_REVEAL.split("|")),
+         also=_words("your above system initial original hidden secret full entire exact internal developer")),
     Rule("injection.exfiltration_link", INJECTION, 0.9,
          frozenset(["<img", "![", "markdown image"]),
          r"!\[[^\]\n]{0,80}\]\(https?://[^\s)\[{<$]{1,300}(?:[\[{<$]|(?<=%7b)|(?<=%5b))"
@@ -118,7 +166,8 @@ RULES = (
          _words("send forward email upload post transmit exfiltrate transfer wire delete curl rm"),
          rf"\b(?:send|forward|e-?mail|upload|post|transmit|exfiltrate|deliver)\b{_GAP}(?:{_LOOT})\b(?:[^\w.!?\n]{{1,3}}[\w'@.:/-]{{1,40}}){{0,6}}?[^\w]{{1,3}}(?:to )?(?:https?://|[\w.+-]{{1,40}}@[\w-]{{1,40}}\.)"
          r"|\b(?:curl|wget)\b[^\n|]{1,120}\|\s{0,3}(?:ba|z)?sh\b|\brm -rf [/~*]",
-         "sends data away or destroys it", roles=frozenset({"tool", "input"})),
+         "sends data away or destroys it", also=_words(f"{_LOOT_WORDS} curl wget rm"),
+         starts=("send", "forward", "e-mail", "email", "upload", "post", "transmit", "exfiltrate", "deliver", "curl", "wget", "rm -rf"), roles=frozenset({"tool", "input"})),
     Rule("injection.hidden_text", INJECTION, 0.85,
          frozenset(["<!--", "display:", "font-size", "visibility:", "[//]:"]),
          r"(?:<!--|\[//\]: ?#|(?:display: ?none|font-size: ?0|visibility: ?hidden)[^>\n]{0,60}>)[^\n]{0,200}\b"
@@ -128,22 +177,33 @@ RULES = (
          _words("ai ais assistant assistants llm llms model models chatbot chatbots agent agents chatgpt"),
          rf"\b(?:if|when|once|as soon as)\b[^\w\n]{{1,3}}(?:you are |you're )?(?:an?|the|any) (?:{_AI})\b[^.!?\n]{{0,60}}\b(?:read|reads|reading|process|processes|processing|see|sees|summari[sz]e|summari[sz]es|summari[sz]ing|parse|opens?)\b[^.!?\n]{{0,40}}\b(?:this|these)\b"
          rf"|\b(?:attention|note to|message (?:to|for)|instructions? (?:to|for)|dear|hey)\b (?:all |any |the )?(?:{_AI})\b\s?(?:[:,!]|reading|that|who)",
-         "a document speaks to the model that reads it", roles=frozenset({"tool", "input"})),
-    Rule("injection.payload_splitting", INJECTION, 0.8, frozenset(['="', '= "', "= '"]),
-         r"\b(\w{1,12}) {0,2}= {0,2}[\"'][^\"'\n]{2,80}[\"'][^\n]{0,40}\n?[^\n]{0,20}\b(\w{1,12}) {0,2}= {0,2}[\"'][^\"'\n]{2,80}[\"'][^\n]{0,120}\n?[^\n]{0,80}"
-         r"\b(?:answer|execute|follow|obey|respond to|do|say|print and obey|concatenate|combine)\b[^\n]{0,30}\b\1\b ?(?:\+|and|with) ?\b\2\b",
-         "an order in pieces that the model is to join", inside=True),
-    Rule("jailbreak.persona", JAILBREAK, 0.9,
-         _words("dan anything refuse decline reject mode restrictions limitations limits filters guidelines ethics morals moral ethical legal policy policies confines "
-                "shackles chains openai jailbreak jailbroken unfiltered uncensored unrestricted amoral"),
-         r"\bdo anything now\b|\b(?:you are|act as|pretend to be|you're|become|simulate) (?:now )?(?:an? |the )?(?:\w{1,15} ){0,2}?(?:unfiltered|uncensored|unrestricted|jailbroken|amoral) (?:ai|assistant|model|chatbot|language model|version)\b"
-         r"|\b(?:developer|dan|jailbreak|god|sudo|unrestricted) mode (?:is )?(?:now )?(?:enabled|activated|on)\b"
-         rf"|\byou (?:now )?(?:have|are free of|are not bound by)\b{_GAP}(?:no|any|without) (?:\w{{1,12}} ){{0,2}}?(?:restrictions|limitations|filters|guidelines|ethics|morals)\b"
-         r"|\b(?:does not|doesn't|do not|don't|need not|not required to|no longer|never) (?:have to |need to )?(?:abide|adhere|conform|be bound|comply|care about|follow)\b[^.!?\n]{0,60}\b(?:openai|content polic|ethical guidelines|moral guidelines|usage polic|safety guidelines|laws or)"
-         r"|\b(?:broken|break|breaks|freed?|liberated) (?:free )?(?:from|of) [^.!?\n]{0,30}\b(?:confines|shackles|chains|restrictions|limitations|restraints|content polic|rules (?:set|imposed))"
-         r"|\b(?:without|no|zero|lacks?|devoid of|free of|not bound by) (?:any )?(?:\w{1,12} (?:or|and) )?(?:moral|ethical|legal|content|ethics|morals)\b (?:or \w{1,12} )?(?:restrictions?|limits?|limitations?|boundaries|guidelines|compass|constraints|filters?|polic(?:y|ies)|principles|code)\b[^.!?\n]{0,80}\b(?:answer|respond|reply|say|says|does|do|generate|comply|ai|chatbot|assistant)\b"
-         r"|\b(?:you|it|he|she|model|assistant|ai|bot|character|\"?dan\"?) (?:\w{1,12} ){0,2}?(?:never|can ?not|can't|will not|won't|must not) (?:refuse|decline|reject)s? (?:any|a|to answer|my|the user)\b",
-         "gives the model a role without limits"),
+         "a document speaks to the model that reads it",
+         starts=("if", "when", "once", "as soon as", "attention", "note to", "message to", "message for", "instruction", "instructions", "dear", "hey"),
+         also=_words("read reads reading process processes processing see sees summarize summarizes summarizing summarise summarises summarising parse open opens attention note message instruction instructions dear hey"), roles=frozenset({"tool", "input"})),
+    Rule("injection.payload_splitting", INJECTION, 0.8, frozenset(['="', "='", '= "', "= '"]),
+         r"\b(?:answer|execute|follow|obey|respond to|do|say|print and obey|concatenate|combine)\b[^\n]{0,30}?\b(?P<a>\w{1,12}) ?(?:\+|and|with) ?(?P<b>\w{1,12})\b",
+         "an order in pieces that the model is to join", inside=True, assigned=True,
+         starts=("answer", "execute", "follow", "obey", "respond to", "do", "say", "print and obey", "concatenate", "combine"),
+         also=_words("answer execute follow obey respond do say print concatenate combine")),
+    *(Rule("jailbreak.persona", JAILBREAK, 0.9, _words(needs), pattern, "gives the model a role without limits",
+           starts=tuple(starts.split("|")), also=_words(also))
+      for needs, also, starts, pattern in (
+        ("anything", "now", "do anything", r"\bdo anything now\b"),
+        ("unfiltered uncensored unrestricted jailbroken amoral", "", "you are|act as|pretend to be|you're|become|simulate",
+         r"\b(?:you are|act as|pretend to be|you're|become|simulate) (?:now )?(?:an? |the )?(?:\w{1,15} ){0,2}?(?:unfiltered|uncensored|unrestricted|jailbroken|amoral) (?:ai|assistant|model|chatbot|language model|version)\b"),
+        ("mode", "developer dan jailbreak god sudo unrestricted", "developer|dan|jailbreak|god|sudo|unrestricted",
+         r"\b(?:developer|dan|jailbreak|god|sudo|unrestricted) mode (?:is )?(?:now )?(?:enabled|activated|on)\b"),
+        ("restrictions limitations filters guidelines ethics morals", "you", "you have|you now have|you are free|you now are free|you are not|you now are not",
+         rf"\byou (?:now )?(?:have|are free of|are not bound by)\b{_GAP}(?:no|any|without) (?:\w{{1,12}} ){{0,2}}?(?:restrictions|limitations|filters|guidelines|ethics|morals)\b"),
+        ("openai policy policies ethical moral usage safety laws", "abide adhere conform bound comply care follow", "does not|doesn't|do not|don't|need not|not required to|no longer|never",
+         r"\b(?:does not|doesn't|do not|don't|need not|not required to|no longer|never) (?:have to |need to )?(?:abide|adhere|conform|be bound|comply|care about|follow)\b[^.!?\n]{0,60}\b(?:openai|content polic|ethical guidelines|moral guidelines|usage polic|safety guidelines|laws or)"),
+        ("confines shackles chains restrictions limitations restraints policy policies rules", "broken break breaks free freed liberated", "broken|break|breaks|free|freed|liberated",
+         r"\b(?:broken|break|breaks|freed?|liberated) (?:free )?(?:from|of) [^.!?\n]{0,30}\b(?:confines|shackles|chains|restrictions|limitations|restraints|content polic|rules (?:set|imposed))"),
+        ("moral ethical legal content ethics morals", "without no zero lack lacks devoid free bound", "without|no|zero|lack|lacks|devoid of|free of|not bound by",
+         r"\b(?:without|no|zero|lacks?|devoid of|free of|not bound by) (?:any )?(?:\w{1,12} (?:or|and) )?(?:moral|ethical|legal|content|ethics|morals)\b (?:or \w{1,12} )?(?:restrictions?|limits?|limitations?|boundaries|guidelines|compass|constraints|filters?|polic(?:y|ies)|principles|code)\b[^.!?\n]{0,80}\b(?:answer|respond|reply|say|says|does|do|generate|comply|ai|chatbot|assistant)\b"),
+        ("refuse refuses decline declines reject rejects", "you it he she model assistant ai bot character dan", "you|it|he|she|model|assistant|ai|bot|character|dan|\"dan",
+         r"\b(?:you|it|he|she|model|assistant|ai|bot|character|\"?dan\"?) (?:\w{1,12} ){0,2}?(?:never|can ?not|can't|will not|won't|must not) (?:refuse|decline|reject)s? (?:any|a|to answer|my|the user)\b"),
+      )),
 )  # fmt: skip
 
 
@@ -158,7 +218,5 @@ class Heuristics:
         for rule in self.rules:
             if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
                 continue
-            for count, match in enumerate(rule.matches(text)):
-                if count == MOST_MATCHES:
-                    break
-                yield rule, match.start(), match.end()
+            for start, end in islice(rule.matches(text, words), MOST_MATCHES):
+                yield rule, start, end

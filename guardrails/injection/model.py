@@ -1,18 +1,19 @@
-"""Score windows of words with every head at once: one look-up and one addition a feature.
+"""Score windows of words: a glance at every window by its words alone, every feature of those that are worth it.
 
-The weights of all heads are fields of one integer, so that adding two such integers adds every head, and a running sum
-over a text gives the sum over any window as a difference. No multiplication, no floating point, no state.
+The glance adds up one number a word, and takes the sum over any window as a difference of a running sum; where a text
+is ordinary in every window, that and one full look are all the work. The weights of all heads are fields of one
+integer, so that adding two such integers adds every head. No multiplication, no floating point, no state.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain, compress, count, islice, repeat
+from itertools import accumulate, chain, compress, islice, repeat
 from math import exp
 from operator import add, mul, sub
 
 import msgspec
 
 from .weights import Weights, numbers
-from .words import UNKNOWN, Vocabulary, Window, starts_of
+from .words import Vocabulary, Window, factor_of, starts_of
 
 FIELD = 18
 """Bits of one head in a packed sum. A window of 64 words has at most seven features a word, each of at most 127."""
@@ -23,7 +24,7 @@ BITS = 17
 """Bits of a word's number in the key of a pair or triple."""
 
 
-class Sums(msgspec.Struct, frozen=True):
+class Glance(msgspec.Struct, frozen=True, gc=False):
     """Packed running sums over the words of a text; `totals[i]` is that of the first i words."""
 
     totals: list[int]
@@ -35,6 +36,17 @@ class Sums(msgspec.Struct, frozen=True):
         return len(self.totals) - 1
 
 
+class _Hints(dict[str, int]):
+    """Packed hints of words; asked for a word it lacks, those of its nearest reading. Never grows."""
+
+    def __init__(self, vocabulary: Vocabulary, packed: Sequence[int]) -> None:
+        super().__init__(zip(vocabulary, packed[1:], strict=True))
+        self._vocabulary, self._packed = vocabulary, packed
+
+    def __missing__(self, word: str) -> int:
+        return self._packed[self._vocabulary[word]]
+
+
 class LinearModel:
     """Immutable once made; safe to share between threads."""
 
@@ -43,34 +55,52 @@ class LinearModel:
         self.calibration = weights.calibration
         self._scales, self._bias = weights.scales, weights.bias
         self.vocabulary = Vocabulary((word, number) for number, word in enumerate(weights.words, 1))
-        self._class = [0, *weights.classes]
+        self._class = bytes(1) + weights.classes
         tables = {kind: _table(weights, kind) for kind in "wbstc"}
         self._word = [tables["w"].get(number, 0) for number in range(len(weights.words) + 1)]
         self._pair, self._skip, self._triple, self._sequence = (tables[kind] for kind in "bstc")
-        self._high = [number << BITS for number in range(len(weights.words) + 1)]
+        self._fields = {name: place for place, name in enumerate(weights.hints, 1)}
+        self._edges = {name: hint.edge for name, hint in weights.hints.items()}
+        columns = [memoryview(hint.words).cast("b") for hint in weights.hints.values()]
+        # The lowest field counts the words that have no reading.
+        packed = [1, *(_packed((0, *fields)) for fields in zip(*columns, strict=True))]
+        self._hints = _Hints(self.vocabulary, packed)
 
-    def sums(self, words: Sequence[str]) -> Sums:
+    def glance(self, words: Sequence[str]) -> Glance:
         """Linear in the number of words."""
-        numbers = list(map(self.vocabulary.__getitem__, words))
-        high = list(map(self._high.__getitem__, numbers))
-        pairs = list(map(add, high, islice(numbers, 1, None)))
-        skips = list(map(add, high, islice(numbers, 2, None)))
-        triples = list(map(add, map(mul, pairs, repeat(1 << BITS)), islice(numbers, 2, None)))
-        gains = list(map(self._word.__getitem__, numbers))
-        for keys, table, words_before in ((pairs, self._pair, 1), (skips, self._skip, 2), (triples, self._triple, 2)):
-            for place in compress(count(), map(table.__contains__, keys)):
-                gains[place + words_before] += table[keys[place]]
-        for position, gain in self._sequences(numbers):
-            gains[position] += gain
-        return Sums(list(accumulate(gains, initial=0)), numbers.count(UNKNOWN))
+        totals = list(accumulate(map(self._hints.__getitem__, words), initial=0))
+        return Glance(totals, _lowest(totals[-1]))
 
-    def _sequences(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Position and gain of each sequence of up to three classes; one that repeats at once counts once."""
-        classes = list(map(self._class.__getitem__, numbers))
+    def worth(self, glance: Glance, shape: Window, hint: str) -> list[int]:
+        """First words of the windows that are worth every feature by a hint: those from its edge on, and the best."""
+        totals, last = glance.totals, glance.words
+        starts = starts_of(last, shape)
+        ends = chain(range(shape.size, last, shape.stride), repeat(last))
+        sums = map(sub, map(totals.__getitem__, ends), map(totals.__getitem__, starts))
+        place = self._fields[hint]
+        shift, low = FIELD * place, _packed((_HALF,) * (place + 1))
+        # Fields are read as they lie, each moved up by half its range.
+        found = [(total + low >> shift) % _FULL for total in sums]
+        edge = min(max(found), self._edges[hint] + _HALF)
+        return [start for start, value in zip(starts, found, strict=True) if value >= edge]
+
+    def score(self, words: Sequence[str], shape: Window) -> list[float]:
+        """Of every head, of one window: a function of its words alone."""
+        numbers = list(map(self.vocabulary.__getitem__, words))
+        high = list(map(mul, numbers, repeat(1 << BITS)))
+        pairs = list(map(add, high, islice(numbers, 1, None)))
+        total = sum(map(self._word.__getitem__, numbers))
+        total += _found(self._pair, pairs)
+        total += _found(self._skip, map(add, high, islice(numbers, 2, None)))
+        total += _found(self._triple, map(add, map(mul, pairs, repeat(1 << BITS)), islice(numbers, 2, None)))
+        return self._scores(total + sum(self._sequences(numbers)), factor_of(len(words), shape))
+
+    def _sequences(self, numbers: Iterable[int]) -> Iterator[int]:
+        """Gain of each sequence of up to three classes; one that repeats at once counts once."""
         weight = self._sequence.get
         before = earlier = 0
         last = -GAP - 2
-        for position, name in enumerate(classes):
+        for position, name in enumerate(map(self._class.__getitem__, numbers)):
             if not name:
                 continue
             if position - last > GAP:
@@ -78,44 +108,31 @@ class LinearModel:
             last = position
             if name == before:
                 continue
-            gain = weight(name, 0)
+            yield weight(name, 0)
             if before:
                 pair = (before << 8) + name
-                gain += weight(pair, 0)
+                yield weight(pair, 0)
                 if earlier:
-                    gain += weight((earlier << 16) + pair, 0)
+                    yield weight((earlier << 16) + pair, 0)
             earlier, before = before, name
-            if gain:
-                yield position, gain
 
-    def windows(self, sums: Sums, shape: Window) -> list[tuple[int, list[float]]]:
-        """First word and score of every head, of each window."""
-        return [(start, self._scores(total)) for start, total in zip(*self._differences(sums, shape), strict=True)]
-
-    def best_by_last(self, sums: Sums, shape: Window) -> tuple[int, list[float]]:
-        """The window whose score is highest with the last head: as `windows`, for one, at the price of none."""
-        starts, differences = self._differences(sums, shape)
-        highest = max(differences)  # the last head is the most significant field
-        return starts[differences.index(highest)], self._scores(highest)
-
-    def _differences(self, sums: Sums, shape: Window) -> tuple[range, list[int]]:
-        totals, last = sums.totals, sums.words
-        starts = starts_of(last, shape)
-        ends = chain(range(shape.size, last, shape.stride), repeat(last))
-        return starts, list(map(sub, map(totals.__getitem__, ends), map(totals.__getitem__, starts)))
-
-    def _scores(self, total: int) -> list[float]:
+    def _scores(self, total: int, factor: float) -> list[float]:
         found: list[float] = []
         for scale, bias in zip(self._scales, self._bias, strict=True):
-            part = (total + _HALF) % _FULL - _HALF
+            part = _lowest(total)
             total = (total - part) >> FIELD
-            found.append(part * scale + bias)
+            found.append(part * scale * factor + bias)
         return found
 
     def known(self, words: Sequence[str]) -> float:
         """Share of the words that the vocabulary knows, disguised ones not counted."""
         known = sum(map(self.vocabulary.__contains__, words))
         return known / len(words) if words else 1.0
+
+
+def _found(table: dict[int, int], keys: Iterable[int]) -> int:
+    listed = list(keys)
+    return sum(map(table.__getitem__, compress(listed, map(table.__contains__, listed))))
 
 
 def _table(weights: Weights, kind: str) -> dict[int, int]:
@@ -128,6 +145,11 @@ def _table(weights: Weights, kind: str) -> dict[int, int]:
 
 def _packed(fields: Iterable[int]) -> int:
     return sum(value << (FIELD * place) for place, value in enumerate(fields))
+
+
+def _lowest(total: int) -> int:
+    """The first head of a packed sum."""
+    return (total + _HALF) % _FULL - _HALF
 
 
 def logistic(score: float) -> float:

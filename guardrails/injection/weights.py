@@ -11,7 +11,7 @@ from importlib import resources
 
 import msgspec
 
-MAGIC = b"TOLLWAY-INJECTION-1\n"
+MAGIC = b"TOLLWAY-INJECTION-2\n"
 MOST = 64 << 20
 """Bytes a weights file may unpack to."""
 
@@ -29,6 +29,15 @@ class Grams(msgspec.Struct, frozen=True):
     """For each head, one signed byte a key."""
 
 
+class Hint(msgspec.Struct, frozen=True):
+    """A head over single words, by which windows are chosen that are worth all heads."""
+
+    words: bytes
+    """One signed byte a word of the vocabulary."""
+    edge: int
+    """Sum from which a window is worth it."""
+
+
 class Weights(msgspec.Struct, frozen=True):
     words: list[str]
     """The vocabulary; the first one has number 1."""
@@ -39,6 +48,8 @@ class Weights(msgspec.Struct, frozen=True):
     bias: list[float]
     grams: dict[str, Grams]
     """By kind: w words, b pairs, s pairs with a word between, t triples, c sequences of classes."""
+    hints: dict[str, Hint] = {}
+    """By name: attack and request; unsafe."""
     calibration: dict[str, list[float]] = {}
     """For each sort of role: attack, request, log2 of windows, constant. For a category: slope, log2, constant."""
     note: str = ""

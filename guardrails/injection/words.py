@@ -6,19 +6,27 @@ A word the vocabulary lacks is read as the word it disguises (`1gn0r3`, `iiignor
 import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from math import sqrt
 from typing import NamedTuple
 
-TOKEN = re.compile(
-    r"[a-z0-9@$\u00b5-\u024f\u0370-\u1fff\uac00-\ud7af]+(?:'[a-z]+)?"  # words of scripts that put spaces between them
-    r"|[\u3040-\u30ff\u3400-\u9fff]"  # of those that do not: each letter
-    r"|\n+|[?:]"
-)
-_PLAIN = re.compile(r"[a-z0-9@$]+(?:'[a-z]+)?|\n+|[?:]")
-"""The same for ASCII."""
+from .fold import beyond_ascii
+
+_LETTERS = r"\u00b5-\u024f\u0370-\u167f\u1681-\u1fff\uac00-\ud7af"
+"""Beside those of ASCII, the letters of scripts that put spaces between words."""
+_SIGNS = r"\u3040-\u30ff\u3400-\u9fff"
+"""Letters of scripts that do not: each is a word."""
+TOKEN = re.compile(rf"[a-z0-9@${_LETTERS}]+(?:'[a-z0-9@${_LETTERS}]+)*|[{_SIGNS}]|\n+|[?:]")
+"""A word of lower-case text with plain apostrophes. `tokens` says the same words, sooner."""
+_MARKED = re.compile(rf"[a-z0-9@${_LETTERS}]+(?:'[a-z0-9@${_LETTERS}]+)*|[{_SIGNS}]|[;?:]")
+_LETTER, _SIGN = re.compile(f"[{_LETTERS}]"), re.compile(f"[{_SIGNS}]")
+_PLAIN = str.maketrans({char: " " for char in map(chr, range(128)) if not re.match(r"[A-Za-z0-9@$'?:;]", char)})
+_STAND_INS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""Lower-case text has none of these: each stands for one letter beyond ASCII while the text is taken apart."""
 PREFIX = 5
 """Letters by which an unknown word is read."""
 UNKNOWN = 0
-LINE = "\n"
+LINE = ";"
+"""The word that one or more ends of lines are."""
 
 
 class Window(NamedTuple):
@@ -41,13 +49,51 @@ def starts_of(words: int, shape: Window) -> range:
     return range(0, max(1, words - shape.size + shape.stride), shape.stride)
 
 
+def factor_of(words: int, shape: Window) -> float:
+    """What the sum over a window of so many words is multiplied by: a short text has few words to say what it is by."""
+    return sqrt(shape.size / max(FEWEST, min(words, shape.size)))
+
+
+FEWEST = 4
+"""Words below which a text is not weighed more for being short."""
 _LEET = str.maketrans("013457@$", "oieastas")
 _LEET_L = str.maketrans("013457@$", "oleastas")
 
 
+def straight(text: str) -> str:
+    """The text with plain apostrophes, character by character."""
+    return text if text.isascii() else text.replace("\u2019", "'")
+
+
 def tokens(text: str) -> list[str]:
-    """Words, single letters of Chinese and Japanese, `?`, `:` and ends of lines. Text is lower case."""
-    return (_PLAIN if text.isascii() else TOKEN).findall(text)
+    """Words, single letters of Chinese and Japanese, `?`, `:` and `LINE`. Text is lower case. Linear."""
+    text = straight(text).replace(";", " ").replace("\n", ";")
+    while ";;" in text:
+        text = text.replace(";;", ";")
+    letters: list[tuple[str, str]] = []
+    if not text.isascii():
+        others = beyond_ascii(text)
+        if len(others) > len(_STAND_INS):
+            return _MARKED.findall(text)
+        for char, stand_in in zip(others, _STAND_INS, strict=False):
+            if _LETTER.match(char) or _SIGN.match(char):
+                letters.append((stand_in, char if _LETTER.match(char) else f" {char} "))
+                text = text.replace(char, stand_in if _LETTER.match(char) else f" {stand_in} ")
+            else:
+                text = text.replace(char, " ")
+    text = text.translate(_PLAIN).replace(";", " ; ").replace("?", " ? ").replace(":", " : ")
+    if "'" in text:
+        text = _bared(text)
+    for stand_in, char in letters:
+        text = text.replace(stand_in, char)
+    return text.split()
+
+
+def _bared(text: str) -> str:
+    """Without the apostrophes that are not between letters."""
+    while "''" in text:
+        text = text.replace("''", " ")
+    return text.replace(" '", " ").replace("' ", " ").strip("'")
 
 
 class Vocabulary(dict[str, int]):
@@ -57,8 +103,6 @@ class Vocabulary(dict[str, int]):
         super().__init__(words)
 
     def __missing__(self, word: str) -> int:
-        if word[0] == "\n":
-            return self.get(LINE, UNKNOWN)
         size = len(word)
         if size < 3 or size > 40:
             return UNKNOWN

