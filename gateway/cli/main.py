@@ -51,7 +51,7 @@ def root(
     """Tollway, the LLM gateway."""
 
 
-def _flow(text: str) -> str:
+def flow(text: str) -> str:
     """A help text whose paragraphs are one line each, for the terminal to break where it ends. Kept as they stand:
     paragraphs with indented lines, and those that begin with the mark `\\b`, which is taken away."""
 
@@ -65,11 +65,11 @@ def _flow(text: str) -> str:
 
 def _flow_all(group: typer.Typer) -> None:
     for command in group.registered_commands:
-        command.help = _flow(command.help or inspect.getdoc(command.callback) or "")
+        command.help = flow(command.help or inspect.getdoc(command.callback) or "")
     for below in group.registered_groups:
         if below.typer_instance is not None:
             if isinstance(below.typer_instance.info.help, str):
-                below.typer_instance.info.help = _flow(below.typer_instance.info.help)
+                below.typer_instance.info.help = flow(below.typer_instance.info.help)
             _flow_all(below.typer_instance)
 
 
