@@ -32,7 +32,7 @@ ENVIRONMENT = {
 
 def whole(example: str) -> dict[str, Any]:
     """An example with what it takes for granted: providers, models and teams; a rule in a policy of a team."""
-    read = yaml.load(example.replace("sha256:…", "sha256:" + "0" * 64), Loader=yaml.BaseLoader)
+    read: Any = yaml.load(example.replace("sha256:…", "sha256:" + "0" * 64), Loader=yaml.BaseLoader)
     if isinstance(read, list):
         read = {"guardrails": {"standard": read}, "teams": {"search": {"guardrails": "standard"}}}
     elif isinstance(read.get("models"), list):
