@@ -32,11 +32,12 @@ ENVIRONMENT = {
 
 def whole(example: str) -> dict[str, Any]:
     """An example with what it takes for granted: providers, models and teams; a rule in a policy of a team."""
-    read: Any = yaml.load(example.replace("sha256:…", "sha256:" + "0" * 64), Loader=yaml.BaseLoader)
-    if isinstance(read, list):
-        read = {"guardrails": {"standard": read}, "teams": {"search": {"guardrails": "standard"}}}
+    loaded: Any = yaml.load(example.replace("sha256:…", "sha256:" + "0" * 64), Loader=yaml.BaseLoader)
+    read: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
+    if isinstance(loaded, list):
+        read = {"guardrails": {"standard": loaded}, "teams": {"search": {"guardrails": "standard"}}}
     elif isinstance(read.get("models"), list):
-        read = {"prices": read}
+        read = {"prices": loaded}
     provider = {"dialect": "openai", "base_url": "https://h/v1"}
     base = {
         "version": "1",
