@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -33,7 +33,7 @@ ENVIRONMENT = {
 def whole(example: str) -> dict[str, Any]:
     """An example with what it takes for granted: providers, models and teams; a rule in a policy of a team."""
     loaded: Any = yaml.load(example.replace("sha256:…", "sha256:" + "0" * 64), Loader=yaml.BaseLoader)
-    read: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
+    read = cast("dict[str, Any]", loaded)
     if isinstance(loaded, list):
         read = {"guardrails": {"standard": loaded}, "teams": {"search": {"guardrails": "standard"}}}
     elif isinstance(read.get("models"), list):
