@@ -90,6 +90,11 @@ def _check(query: QueryParams) -> None:
     for parameter in PARAMETERS:
         if parameter.choices and query.get(parameter.name, parameter.choices[0]) not in parameter.choices:
             raise BadRequest(f"{parameter.name}: allowed are {', '.join(parameter.choices)}.", param=parameter.name)
+    charges = query.get("format", "json").startswith("focus")
+    if "by" in query and charges:
+        raise BadRequest("by: rows of the FOCUS formats are charges, by day or hour (period).", param="by")
+    if "period" in query and not charges:
+        raise BadRequest("period: is for the FOCUS formats; group by day or hour instead (by).", param="period")
 
 
 def _report(url: str, query: QueryParams, form: str, now_ns: int) -> bytes:

@@ -114,7 +114,9 @@ def verify(
         print(f"BROKEN at entry {found.broken.seq}: {found.broken.problem}.")
         print(f"The {found.entries} entries before it are right.")
     else:
-        print(f"{found.entries} entries, every link right; {len(remembered)} remembered heads found in them.")
+        entries = f"{found.entries:,} entr{'y' if found.entries == 1 else 'ies'}"
+        heads = f"{len(remembered):,} remembered head{'' if len(remembered) == 1 else 's'}"
+        print(f"{entries}, every link right; {heads} found in them.")
         print(f"Head: {_spoken(found.head)}")
     if found.broken is not None:
         raise typer.Exit(1)

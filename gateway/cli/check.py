@@ -57,10 +57,8 @@ def check(
     if as_json:
         print(json.dumps(summary, ensure_ascii=False))
         return
-    counts = ", ".join(f"{summary[name]} {name}" for name in ("providers", "models", "teams", "keys"))
-    if snapshot.limits is not None:
-        rules = len(snapshot.limits.rules)
-        counts += f", {rules} limit{'' if rules == 1 else 's'}"
+    counted = ["providers", "models", "teams", "keys", *(["limits"] if snapshot.limits is not None else [])]
+    counts = ", ".join(f"{summary[name]} {name.removesuffix('s') if summary[name] == 1 else name}" for name in counted)
     guardrails = snapshot.guardrails
     if guardrails is not None:
         policies = len(guardrails.policies)

@@ -92,8 +92,8 @@ def show(
 
 
 def diff(
-    old: Annotated[int, typer.Argument(min=1, metavar="A", help="Number of a version.")],
-    new: Annotated[int | None, typer.Argument(min=1, metavar="[B]", help="Of another; default: the newest.")] = None,
+    old: Annotated[int, typer.Argument(min=1, metavar="OLD", help="Number of a version.")],
+    new: Annotated[int | None, typer.Argument(min=1, metavar="[NEW]", help="Of another; default: the newest.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     admin_url: UrlOption = None,
     admin_key: KeyOption = None,

@@ -149,8 +149,8 @@ def evaluate(
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(help="The configuration as it is.")],
-    new: Annotated[Path, typer.Argument(help="The configuration as it would be.")],
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The configuration as it is.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The configuration as it would be.")],
     corpus: Annotated[Path | None, typer.Option(help="Texts to try: JSON lines with text; role is optional.")] = None,
     shadow_log: Annotated[
         bool, typer.Option("--shadow-log", help="Replay what was found on live traffic: OLD's ledger, no text.")

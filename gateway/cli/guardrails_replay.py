@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,7 @@ def _show(replay: Replay, untold: dict[str, dict[str, list[str]]], told: dict[st
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
     sample = told["sample"]
     if not told["logging"]:
         console.print("The findings log is off now: this is what was logged before.", style="yellow")

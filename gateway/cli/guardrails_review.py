@@ -63,7 +63,7 @@ def review(
     if json:
         print_json(found)
     else:
-        _print_queue(found)
+        _print_queue(found, narrowed)
 
 
 def mark(
@@ -112,7 +112,7 @@ def _in_ledger(config: Path, work: Callable[[Reviewing], T]) -> T:
     )
 
 
-def _print_queue(found: ReviewQueue) -> None:
+def _print_queue(found: ReviewQueue, narrowed: dict[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -123,13 +123,19 @@ def _print_queue(found: ReviewQueue) -> None:
     elif found.sample < 1:
         console.print(f"{found.sample * 100:g} % of exchanges with findings are logged.")
     if not found.values:
-        console.print(f"No value since {found.since} is {found.state.replace('_', ' ')}.")
+        of = "".join(f" of {name} {value}" for name, value in narrowed.items())
+        state = "judged or open" if found.state == "all" else found.state.replace("_", " ")
+        console.print(Text(f"No value{of} since {found.since} is {state}."))
     else:
-        table = Table(title=f"since {found.since}", title_justify="left")
-        for column in ("rule", "digest", "type", "found", "acted", "teams", "score", "where", "last seen", "state"):
-            table.add_column(column, justify="right" if column in ("found", "acted") else "left", overflow="fold")
+        table = Table(title=f"since {found.since}", title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for column in ("rule, digest", "type, where", "found", "teams", "score", "last seen"):
+            # A digest is copied into `mark`: it stays in one piece however narrow the terminal is.
+            whole = column not in ("type, where", "teams")
+            table.add_column(column, justify="right" if column == "found" else "left", overflow="fold", no_wrap=whole)
+        if found.state == "all":
+            table.add_column("state", overflow="fold")
         for value in found.values:
-            table.add_row(*(Text(cell) for cell in _cells(value)))
+            table.add_row(*(Text(cell) for cell in _cells(value)[: len(table.columns)]))
         console.print(table)
         if found.more:
             console.print("There are more; see --limit.")
@@ -139,15 +145,12 @@ def _print_queue(found: ReviewQueue) -> None:
 def _cells(value: ValueView) -> tuple[str, ...]:
     low, high = value.least_score, value.most_score
     return (
-        value.rule,
-        value.digest,
-        value.type,
-        f"{value.findings:,}",
-        f"{value.acted:,}",
+        f"{value.rule}\n{value.digest}",
+        f"{value.type}\n{value.place} ({value.role}) {value.start}–{value.end}",
+        f"{value.findings:,}\n{value.acted:,} acted",
         ", ".join(f"{team or '(none)'} {count:,}" for team, count in list(value.teams.items())[:4]),
         f"{low:.2f}" if low == high else f"{low:.2f}–{high:.2f}",
-        f"{value.place} ({value.role}) {value.start}–{value.end}",
-        value.last_seen[:19],
+        value.last_seen[:19].replace("T", "\n"),
         value.verdict.replace("_", " "),
     )
 

@@ -1,6 +1,8 @@
 """`tollway`: one command, a module for each sub-command. They are listed here, in the order of `--help`."""
 
 import importlib
+import inspect
+import re
 
 import typer
 
@@ -49,10 +51,33 @@ def root(
     """Tollway, the LLM gateway."""
 
 
+def flow(text: str) -> str:
+    """A help text whose paragraphs are one line each, for the terminal to break where it ends. Kept as they stand:
+    paragraphs with indented lines, and those that begin with the mark `\\b`, which is taken away."""
+
+    def flowing(paragraph: str) -> str:
+        if paragraph.startswith("\b\n"):
+            return paragraph[2:]
+        return paragraph if re.search(r"^ ", paragraph, re.MULTILINE) else paragraph.replace("\n", " ")
+
+    return "\n\n".join(map(flowing, inspect.cleandoc(text).split("\n\n")))
+
+
+def _flow_all(group: typer.Typer) -> None:
+    for command in group.registered_commands:
+        command.help = flow(command.help or inspect.getdoc(command.callback) or "")
+    for below in group.registered_groups:
+        if below.typer_instance is not None:
+            if isinstance(below.typer_instance.info.help, str):
+                below.typer_instance.info.help = flow(below.typer_instance.info.help)
+            _flow_all(below.typer_instance)
+
+
 def main() -> None:
     """Entry point of the `tollway` command."""
     for name in COMMANDS:
         importlib.import_module(f"gateway.cli.{name}").register(app)
+    _flow_all(app)
     app()
 
 

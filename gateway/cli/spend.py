@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from gateway.cli import spend_findings
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "csv", "parquet", "focus", "focus-parquet")
 PERIODS = ("day", "hour")
-_Config = Annotated[Path, typer.Option(envvar="TOLLWAY_CONFIG", help="Configuration file that names the ledger.")]
 _Url = Annotated[
     str | None,
     typer.Option(help="Ledger database (sqlite:///PATH or postgresql://…) instead of the configuration's."),
 ]
-_CONFIG = Path("config/gateway.yaml")
 
 _EXAMPLES = """Examples:
 
@@ -34,8 +33,8 @@ _EXAMPLES = """Examples:
   tollway spend --by team,day --since 2026-11-01   per team and day of November
   tollway spend --by tag:app --team search         one team's applications
   tollway spend --format csv --out spend.csv       for a spreadsheet
-  tollway spend --format focus --since 2026-11-01  in the columns of FOCUS 1.2, one row per day and meter
-  tollway spend findings                           where money could be saved, with the evidence
+  tollway spend --format focus --since 2026-11-01  in the columns of FOCUS 1.2
+  tollway spend findings                           where money could be saved
 """
 
 
@@ -69,11 +68,14 @@ def spend(
     json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
     period: Annotated[str, typer.Option(help="Charge period of the focus formats: day or hour.")] = "day",
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
-    config: _Config = _CONFIG,
+    config: ConfigOption = DEFAULT_CONFIG,
     url: _Url = None,
 ) -> None:
     """Read the ledger and print a report."""
+    written = _written(context)
     if context.invoked_subcommand is not None:
+        if written:
+            wrong(f"{context.invoked_subcommand} takes no options of spend; write its own after its name")
         return
     from gateway.cli import spend_prices
     from gateway.errors import ConfigError, LedgerError
@@ -81,9 +83,7 @@ def spend(
     from gateway.ledger.charges import charges
     from gateway.ledger.periods import moment_ns
 
-    form = "json" if json else form
-    if form not in FORMATS:
-        wrong(f"--format {form!r} is not known; allowed are {', '.join(FORMATS)}")
+    form = _form(form, json, written)
     if period not in PERIODS:
         wrong(f"--period {period!r} is not known; allowed are {', '.join(PERIODS)}")
     if form.endswith("parquet") and out is None and sys.stdout.isatty():
@@ -111,6 +111,26 @@ def spend(
     except (LedgerError, OSError) as error:
         print(f"tollway spend: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
+
+
+def _written(context: typer.Context) -> set[str]:
+    """Names of the parameters that the command line gives, defaults and variables left out."""
+    sources = ((name, context.get_parameter_source(name)) for name in context.params)
+    return {name for name, source in sources if source is not None and source.name == "COMMANDLINE"}
+
+
+def _form(form: str, json: bool, written: set[str]) -> str:
+    """The format that is asked for; what does not go with it is wrong use, because it would have no effect."""
+    if form not in FORMATS:
+        wrong(f"--format {form!r} is not known; allowed are {', '.join(FORMATS)}")
+    if json and "form" in written and form != "json":
+        wrong(f"--json is short for --format json, and --format is {form}; give one of them")
+    form = "json" if json else form
+    if form.startswith("focus") and "by" in written:
+        wrong(f"--by does not go with --format {form}: its rows are charges, by day or hour (--period)")
+    if not form.startswith("focus") and "period" in written:
+        wrong(f"--period is for the focus formats; with {form}, group by day or hour (--by)")
+    return form
 
 
 def ledger_of_config(path: Path) -> tuple[str, Path]:
@@ -207,8 +227,9 @@ def _print_table(report: Report, out: Path | None, journal: Path | None) -> None
     for number, name in enumerate(report.by):
         table.add_column(name, footer="total" if number == 0 else "", overflow="fold")
     for name in ("requests", "input_tokens", "output_tokens", "cache_read_tokens"):
-        table.add_column(name.replace("_", " "), justify="right", footer=f"{total[name]:,}")
-    table.add_column("cost USD", justify="right", footer=usd(total["cost_nanos"]))
+        table.add_column(name.replace("_", " "), justify="right", footer=f"{total[name]:,}", overflow="fold")
+    # Never cut: an amount without its last digits is another amount.
+    table.add_column("cost USD", justify="right", footer=usd(total["cost_nanos"]), no_wrap=True)
     for row in report.rows:
         sums = row.sums
         table.add_row(
@@ -248,9 +269,9 @@ def _notes(report: Report, journal: Path | None) -> list[tuple[str, str]]:
         names = ", ".join(name or "(none)" for name in report.unpriced_models)
         count = f"{total['unpriced_requests']:,} request" + ("s" if total["unpriced_requests"] > 1 else "")
         notes.append(("yellow", f"Warning: {count} of models without a price: {names}: are not in the total."))
-    if lost := wasted(total):
-        nanos = sum(each.nanos for each in lost)
-        part = f", {nanos * 100 / total['cost_nanos']:.1f} % of it" if total["cost_nanos"] else ""
+    lost = wasted(total)
+    if nanos := sum(each.nanos for each in lost):
+        part = f", {nanos * 100 / total['cost_nanos']:.1f} % of the total" if total["cost_nanos"] else ""
         ways = ", ".join(f"{each.outcome} {usd(each.nanos)} ({each.requests:,})" for each in lost)
         notes.append(("", f"Paid for requests that came to nothing: {usd(nanos)}{part}: {ways}."))
     if total["retried_requests"]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from gateway.ledger.savings import Finding, Findings
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 
 def findings(
     json: Annotated[bool, typer.Option("--json", help="Print JSON; amounts are decimal strings, USD a month.")] = False,
-    config: Annotated[
-        Path, typer.Option(envvar="TOLLWAY_CONFIG", help="Configuration file that names ledger and prices.")
-    ] = Path("config/gateway.yaml"),
+    config: ConfigOption = DEFAULT_CONFIG,
     url: Annotated[
         str | None, typer.Option(help="Ledger database instead of the configuration's; public prices then.")
     ] = None,

@@ -147,8 +147,9 @@ def row(charge: Charge) -> dict[str, Value]:
         "ChargeClass": None,
         "ChargeDescription": f"{_METERS.get(charge.meter, charge.meter)} of {model} by {provider}",
         "ChargeFrequency": "Usage-Based",
-        "ChargePeriodEnd": iso(charge.end_ns),
-        "ChargePeriodStart": iso(charge.start_ns),
+        # "YYYY-MM-DDTHH:mm:ssZ", says the specification: whole seconds, and the end is not part of the period.
+        "ChargePeriodEnd": iso(-(-charge.end_ns // 10**9) * 10**9),
+        "ChargePeriodStart": iso(charge.start_ns // 10**9 * 10**9),
         "ConsumedQuantity": Decimal(charge.quantity),
         "ConsumedUnit": unit,
         "ContractedCost": _EXACT.multiply(contracted, quantity),

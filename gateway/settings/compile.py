@@ -21,7 +21,7 @@ from gateway.settings.limit_warnings import limit_warnings
 from gateway.settings.load import Written
 from gateway.settings.references import matches
 from gateway.settings.schema import Root
-from gateway.settings.schema_routes import ModelSection, ProviderSection
+from gateway.settings.schema_routes import BreakerSection, ModelSection, ProviderSection
 from gateway.settings.schema_teams import PLACEHOLDERS, KeySection, TeamSection
 from gateway.settings.schema_telemetry import TelemetrySection
 from gateway.settings.shadow import shadow_warnings
@@ -257,6 +257,9 @@ def _warnings(written: Written) -> Iterable[str]:
         yield "telemetry.otlp_metrics has no effect without telemetry.otlp: there is no collector"
     if root.telemetry.content != "off" and root.telemetry.otlp is None:
         yield "telemetry.content has no effect without telemetry.otlp: nothing is traced"
+    for name, provider in root.providers.items():
+        if isinstance(provider.breaker, BreakerSection) and provider.breaker.back_off > provider.breaker.longest:
+            yield f"the breaker of provider '{name}' never waits for its back_off: longest is shorter"
     if not root.models:
         yield "no models are configured: every request for one will be refused"
     if root.teams and root.secrets.key_hash is None and not any(team.keys for team in root.teams.values()):

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.settings.interpolate import DataPath
 from gateway.settings.nearest import hint
-from gateway.settings.schema_base import Section
+from gateway.settings.schema_base import Duration, Percent, Section, Size
 from gateway.settings.yaml_marks import Mapping, Node, Place, Problem, Sequence
 
 _PLAIN = {
@@ -93,11 +93,14 @@ def _message(detail: ErrorDetails, root: type[Section]) -> str:
         acronym = described[:2].isupper()
         return f"'{name}' is missing; {described if acronym else described[0].lower() + described[1:]}"
     if kind == "literal_error":
-        return f"this value is not known; allowed are {str(context.get('expected', '')).replace(' or ', ', ')}"
+        words = str(context.get("expected", "")).replace(" or ", ", ")
+        names = fields_at(root, loc)
+        mapping = f" and a mapping of {', '.join(names)}" if names else ""
+        return f"this value is not known; allowed are {words}{mapping}"
     if kind == "value_error":
         return str(context.get("error", "this value is not allowed"))
     if kind in _BOUNDS:
-        return _BOUNDS[kind].format(**context)
+        return _BOUNDS[kind].format(**{of: _spelt(bound, _unit_at(root, loc)) for of, bound in context.items()})
     if kind in ("model_type", "model_attributes_type", "dataclass_type"):
         return f"this is not a mapping; allowed are the names {', '.join(fields_at(root, loc))}"
     return _PLAIN.get(kind, "this value is not allowed here")
@@ -114,6 +117,50 @@ def fields_at(root: type[Section], loc: DataPath) -> dict[str, str]:
     if section is None:
         return {}
     return {field.alias or name: field.description or "" for name, field in section.model_fields.items()}
+
+
+def _unit_at(root: type[Section], loc: DataPath) -> Any:
+    """`Percent`, `Duration` or `Size`, if that is what stands at a pydantic location."""
+    kind: Any = root
+    marks: list[Any] = []
+    for step in loc:
+        if isinstance(step, str) and step[:1] in ("<", "["):
+            continue
+        section = _section(kind)
+        field = (
+            None
+            if section is None
+            else next((field for name, field in section.model_fields.items() if step in (name, field.alias)), None)
+        )
+        if field is not None:
+            marks = [*field.metadata, *_marks(field.annotation)]
+        kind = _inside(kind, step)
+    return next((unit for unit in (Percent, Duration, Size) if get_args(unit)[1] in marks), None)
+
+
+def _marks(kind: Any) -> Iterator[Any]:
+    """What `Annotated` says within an annotation."""
+    if get_origin(kind) is Annotated:
+        yield from get_args(kind)[1:]
+    for part in get_args(kind):
+        yield from _marks(part) if get_origin(part) is not None else ()
+
+
+def _spelt(bound: Any, unit: Any) -> str:
+    """A bound as one writes it: 50%, 1m, 1MiB."""
+    if unit is Percent:
+        return f"{bound * 100:g}%"
+    if unit is Duration:
+        sizes = ((1e-3, "ms"), (1, "s"), (60, "m"), (3600, "h"), (86_400, "d"))
+        size, name = next(((s, n) for s, n in reversed(sizes) if bound and (bound / s).is_integer()), (1, "s"))
+        return f"{bound / size:g}{name}"
+    if unit is Size:
+        size, name = next(
+            ((1 << p, n) for p, n in ((30, "GiB"), (20, "MiB"), (10, "KiB")) if bound and not bound % (1 << p)),
+            (1, "B"),
+        )
+        return f"{bound // size}{name}"
+    return str(bound)
 
 
 def _inside(kind: Any, step: str | int) -> Any:

@@ -151,7 +151,7 @@ def _impossible(rule: RuleSection) -> Iterator[tuple[str, str]]:
         yield "on", "stand-ins are made in requests and put back in answers; allowed with pseudonymize is on: [request]"
     if rule.pseudonyms is not None:
         if rule.action != "pseudonymize":
-            yield "pseudonyms", f"stand-ins, and action: {rule.action}; allowed is action: pseudonymize"
+            yield "pseudonyms", f"pseudonyms, and action: {rule.action}; allowed is action: pseudonymize"
         elif rule.pseudonyms.scope == "conversation" and missing():
             yield "pseudonyms", missing()
     if rule.reroute is not None and "action" in named and rule.action != "reroute":

@@ -362,3 +362,15 @@ def test_missing_system_packages_are_named_when_we_cannot_install_them(tmp_path:
     )
     assert done.returncode == 0
     assert "a-package-that-is-not another-one" in done.stderr
+
+
+def test_deploy_names_the_alerts_that_are_shipped() -> None:
+    """Those of the machinery, all and in the column of their severity."""
+    page = (ROOT / "docs/deploy.md").read_text("utf-8").split("## Watch")[1]
+    rows = [row.strip("|").split("|") for row in page.splitlines() if row.startswith("|")][2:]
+    shipped = yaml.safe_load((ROOT / "config/prometheus/tollway-alerts.yaml").read_text("utf-8"))
+    for column, severity in enumerate(("page", "ticket")):
+        told = set(re.findall(r"`(Tollway\w+)`", " ".join(row[column] for row in rows)))
+        told = {name for name in told if not name.endswith("Burn")}
+        rules = [rule for group in shipped["groups"] for rule in group["rules"]]
+        assert told == {rule["alert"] for rule in rules if rule["labels"]["severity"] == severity}

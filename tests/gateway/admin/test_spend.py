@@ -88,6 +88,8 @@ async def test_csv_and_parquet(finops: httpx.AsyncClient) -> None:
         ("since=1h&until=2h", "empty"),
         ("tag=app", "NAME=VALUE"),
         ("format=xml", "parquet"),
+        ("period=hour", "FOCUS"),
+        ("format=focus&by=team", "FOCUS"),
         ("since=1h&since=2h", "once"),
     ],
 )

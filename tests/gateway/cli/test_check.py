@@ -29,7 +29,7 @@ def test_a_right_configuration(app: typer.Typer, tmp_path: Path) -> None:
     file.write_text(GOOD)
     done = CliRunner().invoke(app, ["check", "--config", str(file)], env={"CHECKED_KEY": "CANARY"})
     assert done.exit_code == 0
-    assert "ok (1 providers, 1 models, 1 teams, 1 keys, 1 limit; hash " in done.stdout
+    assert "ok (1 provider, 1 model, 1 team, 1 key, 1 limit; hash " in done.stdout
     assert "warning" not in done.stdout
     assert "CANARY" not in done.output
 

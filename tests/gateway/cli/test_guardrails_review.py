@@ -49,6 +49,7 @@ def test_review_mark_and_the_line_to_paste(config: Path):
     back = run(config, "mark", value["rule"], value["digest"], "open")
     assert back.stdout == f"{value['rule']} {value['digest']}: open\n"
     assert "No value since" in run(config, "review", "--state", "later").stdout
+    assert "No value of team nobody since" in run(config, "review", "--team", "nobody").stdout
 
 
 @pytest.mark.parametrize(

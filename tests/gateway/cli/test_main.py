@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gateway import __version__
-from gateway.cli.main import COMMANDS
+from gateway.cli.main import COMMANDS, flow
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,3 +63,12 @@ def test_a_command_line_loads_no_more_than_it_needs() -> None:
         "starlette",
     }
     assert slow & set(done.stdout.split()) == set()
+
+
+def test_help_breaks_where_the_terminal_ends() -> None:
+    """Lines of a paragraph flow together; examples stand as they are written."""
+    written = "Do it.\n\nOne\ntwo.\n\n  tollway a\n  tollway b\n\n\b\ntollway c\ntollway d"
+    assert flow(written) == "Do it.\n\nOne two.\n\n  tollway a\n  tollway b\n\ntollway c\ntollway d"
+    done = run("check", "--help")
+    assert "prints every problem as file:line:column" in " ".join(done.stdout.split())
+    assert not [line for line in done.stdout.splitlines() if line.strip() == "problem as"]

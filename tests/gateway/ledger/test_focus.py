@@ -9,6 +9,7 @@ from fractions import Fraction
 import pyarrow.parquet as parquet
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.ledger.charges import Charge
 from gateway.ledger.focus import COLUMNS, csv_pieces, plain, row
@@ -105,6 +106,8 @@ def test_names_of_a_row_and_the_parquet_file():
     assert told["Tags"] == '{"app":"shop","env":"prod"}'
     assert (told["ChargePeriodStart"], told["ChargePeriodEnd"]) == ("2025-10-09T08:00:00Z", "2025-10-09T09:00:00Z")
     assert (told["BillingPeriodStart"], told["BillingPeriodEnd"]) == ("2025-10-01T00:00:00Z", "2025-11-01T00:00:00Z")
+    running = row(replace(charge, end_ns=charge.end_ns - 10**9 + 1))
+    assert running["ChargePeriodEnd"] == "2025-10-09T09:00:00Z", "a period that goes on ends in a whole second, too"
     assert found["ContractedUnitPrice"] == Decimal("1.25")
     assert found["ListCost"] == Decimal("0.001")
     file = io.BytesIO()

@@ -227,6 +227,9 @@ admin: {keys: [{id: ops, role: admin, hash: "hmac:..."}]}
     found = " ".join(compiled(write(text.split("teams:")[0] + idle)).warnings)
     assert "telemetry.otlp_metrics has no effect without telemetry.otlp" in found
     assert "telemetry.content has no effect without telemetry.otlp" in found
+    slow = "providers: {p: {dialect: openai, base_url: 'http://h/v1', breaker: {back_off: 90s}}}\n"
+    (warning, _) = compiled(write("version: 1\n" + slow)).warnings
+    assert warning == "the breaker of provider 'p' never waits for its back_off: longest is shorter"
     assert "no models are configured: every request for one will be refused" in compiled(write("version: 1\n")).warnings
 
 

@@ -82,3 +82,25 @@ def test_every_kind_of_finding_has_words_and_none_repeats_a_value(data: dict[str
         for problem in complaints(error, Root, tree(), set()):
             assert "CANARY" not in problem.message
             assert problem.message != "this value is not allowed here"
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ({"limits": {"lease": "60%"}}, "this is too large; allowed is 50% or less"),
+        ({"limits": {"patience": "1m"}}, "this is too large; allowed is 5s or less"),
+        ({"limits": {"patience": "0s"}}, "this is too small; allowed is more than 0s"),
+        ({"telemetry": {"content": {"teams": ["a"], "max": "1GiB"}}}, "this is too large; allowed is 1MiB or less"),
+        ({"telemetry": {"content": {"teams": ["a"], "max": "1B"}}}, "this is too small; allowed is 256B or more"),
+        ({"incidents": {"interval": "1ms"}}, "this is too small; allowed is 100ms or more"),
+        (
+            {"telemetry": {"content": "on"}},
+            "this value is not known; allowed are 'off' and a mapping of teams, max",
+        ),
+    ],
+)
+def test_bounds_are_told_as_they_are_written_and_mappings_beside_words(written: dict[str, object], says: str) -> None:
+    """What is allowed is told in the unit it is written in, and all of what is allowed."""
+    with pytest.raises(ValidationError) as caught:
+        Root.model_validate({"version": "1", **written})
+    assert says in [problem.message for problem in complaints(caught.value, Root, tree(), set())]

@@ -127,7 +127,7 @@ def test_bad_budgets_and_limits_of_a_team(complaints_of: Complaints, minimal: st
         ("patience: 1m", "20: this is too large; allowed is 5"),
         ("lease: 5", "17: this is not a percentage; allowed is"),
         ("lease: 0%", "17: this is too small; allowed is more than 0"),
-        ("lease: 60%", "17: this is too large; allowed is 0.5"),
+        ("lease: 60%", "17: this is too large; allowed is 50%"),
         ("reserve: p90", "19: this value is not known; allowed are 'upper', 'p95', 'p99'"),
         ("zone: CET/Berlin", "16: this time zone is not known"),
         ("wait: 2s", "16: this is not a mapping; allowed are the names longest, queue"),

@@ -32,7 +32,7 @@ def test_receivers(write: Callable[..., Path], minimal: str, text: str, problem:
     ("text", "problem"),
     [
         ("{objective: 100%}", "this is too large; allowed is less than 1"),
-        ("{interval: 1ms}", "this is too small; allowed is 0.1 or more"),
+        ("{interval: 1ms}", "this is too small; allowed is 100ms or more"),
         ("{spend_floor: 0 USD}", "this is too small; allowed is more than 0"),
         ("{lag: 5m}", "unknown key 'lag'; allowed are"),
         ("on", "this value is not known; allowed are 'off'"),
