@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.attempt import Outgoing
 from gateway.errors import BudgetExhausted, Overloaded, ProviderLimited, RateLimited, Refusal
 from gateway.facts import ANYTHING, Caller, Exchange
-from gateway.forward import Outgoing, find_route
+from gateway.forward import find_route
 from gateway.limits.program import lenient
 from gateway.limits.words import refusal_headers, sentence, standings
 from gateway.quota import Admitted, Bound, Charge, Decision, Refused

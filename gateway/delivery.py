@@ -7,10 +7,10 @@ as what it was: whole, broken with an error event, or blocked with the dialect's
 import contextlib
 
 from gateway.admission import Admission
+from gateway.attempt import Answer, OpenStream, Outgoing
 from gateway.client import Client
 from gateway.errors import TransportError, UpstreamBroken
 from gateway.facts import Exchange
-from gateway.forward import Answer, OpenStream, Outgoing
 from gateway.guard import ENCODING, WITHHELD, Guard, blocked, header_of, unread_answer, withheld
 from gateway.passage import Passage, stream_error
 from gateway.ride import Live

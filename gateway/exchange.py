@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 
 from gateway.admission import Admission
+from gateway.attempt import Answer, Outgoing
 from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
 from gateway.facts import ANYTHING, Engine, Exchange, ModelScope
-from gateway.forward import Answer, Outgoing, at_work, find_route, forward
+from gateway.forward import at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.held import answer_held
 from gateway.listing import answer_models

@@ -4,8 +4,8 @@ provider is answered with an ordinary error envelope."""
 
 import math
 
+from gateway.attempt import BUFFER_CAP, Answer, OpenStream
 from gateway.delivery import SSE_BLOCK, SSE_OWN, Delivery
-from gateway.forward import BUFFER_CAP, Answer, OpenStream
 from gateway.guard import Guard, blocked, unread_answer
 from gateway.outside import Outside
 from gateway.passage import Passage

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.admission import NEVER
+from gateway.attempt import OpenStream
 from gateway.errors import DeadlineExceeded, Disconnected, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
 from gateway.facts import ALLOWED, Exchange, Verdict
-from gateway.forward import OpenStream
 from gateway.inspection.events import EventRewriter
 from gateway.seams import Clock, Late, UpstreamResponse
 from gateway.wire.envelopes import error_event

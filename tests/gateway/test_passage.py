@@ -2,71 +2,26 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.attempt import OpenStream
 from gateway.clock import ManualClock
 from gateway.dialects import for_operation
 from gateway.errors import Disconnected, Refusal, UpstreamBroken, UpstreamTimeout
 from gateway.facts import Exchange
-from gateway.forward import OpenStream
 from gateway.held import Hold
 from gateway.operations import accept
 from gateway.passage import PING, Passage, stream_error
-from gateway.seams import Headers, Late, Relay
 from gateway.wire.sse import SseParser
+from tests.support.provided import Piece, Provided
 from tests.support.raw import delta, sse
 
 IDLE, PINGED = 30.0, 12.0
 WHOLE = sse(delta("one"), delta(" two"), delta("", "stop"), "[DONE]")
 ASKED = b'{"model": "m", "stream": true, "stream_options": {"include_usage": true}, "messages": []}'
-
-
-Piece = bytes | Exception | float
-
-
-class Provider:
-    """A response whose body is these pieces; an exception among them is raised, and a number passes that many
-    seconds in silence."""
-
-    status, complete = 200, False
-
-    def __init__(self, clock: ManualClock, pieces: Sequence[Piece]) -> None:
-        self.headers: Headers = []
-        self._clock = clock
-        self._pieces = list(pieces)
-        self.relay: Relay | None = None
-
-    async def chunk(self, before: float | None = None) -> bytes:
-        if not self._pieces:
-            return b""
-        piece = self._pieces[0]
-        if isinstance(piece, float | int):
-            assert before is not None
-            patience = before - self._clock.monotonic()
-            if piece >= patience:
-                self._pieces[0] = piece - patience
-                self._clock.advance(patience)
-                raise Late
-            self._clock.advance(piece)
-            del self._pieces[0]
-            return await self.chunk(before)
-        del self._pieces[0]
-        if isinstance(piece, bytes):
-            return piece
-        raise piece
-
-    def whole(self) -> bytes | None:
-        return None
-
-    def offer(self, relay: Relay | None) -> None:
-        self.relay = relay
-
-    def close(self) -> None:
-        pass
 
 
 class Recipient:
@@ -100,7 +55,7 @@ def pass_on(*pieces: Piece, to: Recipient | Hold | None = None) -> tuple[bytes, 
     client = Recipient() if to is None else to
     passage = Passage(x, stream, None, client, clock, IDLE, PINGED)
     passage.heard_at = passage.spoke_at = clock.monotonic()
-    provider = Provider(clock, pieces)
+    provider = Provided(clock, *pieces)
     broken = asyncio.run(passage.pass_on(provider, b""))
     assert provider.relay is None, "who is done with a stream offers nothing any more"
     got = client.events if isinstance(client, Hold) else client.got
