@@ -7,7 +7,7 @@ Piece = bytes | Exception | float
 
 
 class Provided:
-    """An `UpstreamResponse` whose body is these pieces; an exception among them is raised, a number is that many seconds
+    """An `UpstreamResponse` whose body is these pieces; an exception among them is raised, a number is so many seconds
     of silence."""
 
     def __init__(self, clock: ManualClock, *pieces: Piece, content_type: bytes = b"text/event-stream") -> None:
