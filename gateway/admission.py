@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.attempt import Outgoing
 from gateway.errors import BudgetExhausted, Overloaded, ProviderLimited, RateLimited, Refusal
 from gateway.facts import ANYTHING, Caller, Exchange
-from gateway.forward import Outgoing, find_route
+from gateway.forward import find_route
 from gateway.limits.program import lenient
 from gateway.limits.words import refusal_headers, sentence, standings
 from gateway.quota import Admitted, Bound, Charge, Decision, Refused
@@ -134,7 +135,8 @@ class Admission:
         while True:
             decision = await self._decided()
             if isinstance(decision, Admitted):
-                return self._admitted(decision)
+                self.decision = decision
+                return self._tell(decision)
             self.x.holds = ()
             bound = decision.bound
             downgrades = bound.rule.when_exhausted == "downgrade" and not decision.store_away and not bound.lenient
@@ -169,8 +171,8 @@ class Admission:
         known = {each.key for each in self.bounds}
         self.bounds = (*kept, *(lenient(each) for each in self.downgraded_by if each.key not in known))
 
-    def _admitted(self, decision: Admitted) -> None:
-        self.decision = decision
+    def _tell(self, decision: Admitted) -> None:
+        """Of thresholds that were crossed. `now`, which nearly every request takes, asks for itself."""
         if decision.crossed or decision.over:
             self.world.limit_crossed(decision)
 
@@ -196,8 +198,7 @@ class Admission:
             self.attempt_hold = ""
             self.world.limit_refused(decision.bound, "refused")
             raise ProviderLimited(refusal_of(decision))
-        if decision.crossed or decision.over:
-            self.world.limit_crossed(decision)
+        self._tell(decision)
 
     def leave(self) -> None:
         """The attempt that was let in has failed: it used nothing but its turn."""

@@ -5,37 +5,24 @@ as what it was: whole, broken with an error event, or blocked with the dialect's
 """
 
 import contextlib
-from collections.abc import Callable
 
-from gateway.admission import NEVER, Admission
+from gateway.admission import Admission
+from gateway.attempt import Answer, OpenStream, Outgoing
 from gateway.client import Client
-from gateway.errors import (
-    DeadlineExceeded,
-    Disconnected,
-    Refusal,
-    TransportError,
-    UpstreamBroken,
-    UpstreamTimeout,
-)
-from gateway.facts import ALLOWED, Exchange, Verdict
-from gateway.forward import Answer, OpenStream, Outgoing
+from gateway.errors import TransportError, UpstreamBroken
+from gateway.facts import Exchange
 from gateway.guard import ENCODING, WITHHELD, Guard, blocked, header_of, unread_answer, withheld
-from gateway.inspection.events import EventRewriter
+from gateway.passage import Passage, stream_error
 from gateway.ride import Live
-from gateway.seams import Clock, Late, UpstreamResponse
+from gateway.seams import Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import decoded, settle_answer
 from gateway.tape import Tape, keep_answer, keep_stream
-from gateway.wire.envelopes import error_event
 from gateway.wire.headers import response_headers, split_fields
-from gateway.wire.sse import SseEvent
 from gateway.world import World
 
-LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"))
-"""After one of these, or `[DONE]`, a stream has nothing more to say."""
 LINGER = 0.25
-"""Seconds such a stream's connection gets to end, so that it can be used again."""
-PING = b": ping\n\n"
+"""Seconds the connection of a stream that said its last word gets to end, so that it can be used again."""
 SSE_BLOCK = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 SSE_OWN = frozenset((b"content-type", b"cache-control", b"x-accel-buffering"))
 
@@ -164,9 +151,8 @@ class Delivery:
             if self.admission is not None:
                 passage.look_at = self.admission.first_look()
                 passage.look = self.look
-            broken = await self.pass_events(answer, passage, out)
+            broken = await passage.pass_on(response, out)
         finally:
-            response.offer(None)
             if rewriter is not None and self.guard is not None:
                 self.guard.streamed(rewriter.verdict)
         last = passage.out
@@ -185,45 +171,6 @@ class Delivery:
         self.answered = True
         if passage.over and not response.complete and not passage.blocked:
             await self.linger(response)
-
-    async def pass_events(self, answer: Answer, passage: "Passage", out: bytes) -> Refusal | None:
-        """Pass events on until the stream has said its last word, breaks (why is returned) or is blocked. What is to
-        leave with the end of the answer is in `passage.out`."""
-        client, clock, response = self.client, self.world.clock, answer.response
-        parser = passage.stream.parser
-        idle, ping = self.patience(answer)
-        while not passage.ended:
-            if out:
-                if not client.push(out):
-                    await client.write(out)
-                passage.spoke_at = clock.monotonic()
-            # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
-            try:
-                response.offer(passage.relay if parser.between else None)
-                chunk = await response.chunk(min(passage.heard_at + idle, passage.spoke_at + ping))
-                if passage.blocked:
-                    return None
-                batch = parser.feed(chunk) if chunk else parser.close()
-            except Late:
-                if clock.monotonic() < passage.heard_at + idle:
-                    await client.write(PING)
-                    passage.spoke_at = clock.monotonic()
-                    out = b""
-                    continue
-                return passage.broke(UpstreamTimeout(f"The provider '{self.x.provider}' sent no event for {idle:g} s."))
-            except TransportError as error:
-                return passage.broke(broken_stream(self.x.provider, error))
-            out = passage.take(batch, clock.monotonic())
-            if not chunk:
-                passage.out = out
-                if not passage.stream.reader.finished and not passage.blocked:
-                    words = f"The provider '{self.x.provider}' ended the stream before its answer was whole."
-                    return passage.broke(UpstreamBroken(words))
-                passage.close()
-                return None
-        passage.out = out
-        passage.close()
-        return None
 
     def look(self, events: int) -> int:
         """Look after the reservation of a running stream; says at which event to do so again."""
@@ -277,170 +224,6 @@ class Delivery:
 
     def idle_until(self, answer: Answer) -> float:
         return self.world.clock.monotonic() + answer.target.provider.timeouts.idle
-
-
-class Passage:
-    """What is known of a stream on its way: what may leave, whether it is over, and when either side was last heard."""
-
-    __slots__ = (
-        "_client",
-        "_clock",
-        "_idle",
-        "_ping",
-        "_rewriter",
-        "blocked",
-        "heard_at",
-        "look",
-        "look_at",
-        "out",
-        "over",
-        "spoke_at",
-        "stream",
-        "x",
-    )
-
-    def __init__(
-        self,
-        x: Exchange,
-        stream: OpenStream,
-        rewriter: EventRewriter | None,
-        client: Client,
-        clock: Clock,
-        idle: float,
-        ping: float,
-    ) -> None:
-        self.x = x
-        self.stream = stream
-        self._rewriter = rewriter
-        self._client = client
-        self._clock = clock
-        self._idle = idle
-        self._ping = ping
-        self.blocked = False
-        self.over = False
-        """The provider has said its last word."""
-        self.out = b""
-        self.heard_at = self.spoke_at = 0.0
-        self.look_at = NEVER
-        """The event at which to look after the reservation, with `look`."""
-        self.look: Callable[[int], int] = _never
-
-    @property
-    def verdict(self) -> Verdict:
-        """What guardrails concluded so far."""
-        return ALLOWED if self._rewriter is None else self._rewriter.verdict
-
-    @property
-    def ended(self) -> bool:
-        """Nothing more is to be read."""
-        return self.over or self.blocked
-
-    def first(self, events: list[SseEvent]) -> bytes:
-        """What may leave of the events that were read, and understood, before the answer was begun."""
-        pieces: list[bytes] = []
-        for event in events:
-            if event.data is not None:
-                self.x.events += 1
-                self.over = self.over or event.data == b"[DONE]" or event.name in LAST_EVENTS
-            self._pass(event, pieces)
-        return b"".join(pieces)
-
-    def take(self, events: list[SseEvent], now: float) -> bytes:
-        """What may leave of these events."""
-        pieces: list[bytes] = []
-        reader = self.stream.reader
-        for event in events:
-            data = event.data
-            if data is not None:
-                self.heard_at = now
-                self.x.events += 1
-                if data == b"[DONE]" or event.name in LAST_EVENTS:
-                    self.over = True
-                if not reader.event(event.name, data):
-                    continue
-            self._pass(event, pieces)
-        if self.x.events >= self.look_at:
-            self.look_at = self.look(self.x.events)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def relay(self, framed: bytes, start: int) -> float:
-        """See `seams.Relay`. Takes what nearly every read of a stream is: one chunk with one event of one line of data,
-        which goes to the client as it is, in the same frame. Everything else is left to `pass_events`."""
-        end = len(framed) - 4
-        if (
-            framed[start : start + 6] != b"data: "
-            or framed[end:] != b"\n\n\r\n"
-            or framed.find(b"\n", start) != end
-            or framed.find(b"\r", start) != end + 2
-            or not self._client.flowing()
-        ):
-            return 0.0
-        data = framed[start + 6 : end]
-        if data == b"[DONE]":
-            return 0.0
-        now = self.heard_at = self._clock.monotonic()
-        self.x.events += 1
-        if self.x.events >= self.look_at:
-            self.look_at = self.look(self.x.events)
-        if self.stream.reader.event(b"", data):
-            if self._rewriter is None:
-                self._client.push_chunk(framed)
-                self.spoke_at = now
-            else:
-                out = self._rewriter.data(framed[start:-2], data)
-                if self._rewriter.blocked:
-                    self.blocked = True
-                    self.out = out
-                    return -1.0
-                if out and self._client.push(out):
-                    self.spoke_at = now
-        return min(now + self._idle, self.spoke_at + self._ping)
-
-    def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:
-        if self._rewriter is None:
-            pieces.append(event.raw)
-        elif not self.blocked:
-            pieces.append(self._rewriter.event(event))
-            self.blocked = self._rewriter.blocked
-
-    def broke(self, refusal: Refusal) -> Refusal | None:
-        """The stream broke. One whose answer was whole has ended well, however its connection did."""
-        if not self.stream.reader.finished:
-            return refusal
-        self.close()
-        return None
-
-    def close(self) -> None:
-        """The answer is whole: what guardrails still hold may leave."""
-        if self._rewriter is not None and not self.blocked:
-            self.out += self._rewriter.end()
-            self.blocked = self._rewriter.blocked
-
-    def block_end(self) -> bytes:
-        """The dialect's own end of a stream that may not go on."""
-        if self._rewriter is None:
-            return b""
-        return self._rewriter.block_end(self._rewriter.verdict.message)
-
-
-def _never(events: int) -> int:
-    return NEVER
-
-
-def stream_error(refusal: Refusal, x: Exchange) -> bytes:
-    """The event that ends a broken stream, in the shape of its operation."""
-    wire = x.operation.wire if x.operation is not None else "openai"
-    shape = "responses" if x.operation is not None and x.operation.name == "responses" else "chat"
-    return error_event(refusal, wire, x.request_id, shape=shape, sequence_number=x.events)
-
-
-def broken_stream(provider: str, error: TransportError) -> Refusal:
-    """What a stream that broke is to the client."""
-    if isinstance(error, Disconnected):
-        return UpstreamBroken(f"The provider '{provider}' closed the connection in the middle of the stream.")
-    if isinstance(error, DeadlineExceeded):
-        return UpstreamTimeout(f"The provider '{provider}' did not finish the stream within its total time.")
-    return UpstreamBroken(f"The provider '{provider}' sent a stream that cannot be read.")
 
 
 def _usd(nanos: int) -> bytes:

@@ -11,18 +11,20 @@ import asyncio
 import contextlib
 
 from gateway.admission import Admission
+from gateway.attempt import Answer, Outgoing
 from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
-from gateway.delivery import Delivery, stream_error
+from gateway.delivery import Delivery
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
 from gateway.facts import ANYTHING, Engine, Exchange, ModelScope
-from gateway.forward import Answer, Outgoing, at_work, find_route, forward
+from gateway.forward import at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.held import answer_held
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
 from gateway.outside import Outside
+from gateway.passage import stream_error
 from gateway.passthrough import pass_through
 from gateway.pseudonyms.naming import HEADER as CONVERSATION
 from gateway.ride import Live

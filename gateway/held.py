@@ -2,12 +2,13 @@
 events it was, with its texts rewritten or not at all. Until then nothing is committed, so that a block or a broken
 provider is answered with an ordinary error envelope."""
 
-from gateway.delivery import SSE_BLOCK, SSE_OWN, Delivery, Passage, broken_stream
-from gateway.errors import Refusal, TransportError, UpstreamBroken, UpstreamTimeout
-from gateway.forward import BUFFER_CAP, Answer, OpenStream
+import math
+
+from gateway.attempt import BUFFER_CAP, Answer, OpenStream
+from gateway.delivery import SSE_BLOCK, SSE_OWN, Delivery
 from gateway.guard import Guard, blocked, unread_answer
 from gateway.outside import Outside
-from gateway.seams import Late
+from gateway.passage import Passage
 from gateway.tape import keep_stream
 from gateway.wire.headers import split_fields
 
@@ -17,15 +18,20 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
     x, client = trip.x, trip.client
     await trip.cleared(guard)
     rewriter = guard.stream(trip.world.rewriters)
-    passage = Passage(x, stream, rewriter, client, trip.world.clock, *trip.patience(answer))
+    held, idle = Hold(x.provider), answer.target.provider.timeouts.idle
+    passage = Passage(x, stream, rewriter, held, trip.world.clock, idle, math.inf)
     try:
-        events = await _to_the_end(trip, answer, passage)
+        first = passage.first(stream.first)
+        passage.heard_at = trip.world.clock.monotonic()
+        broken = await passage.pass_on(answer.response, first)
     finally:
         if rewriter is not None:
             guard.streamed(rewriter.verdict)
     if passage.blocked:
         raise blocked(passage.verdict, "answer")
-    events = await outside.stream(events)
+    if broken is not None:
+        raise broken
+    events = await outside.stream(held.events + passage.out)
     if x.content is not None and x.operation is not None:
         keep_stream(x.content, x.operation.name, events)
     x.status = 200
@@ -41,38 +47,32 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
         await trip.linger(answer.response)
 
 
-async def _to_the_end(trip: Delivery, answer: Answer, passage: Passage) -> bytes:
-    """All events of the stream, as the rules in process left them."""
-    clock, response, parser = trip.world.clock, answer.response, passage.stream.parser
-    idle = answer.target.provider.timeouts.idle
-    pieces = [passage.first(passage.stream.first)]
-    size = len(pieces[0])
-    passage.heard_at = clock.monotonic()
-    while not passage.ended:
-        try:
-            chunk = await response.chunk(passage.heard_at + idle)
-            batch = parser.feed(chunk) if chunk else parser.close()
-        except Late:
-            words = f"The provider '{trip.x.provider}' sent no event for {idle:g} s."
-            _raise(passage.broke(UpstreamTimeout(words)))
-            break
-        except TransportError as error:
-            _raise(passage.broke(broken_stream(trip.x.provider, error)))
-            break
-        pieces.append(passage.take(batch, clock.monotonic()))
-        size += len(pieces[-1])
-        if size > BUFFER_CAP:
-            raise unread_answer(trip.x.provider, "it is too large")
-        if not chunk:
-            if not passage.stream.reader.finished and not passage.blocked:
-                words = f"The provider '{trip.x.provider}' ended the stream before its answer was whole."
-                _raise(passage.broke(UpstreamBroken(words)))
-            break
-    passage.close()
-    return b"".join([*pieces, passage.out])
+class Hold:
+    """In the client's place while a stream is held: what is passed on to it stays here."""
 
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._pieces: list[bytes] = []
+        self._size = 0
 
-def _raise(refusal: Refusal | None) -> None:
-    """A stream broke: that is a refusal, unless its answer was whole."""
-    if refusal is not None:
-        raise refusal
+    @property
+    def events(self) -> bytes:
+        """All that came."""
+        return b"".join(self._pieces)
+
+    def push(self, data: bytes, more: bool = True) -> bool:
+        """Keep it. Raises `UpstreamBroken` when that is more than may be held."""
+        self._size += len(data)
+        if self._size > BUFFER_CAP:
+            raise unread_answer(self._provider, "it is too large")
+        self._pieces.append(data)
+        return True
+
+    async def write(self, data: bytes, more: bool = True) -> None:
+        """Only what `push` does not take comes here: comments for a client that waits. To this one nothing is open."""
+
+    def flowing(self) -> bool:
+        return False
+
+    def push_chunk(self, framed: bytes) -> None:
+        raise RuntimeError("a stream is held event by event, not by its chunks")

@@ -6,6 +6,7 @@ Only the beginning of the body is looked at, to find the model and with it the p
 from collections.abc import AsyncIterator
 
 from gateway.admission import Admission
+from gateway.attempt import target_of
 from gateway.client import Client
 from gateway.dialects.peek import Peeked, find_model
 from gateway.dialects.segments import json_segments
@@ -20,7 +21,7 @@ from gateway.errors import (
     UpstreamBroken,
 )
 from gateway.facts import Attempt, Caller, Exchange, Segment
-from gateway.forward import credential_refused, enter, refusal_of, target_of
+from gateway.forward import credential_refused, enter, refusal_of
 from gateway.guard import ENCODING, WITHHELD, Guard, unread_answer, withheld
 from gateway.limits.turnstile import Place
 from gateway.routing.table import Provider

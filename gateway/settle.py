@@ -9,9 +9,9 @@ import zlib
 
 import msgspec
 
+from gateway.attempt import Answer, Outgoing
 from gateway.errors import Refusal
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
-from gateway.forward import Answer, Outgoing
 from gateway.operations import FREE
 from gateway.seams import Dialect, Headers, StreamReader
 from gateway.settings.snapshot import Snapshot

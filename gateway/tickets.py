@@ -8,6 +8,7 @@ maximum, its service tier) is not in it.
 from collections.abc import Iterator, Mapping
 
 from gateway.facts import Caller, Operation
+from gateway.limits.program import Kept, values_of
 from gateway.operations import FREE
 from gateway.quota import Bound
 from gateway.routing.table import Route, RouteTable, Target
@@ -18,10 +19,6 @@ USUAL_OUTPUT = 4096
 """Output tokens reserved for a request whose maximum nobody knows."""
 SLACK = 60.0
 """Seconds a hold outlives the longest time its exchange may take."""
-MOST_KEPT = 4096
-"""Tickets kept; the next one forgets them all. Clients choose model names behind a wildcard, and tags."""
-LONGEST_KEPT = 256
-"""Characters of a model's name or a tag; what a longer one leads to is not kept."""
 NO_RATE = (0, 0, 0, 1)
 
 Rate = tuple[int, int, int, int]
@@ -65,7 +62,7 @@ class Tickets:
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
         self._tags: tuple[str, ...] = ()
-        self._kept: dict[tuple[object, ...], Ticket] = {}
+        self._kept: Kept[Ticket] = Kept()
 
     def of(
         self,
@@ -79,26 +76,18 @@ class Tickets:
         """The ticket of a request for `model`, whose route in this snapshot is `route`."""
         if snapshot is not self._snapshot:
             self._follow(snapshot)
-        values = _values(self._tags, tags) if self._tags else None
+        values = values_of(self._tags, tags) if self._tags else ()
         asked = (caller.key_id, caller.team, model, operation.name, values)
         ticket = self._kept.get(asked)
         if ticket is None:
             ticket = Ticket(snapshot, caller, model, operation, route, tags)
-            self._keep(asked, (model, *(values or ())), ticket)
+            self._kept.keep(asked, (model, *values), ticket)
         return ticket
 
     def _follow(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._tags = () if snapshot.limits is None else snapshot.limits.tags
-        self._kept = {}
-
-    def _keep(self, asked: tuple[object, ...], chosen: tuple[str, ...], ticket: Ticket) -> None:
-        """`chosen`: what of it a client may choose."""
-        if any(len(name) > LONGEST_KEPT for name in chosen):
-            return
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
-        self._kept[asked] = ticket
+        self._kept = Kept()
 
 
 def targets_of(route: Route, routes: RouteTable) -> Iterator[Target]:
@@ -123,8 +112,3 @@ def _rate(snapshot: Snapshot, route: Route) -> Rate | None:
         if card is not None:
             rates.add(card.flat)
     return NO_RATE if not rates else rates.pop() if len(rates) == 1 else None
-
-
-def _values(names: tuple[str, ...], tags: Mapping[str, str] | None) -> tuple[str, ...]:
-    """Of the tags that rules look at."""
-    return tuple([tags.get(name, "") for name in names]) if tags else ()

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.admin.access import Conflict, Permission
 from gateway.admin.world import AdminWorld
 from gateway.errors import BadRequest, BodyTooLarge
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import ensure_schema, ledger_at, open_engine
 from gateway.settings.snapshot import AdminKey
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -98,6 +98,16 @@ async def on_database(url: str, work: Callable[[Engine], R]) -> R:
             return work(engine)
         finally:
             engine.dispose()
+
+    return await asyncio.to_thread(run)
+
+
+async def read_ledger(url: str, work: Callable[[Engine], R]) -> R:
+    """Run `work`, which only reads, on the ledger at `url` as it is, on a thread. Raises `LedgerError`."""
+
+    def run() -> R:
+        with ledger_at(url) as engine:
+            return work(engine)
 
     return await asyncio.to_thread(run)
 

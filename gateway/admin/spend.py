@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 from starlette.datastructures import QueryParams
@@ -17,8 +16,6 @@ from gateway.admin.endpoint import Call, Parameter
 from gateway.errors import BadRequest, LedgerError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from gateway.ledger.charges import Period
     from gateway.ledger.spend import Filters
 
@@ -101,13 +98,14 @@ def _report(url: str, query: QueryParams, form: str, now_ns: int) -> bytes:
     """Blocks. SQLAlchemy is imported here, by those who ask for spend only."""
     from gateway.ledger import export, parquet
     from gateway.ledger.spend import check_groups, report
+    from gateway.ledger.store import ledger_at
 
     try:
         by = check_groups([name.strip() for name in query.get("by", "team").split(",") if name.strip()])
     except LedgerError as error:
         raise BadRequest(f"{error}.") from None
     since_ns, until_ns, filters = _asked(query, now_ns)
-    with _opened(url) as engine:
+    with ledger_at(url) as engine:
         found = report(engine, by, since_ns, until_ns, filters)
     return {"json": export.json_bytes, "csv": export.csv_bytes, "parquet": parquet.parquet_bytes}[form](found)
 
@@ -117,6 +115,7 @@ def _focus(url: str, query: QueryParams, form: str, call: Call) -> IO[bytes]:
     from gateway.admin.pricelists import cards_of
     from gateway.ledger import focus, parquet
     from gateway.ledger.charges import charges
+    from gateway.ledger.store import ledger_at
 
     now_ns = call.world.clock.now_ns()
     since_ns, until_ns, filters = _asked(query, now_ns)
@@ -124,7 +123,7 @@ def _focus(url: str, query: QueryParams, form: str, call: Call) -> IO[bytes]:
     period: Period = "hour" if query.get("period") == "hour" else "day"
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever sends it
     try:
-        with _opened(url) as engine:
+        with ledger_at(url) as engine:
             found = charges(engine, since_ns, until_ns, cards, listed, period, filters, call.world.clock)
             if form == "focus":
                 file.writelines(focus.csv_pieces(found))
@@ -158,19 +157,6 @@ def _asked(query: QueryParams, now_ns: int) -> tuple[int, int, Filters]:
         tags=tuple(_tag(text) for text in query.getlist("tag")),
     )
     return since_ns, until_ns, filters
-
-
-@contextmanager
-def _opened(url: str) -> Generator[Engine]:
-    from gateway.ledger.store import open_existing, schema_version
-
-    engine = open_existing(url)
-    try:
-        if schema_version(engine) is None:
-            raise LedgerError("this database holds no ledger yet")
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _tag(text: str) -> tuple[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,7 +14,6 @@ from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-    from sqlalchemy import Engine
 
     from gateway.ledger.spend import Filters, Report
 
@@ -82,6 +79,7 @@ def spend(
     from gateway.ledger import spend as ledger
     from gateway.ledger.charges import charges
     from gateway.ledger.periods import moment_ns
+    from gateway.ledger.store import ledger_at
 
     form = _form(form, json, written)
     if period not in PERIODS:
@@ -102,10 +100,10 @@ def spend(
         if form.startswith("focus"):
             cards = spend_prices.of_url() if url is not None else spend_prices.of_config(config)
             asked = since_ns, until_ns, *cards, "hour" if period == "hour" else "day", filters
-            with reading_of(ledger_url) as engine:
+            with ledger_at(ledger_url) as engine:
                 spend_prices.write_focus(charges(engine, *asked), form, out)
             return
-        with reading_of(ledger_url) as engine:
+        with ledger_at(ledger_url) as engine:
             report = ledger.report(engine, groups, since_ns, until_ns, filters)
         _write(report, form, out, journal)
     except (LedgerError, OSError) as error:
@@ -183,21 +181,6 @@ def _filters(
         provider=tuple(provider or ()),
         tags=tuple(pairs),
     )
-
-
-@contextmanager
-def reading_of(url: str) -> Generator[Engine]:
-    """A ledger that is there. Raises `LedgerError`."""
-    from gateway.errors import LedgerError
-    from gateway.ledger.store import open_existing, schema_version
-
-    engine = open_existing(url)
-    try:
-        if schema_version(engine) is None:
-            raise LedgerError("this database holds no ledger yet; has the gateway run with it?")
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _write(report: Report, form: str, out: Path | None, journal: Path | None) -> None:

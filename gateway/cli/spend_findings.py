@@ -26,9 +26,10 @@ def findings(
     that is worth less than a dollar a month.
     """
     from gateway.cli import spend_prices
-    from gateway.cli.spend import ledger_of_config, now_ns, reading_of, wrong
+    from gateway.cli.spend import ledger_of_config, now_ns, wrong
     from gateway.errors import ConfigError, LedgerError
     from gateway.ledger.savings import as_json, find
+    from gateway.ledger.store import ledger_at
 
     try:
         cards, _ = spend_prices.of_url() if url is not None else spend_prices.of_config(config)
@@ -36,7 +37,7 @@ def findings(
     except (LedgerError, ConfigError) as error:
         wrong(str(error))
     try:
-        with reading_of(ledger_url) as engine:
+        with ledger_at(ledger_url) as engine:
             found = find(engine, cards, now_ns())
     except LedgerError as error:
         print(f"tollway spend findings: {error}", file=sys.stderr)

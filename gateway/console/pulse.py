@@ -3,20 +3,19 @@
 Figures of the last minutes are differences of counters, which are looked at only while somebody watches.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+from gateway.admin.endpoint import read_ledger
 from gateway.admin.health import readiness
 from gateway.admin.world import AdminWorld
 from gateway.console.figures import Figures, figures_of
 from gateway.errors import LedgerError
 from gateway.ledger.incidents import Incident, IncidentStore
 from gateway.ledger.status import read_status
-from gateway.ledger.store import open_existing
 
 SPAN = 300.0
 """Seconds that are looked back at."""
@@ -117,16 +116,8 @@ async def _open_incidents(world: AdminWorld) -> list[Incident]:
     ledger = world.configuration.snapshot.ledger
     if ledger is None:
         return []
-
-    def run() -> list[Incident]:
-        engine = open_existing(ledger.url)
-        try:
-            return IncidentStore(engine).list(only_open=True)
-        finally:
-            engine.dispose()
-
     try:
-        return await asyncio.to_thread(run)
+        return await read_ledger(ledger.url, lambda engine: IncidentStore(engine).list(only_open=True))
     except LedgerError:
         return []
 

@@ -133,18 +133,18 @@ class Journal:
         x.started = True
         return True
 
-    def finish_soon(self, x: Exchange) -> bool:
-        """Take the end of `x`; True: see that `flush` is called before this turn of the event loop is over."""
+    def finish_soon(self, x: Exchange) -> None:
+        """Take the end of `x`. Whoever calls this sees that `flush` is called before this turn of the event loop is
+        over."""
         if not (self.healthy and x.started and x.id in self._running) or len(self._queue) >= _MOST_TOGETHER:
-            self.finish(x)
-            return False
+            return self.finish(x)
         try:
             line = end_line(x)
         except Exception:
             self.failures += 1
-            return False
+            return None
         self._queue.append((self._running.pop(x.id), line))
-        return True
+        return None
 
     def flush(self) -> None:
         """Write the ends that wait."""

@@ -85,6 +85,18 @@ def open_existing(url: str) -> Engine:
 
 
 @contextmanager
+def ledger_at(url: str) -> Generator[Engine]:
+    """A ledger for reading, as it is: opened, and closed again. Raises `LedgerError` when there is none."""
+    engine = open_existing(url)
+    try:
+        if schema_version(engine) is None:
+            raise LedgerError("this database holds no ledger yet; has the gateway run with it?")
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def reading(engine: Engine) -> Generator[Connection]:
     """A transaction whose statements all see the same state of the ledger. Translates driver errors."""
     with translated(), engine.connect() as connection:

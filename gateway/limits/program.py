@@ -9,7 +9,7 @@ as a whole; and it can stand in the name of a counter, so it is escaped, or hash
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -19,15 +19,25 @@ from gateway.quota import Adjustment, Bound, Rule, Scope
 MOST_KEPT = 4096
 """Answers kept; the next one forgets them all."""
 LONGEST_KEPT = 256
-"""Characters of a model's name; what a longer one leads to is not kept."""
+"""Characters of a model's name or a tag; what a longer one leads to is not kept."""
 LONGEST = 64
 """Characters of an escaped value in a counter's name; a longer one is replaced by its digest."""
+T = TypeVar("T")
 _SAFE = "/@+,"
 _LISTED = ("team", "key", "model", "provider")
 """What counters are listed by that nobody has counted on yet; operations and tags are only known from traffic."""
 
 
-_Kept: TypeAlias = dict[tuple[object, ...], tuple[Bound, ...]]
+class Kept(dict[tuple[object, ...], T]):
+    """What was found, by what was asked."""
+
+    def keep(self, asked: tuple[object, ...], chosen: tuple[str, ...], found: T) -> None:
+        """`chosen`: what of `asked` a client may choose."""
+        if any(len(name) > LONGEST_KEPT for name in chosen):
+            return
+        if len(self) >= MOST_KEPT:
+            self.clear()
+        self[asked] = found
 
 
 class Clause(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +93,7 @@ class _Part:
         self.tags: tuple[str, ...] = tuple(sorted(tags))
         self.by_model: bool = any(rule.scope.model or "model" in rule.each for rule in rules)
         self.by_operation: bool = any(rule.scope.operation or "operation" in rule.each for rule in rules)
-        self.kept: _Kept = {}
+        self.kept: Kept[tuple[Bound, ...]] = Kept()
         # Most rules are a team's own: a thousand teams must not make each other's requests slower.
         teams = {team for rule in rules for team in rule.scope.team}
         self._common: tuple[Clause, ...] = tuple(clause for clause in self.clauses if not clause.rule.scope.team)
@@ -95,13 +105,6 @@ class _Part:
     def of_team(self, team: str) -> Iterable[Clause]:
         """The rules that may hold for this team."""
         return itertools.chain(self._own.get(team, ()), self._common)
-
-    def keep(self, asked: tuple[object, ...], found: tuple[Bound, ...]) -> None:
-        if any(isinstance(name, str) and len(name) > LONGEST_KEPT for name in asked):
-            return
-        if len(self.kept) >= MOST_KEPT:
-            self.kept.clear()
-        self.kept[asked] = found
 
 
 class LimitProgram:
@@ -135,12 +138,12 @@ class LimitProgram:
             team,
             model if part.by_model else "",
             operation if part.by_operation else "",
-            _values(part.tags, tags) if part.tags else None,
+            values_of(part.tags, tags) if part.tags else (),
         )
         found = part.kept.get(asked)
         if found is None:
             found = self._find(part, _Asked(key_id, team, model, "", operation, tags or {}))
-            part.keep(asked, found)
+            part.kept.keep(asked, (model, *asked[-1]), found)
         return found
 
     def provider_bounds(
@@ -156,12 +159,12 @@ class LimitProgram:
             team,
             model if part.by_model else "",
             operation if part.by_operation else "",
-            _values(part.tags, tags) if part.tags else None,
+            values_of(part.tags, tags) if part.tags else (),
         )
         found = part.kept.get(asked)
         if found is None:
             found = self._find(part, _Asked(key_id, team, model, provider, operation, tags or {}))
-            part.keep(asked, found)
+            part.kept.keep(asked, (model, *asked[-1]), found)
         return found
 
     def known(self, team: str | None = None, keys: Mapping[str, str] | None = None) -> list[Bound]:
@@ -302,10 +305,6 @@ def _raised(rule: Rule, extra: int) -> Rule:
     return msgspec.structs.replace(rule, amount=amount, soft=soft)
 
 
-def _values(names: tuple[str, ...], tags: Mapping[str, str] | None) -> str | tuple[str, ...]:
-    """The values of the tags that rules look at; of one tag, as most often, without a tuple around it."""
-    if not tags:
-        return ""
-    if len(names) == 1:
-        return tags.get(names[0], "")
-    return tuple([tags.get(name, "") for name in names])
+def values_of(names: tuple[str, ...], tags: Mapping[str, str] | None) -> tuple[str, ...]:
+    """The values of the tags that rules look at; () for none of any."""
+    return tuple([tags.get(name, "") for name in names]) if tags else ()

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.admission import LOOK_EVERY, NEVER, Admission, refusal_of
+from gateway.attempt import Outgoing
 from gateway.clock import ManualClock
 from gateway.dialects import for_operation
 from gateway.errors import BudgetExhausted, Overloaded, RateLimited
 from gateway.facts import Caller, Exchange
-from gateway.forward import Outgoing
 from gateway.limits.learned import LearnedOutput
 from gateway.limits.memory import MemoryStore
 from gateway.limits.tally import Tally

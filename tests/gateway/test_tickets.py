@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.facts import Caller
-from gateway.limits.program import Clause, LimitProgram
+from gateway.limits.program import LONGEST_KEPT, MOST_KEPT, Clause, LimitProgram
 from gateway.operations import accept
 from gateway.quota import Rolling, Rule, Scope
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Origin
-from gateway.tickets import LONGEST_KEPT, MOST_KEPT, USUAL_OUTPUT, Ticket, Tickets, targets_of
+from gateway.tickets import USUAL_OUTPUT, Ticket, Tickets, targets_of
 
 OPENAI = Provider(name="p", wire="openai", origin=Origin("http", "h", 1), base_path=b"")
 ANTHROPIC = Provider(name="a", wire="anthropic", origin=Origin("http", "h", 1), base_path=b"")

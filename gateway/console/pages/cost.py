@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from gateway.admin.access import Conflict
+from gateway.admin.endpoint import read_ledger
 from gateway.admin.spend import show_spend
 from gateway.admin.world import AdminWorld
 from gateway.budgets import running
@@ -29,9 +30,8 @@ from gateway.console.costing import (
 )
 from gateway.console.ranges import NAMES, Range, days_of, range_of
 from gateway.console.visit import Visit
-from gateway.errors import BadRequest, LedgerError
+from gateway.errors import BadRequest
 from gateway.ledger.overview import DAY_NS, Daily, Overview, overview, total
-from gateway.ledger.store import open_existing, schema_version
 from gateway.quota import Bound, Calendar, Level, Scope
 from gateway.settings.snapshot import Snapshot
 
@@ -73,7 +73,11 @@ async def show(visit: Visit) -> Response:
         raise BadRequest(f"by: allowed are {', '.join(TREND)}.", param="by")
     filters = filters_of(query)
     budgets = await budgets_of(visit.world)
-    found = await asyncio.to_thread(_read, ledger_url(snapshot), shown, by, filters)
+    # From where the comparison, or what the forecast looks at, begins.
+    found = await read_ledger(
+        ledger_url(snapshot),
+        lambda engine: overview(engine, shown.before_ns, shown.since_ns, shown.until_ns, by, filters),
+    )
     context = await asyncio.to_thread(_context, visit.world, found, shown, by, filters, budgets)
     return await visit.page("cost.html", context)
 
@@ -93,17 +97,6 @@ def ledger_url(snapshot: Snapshot) -> str:
 def filters_of(query: QueryParams) -> dict[Dimension, str]:
     """What the page is narrowed to, by the names in its address."""
     return {dimension: query[dimension] for dimension in DIMENSIONS if dimension in query}
-
-
-def _read(url: str, shown: Range, by: Dimension, filters: Mapping[Dimension, str]) -> Overview:
-    """From where the comparison, or what the forecast looks at, begins. Blocks. Raises `LedgerError`."""
-    engine = open_existing(url)
-    try:
-        if schema_version(engine) is None:
-            raise LedgerError("this database holds no ledger yet")
-        return overview(engine, shown.before_ns, shown.since_ns, shown.until_ns, by, filters)
-    finally:
-        engine.dispose()
 
 
 async def budgets_of(world: AdminWorld) -> list[Budget]:

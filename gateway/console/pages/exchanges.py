@@ -1,14 +1,11 @@
 """Exchanges behind the figures of the cost page, a page at a time; no content, for there is none in the ledger."""
 
-import asyncio
-from collections.abc import Callable
-from typing import TypeVar
 from urllib.parse import urlencode
 
-from sqlalchemy import Engine
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
+from gateway.admin.endpoint import read_ledger
 from gateway.console.pages.cost import ledger_url
 from gateway.console.ranges import NAMES, range_of
 from gateway.console.visit import Visit
@@ -16,10 +13,8 @@ from gateway.errors import BadRequest, NotFound
 from gateway.ledger.exchanges import FILTERS, GROUPS, Position
 from gateway.ledger.exchanges import listing as listed
 from gateway.ledger.exchanges import one as one_of
-from gateway.ledger.store import open_existing
 from gateway.ledger.tables import OUTCOMES
 
-T = TypeVar("T")
 PAGE = 50
 
 
@@ -30,9 +25,8 @@ async def listing(visit: Visit) -> Response:
     if "outcome" in filters and filters["outcome"] not in (*OUTCOMES, *GROUPS):
         raise BadRequest(f"outcome: allowed are {', '.join((*OUTCOMES, *GROUPS))}.", param="outcome")
     after = _position(query)
-    found = await _with_ledger(
-        visit, lambda engine: listed(engine, shown.since_ns, shown.until_ns, filters, after, PAGE)
-    )
+    url = ledger_url(visit.world.configuration.snapshot)
+    found = await read_ledger(url, lambda engine: listed(engine, shown.since_ns, shown.until_ns, filters, after, PAGE))
     following = None if found.next is None else f"{found.next.received_ns}.{found.next.id}"
     context: dict[str, object] = {
         "range": shown,
@@ -52,7 +46,8 @@ async def listing(visit: Visit) -> Response:
 
 async def one(visit: Visit) -> Response:
     event_id: str = visit.request.path_params["event_id"]
-    found = await _with_ledger(visit, lambda engine: one_of(engine, event_id))
+    url = ledger_url(visit.world.configuration.snapshot)
+    found = await read_ledger(url, lambda engine: one_of(engine, event_id))
     if found is None:
         raise NotFound("There is no such exchange in the ledger. (Old ones are deleted: ledger.retention.)")
     return await visit.page("exchange.html", {"x": found})
@@ -66,16 +61,3 @@ def _position(query: QueryParams) -> Position | None:
     if not dot or not at.isascii() or not at.isdigit() or len(at) > 19 or len(event_id) > 64:
         raise BadRequest("after: this is no place in the list.", param="after")
     return Position(int(at), event_id)
-
-
-async def _with_ledger(visit: Visit, work: Callable[[Engine], T]) -> T:
-    url = ledger_url(visit.world.configuration.snapshot)
-
-    def run() -> T:
-        engine = open_existing(url)
-        try:
-            return work(engine)
-        finally:
-            engine.dispose()
-
-    return await asyncio.to_thread(run)

@@ -1,6 +1,5 @@
 """Incidents: the state now, what has been switched, how providers do, and where requests failed in the last day."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -9,6 +8,7 @@ from starlette.responses import Response
 
 from gateway.admin import state
 from gateway.admin.access import Conflict
+from gateway.admin.endpoint import read_ledger
 from gateway.admin.incident_shapes import IncidentView
 from gateway.admin.incidents import with_incidents
 from gateway.admin.shapes import ProviderList, ProviderView
@@ -21,7 +21,6 @@ from gateway.console.visit import Visit
 from gateway.errors import LedgerError, Refusal
 from gateway.ledger.exchanges import ExchangeRow, listing
 from gateway.ledger.overview import Hour, hours
-from gateway.ledger.store import open_engine, open_existing
 from gateway.routing.switches import SCOPES
 from gateway.telemetry.logs import info
 
@@ -216,16 +215,11 @@ async def failures(
         return []
     until_ns = visit.world.clock.now_ns() if until_ns is None else until_ns
     wanted = {**(filters or {}), "outcome": "failed"}
-
-    def run() -> list[ExchangeRow]:
-        engine = open_existing(ledger.url)
-        try:
-            return listing(engine, since_ns, until_ns, wanted, most=MOST_FAILURES).rows
-        finally:
-            engine.dispose()
-
     try:
-        return await asyncio.to_thread(run)
+        found = await read_ledger(
+            ledger.url, lambda engine: listing(engine, since_ns, until_ns, wanted, most=MOST_FAILURES)
+        )
+        return found.rows
     except LedgerError:
         return []
 
@@ -237,16 +231,8 @@ async def _heat(visit: Visit) -> list[tuple[str, list[Field]]]:
         return []
     now_ns = visit.world.clock.now_ns()
     since_ns = (now_ns // HOUR_NS - SHOWN + 1) * HOUR_NS
-
-    def run() -> list[Hour]:
-        engine = open_engine(ledger.url)
-        try:
-            return hours(engine, since_ns, now_ns)
-        finally:
-            engine.dispose()
-
     try:
-        return heat(await asyncio.to_thread(run), since_ns)
+        return heat(await read_ledger(ledger.url, lambda engine: hours(engine, since_ns, now_ns)), since_ns)
     except LedgerError:
         return []
 

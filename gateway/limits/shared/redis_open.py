@@ -182,7 +182,8 @@ class SharedStore(RedisStore):
             await asyncio.sleep(ROUND)
 
     def _failed(self, name: str, error: BaseException) -> None:
-        self._on_state(self.up, f"{name}: {type(error).__name__}: {error}")
+        # Not the error's text: it might quote an address with its password.
+        self._on_state(self.up, f"{name}: {type(error).__name__}")
         asyncio.get_running_loop().call_later(ROUND, lambda: self._tasks.start(self._rounds(), name))
 
     def _counted(self, node: Node, reply: Reply) -> None:

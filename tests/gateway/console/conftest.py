@@ -1,39 +1,17 @@
 """A console in front of a World with a real configuration and a real SQLite ledger, and people who are logged in."""
 
 import re
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import yaml
 
 from gateway.admin.app import admin_app
-from gateway.clock import ManualClock
 from gateway.console.mount import Front
-from gateway.ledger.journal import Journal
-from gateway.settings.reload import Configuration
-from tests.gateway.admin.fakes import FakeWorld, written
+from tests.gateway.admin.conftest import make_world, world
+from tests.gateway.admin.fakes import FakeWorld
 
-
-@pytest.fixture
-def make_world(tmp_path: Path) -> Callable[..., FakeWorld]:
-    def make(**changes: object) -> FakeWorld:
-        file = tmp_path / "gateway.yaml"
-        file.write_text(yaml.safe_dump({**written(tmp_path), **changes}))
-        clock = ManualClock()
-        configuration = Configuration(file, clock=clock)
-        journal = None
-        if configuration.snapshot.ledger is not None:
-            journal = Journal(tmp_path / "journal", clock=clock, fsync_interval=0)
-        return FakeWorld(configuration, clock, journal)
-
-    return make
-
-
-@pytest.fixture
-def world(make_world: Callable[..., FakeWorld]) -> FakeWorld:
-    return make_world()
+__all__ = ["admin", "make_world", "viewer", "world"]
 
 
 def visitor(world: FakeWorld) -> httpx.AsyncClient:

@@ -4,12 +4,18 @@ import base64
 import math
 import struct
 from collections.abc import AsyncIterator
+from typing import Literal
 
+import msgspec
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from loadtest.mock import MockProvider
+from loadtest.mock.openai_responses import ResponsesRequest, responses_reply
+from loadtest.mock.scenario import Meters, Output
 
 TOOL = {
     "type": "function",
@@ -196,3 +202,16 @@ async def test_models_are_not_counted(client: openai.AsyncOpenAI, mock: MockProv
     assert "mock" in [model.id async for model in client.models.list()]
     assert (await client.models.retrieve("vendor/x")).id == "vendor/x"
     assert mock.stats.totals.requests == 0
+
+
+@given(most=st.integers(1, 400), reasoning=st.integers(0, 500), tokens=st.sampled_from(["request", 100]))
+def test_a_responses_maximum_holds_for_reasoning_too(
+    most: int, reasoning: int, tokens: int | Literal["request"]
+) -> None:
+    """`max_output_tokens` is "an upper bound for the number of tokens that can be generated for a response, including
+    visible output tokens and reasoning tokens"."""
+    request = ResponsesRequest(model="m", input="Hello", max_output_tokens=most)
+    reply = responses_reply(request, Output(tokens=tokens), Meters(reasoning=reasoning), 1)
+    said = msgspec.json.decode(reply.body)
+    assert said["usage"]["output_tokens"] == reply.tokens.output <= most
+    assert said["usage"]["output_tokens_details"]["reasoning_tokens"] == min(reasoning, most)

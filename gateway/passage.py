@@ -1,0 +1,243 @@
+"""A stream on its way from provider to client: what of it may leave, when it is over, and what it is when it breaks.
+
+Events are passed on one read at a time. Nearly every read is one chunk with one event: those go on the moment they
+arrive (`relay`), without waking the coroutine that waits in `pass_on`.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.admission import NEVER
+from gateway.attempt import OpenStream
+from gateway.errors import DeadlineExceeded, Disconnected, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
+from gateway.facts import ALLOWED, Exchange, Verdict
+from gateway.inspection.events import EventRewriter
+from gateway.seams import Clock, Late, UpstreamResponse
+from gateway.wire.envelopes import error_event
+from gateway.wire.sse import SseEvent
+
+LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"))
+"""After one of these, or `[DONE]`, a stream has nothing more to say."""
+PING = b": ping\n\n"
+
+
+class Recipient(Protocol):
+    """Who a stream is passed on to, by the methods of `gateway.client.Client`, which is one. `gateway.held.Hold` is
+    another."""
+
+    async def write(self, data: bytes, more: bool = True) -> None: ...
+
+    def push(self, data: bytes, more: bool = True) -> bool: ...
+
+    def flowing(self) -> bool: ...
+
+    def push_chunk(self, framed: bytes) -> None: ...
+
+
+class Passage:
+    """One stream on its way, and what is known of it."""
+
+    __slots__ = (
+        "_client",
+        "_clock",
+        "_idle",
+        "_ping",
+        "_rewriter",
+        "blocked",
+        "heard_at",
+        "look",
+        "look_at",
+        "out",
+        "over",
+        "spoke_at",
+        "stream",
+        "x",
+    )
+
+    def __init__(
+        self,
+        x: Exchange,
+        stream: OpenStream,
+        rewriter: EventRewriter | None,
+        client: Recipient,
+        clock: Clock,
+        idle: float,
+        ping: float,
+    ) -> None:
+        """`rewriter`: the guardrails that read it, if any do. `idle`: seconds the provider may send no event; `ping`:
+        those after which a client that hears nothing gets a comment."""
+        self.x = x
+        self.stream = stream
+        self._rewriter = rewriter
+        self._client = client
+        self._clock = clock
+        self._idle = idle
+        self._ping = ping
+        self.blocked = False
+        self.over = False
+        """The provider has said its last word."""
+        self.out = b""
+        """Once `ended`: what is to leave with the end of the answer."""
+        self.heard_at = self.spoke_at = 0.0
+        """When the provider last sent an event, and the client was last sent something (monotonic seconds)."""
+        self.look_at = NEVER
+        """The event at which to look after the reservation, with `look`."""
+        self.look: Callable[[int], int] = _never
+
+    @property
+    def verdict(self) -> Verdict:
+        """What guardrails concluded so far."""
+        return ALLOWED if self._rewriter is None else self._rewriter.verdict
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more is to be read."""
+        return self.over or self.blocked
+
+    async def pass_on(self, response: UpstreamResponse, out: bytes) -> Refusal | None:
+        """Pass on `out`, and every event to come, until the stream has said its last word, breaks (why is returned) or
+        is blocked. What is to leave with the end of the answer is in `self.out`."""
+        client, clock, parser = self._client, self._clock, self.stream.parser
+        try:
+            while not self.ended:
+                if out:
+                    if not client.push(out):
+                        await client.write(out)
+                    self.spoke_at = clock.monotonic()
+                # Comments are passed on but do not count as progress: a provider that only sends keep-alives is idle.
+                try:
+                    response.offer(self.relay if parser.between else None)
+                    chunk = await response.chunk(min(self.heard_at + self._idle, self.spoke_at + self._ping))
+                    if self.blocked:
+                        return None
+                    batch = parser.feed(chunk) if chunk else parser.close()
+                except Late:
+                    if clock.monotonic() >= self.heard_at + self._idle:
+                        return self._broke(UpstreamTimeout(f"{self._provider} sent no event for {self._idle:g} s."))
+                    await client.write(PING)
+                    self.spoke_at = clock.monotonic()
+                    out = b""
+                    continue
+                except TransportError as error:
+                    return self._broke(self._broken_by(error))
+                out = self.take(batch, clock.monotonic())
+                if not chunk:
+                    if self.blocked or self.stream.reader.finished:
+                        break
+                    self.out = out
+                    return UpstreamBroken(f"{self._provider} ended the stream before its answer was whole.")
+        finally:
+            response.offer(None)
+        self.out = out
+        self._close()
+        return None
+
+    def first(self, events: list[SseEvent]) -> bytes:
+        """What may leave of the events that were read, and understood, before the answer was begun."""
+        pieces: list[bytes] = []
+        for event in events:
+            if event.data is not None:
+                self.x.events += 1
+                self.over = self.over or event.data == b"[DONE]" or event.name in LAST_EVENTS
+            self._pass(event, pieces)
+        return b"".join(pieces)
+
+    def take(self, events: list[SseEvent], now: float) -> bytes:
+        """What may leave of these events."""
+        pieces: list[bytes] = []
+        reader = self.stream.reader
+        for event in events:
+            data = event.data
+            if data is not None:
+                self.heard_at = now
+                self.x.events += 1
+                if data == b"[DONE]" or event.name in LAST_EVENTS:
+                    self.over = True
+                if not reader.event(event.name, data):
+                    continue
+            self._pass(event, pieces)
+        if self.x.events >= self.look_at:
+            self.look_at = self.look(self.x.events)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def relay(self, framed: bytes, start: int) -> float:
+        """See `seams.Relay`. Takes what nearly every read of a stream is: one chunk with one event of one line of data,
+        which goes to the client as it is, in the same frame. Everything else is left to `pass_on`."""
+        end = len(framed) - 4
+        if (
+            framed[start : start + 6] != b"data: "
+            or framed[end:] != b"\n\n\r\n"
+            or framed.find(b"\n", start) != end
+            or framed.find(b"\r", start) != end + 2
+            or not self._client.flowing()
+        ):
+            return 0.0
+        data = framed[start + 6 : end]
+        if data == b"[DONE]":
+            return 0.0
+        now = self.heard_at = self._clock.monotonic()
+        self.x.events += 1
+        if self.x.events >= self.look_at:
+            self.look_at = self.look(self.x.events)
+        if self.stream.reader.event(b"", data):
+            if self._rewriter is None:
+                self._client.push_chunk(framed)
+                self.spoke_at = now
+            else:
+                out = self._rewriter.data(framed[start:-2], data)
+                if self._rewriter.blocked:
+                    self.blocked = True
+                    self.out = out
+                    return -1.0
+                if out and self._client.push(out):
+                    self.spoke_at = now
+        return min(now + self._idle, self.spoke_at + self._ping)
+
+    def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:
+        if self._rewriter is None:
+            pieces.append(event.raw)
+        elif not self.blocked:
+            pieces.append(self._rewriter.event(event))
+            self.blocked = self._rewriter.blocked
+
+    def _broke(self, refusal: Refusal) -> Refusal | None:
+        """The stream broke. One whose answer was whole has ended well, however its connection did."""
+        if not self.stream.reader.finished:
+            return refusal
+        self._close()
+        return None
+
+    def _broken_by(self, error: TransportError) -> Refusal:
+        """What a stream that broke is to the client."""
+        if isinstance(error, Disconnected):
+            return UpstreamBroken(f"{self._provider} closed the connection in the middle of the stream.")
+        if isinstance(error, DeadlineExceeded):
+            return UpstreamTimeout(f"{self._provider} did not finish the stream within its total time.")
+        return UpstreamBroken(f"{self._provider} sent a stream that cannot be read.")
+
+    @property
+    def _provider(self) -> str:
+        return f"The provider '{self.x.provider}'"
+
+    def _close(self) -> None:
+        """The answer is whole: what guardrails still hold may leave."""
+        if self._rewriter is not None and not self.blocked:
+            self.out += self._rewriter.end()
+            self.blocked = self._rewriter.blocked
+
+    def block_end(self) -> bytes:
+        """The dialect's own end of a stream that may not go on."""
+        if self._rewriter is None:
+            return b""
+        return self._rewriter.block_end(self._rewriter.verdict.message)
+
+
+def _never(events: int) -> int:
+    return NEVER
+
+
+def stream_error(refusal: Refusal, x: Exchange) -> bytes:
+    """The event that ends a broken stream, in the shape of its operation."""
+    wire = x.operation.wire if x.operation is not None else "openai"
+    shape = "responses" if x.operation is not None and x.operation.name == "responses" else "chat"
+    return error_event(refusal, wire, x.request_id, shape=shape, sequence_number=x.events)

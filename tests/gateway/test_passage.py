@@ -1,0 +1,110 @@
+"""A stream on its way, between a provider that says what the test says and a client that keeps what it gets."""
+
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.attempt import OpenStream
+from gateway.clock import ManualClock
+from gateway.dialects import for_operation
+from gateway.errors import Disconnected, Refusal, UpstreamBroken, UpstreamTimeout
+from gateway.facts import Exchange
+from gateway.held import Hold
+from gateway.operations import accept
+from gateway.passage import PING, Passage, stream_error
+from gateway.wire.sse import SseParser
+from tests.support.provided import Piece, Provided
+from tests.support.raw import delta, sse
+
+IDLE, PINGED = 30.0, 12.0
+WHOLE = sse(delta("one"), delta(" two"), delta("", "stop"), "[DONE]")
+ASKED = b'{"model": "m", "stream": true, "stream_options": {"include_usage": true}, "messages": []}'
+
+
+class Recipient:
+    """A client that takes everything at once."""
+
+    def __init__(self) -> None:
+        self.got = b""
+
+    async def write(self, data: bytes, more: bool = True) -> None:
+        self.got += data
+
+    def push(self, data: bytes, more: bool = True) -> bool:
+        self.got += data
+        return True
+
+    def flowing(self) -> bool:
+        return True
+
+    def push_chunk(self, framed: bytes) -> None:
+        self.got += framed[framed.index(b"\n") + 1 : -2]
+
+
+def pass_on(*pieces: Piece, to: Recipient | Hold | None = None) -> tuple[bytes, Refusal | None]:
+    """What the client got, and why the stream broke, if it did."""
+    clock = ManualClock()
+    operation = accept("POST", "/v1/chat/completions")
+    dialect = for_operation(operation.name)
+    x = Exchange("x", "x", clock.now_ns(), clock.monotonic())
+    x.operation, x.provider = operation, "openai"
+    stream = OpenStream(SseParser(1 << 20), dialect.stream(dialect.read(operation, ASKED)), [])
+    client = Recipient() if to is None else to
+    passage = Passage(x, stream, None, client, clock, IDLE, PINGED)
+    passage.heard_at = passage.spoke_at = clock.monotonic()
+    provider = Provided(clock, *pieces)
+    broken = asyncio.run(passage.pass_on(provider, b""))
+    assert provider.relay is None, "who is done with a stream offers nothing any more"
+    got = client.events if isinstance(client, Hold) else client.got
+    return got + passage.out, broken
+
+
+@given(st.lists(st.integers(0, len(WHOLE)), max_size=6), st.booleans())
+def test_however_a_stream_is_cut_its_events_arrive_as_they_were(cuts: list[int], held: bool) -> None:
+    """Every chunking gives the same talk, to a client and to one who holds it."""
+    places = [0, *sorted(cuts), len(WHOLE)]
+    pieces = [WHOLE[a:b] for a, b in itertools.pairwise(places) if a < b]
+    assert pass_on(*pieces, to=Hold("openai") if held else None) == (WHOLE, None)
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_a_stream_that_ends_early_is_broken_and_what_was_whole_of_it_arrived(end: int) -> None:
+    """A stream whose answer was whole has ended well, however its connection did; every other one is broken."""
+    for last in ((), (Disconnected("gone", sent=True),)):
+        got, broken = pass_on(WHOLE[:end], *last)
+        assert WHOLE.startswith(got)
+        assert (broken is None) == (b'"stop"' in got), got
+
+
+def test_silence_is_filled_with_comments_and_ends_in_a_timeout() -> None:
+    begun, rest = WHOLE[:200], WHOLE[200:]
+    assert pass_on(begun, 2.1 * PINGED, rest)[1] is None
+    got, broken = pass_on(b": alive\n\n", 2 * IDLE)
+    assert got == b": alive\n\n" + PING * 2
+    assert isinstance(broken, UpstreamTimeout)
+    assert str(broken) == "The provider 'openai' sent no event for 30 s."
+
+
+def test_a_provider_that_only_keeps_alive_is_idle() -> None:
+    """Comments are passed on but do not count as progress."""
+    pieces = [piece for _ in range(9) for piece in (b": alive\n\n", 10.0)]
+    got, broken = pass_on(*pieces)
+    assert got == b": alive\n\n" * 3
+    assert isinstance(broken, UpstreamTimeout)
+
+
+def test_what_is_held_is_bounded_and_has_no_comments_of_ours() -> None:
+    assert pass_on(WHOLE[:200], 2.1 * PINGED, WHOLE[200:], to=Hold("openai")) == (WHOLE, None)
+    with pytest.raises(UpstreamBroken, match="too large"):
+        pass_on(*[sse(delta("x" * 1_000_000))] * 9, to=Hold("openai"))
+
+
+def test_a_broken_stream_ends_with_an_event_of_its_operation() -> None:
+    x = Exchange("x", "req", 0, 0.0)
+    x.operation = accept("POST", "/v1/messages")
+    assert stream_error(UpstreamBroken("gone"), x).startswith(b"event: error\n")
+    x.operation = accept("POST", "/v1/chat/completions")
+    assert stream_error(UpstreamBroken("gone"), x).startswith(b"data: {")
