@@ -7,7 +7,7 @@ from functools import partial
 from gateway.limits.shared.fleet import Fleet
 from gateway.limits.shared.node import Node
 from gateway.limits.shared.remote import AWAY, REDIRECTS
-from gateway.limits.shared.wire import Reply, ReplyError, WireLost, encode
+from gateway.limits.shared.wire import Reply, ReplyError, WireLost, encode, told
 
 Command = Sequence[bytes | str | int]
 
@@ -21,7 +21,7 @@ async def ask(fleet: Fleet, group: str, commands: Sequence[Command], patience: f
         if node is None:
             break
         replies = await _Question(node, commands, due).replies
-        error = next((str(each) for each in replies if isinstance(each, ReplyError)), None)
+        error = next((told(each) for each in replies if isinstance(each, ReplyError)), None)
         if error is None:
             return replies
         word, *rest = error.split(" ")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.limits.shared.address import Address, Login, Place
 from gateway.limits.shared.node import Find, Node, Prove
-from gateway.limits.shared.wire import Reply, ReplyError, WireLost, connect, encode, greeting
+from gateway.limits.shared.wire import Reply, ReplyError, WireLost, connect, encode, greeting, told
 
 SLOTS = 16384
 LOOKUP = 0.3
@@ -75,7 +75,7 @@ class Lookup:
             wire.close("asked")
         for one in (*greeted, reply):
             if isinstance(one, ReplyError):
-                raise WireLost(f"{place[0]}:{place[1]}: {one}")
+                raise WireLost(f"{place[0]}:{place[1]}: {told(one)}")
         return reply
 
 

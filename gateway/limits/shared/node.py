@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.limits.shared.address import Address, Place
 from gateway.limits.shared.circuit import Backoff
-from gateway.limits.shared.wire import Reply, ReplyError, Taker, Wire, WireLost, connect, encode, greeting
+from gateway.limits.shared.wire import Reply, ReplyError, Taker, Wire, WireLost, connect, encode, greeting, told
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 
@@ -143,7 +143,7 @@ class Node:
         replies = await wire.ask([*greeting(self._address.login, self._address.db), encode("TIME")])
         for reply in replies:
             if isinstance(reply, ReplyError):
-                raise WireLost(f"{self._address}: {reply}")
+                raise WireLost(f"{self._address}: {told(reply)}")
         seconds, micros = replies[-1]
         self.ahead_ns = (int(seconds) * 1_000_000 + int(micros)) * 1000 - self._clock.now_ns()
 

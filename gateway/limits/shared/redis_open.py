@@ -16,7 +16,7 @@ from gateway.limits.shared.node import Find, Node, Prove
 from gateway.limits.shared.packing import script
 from gateway.limits.shared.redis_store import RedisStore
 from gateway.limits.shared.remote import Remote
-from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, encode
+from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, encode, told
 from gateway.quota import Bound, Calendar, Rolling, Rule
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
@@ -162,7 +162,7 @@ class SharedStore(RedisStore):
             commands += [self._sign(), self.remote.trial(f"trial:{self._worker}:{self._clock.now_ns()}", TRIAL)]
         for reply in await wire.ask(commands):
             if isinstance(reply, ReplyError):
-                raise WireLost(f"it answers: {str(reply)[:200]}")
+                raise WireLost(f"it answers: {told(reply)}")
 
     def _node_changed(self, node: Node, up: bool, reason: str) -> None:
         self._see(reason)

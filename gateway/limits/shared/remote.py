@@ -22,7 +22,7 @@ from gateway.limits.shared.lease import Report
 from gateway.limits.shared.node import Node
 from gateway.limits.shared.packing import Answers, Batch, Packer, decode_answers
 from gateway.limits.shared.plans import Plan
-from gateway.limits.shared.wire import Reply, ReplyError, WireLost, encode
+from gateway.limits.shared.wire import Reply, ReplyError, WireLost, encode, told
 from gateway.quota import NOTHING, Bound, Decision
 from gateway.ride import Signal
 from gateway.seams import Clock
@@ -361,7 +361,7 @@ class Remote:
         lane.under_way -= 1
         if isinstance(reply, ReplyError) and node is not None:
             self.errors += 1
-            self.last_error = str(reply)[:200]
+            self.last_error = told(reply)
             if self.last_error.split(" ")[0] in AWAY:
                 node.give_up(f"it answers: {self.last_error}")
         for taker in call.takers:

@@ -19,6 +19,13 @@ Reply = Any
 Taker = Callable[[Reply], None]
 
 ReplyError = hiredis.ReplyError
+_ECHO = ", with args"
+
+
+def told(error: ReplyError) -> str:
+    """What a server says of its refusal, without the words it was sent: one that does not know AUTH or HELLO repeats
+    what came with it, a password too."""
+    return str(error).partition(_ECHO)[0][:200]
 
 
 class WireLost(Exception):

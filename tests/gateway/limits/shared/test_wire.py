@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.limits.shared.address import Login
-from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, connect, encode, greeting
+from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, connect, encode, greeting, told
 from tests.support.redis_servers import RedisServer, free_port
 
 
@@ -90,3 +90,14 @@ def test_a_connection_begins_with_who_we_are() -> None:
     assert greeting(None) == []
     assert greeting(Login(None, "p"), 2) == [encode("AUTH", "p"), encode("SELECT", 2)]
     assert greeting(Login("u", "p")) == [encode("AUTH", "u", "p")]
+
+
+async def test_what_a_server_repeats_of_a_command_is_not_told(redis_server: RedisServer) -> None:
+    """ "Without the words it was sent": a server that does not know a command repeats what came with it."""
+    wire = await wire_to(redis_server.port, [])
+    (reply,) = await wire.ask([encode("AUTHX", "default", "s3cret-pass")])
+    wire.close("done")
+    assert isinstance(reply, ReplyError)
+    assert "s3cret-pass" in str(reply), "else there is nothing to keep back"
+    assert "s3cret-pass" not in told(reply)
+    assert "unknown command" in told(reply)
