@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 
 
 def wait_for(condition: Callable[[], object], what: str, limit: float = START_LIMIT) -> object:
@@ -27,7 +27,7 @@ def wait_for(condition: Callable[[], object], what: str, limit: float = START_LI
 
 def get_json(url: str, headers: dict[str, str] | None = None, method: str = "GET") -> dict:
     request = urllib.request.Request(url, headers=headers or {}, method=method)
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
 
@@ -43,7 +43,7 @@ class Process:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if "http://" not in line:
-            self.process.wait(10)
+            self.process.wait(60)
             raise AssertionError(f"{command} said {line!r}: {log.read_text() if log else ''}")
         self.url = "http://" + line.split("http://")[1].split()[0]
 
@@ -84,7 +84,7 @@ class Gateway(Process):
             [sys.executable, "-m", "gateway.cli.main", *args, "--config", str(self.config)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
     def spend(self, *args: str) -> dict:
