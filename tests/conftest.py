@@ -27,6 +27,12 @@ for _part in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _part, 60.0)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that serve come first: they take longest, and what is short at the end keeps every worker busy."""
+    slow = tuple(str(Path(__file__).parent / name) for name in ("served", "faults", "gateway/cli"))
+    items.sort(key=lambda item: not str(item.path).startswith(slow))
+
+
 @pytest.fixture(scope="session")
 def mock() -> Iterator[Process]:
     process = Process([sys.executable, "-m", "loadtest.mock", "--port", "0"])
