@@ -44,7 +44,7 @@ demo: install ## gateway and bundled provider, real SDK traffic of three teams, 
 
 test: install-dev ## every test (as root installs the Debian packages they need, else says which)
 	@tools/system-packages postgresql redis-server prometheus chromium chromium-driver
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: install-dev ## format, lint, types, and who may import whom
 	@echo "ruff format" && $(BIN)/ruff format --quiet --check $(SOURCES)

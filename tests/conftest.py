@@ -5,12 +5,32 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx._config
+import hypothesis
 import pytest
 import yaml
 
 from tests.support import redis_servers
 from tests.support.redis_servers import RedisServer
 from tests.support.served import Gateway, Process, configuration
+
+# No time of an example is a finding: the machine may be busy with something else. Examples are the same in every run,
+# so that a change is judged by what it changes; `--hypothesis-profile explore` looks for new ones, as the fuzzers do.
+hypothesis.settings.register_profile(
+    "tollway", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("explore", hypothesis.settings.get_profile("tollway"), derandomize=False)
+hypothesis.settings.load_profile("tollway")
+
+# Where a test names no time-out, a busy machine has longer than httpx' five seconds.
+for _part in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _part, 60.0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that serve come first: they take longest, and what is short at the end keeps every worker busy."""
+    slow = tuple(str(Path(__file__).parent / name) for name in ("served", "faults", "gateway/cli"))
+    items.sort(key=lambda item: not str(item.path).startswith(slow))
 
 
 @pytest.fixture(scope="session")

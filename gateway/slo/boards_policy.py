@@ -175,6 +175,19 @@ GUARDRAILS = Board(
                            "{{detector}} {{outcome}}"),),
                     "short", description="closed: the text did not pass; open: it passed unjudged.", quiet=True,
                 ),
+                Panel(
+                    "Conversations",
+                    (Query(f"sum by (outcome) (rate(tollway_guardrail_conversations_total{RATE}))", "{{outcome}}"),),
+                    "reqps", description="Whose pseudonyms are kept; away: the store did not answer.", quiet=True,
+                ),
+                Panel(
+                    "Findings log",
+                    (
+                        Query(f"sum(rate(tollway_guardrail_findings_logged_total{RATE}))", "taken"),
+                        Query(f"sum(rate(tollway_guardrail_findings_dropped_total{RATE}))", "beyond what it takes"),
+                    ),
+                    "short", description="Per second.",
+                ),
             ),
         ),
     ),
@@ -239,6 +252,14 @@ LIMITS = Board(
                 Panel(
                     "Decided without it",
                     (Query(f"sum by (how) (rate(tollway_limit_store_alone_total{RATE}))", "{{how}}"),), "reqps",
+                ),
+                Panel(
+                    "Leases",
+                    (
+                        Query("sum(tollway_limit_store_leases)", "counters leased"),
+                        Query(f"sum(rate(tollway_limit_store_leased_total{RATE}))", "requests a second on a lease"),
+                    ),
+                    "short", description="Quota taken in advance, for which the store need not be asked.", quiet=True,
                 ),
                 Panel(
                     "Settlements",

@@ -24,7 +24,7 @@ def ask(gateway: Gateway, count: int) -> list[int]:
     """Statuses of `count` requests over a few kept connections."""
 
     def some(number: int) -> list[int]:
-        with httpx.Client(headers=KEY, timeout=20) as client:
+        with httpx.Client(headers=KEY, timeout=60) as client:
             return [client.post(gateway.v1 + "/chat/completions", json=ASK).status_code for _ in range(number)]
 
     with ThreadPoolExecutor(4) as pool:
@@ -45,7 +45,7 @@ def test_a_dead_collector(serve) -> None:
     wait_for(lambda: "traces_not_exported" in (gateway.data / "gateway.log").read_text(), "the line that tells of it")
     began = time.monotonic()
     assert gateway.stop() == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert gateway.settled(40)["total"]["requests"] == 40
 
 
@@ -56,13 +56,13 @@ def test_a_silent_collector_fills_the_queue_and_no_more(serve) -> None:
         held = threading.Event()
 
         def hold(handler: BaseHTTPRequestHandler) -> None:
-            held.wait(60)
+            held.wait(240)
             handler.close_connection = True
 
         silent.answer = hold
         gateway = serve(telemetry={"otlp": silent.url, "sample": "100%"})
         ask(gateway, 4)
-        assert silent.arrived.wait(20)
+        assert silent.arrived.wait(60)
         threads = psutil.Process(gateway.pid).num_threads()
         assert set(ask(gateway, CAPACITY + 200)) == {200}
         assert figure(gateway, "tollway_trace_exchanges_queued") <= CAPACITY
@@ -70,8 +70,8 @@ def test_a_silent_collector_fills_the_queue_and_no_more(serve) -> None:
         assert psutil.Process(gateway.pid).num_threads() <= threads + 4
         began = time.monotonic()
         gateway.process.send_signal(signal.SIGTERM)
-        assert gateway.process.wait(30) == 0
-        assert time.monotonic() - began < 15
+        assert gateway.process.wait(120) == 0
+        assert time.monotonic() - began < 60
         held.set()
     assert gateway.settled(CAPACITY + 204)["total"]["requests"] == CAPACITY + 204
 
@@ -82,7 +82,7 @@ def test_what_waits_is_sent_when_the_process_ends(serve, number: int) -> None:
         gateway = serve(telemetry={"otlp": receiver.url, "sample": "100%"})
         ask(gateway, 40)
         gateway.process.send_signal(number)
-        assert gateway.process.wait(30) == 0
+        assert gateway.process.wait(120) == 0
         ids = {span.attributes["tollway.exchange.id"] for span in receiver.spans if span.name == "chat mock-echo"}
     assert len(ids) == 40
 
@@ -92,7 +92,7 @@ def test_a_collector_that_was_away_gets_what_was_kept(serve) -> None:
         receiver.headers = {"retry-after": "1"}
         gateway = serve(telemetry={"otlp": receiver.url, "sample": "100%"})
         ask(gateway, 8)
-        assert receiver.arrived.wait(20)
+        assert receiver.arrived.wait(60)
         receiver.status = 200
         wait_for(lambda: len(receiver.spans) >= 16, "every span")
         wait_for(lambda: figure(gateway, 'tollway_trace_spans_total{end="exported"}') >= 16, "the counter")

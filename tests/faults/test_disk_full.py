@@ -34,10 +34,10 @@ def test_a_full_disk_refuses_new_requests_and_recovers(serve) -> None:
     assert ready.status_code == 503
     assert ready.json()["checks"]["journal"]["ok"] is False
     log = gateway.data / "gateway.log"
-    wait_for(lambda: "journal_unhealthy" in log.read_text(), "the log to say so", 10)
+    wait_for(lambda: "journal_unhealthy" in log.read_text(), "the log to say so")
 
     resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (hard, hard))
-    wait_for(lambda: ask().status_code == 200, "the journal to be writable again", 20)
+    wait_for(lambda: ask().status_code == 200, "the journal to be writable again")
     served += 1
     assert get_json(gateway.url + "/readyz")["ready"]
     assert gateway.settled(served)["total"]["requests"] == served

@@ -29,8 +29,8 @@ async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
         await go_on.wait()
         writer.write(chunk(sse(delta("lo", "stop"), USAGE, "[DONE]")) + b"0\r\n\r\n")
 
-    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=20) as client:
-        gateway = started(serve, upstream.url, idle="10s")
+    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
+        gateway = started(serve, upstream.url, server={"host": "127.0.0.1", "drain": "60s"})
         _, rest, first = await begun(gateway, client)
         gateway.process.send_signal(signal.SIGTERM)
         async with httpx.AsyncClient() as other:
@@ -44,7 +44,7 @@ async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
         go_on.set()
         body = first + b"".join([piece async for piece in rest])
         assert b"[DONE]" in body
-        assert await asyncio.to_thread(gateway.process.wait, 10) == 0
+        assert await asyncio.to_thread(gateway.process.wait, 60) == 0
     assert gateway.settled(1)["total"]["estimated_requests"] == 0
 
 
@@ -54,15 +54,15 @@ async def test_what_is_left_after_the_drain_time_is_ended_and_settled(serve) -> 
         writer.write(STREAM_HEAD + chunk(sse(delta("Hello"))))
         await state.until_closed(reader)
 
-    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=20) as client:
+    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
         gateway = started(serve, upstream.url, idle="60s")
         _, rest, first = await begun(gateway, client)
         gateway.process.send_signal(signal.SIGTERM)
         body = first + b"".join([piece async for piece in rest])
         assert b'"error"' in body
         assert b"[DONE]" not in body
-        await asyncio.wait_for(upstream.closed_by_peer.wait(), 5)
-        assert await asyncio.to_thread(gateway.process.wait, 10) == 0
+        await asyncio.wait_for(upstream.closed_by_peer.wait(), 60)
+        assert await asyncio.to_thread(gateway.process.wait, 60) == 0
     row = gateway.settled(1)["total"]
     assert row["estimated_requests"] == 1
     assert row["output_tokens"] > 0
@@ -73,5 +73,5 @@ def test_workers_leave_when_their_supervisor_is_killed(serve) -> None:
     workers = psutil.Process(gateway.pid).children(recursive=True)
     assert len(workers) >= 2
     gateway.process.kill()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []

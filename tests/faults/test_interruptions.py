@@ -153,7 +153,7 @@ class Place:
 
     async def quiet(self) -> None:
         """Returns when no exchange is under way and every task has ended."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.world.live or self.state.tasks or self.state.connections:
                 await asyncio.sleep(0)
 
@@ -194,7 +194,7 @@ async def send(port: int, pieces: list[bytes]) -> None:
             await writer.drain()
             for _ in range(3):
                 await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reader.read()
     except ConnectionError:
         pass  # it was interrupted, and its connection cut

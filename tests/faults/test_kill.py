@@ -23,7 +23,7 @@ class Load:
         self.answered: set[str] = set()
 
     async def client(self, stop: asyncio.Event) -> None:
-        async with httpx.AsyncClient(timeout=5) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             while not stop.is_set():
                 id_ = str(uuid.uuid4())
                 stream = random.random() < 0.5

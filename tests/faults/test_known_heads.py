@@ -46,7 +46,7 @@ class Conversation:
         return await self.answer()
 
     async def answer(self, bodiless: bool = False) -> tuple[int, bytes]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = next(
                 (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"), 0
@@ -102,7 +102,7 @@ async def test_a_body_longer_than_declared_is_followed_by_the_next_request(gatew
 async def test_what_follows_a_body_is_read_as_http_and_nothing_else(gateway) -> None:
     async with conversation(gateway) as talk:
         await talk.says("second", post(body("second")) + b"smuggled")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             rest = await talk.reader.read()
         assert rest == b"", "the request is answered, what came after it never is"
 
@@ -134,7 +134,7 @@ async def test_another_key_on_the_same_connection_is_looked_at(gateway) -> None:
 async def test_a_key_that_expires_between_two_requests_is_refused(serve) -> None:
     gateway = serve()
     written = yaml.safe_load(gateway.config.read_text())
-    ends = datetime.now(UTC) + timedelta(seconds=1.5)
+    ends = datetime.now(UTC) + timedelta(seconds=4)
     key = {"id": "short", "hash": key_hash("sk-short"), "expires": ends.isoformat()}
     written["teams"]["search"]["keys"].append(key)
     gateway.config.write_text(yaml.safe_dump(written))
@@ -142,8 +142,9 @@ async def test_a_key_that_expires_between_two_requests_is_refused(serve) -> None
     async with conversation(gateway, b"sk-short") as talk:
         status = 200
         while status == 200:
-            assert time.time() < ends.timestamp() + 1, "it is served after its end"
+            asked = time.time()
             status, _ = await talk.ask(post(body("again"), b"sk-short"))
+            assert status == 401 or asked < ends.timestamp(), "it is served after its end"
         assert status == 401
         assert time.time() >= ends.timestamp()
 
@@ -203,7 +204,7 @@ async def test_close_is_heeded_after_a_known_head(gateway) -> None:
     async with conversation(gateway) as talk:
         await talk.says("second", post(body("second")))
         await talk.says("last", post(body("last"), more=b"connection: close\r\n"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await talk.reader.read() == b""
 
 
@@ -226,5 +227,5 @@ async def test_an_early_413_while_the_body_is_due_closes(serve) -> None:
     async with conversation(gateway) as talk:
         status, answer = await talk.ask(post(b"{", length=5000))
         assert status == 413, answer
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await talk.reader.read() == b""

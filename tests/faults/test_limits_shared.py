@@ -55,7 +55,7 @@ async def test_what_a_killed_worker_held_is_given_back(redis_server: RedisServer
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
     assert redis_server.ask("HGET", counter_name("tollway", bound), "t") == b"600"
     async with opened(f"{redis_server.url}?prefix=tollway") as store:
         await holds(store, bound, 0)

@@ -14,8 +14,8 @@ from gateway.settings.snapshot import LimitOptions
 
 async def test_first_looks_are_taken_together() -> None:
     """Each waits for the others: one after the other they would never end."""
-    together = threading.Barrier(3, timeout=10)
-    await asyncio.wait_for(beside._looked(together.wait, together.wait, together.wait), 10)
+    together = threading.Barrier(3, timeout=60)
+    await asyncio.wait_for(beside._looked(together.wait, together.wait, together.wait), 60)
 
 
 async def test_a_look_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,11 +23,11 @@ async def test_a_look_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPat
     back, seen = threading.Event(), []
 
     def hangs() -> None:
-        back.wait(10)
+        back.wait(60)
 
     began = time.monotonic()
     await beside._looked(hangs, lambda: seen.append(1))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert seen == [1]
     back.set()
 

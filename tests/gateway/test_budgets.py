@@ -256,7 +256,7 @@ async def test_a_start_waits_for_the_database_and_is_exact_then(tmp_path: Path) 
         told.append,
     )  # fmt: skip
     task = asyncio.ensure_future(work)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not told:
             await asyncio.sleep(0.01)
         served.serve(10**9)

@@ -53,7 +53,7 @@ async def detectors() -> AsyncIterator[Detectors]:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

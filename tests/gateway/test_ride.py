@@ -33,7 +33,7 @@ class Rides:
 
     async def over(self, number: int = 1) -> None:
         """Returns when so many rides have ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.ends) < number:
                 await asyncio.sleep(0)
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -312,7 +312,7 @@ class Road:
             task = asyncio.current_task()
             assert task is not None
             assert task.cancelling() == 0
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(60):
                 await asyncio.sleep(0)
             self.steps.append("recovered")
         finally:

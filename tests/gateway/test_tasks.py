@@ -26,7 +26,7 @@ async def test_a_failure_is_reported_with_its_name() -> None:
     reports = Reports()
     group = TaskGroup(reports)
     group.start(fail("broken"), "sweeper")
-    await asyncio.wait_for(reports.came.wait(), 1)
+    await asyncio.wait_for(reports.came.wait(), 60)
     assert reports.seen == [("sweeper", "broken")]
     await group.close()
 
@@ -42,7 +42,7 @@ async def test_a_task_that_nobody_else_holds_is_not_collected() -> None:
     group.start(work(), "worker")
     gc.collect()
     go.set()
-    await asyncio.wait_for(gone.wait(), 1)
+    await asyncio.wait_for(gone.wait(), 60)
     await group.close()
 
 

@@ -42,11 +42,11 @@ class Raw:
         self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
 
     async def until(self, mark: bytes) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(mark), 5)
+        return await asyncio.wait_for(self.reader.readuntil(mark), 60)
 
     async def rest(self) -> bytes:
         """Everything until FIN; a reset raises ConnectionResetError."""
-        return await asyncio.wait_for(self.reader.read(), 5)
+        return await asyncio.wait_for(self.reader.read(), 60)
 
     async def head(self) -> tuple[bytes, dict[bytes, bytes]]:
         lines = (await self.until(b"\r\n\r\n")).split(b"\r\n")
@@ -56,7 +56,7 @@ class Raw:
 
     async def body(self, headers: dict[bytes, bytes]) -> bytes:
         if b"content-length" in headers:
-            return await asyncio.wait_for(self.reader.readexactly(int(headers[b"content-length"])), 5)
+            return await asyncio.wait_for(self.reader.readexactly(int(headers[b"content-length"])), 60)
         return b"".join(await self.chunks())
 
     async def chunks(self) -> list[bytes]:
@@ -69,7 +69,7 @@ class Raw:
                 while (line := await self.until(b"\r\n")) != b"\r\n":
                     trailer += line
                 return [*found, trailer] if trailer else found
-            found.append(await asyncio.wait_for(self.reader.readexactly(size), 5))
+            found.append(await asyncio.wait_for(self.reader.readexactly(size), 60))
             await self.until(b"\r\n")
 
 
@@ -90,7 +90,7 @@ async def connect() -> AsyncIterator[Callable[[MockProvider], Coroutine[Any, Any
 
 async def settled(mock: MockProvider) -> None:
     """Waits until no request is under way."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while mock.stats.totals.requests != mock.stats.totals.completed + mock.stats.totals.aborted:
             await asyncio.sleep(0.001)
 

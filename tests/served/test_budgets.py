@@ -47,7 +47,7 @@ def ask(gateway: Gateway) -> int:
         {"authorization": "Bearer sk-search", "content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()
             return answer.status
     except urllib.error.HTTPError as error:

@@ -154,7 +154,7 @@ def test_a_kill_switch_is_set_and_seen_live_and_taken_back(driver: Chrome, gatew
     def ask() -> int:
         body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
         headers = {"authorization": "Bearer sk-growth"}
-        return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=20).status_code
+        return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=60).status_code
 
     log_in(driver, gateway, "sk-oncall")
     watching = driver.current_window_handle

@@ -49,7 +49,7 @@ def gateway(provider: Scripted, redis: RedisServer, tmp_path_factory: pytest.Tem
         directory,
         guardrails={"talks": [_RULE]},
         teams=TEAMS,
-        limits={"store": redis.url},
+        limits={"store": redis.url, "patience": "5s"},
         server={"host": "127.0.0.1", "port": 0, "drain": "2s", "workers": 2, "runtime_dir": str(directory / "run")},
     )
     yield started
@@ -62,7 +62,7 @@ def ask(gateway: Guarded, said: str, talk: str, key: str = "talks", **more: obje
     if talk:
         headers["x-tollway-conversation"] = talk
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": said}], **more}
-    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=20)
+    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=60)
 
 
 def sent(provider: Scripted) -> str:

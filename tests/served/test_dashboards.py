@@ -18,7 +18,7 @@ from tests.support.prometheus import Prometheus, promtool, scraping
 from tests.support.redis_servers import RedisServer
 from tests.support.served import Gateway, Process, configuration, key_hash, wait_for
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds for all panels to have data; a slow machine may need many, a quick one needs few."""
 SHADOW = {"detect": "pii", "entities": ["EMAIL_ADDRESS"], "action": "mask", "mode": "shadow", "id": "mail-shadow"}
 BLOCK = {"detect": "pii", "entities": ["CREDIT_CARD"], "action": "block", "mode": "enforce", "id": "cards"}
@@ -140,6 +140,6 @@ def check_rules(prometheus: Prometheus) -> None:
     for rule in rules:
         if rule["type"] == "recording":
             series = selector(rule["name"], {name: f'="{value}"' for name, value in rule["labels"].items()})
-            wait_for(partial(prometheus.query, series), series)
+            wait_for(partial(prometheus.query, series), series, PATIENCE)
     pages = 'ALERTS{alertname="TollwayAvailabilityBurn",severity="page",alertstate="firing"}'
-    wait_for(lambda: prometheus.query(pages), "the page for a provider that fails")
+    wait_for(lambda: prometheus.query(pages), "the page for a provider that fails", PATIENCE)

@@ -21,7 +21,7 @@ def ask(guarded: Guarded, team: str, messages: list | None = None, model: str = 
         guarded.v1 + "/chat/completions",
         json={"model": model, "messages": messages or HI},
         headers={"authorization": f"Bearer sk-{team}", **headers},
-        timeout=20,
+        timeout=60,
     )
 
 

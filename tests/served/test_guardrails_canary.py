@@ -64,7 +64,7 @@ def ask(gateway, team: str, said: str = SAID, **more: object) -> httpx.Response:
     ]
     headers = {"authorization": f"Bearer sk-{team}", "x-customer": EMAIL, "cookie": f"k={SECRET}"}
     body = {"model": "gpt-4o-mini", "messages": messages, **more}
-    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=20)
+    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=60)
 
 
 def traffic(gateway, provider: Scripted) -> tuple[list[httpx.Response], list[httpx.Response]]:

@@ -12,6 +12,7 @@ import yaml
 from tests.support.answers import chat, chat_stream
 from tests.support.guarded import EMAIL, Guarded, guarded_gateway
 from tests.support.scripted import Scripted, Seen, Wire, scripted, streamed, unary
+from tests.support.served import wait_for
 
 ADMIN = {"authorization": "Bearer sk-admin"}
 MIB = 1 << 20
@@ -19,7 +20,7 @@ MIB = 1 << 20
 
 def post(guarded: Guarded, body: bytes, team: str = "masked") -> httpx.Response:
     headers = {"authorization": f"Bearer sk-{team}", "content-type": "application/json"}
-    return httpx.post(guarded.v1 + "/chat/completions", content=body, headers=headers, timeout=30)
+    return httpx.post(guarded.v1 + "/chat/completions", content=body, headers=headers, timeout=120)
 
 
 def asking(content: str) -> bytes:
@@ -48,9 +49,10 @@ def test_hostile_requests_end_soon_in_bounded_memory(
 ) -> None:
     provider.says(chat("fine"))
     process = psutil.Process(guarded.pid)
-    before, began = process.memory_info().rss, time.monotonic()
+    before, began = process.memory_info().rss, process.cpu_times()
     answer = post(guarded, HOSTILE[name], team)
-    assert time.monotonic() - began < 20
+    ended = process.cpu_times()
+    assert ended.user + ended.system - began.user - began.system < 20, "seconds of processor time"
     assert answer.status_code in (200, 400), answer.text[:300]
     assert process.memory_info().rss - before < 400 * MIB
     assert EMAIL not in answer.text
@@ -108,27 +110,28 @@ def test_each_stream_is_judged_by_one_policy_while_policies_change(tmp_path) -> 
             written = yaml.safe_load(gateway.config.read_text())
             written["teams"] = {"masked": written["teams"]["masked"]}
             reload(gateway, written, policy("A")).raise_for_status()
-            stop, seen, wrong = threading.Event(), set(), []
+            stop, seen, wrong = threading.Event(), [], []
 
             def client() -> None:
                 while not stop.is_set():
                     body = json.dumps({"model": "gpt-4o-mini", "messages": [], "stream": True}).encode()
                     answer = post(gateway, body)
                     kinds = {kind for kind in "AB" if f"<{kind}>" in told(answer)}
-                    seen.update(kinds)
+                    seen.extend(kinds)
                     if len(kinds) != 1 or "apple" in answer.text:
                         wrong.append((kinds, answer.status_code, answer.text[:300]))
 
             clients = [threading.Thread(target=client) for _ in range(8)]
             for each in clients:
                 each.start()
-            for number in range(20):
-                reload(gateway, written, policy("BA"[number % 2])).raise_for_status()
+            for kind in "BA" * 10:
+                reload(gateway, written, policy(kind)).raise_for_status()
+                before = len(seen)
+                wait_for(lambda: wrong or kind in seen[before:], f"a stream under policy {kind}")  # noqa: B023
             stop.set()
             for each in clients:
                 each.join()
             assert wrong == []
-            assert seen == {"A", "B"}
             broken = {"detect": "patterns", "patterns": [{"name": "bad", "regex": "(?<=x)y"}]}
             refused = reload(gateway, written, {"masked": [broken]})
             assert refused.status_code == 409
@@ -142,7 +145,7 @@ def test_each_stream_is_judged_by_one_policy_while_policies_change(tmp_path) -> 
 
 def reload(gateway: Guarded, written: dict, policies: dict) -> httpx.Response:
     gateway.config.write_text(yaml.safe_dump({**written, "guardrails": policies}))
-    return httpx.post(gateway.url + "/admin/v1/reload", headers=ADMIN, timeout=30)
+    return httpx.post(gateway.url + "/admin/v1/reload", headers=ADMIN, timeout=120)
 
 
 def told(answer: httpx.Response) -> str:

@@ -53,7 +53,7 @@ def post(gateway: Guarded, team: str, said: str = "hello", **more: Any) -> httpx
     messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": said}]
     body = {"model": "gpt-4o-mini", "messages": messages, **more}
     headers = {"authorization": f"Bearer sk-{team}"}
-    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=30)
+    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=60)
 
 
 def content(answer: httpx.Response) -> str:
@@ -133,7 +133,7 @@ def test_a_refusal_is_masked_where_operations_pass_through(gateway: Guarded, mod
     headers = {"authorization": "Bearer sk-masked"}
     for body, expected in ((json.dumps({"error": {"message": EMAIL}}), "<EMAIL_ADDRESS>"), (EMAIL, "withheld")):
         model.says(unary(body.encode(), 400, content_type="application/json" if "{" in body else "text/plain"))
-        answer = httpx.post(gateway.v1 + "/images/generations", json={"prompt": "x"}, headers=headers, timeout=20)
+        answer = httpx.post(gateway.v1 + "/images/generations", json={"prompt": "x"}, headers=headers, timeout=60)
         assert answer.status_code == 400
         assert expected in answer.text
         assert EMAIL not in answer.text

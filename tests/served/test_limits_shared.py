@@ -24,7 +24,7 @@ from tests.support.served import Gateway, configuration, key_hash, wait_for
 
 PRICE = Decimal("0.00021")
 """USD of every answer: 10 tokens read at 1 USD a million, 20 written at 10 USD."""
-LONGEST = 20.0
+LONGEST = 60.0
 """Seconds after which a request counts as stuck, on a machine that others use too."""
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
 
@@ -70,6 +70,12 @@ class Pair:
             assert answer.text.endswith("data: [DONE]\n\n")
         return answer.status_code
 
+    async def exhaust(self, client: httpx.AsyncClient) -> None:
+        """Ask until the budget is used up."""
+        number = 0
+        while await self.ask(client, number) == 200:
+            number += 1
+
     def spent(self) -> Decimal:
         """By the books of both, once they hold what every answer cost. More than that would be seen too."""
         owed = self.statuses[200] * PRICE
@@ -85,13 +91,15 @@ class Pair:
 
     def said(self) -> list[str]:
         """Names of everything the gateways logged."""
-        logs = "".join((gateway.data / "gateway.log").read_text() for gateway in self.gateways)
-        return re.findall(r'"event": ?"(\w+)"', logs)
+        return re.findall(r'"event": ?"(\w+)"', "".join(self.logs()))
+
+    def logs(self) -> list[str]:
+        return [(gateway.data / "gateway.log").read_text() for gateway in self.gateways]
 
     def all_up(self) -> bool:
-        """All four workers lost the store, and have it again."""
+        """All four workers have the store, again if they lost it."""
         said = Counter(self.said())
-        return said["limit_store_away"] >= 4 and said["limit_store_up"] == said["limit_store_away"] + 4
+        return said["limit_store_up"] == said["limit_store_away"] + 4
 
 
 @contextmanager
@@ -140,12 +148,13 @@ def provider() -> Iterator[Scripted]:
 async def test_one_budget_over_two_gateways_holds_to_the_nano_dollar(tmp_path: Path, provider: Scripted) -> None:
     """200 requests at once, half of them streams, each of which alone would fit: "never a nano-dollar too much"."""
     budget = Decimal("0.0105")
-    with running(tmp_path / "redis") as redis, pair(tmp_path, provider, redis.url, budget) as both:
+    with running(tmp_path / "redis") as redis, pair(tmp_path, provider, redis.url, budget, patience="5s") as both:
         async with httpx.AsyncClient(timeout=LONGEST, limits=httpx.Limits(max_connections=None)) as client:
             await asyncio.gather(*(both.ask(client, number) for number in range(200)))
-            last = 0
-            while await both.ask(client, last) == 200:
-                last += 1
+            await both.exhaust(client)
+            if "limit_store_away" in both.said():  # the machine was too busy; each worker had only its share meanwhile
+                await asyncio.to_thread(wait_for, both.all_up, "the store")
+                await both.exhaust(client)
         served = both.statuses[200]
         spent = both.spent()
         assert set(both.statuses) == {200, 402}
@@ -174,13 +183,13 @@ async def test_redis_is_killed_and_comes_back_while_they_serve(tmp_path: Path, p
                     await asyncio.sleep(0.01)
 
             pressing = [asyncio.ensure_future(press(number)) for number in range(20)]
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(240):
                 await reached(100)
                 await asyncio.to_thread(redis.stop)
                 during = both.statuses[200]
                 await reached(during + 100)
                 await asyncio.to_thread(redis.start)
-                while not both.all_up():
+                while Counter(both.said())["limit_store_away"] < 4 or not both.all_up():
                     await asyncio.sleep(0.05)
                 await reached(both.statuses[200] + 50)
                 over.set()

@@ -1,7 +1,6 @@
 """Kill switches as applications meet them: two workers, real SDKs, the command line."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 
 import anthropic
@@ -66,17 +65,15 @@ def statuses(gateway: Gateway, **changes: object) -> list[int]:
     return [ask(gateway, **changes).status_code for _ in range(BOTH)]
 
 
-def effective(gateway: Gateway, status: int = 503, **changes: object) -> float:
-    """Seconds until every worker answers with `status`."""
-    began = time.monotonic()
-    wait_for(lambda: set(statuses(gateway, **changes)) == {status}, f"status {status} of all workers", 10)
-    return time.monotonic() - began
+def effective(gateway: Gateway, status: int = 503, **changes: object) -> None:
+    """Wait until every worker answers with `status`. How soon that is: test_switches_watch."""
+    wait_for(lambda: set(statuses(gateway, **changes)) == {status}, f"status {status} of all workers")
 
 
 def test_a_stopped_team_gets_the_sdks_own_exception_and_the_reason(gateway, switch) -> None:
     """A switch is in force in every worker within a second; the other teams go on; cleared, all is as before."""
     made = switch("stop", "team", "search", reason="runaway agent", **{"for": "30m"})
-    assert effective(gateway) < 5  # the wait of this test, not the promise: that is measured in test_switches_watch
+    effective(gateway)
     with pytest.raises(openai.InternalServerError) as caught:
         openai.OpenAI(base_url=gateway.v1, api_key="sk-search", max_retries=5).chat.completions.create(**ASK)
     error = caught.value
@@ -117,9 +114,9 @@ def test_everything_that_can_be_stopped_is_stopped(gateway, switch, scope: str, 
 
 
 def test_a_switch_ends_by_itself(gateway, switch) -> None:
-    switch("stop", "team", "search", **{"for": "2s"})
-    effective(gateway)
-    assert effective(gateway, 200) < 8
+    switch("stop", "team", "search", **{"for": "3s"})
+    wait_for(lambda: ask(gateway).status_code == 503, "the switch to be on")
+    effective(gateway, 200)
 
 
 def test_a_forced_fallback_serves_another_model(gateway, switch) -> None:

@@ -43,7 +43,7 @@ def told(receiver: Collector, provider: Scripted, tmp_path_factory: pytest.TempP
 def ask(gateway: Guarded, team: str, said: str, **more: object) -> httpx.Response:
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": said}], **more}
     return httpx.post(
-        gateway.v1 + "/chat/completions", json=body, headers={"authorization": f"Bearer sk-{team}"}, timeout=20
+        gateway.v1 + "/chat/completions", json=body, headers={"authorization": f"Bearer sk-{team}"}, timeout=60
     )
 
 

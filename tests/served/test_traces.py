@@ -59,7 +59,7 @@ def traced(receiver: Collector, provider: Scripted, tmp_path_factory: pytest.Tem
 def ask(gateway: Guarded, team: str = "free", said: str = "hi", headers: dict[str, str] | None = None, **more: object):
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": said}], **more}
     sent = {"authorization": f"Bearer sk-{team}", **(headers or {})}
-    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=sent, timeout=20)
+    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=sent, timeout=60)
 
 
 def trace(receiver: Collector, answer: httpx.Response) -> list[Got]:

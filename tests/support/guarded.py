@@ -45,7 +45,7 @@ POLICIES: dict[str, list[dict]] = {
     "pseudo": [{**_PII, "action": "pseudonymize", "on": ["request"]}],
 }
 
-IMPATIENT = {"idle-soon": {"idle": "300ms"}, "over-soon": {"total": "700ms"}}
+IMPATIENT = {"idle-soon": {"idle": "1s"}, "over-soon": {"total": "2s"}}
 """Models whose provider has little time."""
 
 

@@ -64,7 +64,7 @@ class Services:
     """Seconds every answer takes."""
 
     def play(self, wire: Wire, seen: Seen) -> None:
-        if not self.gate.wait(30):
+        if not self.gate.wait(120):
             raise AssertionError("the test forgot the gate")
         if self.delay:
             threading.Event().wait(self.delay)
@@ -159,7 +159,7 @@ def policies(url: str) -> dict[str, list[dict]]:
 def post(gateway: Guarded, team: str, said: str = "hello", **more: Any) -> httpx.Response:
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": said}], **more}
     headers = {"authorization": f"Bearer sk-{team}"}
-    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=30)
+    return httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=60)
 
 
 def content(answer: httpx.Response) -> str:

@@ -35,7 +35,7 @@ class Prometheus:
         self.url = url
 
     def get(self, path: str, **query: str) -> dict:
-        with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(query)}", timeout=10) as response:
+        with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(query)}", timeout=60) as response:
             return json.load(response)
 
     def query(self, expr: str) -> list[dict]:
@@ -86,4 +86,4 @@ def scraping(target: str, rules: list[Path], directory: Path) -> Iterator[Promet
         yield server
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,16 +16,22 @@ from tests.support.served import wait_for
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port nobody listens on, whose Cluster bus port, 10,000 higher, is free too. Both are below those that Linux
+    gives to connections and to who asks for any port, so that nobody gets them before a server listens there."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 22_000)
+        with contextlib.suppress(OSError):
+            for each in (port, port + 10_000):
+                with socket.socket() as sock:
+                    sock.bind(("127.0.0.1", each))
+            return port
 
 
 class Connection:
     """A plain blocking connection, for what a test asks a server itself."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._reader = hiredis.Reader()
 
     def ask(self, *command: str | int | bytes) -> object:
@@ -84,7 +91,7 @@ class RedisServer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGCONT)
             self.process.send_signal(number)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
 
     def pause(self) -> None:
@@ -158,7 +165,6 @@ def cluster(directory: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
     servers = [
         RedisServer(
             directory / str(number), "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
-            port=cluster_port(),
         )
         for number in range(nodes)
     ]  # fmt: skip
@@ -176,10 +182,3 @@ def cluster(directory: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
     finally:
         for server in servers:
             server.stop()
-
-
-def cluster_port() -> int:
-    """A free port whose bus port, 10,000 higher, exists."""
-    while (port := free_port()) > 55535:
-        pass
-    return port

@@ -66,7 +66,7 @@ class Wire:
         """End the connection without ending the answer."""
         self.keep = False
 
-    def wait_until_left(self, limit: float = 10.0) -> bool:
+    def wait_until_left(self, limit: float = 60.0) -> bool:
         """Whether the other side closes within `limit` seconds."""
         self.keep = False
         try:

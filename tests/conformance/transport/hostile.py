@@ -14,7 +14,7 @@ from gateway.transport.httpx_transport import HttpxTransport
 from gateway.transport.limits import Limits
 from gateway.transport.pool import Pool
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 """Seconds after which a condition that should come at once counts as never."""
 
 

@@ -8,11 +8,13 @@ import httpx
 from gateway.admin.app import admin_app
 from gateway.books import Books
 from gateway.clock import ManualClock
+from gateway.conversation import Conversations
 from gateway.ledger.journal import Journal
 from gateway.limits.memory import MemoryStore
 from gateway.limits.tally import Tally
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
+from gateway.pseudonyms.store import MemoryConversations
 from gateway.routing.circuits import Circuits
 from gateway.routing.health import Health
 from gateway.seams import LimitStore, Origin
@@ -46,6 +48,7 @@ class FakeWorld:
         self.limits: LimitStore = MemoryStore(clock)
         self.turnstiles = Turnstiles(clock.monotonic)
         self.waiting_room = WaitingRoom(clock.monotonic)
+        self.conversations = Conversations(MemoryConversations(clock))
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None

@@ -164,7 +164,7 @@ def test_wrong_use_and_failure(config: Path, tmp_path: Path, arguments: list[str
 
 def test_help_stands_alone() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli.main", "guardrails", "--help"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "gateway.cli.main", "guardrails", "--help"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0
     for name in ("test", "eval", "diff"):

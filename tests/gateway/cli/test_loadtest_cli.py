@@ -28,9 +28,9 @@ def mock() -> Iterator[MockProvider]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     made = MockProvider()
-    asyncio.run_coroutine_threadsafe(made.start(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(made.start(), loop).result(60)
     yield made
-    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

@@ -12,7 +12,7 @@ from gateway.cli.main import COMMANDS, flow
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gateway.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
 
 
 def test_version_is_the_package_s() -> None:
@@ -49,7 +49,7 @@ def test_a_command_line_loads_no_more_than_it_needs() -> None:
         "try: m.main()\n"
         "finally: print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     slow = {
         "sqlalchemy",
         "alembic",

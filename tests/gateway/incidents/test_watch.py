@@ -207,7 +207,7 @@ async def test_one_worker_looks(rig: Rig) -> None:
 
     groups = [TaskGroup(lambda _name, error: pytest.fail(str(error))) for _ in metrics]
     groups[0].start(watch(0).run(), "first")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not looked:
             await asyncio.sleep(0.005)
         groups[1].start(watch(1).run(), "second")

@@ -109,7 +109,7 @@ def journal_lines(directory: Path) -> list[dict[str, object]]:
 
 def ensure_schema_together(barrier: Barrier, url: str) -> None:
     """In a process of its own: make the schema at the same moment as others do."""
-    barrier.wait(30)
+    barrier.wait(120)
     ensure_schema(url)
 
 
@@ -125,7 +125,7 @@ def count(url: str) -> tuple[int, int]:
         engine.dispose()
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came true"

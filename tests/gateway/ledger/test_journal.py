@@ -493,7 +493,7 @@ def test_the_background_thread_syncs_on_its_interval(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "fsync", fsync)
     journal = Journal(tmp_path, fsync_interval=0.01)
     journal.finish(exchange(outcome="refused"))
-    assert synced.wait(10)
+    assert synced.wait(60)
     journal.close()
 
 

@@ -188,7 +188,7 @@ def test_stopping_does_not_wait_for_a_database_that_is_away(directory: Path):
     stop.set()
     begun = time.monotonic()
     Loader("postgresql://nobody@127.0.0.1:1/x", directory, options=QUICK).run(stop)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 20
 
 
 def test_a_lost_answer_to_commit_counts_nothing_twice(

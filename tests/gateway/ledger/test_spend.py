@@ -240,6 +240,9 @@ def test_an_empty_ledger_reports_zero(engine: Engine):
         "cost_usd": "0.000000000",
         "unpriced_requests": 0,
         "estimated_requests": 0,
+        "retried_requests": 0,
+        "wasted_usd": "0.000000000",
+        "waste": [],
     }
 
 

@@ -78,7 +78,7 @@ def test_processes_that_start_together_make_one_schema(ledger_url: str):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join(120)
     assert [process.exitcode for process in processes] == [0] * 4
     engine = open_engine(ledger_url)
     assert schema_version(engine) == HEAD

@@ -45,7 +45,7 @@ class States:
         self.seen.append((up, reason, time.monotonic()))
 
 
-async def until(there: Callable[[], object], what: str, limit: float = 20.0) -> None:
+async def until(there: Callable[[], object], what: str, limit: float = 60.0) -> None:
     """Wait for a condition."""
     end = time.monotonic() + limit
     while not there():
@@ -85,7 +85,7 @@ async def opened(
 async def holds(store: SharedStore, bound: Bound, used: int, reserved: int = 0) -> None:
     """Wait until a counter holds this."""
     seen = (-1, -1)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while seen != (used, reserved):
         assert time.monotonic() < end, f"the counter is at {seen}, not at {(used, reserved)}"
         level = (await store.levels([bound]))[0]

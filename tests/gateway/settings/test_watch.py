@@ -12,7 +12,7 @@ from gateway.settings.reload import Configuration, ReloadResult
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
 
-LIMIT = 20.0
+LIMIT = 60.0
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 

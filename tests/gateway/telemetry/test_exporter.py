@@ -31,7 +31,7 @@ class Double:
 
     def send(self, body: bytes, timeout: float) -> Sent:
         self.bodies.append(body)
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         sent = self.answers(len(self.bodies))
         if sent is TAKEN:
             self.taken.append(body)
@@ -135,7 +135,7 @@ def test_the_end_does_not_wait_for_a_dead_collector(begin: Begin) -> None:
     put(exporter, *map(str, range(BATCH * 3)))
     began = time.monotonic()
     exporter.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert len(double.bodies) <= 2
     assert exporter.failed == BATCH * 6
 

@@ -24,6 +24,8 @@ NAMES = {
     "tollway_upstream_retries": "counter",
     "tollway_guardrail_matches": "counter",
     "tollway_guardrail_findings": "counter",
+    "tollway_guardrail_findings_logged": "counter",
+    "tollway_guardrail_findings_dropped": "counter",
     "tollway_guardrail_failures": "counter",
     "tollway_guardrail_detector_seconds": "histogram",
     "tollway_metrics_failures": "counter",

@@ -296,10 +296,10 @@ def test_a_count_is_cheap() -> None:
 
 
 def _seconds_of(metrics: Metrics, x: Exchange, times: int) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(times):
         metrics.record(x)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def test_retries_and_fallbacks() -> None:

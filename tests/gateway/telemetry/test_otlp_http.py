@@ -100,7 +100,7 @@ def test_one_that_speaks_nonsense() -> None:
         thread = threading.Thread(target=nonsense)
         thread.start()
         assert sender.send(b"", 5.0) == Sent("again", "RemoteProtocolError")
-        thread.join(5)
+        thread.join(60)
         sender.close()
 
 

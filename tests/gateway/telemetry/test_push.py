@@ -52,7 +52,7 @@ def push(metrics: Metrics, sender: Collected, directory: Path, interval: float =
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

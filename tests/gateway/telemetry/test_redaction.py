@@ -123,6 +123,6 @@ def test_a_hostile_text_takes_little_time() -> None:
         "bearer " * 30_000,
         "-----BEGIN " * 20_000,
     ):
-        began = time.perf_counter()
+        began = time.process_time()
         redact_text(text)
-        assert time.perf_counter() - began < 1
+        assert time.process_time() - began < 1

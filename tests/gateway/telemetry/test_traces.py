@@ -183,11 +183,11 @@ def test_what_a_decision_costs() -> None:
 
 
 def _seconds(traces: Traces, xs: list[Exchange]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     for x in xs:
         traces.traceparent(x)
         traces.record(x)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def test_what_was_said_is_bounded_in_bytes_and_read_on_the_exporters_thread() -> None:

@@ -291,7 +291,7 @@ async def test_interrupted_at_any_turn(pool: Pool, peer: Peer, streamed: bool, p
         for _ in range(turns):
             await asyncio.sleep(0)
         tasks[place].cancel()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             results = await asyncio.gather(*tasks, return_exceptions=True)
         finished = results.pop(place) == b"hi"
         assert results == [b"hi", b"hi"]

@@ -23,7 +23,7 @@ def test_it_says_ready_waits_for_the_start_and_ends_with_its_tallies() -> None:
         worker.stdin.write(msgspec.json.encode(Start(perf_counter())) + b"\n")
         worker.stdin.flush()
         last = worker.stdout.read().splitlines()[-1]
-        assert worker.wait(10) == 0
+        assert worker.wait(60) == 0
     tallies = msgspec.json.decode(last, type=Done).tallies
     assert len(tallies) == 1
     # Arrivals 1 and 3 of 0 to 4: the other half is the other process's. Nobody listens there.

@@ -76,7 +76,7 @@ async def detector_of(kind: str, url: str, clock: Any = None, **changes: Any) ->
 
 
 async def ask(detector: ExternalDetector, segments: list[Segment]) -> Report:
-    return await asyncio.wait_for(detector.check(segments, Context(team="t", request_id="r")).report(), 10)
+    return await asyncio.wait_for(detector.check(segments, Context(team="t", request_id="r")).report(), 60)
 
 
 @pytest.mark.parametrize("kind", FAKES)
@@ -316,11 +316,11 @@ async def test_a_check_nobody_asks_for_ends_with_its_connection(how: str) -> Non
         detector = ExternalDetector(config, clock=SystemClock(), tasks=tasks, key=b"k" * 32)
         check = detector.check(GUILTY, Context())
         waiter = tasks.start(check.report(), "waiter")
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), 60)
         {"check": check.cancel, "waiter": waiter.cancel, "tasks": lambda: None}[how]()
         if how == "tasks":
             await tasks.close()
-        await asyncio.wait_for(server.closed_by_peer.wait(), 5)
+        await asyncio.wait_for(server.closed_by_peer.wait(), 60)
         await asyncio.gather(waiter, return_exceptions=True)
         assert check.done()
         assert detector.state == "closed"

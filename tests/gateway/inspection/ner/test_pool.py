@@ -48,7 +48,7 @@ async def ask(pool: NerPool, *texts: str) -> Report:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

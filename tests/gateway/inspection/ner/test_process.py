@@ -12,7 +12,7 @@ async def test_a_child_is_ready_answers_and_is_gone_when_its_keeper_ends() -> No
     worker, ready = WorkerProcess("tests.support.fake_ner:model"), asyncio.Event()
     assert await worker.ask(["x"], 1.0) == Answer(error="WorkerDied")
     tasks.start(worker.run(ready.set), "worker")
-    await asyncio.wait_for(ready.wait(), 30)
+    await asyncio.wait_for(ready.wait(), 120)
     assert worker.ready
     assert not worker.busy
     answer = await worker.ask(["Zorana"], 10.0)

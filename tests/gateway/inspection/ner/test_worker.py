@@ -10,7 +10,7 @@ def talk(model: str, *asks: Ask) -> tuple[list[Message], int]:
     """Everything the worker says when its input ends after `asks`, and its exit code."""
     data = b"".join(frame(ask) for ask in asks)
     command = [sys.executable, "-m", "gateway.inspection.ner.worker", model]
-    done = subprocess.run(command, input=data, capture_output=True, timeout=60)
+    done = subprocess.run(command, input=data, capture_output=True, timeout=120)
     return Frames().feed(done.stdout), done.returncode
 
 
