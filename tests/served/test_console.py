@@ -1,13 +1,13 @@
 """The console in real Chromium, in front of a real gateway with a seeded ledger."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import httpx
 import pytest
 from axe_core_python.selenium import Axe
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -49,10 +49,20 @@ def driver(shared: Chrome) -> Iterator[Chrome]:
     shared.delete_all_cookies()
 
 
-def wait(driver: Chrome, condition: object, what: str) -> None:
+def wait(driver: Chrome, condition: Callable[[Chrome], object], what: str) -> None:
     """What a page that is just being replaced says counts as not yet."""
     passing = (NoSuchElementException, StaleElementReferenceException)
-    WebDriverWait(driver, 25, 0.05, ignored_exceptions=passing).until(condition, what)  # type: ignore[arg-type]
+
+    def met(seen: Chrome) -> object:
+        try:
+            return condition(seen)
+        except WebDriverException as error:
+            # Chromium's own words for a node that is stale, when the page goes between finding and reading it.
+            if "does not belong to the document" in str(error):
+                return False
+            raise
+
+    WebDriverWait(driver, 60, 0.05, ignored_exceptions=passing).until(met, what)
 
 
 def log_in(driver: Chrome, gateway: Gateway, key: str = "sk-admin") -> None:

@@ -249,14 +249,16 @@ def rates_of(world: AdminWorld) -> Rates:
 
 def _export(shown: Range, filters: Mapping[Dimension, str]) -> list[tuple[str, str]]:
     """Titles and addresses of the files this page can be had as."""
-    query = {"by": "day,team,key,model,provider", "since": shown.since, "until": shown.until, **filters}
+    rows = {"by": "day,team,key,model,provider"}
+    charges = {"period": "day"}
+    query = {"since": shown.since, "until": shown.until, **filters}
     return [
-        (title, "/console/cost/export?" + urlencode({**query, "format": form}))
-        for title, form in (
-            ("CSV", "csv"),
-            ("Parquet", "parquet"),
-            ("JSON", "json"),
-            ("FOCUS", "focus"),
-            ("FOCUS Parquet", "focus-parquet"),
+        (title, "/console/cost/export?" + urlencode({**how, **query, "format": form}))
+        for title, form, how in (
+            ("CSV", "csv", rows),
+            ("Parquet", "parquet", rows),
+            ("JSON", "json", rows),
+            ("FOCUS", "focus", charges),
+            ("FOCUS Parquet", "focus-parquet", charges),
         )
     ]
