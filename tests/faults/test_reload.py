@@ -43,6 +43,7 @@ async def test_no_request_is_lost_or_mixed(serve) -> None:
                 provider, model = answer.headers.get("x-tollway-provider"), answer.headers.get("x-tollway-model")
                 if answer.status_code != 200 or provider != "mock" + model.rsplit("-", 1)[1]:
                     failed.append((answer.status_code, provider, model, answer.text[:200]))
+                await asyncio.sleep(0.005)  # a load, and time for reloads between
 
     clients = [asyncio.create_task(client()) for _ in range(8)]
     async with httpx.AsyncClient(timeout=60) as http:
