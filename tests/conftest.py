@@ -29,8 +29,14 @@ for _part in ("connect", "read", "write", "pool"):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that serve come first: they take longest, and what is short at the end keeps every worker busy."""
-    slow = tuple(str(Path(__file__).parent / name) for name in ("served", "faults", "gateway/cli"))
+    here = Path(__file__).parent
+    slow = tuple(str(here / name) for name in ("served", "faults", "gateway/cli"))
     items.sort(key=lambda item: not str(item.path).startswith(slow))
+    # Several processes on a machine that may be busy with others: a failure counts when it happens twice. The second
+    # try is in the report (`R`), and worth a look.
+    for item in items:
+        if str(item.path).startswith((str(here / "served"), str(here / "faults"))):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")

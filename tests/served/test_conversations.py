@@ -160,8 +160,8 @@ def test_with_the_store_away_an_exchange_has_its_own(gateway: Guarded, provider:
     provider.says(echo)
     assert told(ask(gateway, EMAIL, "away")) == f"{EMAIL} {EMAIL}"
     assert told(ask(gateway, "nobody", "away")) == f"nobody {token}"
-    metrics = httpx.get(gateway.url + "/metrics").text
-    assert 'tollway_guardrail_conversations_total{outcome="away"}' in metrics
+    away = 'tollway_guardrail_conversations_total{outcome="away"}'
+    wait_for(lambda: away in httpx.get(gateway.url + "/metrics").text, "the figure of the worker that was asked")
     redis.start()
     wait_for(lambda: told(ask(gateway, EMAIL, "away")) and "pseudonyms" in str(redis.ask("KEYS", "*")), "the store")
     wait_for(lambda: told(ask(gateway, "nobody", "away")) == f"nobody {EMAIL}", "the other worker to see it")

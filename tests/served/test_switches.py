@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import httpx
@@ -61,8 +62,9 @@ def ask(gateway: Gateway, key: str = "sk-search", **changes: object) -> httpx.Re
 
 
 def statuses(gateway: Gateway, **changes: object) -> list[int]:
-    """Of requests on connections of their own."""
-    return [ask(gateway, **changes).status_code for _ in range(BOTH)]
+    """Of requests on connections of their own, several at a time, so that every worker has some."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda _: ask(gateway, **changes).status_code, range(BOTH)))
 
 
 def effective(gateway: Gateway, status: int = 503, **changes: object) -> None:
