@@ -7,11 +7,9 @@ writing: incidents open, are told, and are written when it is back.
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import secrets
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -26,6 +24,7 @@ from gateway.ledger.incidents import Incident, IncidentStore, Note
 from gateway.ledger.store import ensure_schema, open_engine
 from gateway.seams import Clock
 from gateway.settings.incident_options import IncidentOptions
+from gateway.sole import sole
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.page import Page
@@ -60,7 +59,7 @@ class IncidentWatch:
         self._spool = spool
         self._wake = wake
         self._clock = clock
-        self._directory = Path(directory)
+        self._lock = Path(directory) / "incidents.lock"
         self._gateway = socket.gethostname()
         self._history = History()
         self._book: Book | None = None
@@ -75,7 +74,7 @@ class IncidentWatch:
     async def run(self) -> None:
         """Look until cancelled; waits for its turn while another worker does."""
         while True:
-            with contextlib.suppress(OSError), self._sole() as held:
+            with contextlib.suppress(OSError), sole(self._lock) as held:
                 if held:
                     await self._look_on()
             await asyncio.sleep(RETRY)
@@ -231,21 +230,6 @@ class IncidentWatch:
                 self._beat_at = now
         except LedgerError:
             return
-
-    @contextlib.contextmanager
-    def _sole(self) -> Generator[bool]:
-        """Be the only worker that looks, if nobody else does; the lock ends with the process at the latest."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._directory / "incidents.lock", os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(fd)
 
 
 def _make_id() -> str:

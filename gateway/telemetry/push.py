@@ -6,12 +6,10 @@ makes gaps and nothing else: cumulative figures lose nothing by being sent later
 
 import asyncio
 import contextlib
-import fcntl
-import os
-from collections.abc import Generator
 from pathlib import Path
 
 from gateway.seams import Clock
+from gateway.sole import sole
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.otlp import Encoder
@@ -35,14 +33,14 @@ class Push:
         self._sender = sender
         self._clock = clock
         self._interval = interval
-        self._directory = directory
+        self._lock = directory / "otlp-metrics.lock"
         self._begun_ns = clock.now_ns()
         self._sound = True
 
     async def run(self) -> None:
         """Send until cancelled, and once more then; waits for its turn while another worker does."""
         while True:
-            with contextlib.suppress(OSError), self._sole() as held:
+            with contextlib.suppress(OSError), sole(self._lock) as held:
                 if held:
                     await self._keep_sending()
             await asyncio.sleep(RETRY)
@@ -75,17 +73,3 @@ class Push:
             else:
                 alert("metrics_not_exported", reason=sent.reason)
         return sound
-
-    @contextlib.contextmanager
-    def _sole(self) -> Generator[bool]:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._directory / "otlp-metrics.lock", os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(fd)

@@ -13,14 +13,14 @@ An event is written beside and linked into place: it is there whole, once, or no
 process at any moment; `sync` makes it survive that of the machine too, about a second later, as the journal does.
 """
 
-import fcntl
 import os
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+
+from gateway.sole import sole
 
 Outcome = Literal["", "delivered", "dead"]
 
@@ -137,20 +137,9 @@ class Spool:
             finally:
                 os.close(fd)
 
-    @contextmanager
-    def sole(self) -> Generator[bool]:
-        """Be the only one who delivers, if nobody else is; the lock ends with the process at the latest."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            held = True
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                held = False
-            yield held
-        finally:
-            os.close(fd)
+    def sole(self) -> AbstractContextManager[bool]:
+        """Be the only one who delivers, if nobody else is."""
+        return sole(self.directory / "lock")
 
 
 def _replace(path: Path, data: bytes) -> None:
