@@ -13,7 +13,7 @@ from gateway.admin.shapes import iso
 from gateway.errors import BadRequest, LedgerError
 from gateway.ledger.audit import Entry, Plain, append, entries, head
 from gateway.ledger.periods import moment_ns
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import current_ledger, writing
 from gateway.seams import Clock
 from gateway.telemetry.logs import alert
 
@@ -37,12 +37,8 @@ async def show_audit(call: Call) -> Response:
 
 def listed(url: str, since_ns: int, limit: int | None) -> AuditList:
     """The newest entries since a time, oldest first. Blocks. Raises `LedgerError`."""
-    ensure_schema(url)
-    engine = open_engine(url)
-    try:
+    with current_ledger(url) as engine:
         return AuditList([view(entry) for entry in entries(engine, since_ns, limit)], str(head(engine)))
-    finally:
-        engine.dispose()
 
 
 def view(entry: Entry) -> AuditView:
@@ -74,21 +70,16 @@ def note(
     """Append an entry for something that has happened outside the ledger, in a transaction of its own. Blocks. What was
     done stays done when the database is away: then the log of the gateway says that the entry is missing."""
     try:
-        ensure_schema(url)
-        engine = open_engine(url)
-        try:
-            with writing(engine) as connection:
-                append(
-                    connection,
-                    at_ns=clock.now_ns(),
-                    actor=actor,
-                    action=action,
-                    object=object,
-                    before=before,
-                    after=after,
-                    reason=reason,
-                )
-        finally:
-            engine.dispose()
+        with current_ledger(url) as engine, writing(engine) as connection:
+            append(
+                connection,
+                at_ns=clock.now_ns(),
+                actor=actor,
+                action=action,
+                object=object,
+                before=before,
+                after=after,
+                reason=reason,
+            )
     except LedgerError as error:
         alert("audit_entry_missing", actor=actor, action=action, object=object, reason=str(error))

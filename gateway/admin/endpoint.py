@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.admin.access import Conflict, Permission
 from gateway.admin.world import AdminWorld
 from gateway.errors import BadRequest, BodyTooLarge
-from gateway.ledger.store import ensure_schema, ledger_at, open_engine
+from gateway.ledger.store import current_ledger, ledger_at
 from gateway.settings.snapshot import AdminKey
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -92,12 +92,8 @@ async def on_database(url: str, work: Callable[[Engine], R]) -> R:
     """Run `work` on the database at `url`, brought up to date, on a thread. Raises `LedgerError`."""
 
     def run() -> R:
-        ensure_schema(url)
-        engine = open_engine(url)
-        try:
+        with current_ledger(url) as engine:
             return work(engine)
-        finally:
-            engine.dispose()
 
     return await asyncio.to_thread(run)
 

@@ -114,14 +114,10 @@ def open_keyring(url: str, secret: bytes | None, clock: Clock, actor: str = "unk
     """The keyring of a ledger database, whose tables are made if they are not there. `actor` is who makes changes, for
     the audit log. Raises `LedgerError`."""
     from gateway.ledger.keystore import KeyStore
-    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.ledger.store import current_ledger
 
-    ensure_schema(url)
-    engine = open_engine(url)
-    try:
+    with current_ledger(url) as engine:
         yield Keyring(KeyStore(engine, clock, actor), secret, clock)
-    finally:
-        engine.dispose()
 
 
 def check_team(team: str, teams: Collection[str]) -> None:

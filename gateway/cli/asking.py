@@ -39,18 +39,14 @@ def gateway_of(config: Path, url: str | None, key: str | None) -> AdminClient | 
 def in_ledger(config: Path, what: str, work: Callable[[Engine, Written], T]) -> T:
     """Work on the configured ledger. `what` lives in it, as errors say. Raises `ConfigError`, `LedgerError`."""
     from gateway.errors import ConfigError
-    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.ledger.store import current_ledger
     from gateway.settings.load import load_config
 
     written = load_config(config)
     if written.ledger is None:
         raise ConfigError([f"the configuration keeps no ledger (ledger: off), and {what} live in it"])
-    ensure_schema(written.ledger.url)
-    engine = open_engine(written.ledger.url)
-    try:
+    with current_ledger(written.ledger.url) as engine:
         return work(engine, written)
-    finally:
-        engine.dispose()
 
 
 @contextmanager

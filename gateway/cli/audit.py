@@ -78,7 +78,7 @@ def verify(
     from gateway.errors import LedgerError
     from gateway.ledger.audit import parse_head, read_anchor, remember
     from gateway.ledger.audit import verify as verify_chain
-    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.ledger.store import current_ledger
 
     ledger = _ledger(config, json)
     remembered: list[Head] = []
@@ -91,12 +91,8 @@ def verify(
     if (anchor := read_anchor(ledger.journal)) is not None:
         remembered.append(anchor)
     try:
-        ensure_schema(ledger.url)
-        engine = open_engine(ledger.url)
-        try:
+        with current_ledger(ledger.url) as engine:
             found = verify_chain(engine, remembered)
-        finally:
-            engine.dispose()
     except LedgerError as error:
         _fail(str(error), 2, json)
     if found.broken is None and found.head is not None:

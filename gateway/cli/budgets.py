@@ -227,20 +227,16 @@ def _budgeting(config: Path) -> Generator[tuple[Budgeting, Written]]:
     from gateway.cli.who import actor
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError
-    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.ledger.store import current_ledger
     from gateway.settings.compile_limits import compile_limits
     from gateway.settings.load import load_config
 
     written = load_config(config)
     if written.ledger is None:
         raise ConfigError(["the configuration keeps no ledger (ledger: off), so its budgets have no books"])
-    ensure_schema(written.ledger.url)
-    engine = open_engine(written.ledger.url)
-    try:
+    with current_ledger(written.ledger.url) as engine:
         journal = Path(written.ledger.journal)
         yield Budgeting(engine, compile_limits(written.root), SystemClock(), actor(), journal), written
-    finally:
-        engine.dispose()
 
 
 def _check_team(team: str | None, written: Written) -> None:

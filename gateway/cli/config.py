@@ -15,8 +15,6 @@ from gateway.cli.config_show import print_difference, print_rollback, print_vers
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from gateway.admin.config_history import Versions
     from gateway.admin.config_shapes import RollBack, RolledBack
 
@@ -218,15 +216,11 @@ def _client(config: Path, url: str | None, key: str | None) -> AdminClient | Non
 
 def _in_ledger(config: Path, work: Callable[[Versions], T]) -> T:
     from gateway.admin.config_history import Versions
-    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.ledger.store import current_ledger
 
     url = _ledger_url(config)
-    ensure_schema(url)
-    engine: Engine = open_engine(url)
-    try:
+    with current_ledger(url) as engine:
         return work(Versions(engine, config))
-    finally:
-        engine.dispose()
 
 
 def _ledger_url(config: Path) -> str:

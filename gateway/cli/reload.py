@@ -107,24 +107,19 @@ def remember(written: Written, changed: Outcome, origin: Origin) -> None:
     from gateway.clock import SystemClock
     from gateway.errors import LedgerError
     from gateway.ledger.config_history import ConfigHistory
-    from gateway.ledger.store import ensure_schema, open_engine
+    from gateway.ledger.store import current_ledger
     from gateway.settings.versions import kept_files, source_of
 
     if written.ledger is None:
         return
-    with contextlib.suppress(LedgerError):
-        ensure_schema(written.ledger.url)
-        engine = open_engine(written.ledger.url)
-        try:
-            ConfigHistory(engine, source_of(written.path)).in_force(
-                at_ns=SystemClock().now_ns(),
-                hash=changed.new_hash,
-                files=kept_files(written),
-                origin=origin,
-                changes=changed.difference,
-            )
-        finally:
-            engine.dispose()
+    with contextlib.suppress(LedgerError), current_ledger(written.ledger.url) as engine:
+        ConfigHistory(engine, source_of(written.path)).in_force(
+            at_ns=SystemClock().now_ns(),
+            hash=changed.new_hash,
+            files=kept_files(written),
+            origin=origin,
+            changes=changed.difference,
+        )
 
 
 def _runtime_dir(config: Path) -> Path:

@@ -97,6 +97,17 @@ def ledger_at(url: str) -> Generator[Engine]:
 
 
 @contextmanager
+def current_ledger(url: str) -> Generator[Engine]:
+    """A ledger brought up to date, and made if there is none: opened, and closed again. Raises `LedgerError`."""
+    ensure_schema(url)
+    engine = open_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def reading(engine: Engine) -> Generator[Connection]:
     """A transaction whose statements all see the same state of the ledger. Translates driver errors."""
     with translated(), engine.connect() as connection:

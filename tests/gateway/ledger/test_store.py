@@ -17,6 +17,7 @@ from gateway.ledger.store import (
     HEAD,
     LedgerRefused,
     counter,
+    current_ledger,
     ensure_schema,
     open_engine,
     open_existing,
@@ -162,3 +163,11 @@ def test_reading_never_makes_a_database(tmp_path: Path):
     with pytest.raises(LedgerError, match="there is no ledger at"):
         open_existing(f"sqlite:///{tmp_path}/none/x.db")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_current_ledger_is_made_and_closed_again(ledger_url: str):
+    """ "Brought up to date, and made if there is none: opened, and closed again." """
+    with current_ledger(ledger_url) as engine:
+        assert schema_version(engine) == HEAD
+        opened = engine.pool
+    assert engine.pool is not opened, "a disposed engine has a new pool"
