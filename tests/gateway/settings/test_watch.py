@@ -23,13 +23,11 @@ class Watched:
         self.path = path
         self.configuration = Configuration(path, clock=ManualClock(), env={})
         self.results: list[ReloadResult] = []
+        self.drain = self.configuration.snapshot.server.drain
 
     async def reload(self, reason: str) -> None:
         self.results.append(await asyncio.to_thread(self.configuration.reload, reason))
-
-    @property
-    def drain(self) -> float:
-        return self.configuration.snapshot.server.drain
+        self.drain = self.configuration.snapshot.server.drain  # in force already, in a thread; now it is told too
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(LIMIT):
@@ -81,7 +79,7 @@ async def test_a_file_that_begins_to_be_included(watched: Watched) -> None:
 async def test_a_bad_file_is_tried_once_and_its_repair_is_seen(watched: Watched) -> None:
     good = watched.path.read_text()
     watched.path.write_text(good + "servr: {}\n")
-    await watched.until(lambda: watched.configuration.last_error)
+    await watched.until(lambda: watched.results and watched.configuration.last_error)
     tried = len(watched.results)
     (watched.path.parent / "unrelated").write_text("x")
     watched.path.write_text(edited(watched.path, "2s").replace("servr: {}\n", ""))
@@ -101,7 +99,7 @@ async def test_what_is_beside_it_does_not_matter(watched: Watched) -> None:
 async def test_files_that_come_back_are_taken_up(watched: Watched) -> None:
     text = edited(watched.path, "2s")
     watched.path.unlink()
-    await watched.until(lambda: watched.configuration.last_error)
+    await watched.until(lambda: watched.results and watched.configuration.last_error)
     assert watched.drain == 10
     watched.path.write_text(text)
     await watched.until(lambda: watched.drain == 2)
