@@ -20,7 +20,7 @@ from gateway.limits.words import refusal_headers, sentence, standings
 from gateway.quota import Admitted, Bound, Charge, Decision, Refused
 from gateway.seams import StreamReader
 from gateway.settings.snapshot import Snapshot
-from gateway.tickets import Ticket, targets_of
+from gateway.tickets import NO_RATE, Ticket, targets_of
 from gateway.world import World
 
 PASSED_THROUGH = 3600.0
@@ -35,6 +35,45 @@ Cut = Callable[[], None]
 
 _FREE = Charge()
 _UNLIMITED = Admitted()
+
+
+def ticket_of(world: World, snapshot: Snapshot, x: Exchange, caller: Caller, out: Outgoing) -> Ticket:
+    """The ticket of a request; its head has it, if the last request with this head asked the same."""
+    head, model = out.head, out.reading.model
+    ticket = head.ticket
+    if (
+        isinstance(ticket, Ticket)
+        and ticket.route is out.route
+        and ticket.model == model
+        and ticket.operation is out.operation
+    ):
+        return ticket
+    ticket = head.ticket = world.tickets.of(snapshot, caller, model, out.operation, out.route, x.tags)
+    return ticket
+
+
+def admit_quietly(world: World, x: Exchange, ticket: Ticket, out: Outgoing) -> bytes | None:
+    """Take what a request may use at most, where there is nothing to say of it but where its limits stand: what is
+    returned are the header fields that do. So it is with nearly every request. None: nothing was taken, and an
+    `Admission` has to look closer."""
+    reading = out.reading
+    most = reading.max_output_tokens
+    if (
+        not ticket.quick
+        or reading.service_tier is not None
+        or (most is None and reading.stream)  # it may outgrow what is reserved for it
+        or world.waiting_room.lines
+    ):
+        return None
+    inputs = len(out.body) + ticket.hidden
+    outputs = (most or ticket.usual) * reading.choices if ticket.generates else 0
+    per_input, per_output, per_request, denominator = ticket.rate or NO_RATE
+    nanos = -(-(inputs * per_input + outputs * per_output + per_request) // denominator)
+    told = world.limits.admit_quietly(x.id, ticket.bounds, inputs, outputs, nanos, reading.stream, ticket.seconds)
+    if told is not None:
+        x.holds = (x.id,)
+        x.bounds = ticket.bounds
+    return told
 
 
 class Admission:

@@ -30,7 +30,19 @@ SSE_OWN = frozenset((b"content-type", b"cache-control", b"x-accel-buffering"))
 class Delivery:
     """What an exchange needs to answer its client. `exchange.Trip` is one."""
 
-    __slots__ = ("admission", "answer", "answered", "client", "guard", "live", "settled", "snapshot", "world", "x")
+    __slots__ = (
+        "admission",
+        "answer",
+        "answered",
+        "client",
+        "guard",
+        "live",
+        "settled",
+        "snapshot",
+        "standing",
+        "world",
+        "x",
+    )
 
     def __init__(self, world: World, snapshot: Snapshot, x: Exchange, client: Client, live: Live) -> None:
         self.world = world
@@ -39,7 +51,9 @@ class Delivery:
         self.client = client
         self.live = live
         self.admission: Admission | None = None
-        """None: no limit is written."""
+        """None: no limit is written, or it was admitted quietly."""
+        self.standing: bytes | None = None
+        """Where the limits stood when it was admitted quietly: header fields of its answer."""
         self.guard: Guard | None = None
         self.answer: Answer | None = None
         self.settled = False
@@ -206,11 +220,12 @@ class Delivery:
         if but:
             passed = [pair for pair in passed if pair[0] not in but]
         overhead = (self.world.clock.monotonic() - x.received_at) - (x.headers_at - x.forwarded_at)
-        block = b"%bx-request-id: %b\r\n%bx-tollway-overhead-ms: %.3f\r\n" % (
+        block = b"%bx-request-id: %b\r\n%bx-tollway-overhead-ms: %.3f\r\n%b" % (
             b"".join([b"%b: %b\r\n" % pair for pair in passed]),
             x.request_id.encode(),
             answer.target.block,
             overhead * 1e3,
+            self.standing or b"",
         )
         if self.admission is not None:
             block += self.admission.block()

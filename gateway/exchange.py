@@ -10,14 +10,14 @@ once an exchange has begun, exactly one settlement and one record follow, in `dr
 import asyncio
 import contextlib
 
-from gateway.admission import Admission
+from gateway.admission import Admission, admit_quietly, ticket_of
 from gateway.attempt import Answer, Outgoing
 from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
-from gateway.facts import ANYTHING, Engine, Exchange, ModelScope
+from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.held import answer_held
@@ -92,6 +92,7 @@ class Trip(Delivery):
         caller = head.caller
         if caller is None or (caller.expires_ns is not None and x.received_ns >= caller.expires_ns):
             caller = head.caller = authenticate(snapshot.keys, head.key, x.received_ns)
+            head.ticket = None
         x.caller = caller
         x.tags = merged_tags(caller, head.tags())
         if (switches := snapshot.switches) is not None:
@@ -124,14 +125,13 @@ class Trip(Delivery):
             dialect,
             snapshot.server.max_event,
         )
+        ticket = ticket_of(world, snapshot, x, caller, out)
         if snapshot.limits is not None:
-            admission = self.admission = Admission(world, snapshot, x, caller, out)
-            if not admission.now():
-                await admission.ask()
-            if snapshot.limits.by_provider:
-                out.limits = admission
+            self.standing = admit_quietly(world, x, ticket, out)
+            if self.standing is None:
+                await self.admit(caller, out, snapshot.limits.by_provider)
         if world.journal is not None:
-            reserve(x, snapshot, out)
+            reserve(x, snapshot, out, ticket)
             world.begin(x)
         x.read_at = world.clock.monotonic()
 
@@ -148,6 +148,14 @@ class Trip(Delivery):
 
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
         await self.deliver(out, answer)
+
+    async def admit(self, caller: Caller, out: Outgoing, by_provider: bool) -> None:
+        """Take what the request may use, waiting and downgrading as its limits say. Raises their refusal."""
+        admission = self.admission = Admission(self.world, self.snapshot, self.x, caller, out)
+        if not admission.now():
+            await admission.ask()
+        if by_provider:
+            out.limits = admission
 
     async def inspect(self, engine: Engine, out: Outgoing) -> None:
         """Let guardrails pass, rewrite, reroute or block the request's text."""

@@ -217,6 +217,14 @@ class LimitStore(Protocol):
         """Decide at once, if this store can without a round trip; None: use `admit`."""
         ...
 
+    def admit_quietly(
+        self, hold: str, bounds: Sequence[Bound], read: int, written: int, nanos: int, stream: bool, seconds: float
+    ) -> bytes | None:
+        """Take a charge of one request, `read` input tokens, `written` output tokens and `nanos` nano-dollars at once,
+        for a hold that was never admitted before, where there is nothing to say of it but where the limits stand: what
+        is returned is that, as header fields (`gateway.limits.words`). None: nothing was taken, ask `admit_now`."""
+        ...
+
     async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
         """Take `charge` against all bounds or none, for `seconds` at the longest. Never raises, and waits for a store
         that is away no longer than its configured patience. Admitting a hold that exists does nothing more and says

@@ -15,7 +15,9 @@ from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.operations import FREE
 from gateway.seams import Dialect, Headers, StreamReader
 from gateway.settings.snapshot import Snapshot
+from gateway.tickets import Ticket
 from gateway.wire.headers import header
+from pricing.rates import rounded
 from pricing.tokens import TokenCounter
 
 NO_COST = Cost(nanos=0)
@@ -113,16 +115,21 @@ def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
     return tokens.count_many_or_estimate(texts, model)
 
 
-def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing) -> None:
+def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing, ticket: Ticket) -> None:
     """What the start record says this may come to: what recovery books if the process dies."""
-    x.input_estimate = (len(out.body) + 3) // 4
-    x.output_estimate = (out.reading.max_output_tokens or 0) * out.reading.choices if out.operation.generates else 0
-    target = out.route.targets[0]
-    if snapshot.prices is None:
+    reading = out.reading
+    inputs = x.input_estimate = (len(out.body) + 3) // 4
+    outputs = x.output_estimate = (reading.max_output_tokens or 0) * reading.choices if ticket.generates else 0
+    card = ticket.card
+    if ticket.route is not out.route:  # a limit sent it to another model
+        target = out.route.targets[0]
+        card = None if snapshot.prices is None else snapshot.prices.card(target.provider.prices, target.model)
+    elif (plain := ticket.plain) is not None:
+        per_input, per_output, per_request, denominator = plain
+        x.reserved_nanos = rounded(inputs * per_input + outputs * per_output + per_request, denominator)
         return
-    card = snapshot.prices.card(target.provider.prices, target.model)
     if card is not None:
-        x.reserved_nanos = card.plain_nanos(x.input_estimate, x.output_estimate, at_ns=x.received_ns)
+        x.reserved_nanos = card.plain_nanos(inputs, outputs, at_ns=x.received_ns)
 
 
 def decoded(body: bytes, headers: Headers) -> bytes | None:

@@ -1,8 +1,8 @@
-"""What admission asks of a configuration, found once for the requests that ask the same.
+"""What admission and the start record ask of a configuration, found once for the requests that ask the same.
 
 A caller asks for the same model thousands of times: which bounds hold, which prices, and how long a hold may live do
 not change between two reloads. A `Ticket` is all of that in one look-up; what a request brings itself (its length, its
-maximum, its service tier) is not in it.
+maximum, its service tier) is not in it. A head that comes again has its last ticket with it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from gateway.operations import FREE
 from gateway.quota import Bound
 from gateway.routing.table import Route, RouteTable, Target
 from gateway.settings.snapshot import Snapshot
+from pricing.card import RateCard
 from pricing.tokens import HIDDEN_PROMPT
 
 USUAL_OUTPUT = 4096
@@ -22,13 +23,27 @@ SLACK = 60.0
 NO_RATE = (0, 0, 0, 1)
 
 Rate = tuple[int, int, int, int]
-"""`RateCard.flat`: numerators of an input token, an output token and a request, and their denominator."""
+"""`RateCard.flat` or `plain`: numerators of an input token, an output token and a request, and their denominator."""
 
 
 class Ticket:
     """What holds for every request of one key for one model, by one operation and with the same tags."""
 
-    __slots__ = ("bounds", "counts", "generates", "hidden", "rate", "seconds", "usual")
+    __slots__ = (
+        "bounds",
+        "card",
+        "counts",
+        "generates",
+        "hidden",
+        "model",
+        "operation",
+        "plain",
+        "quick",
+        "rate",
+        "route",
+        "seconds",
+        "usual",
+    )
 
     def __init__(
         self,
@@ -40,10 +55,15 @@ class Ticket:
         tags: Mapping[str, str] | None,
     ) -> None:
         program = snapshot.limits
-        assert program is not None
-        self.bounds: tuple[Bound, ...] = program.bounds(caller.key_id, caller.team, model, operation.name, tags)
+        by_provider = program is not None and program.by_provider
+        self.model = model
+        self.operation = operation
+        self.route = route
+        self.bounds: tuple[Bound, ...] = ()
         """Counted on when the request is admitted."""
-        self.counts = operation.name not in FREE and (bool(self.bounds) or program.by_provider)
+        if program is not None:
+            self.bounds = program.bounds(caller.key_id, caller.team, model, operation.name, tags)
+        self.counts = operation.name not in FREE and (bool(self.bounds) or by_provider)
         """It takes more than its turn, and some rule looks at that."""
         self.generates = operation.generates
         self.hidden = HIDDEN_PROMPT if route.targets[0].provider.wire == "anthropic" else 0
@@ -54,6 +74,17 @@ class Ticket:
         """How long the hold lives if nobody settles it."""
         self.rate: Rate | None = _rate(snapshot, route)
         """What it costs at most in the standard tier; None: to be asked of every target's card."""
+        self.quick = (
+            self.counts and not by_provider and self.rate is not None and snapshot.limit_options.reserve == "upper"
+        )
+        """Nothing but its length, its maximum and its bounds decides whether a request is admitted."""
+        first = route.targets[0]
+        self.card: RateCard | None = None
+        if snapshot.prices is not None:
+            self.card = snapshot.prices.card(first.provider.prices, first.model)
+        """Prices of the target that is asked first; None: there are none."""
+        self.plain: Rate | None = None if self.card is None else self.card.plain
+        """What an estimate of its cost is reckoned with; None: `card` is asked."""
 
 
 class Tickets:
@@ -79,7 +110,7 @@ class Tickets:
         values = values_of(self._tags, tags) if self._tags else ()
         asked = (caller.key_id, caller.team, model, operation.name, values)
         ticket = self._kept.get(asked)
-        if ticket is None:
+        if ticket is None or ticket.route is not route:  # an operator may have sent this model another way
             ticket = Ticket(snapshot, caller, model, operation, route, tags)
             self._kept.keep(asked, (model, *values), ticket)
         return ticket

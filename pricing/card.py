@@ -126,6 +126,15 @@ class RateCard:
             return None
         return (*sheet.first.worst, sheet.first.denominator)
 
+    @property
+    def plain(self) -> tuple[int, int, int, int] | None:
+        """What `plain_nanos` reckons with, under the same conditions and in the same form as `flat`; `rates.rounded`
+        makes nano-dollars of it."""
+        sheet = self._standard.only
+        if sheet is None or len(sheet.bands) > 1:
+            return None
+        return (*sheet.first.plain, sheet.first.denominator)
+
     def meters(self, usage: Usage, tier: str | None, at_ns: int) -> list[MeterLine]:
         """The same bill line by line. The lines' amounts add up to the total before it is rounded to nano-dollars."""
         sheet = self._sheet(tier, at_ns)

@@ -196,11 +196,11 @@ def nanos(priced: PricedSheet, usage: Usage) -> int:
     if usage.seconds and band.second:
         exact = Fraction(total, denominator) + _billed_seconds(priced, usage) * band.second
         return round(exact)
-    return total if denominator == 1 else _rounded(total, denominator)
+    return total if denominator == 1 else rounded(total, denominator)
 
 
-def _rounded(total: int, denominator: int) -> int:
-    """Half to even."""
+def rounded(total: int, denominator: int) -> int:
+    """`total / denominator` as a whole number, half to even."""
     quotient, rest = divmod(total, denominator)
     twice = rest + rest
     if twice > denominator or (twice == denominator and quotient & 1):
@@ -212,7 +212,7 @@ def plain_nanos(priced: PricedSheet, input_tokens: int, output_tokens: int) -> i
     """What one request of so many tokens, none of them special, costs: as `nanos`, without a `Usage`."""
     band = priced.band(input_tokens)
     inputs, outputs, request = band.plain
-    return _rounded(input_tokens * inputs + output_tokens * outputs + request, band.denominator)
+    return rounded(input_tokens * inputs + output_tokens * outputs + request, band.denominator)
 
 
 def upper_nanos(priced: PricedSheet, input_tokens: int, output_tokens: int) -> int:

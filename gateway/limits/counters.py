@@ -32,19 +32,46 @@ GAUGE_QUIET = 60 * SECOND
 """How long what is under way must have stayed below its soft threshold before that is told again."""
 
 
+class Total:
+    """What is taken of a counter now. An object of its own, the same for all kinds of counters: whoever goes through
+    counters of several kinds a thousand times a second meets one class only, which the interpreter is quick with."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used = 0
+
+
+class Counted:
+    """What all four kinds are: something that has a total."""
+
+    __slots__ = ("total",)
+
+    def __init__(self) -> None:
+        self.total = Total()
+
+    @property
+    def used(self) -> int:
+        return self.total.used
+
+    @used.setter
+    def used(self, amount: int) -> None:
+        self.total.used = amount
+
+
 class Cell:
     """One entry of a counter: a part of a rolling window, a calendar period."""
 
-    __slots__ = ("amount", "index", "live", "state")
+    __slots__ = ("amount", "index", "live", "total")
 
-    def __init__(self, state: "Counter", index: int) -> None:
-        self.state = state
+    def __init__(self, total: Total, index: int) -> None:
+        self.total = total
         self.index = index
         self.amount = 0
         self.live = True
 
 
-class RollingCounter:
+class RollingCounter(Counted):
     """The last `seconds` seconds, in BUCKETS parts and the one that is only partly outside: at most 241 cells, of
     which an idle counter has one.
 
@@ -52,13 +79,13 @@ class RollingCounter:
     until that part is wholly outside, at most one part (`seconds / BUCKETS`) longer than it must.
     """
 
-    __slots__ = ("_cells", "_span", "cell", "seconds", "told", "until", "used", "whole_at")
+    __slots__ = ("_cells", "_span", "cell", "seconds", "told", "until", "whole_at")
 
     def __init__(self, window: Rolling, now: int) -> None:
+        super().__init__()
         self.seconds = window.seconds
         self._span = window.seconds * SECOND
         self._cells: deque[Cell] = deque()
-        self.used = 0
         self.told = 0
         self._open(now)
 
@@ -66,7 +93,7 @@ class RollingCounter:
         index = bucket(self.seconds, now)
         self.until = bucket_end(self.seconds, index)
         self.whole_at = self.until + self._span
-        self.cell = Cell(self, index)
+        self.cell = Cell(self.total, index)
         self._cells.append(self.cell)
 
     def roll(self, now: int) -> None:
@@ -105,22 +132,22 @@ class RollingCounter:
         self.used = sum(cell.amount for cell in self._cells)
 
 
-class CalendarCounter:
+class CalendarCounter(Counted):
     """The running period of a calendar. What was taken in an earlier one is settled there, and changes nothing here."""
 
-    __slots__ = ("calendar", "cell", "period", "told", "until", "used", "whole_at")
+    __slots__ = ("calendar", "cell", "period", "told", "until", "whole_at")
 
     def __init__(self, calendar: Calendar, now: int) -> None:
+        super().__init__()
         self.calendar = calendar
         self.told = 0
-        self.used = 0
         self.period = period(calendar, now)
         self.until = self.whole_at = self.period.end_ns
-        self.cell = Cell(self, 0)
+        self.cell = Cell(self.total, 0)
 
     def roll(self, now: int) -> None:
         self.cell.live = False
-        self.cell = Cell(self, self.cell.index + 1)
+        self.cell = Cell(self.total, self.cell.index + 1)
         self.used = 0
         self.period = period(self.calendar, now)
         self.until = self.whole_at = self.period.end_ns
@@ -145,7 +172,7 @@ class CalendarCounter:
         self.used = self.cell.amount = kept.get(self.cell, 0) + used
 
 
-class PacedCounter:
+class PacedCounter(Counted):
     """A rate: the generic cell rate algorithm (ITU-T I.371), in its virtual scheduling form, exact in integers.
 
     The theoretical arrival time is kept in units of 1/amount ns, so that one request is `seconds` of them. A charge is
@@ -153,19 +180,19 @@ class PacedCounter:
     that was let through beyond the burst (`warn`) leaves the rate exhausted, not in debt.
     """
 
-    __slots__ = ("_arrival", "_at", "_burst", "_rate", "_span", "cell", "told", "until", "used")
+    __slots__ = ("_arrival", "_at", "_burst", "_rate", "_span", "cell", "told", "until")
     whole_at: ClassVar[None] = None
 
     def __init__(self, amount: int, window: Smooth, now: int) -> None:
+        super().__init__()
         self._rate = amount
         self._span = window.seconds * SECOND
         self._burst = window.burst
         self._at = now
         self._arrival = now * amount
         self.until = -1
-        self.used = 0
         self.told = 0
-        self.cell = Cell(self, 0)
+        self.cell = Cell(self.total, 0)
 
     def fits(self, amount: int, window: Smooth) -> bool:
         return (self._rate, self._span, self._burst) == (amount, window.seconds * SECOND, window.burst)
@@ -208,17 +235,17 @@ class PacedCounter:
         return now + self._span
 
 
-class Gauge:
+class Gauge(Counted):
     """What is under way now."""
 
-    __slots__ = ("cell", "told", "until", "used")
+    __slots__ = ("cell", "told", "until")
     whole_at: ClassVar[None] = None
 
     def __init__(self) -> None:
-        self.used = 0
+        super().__init__()
         self.told = 0
         self.until = NEVER
-        self.cell = Cell(self, 0)
+        self.cell = Cell(self.total, 0)
 
     def roll(self, now: int) -> None:
         """Time takes nothing from it."""

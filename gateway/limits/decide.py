@@ -19,7 +19,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.limits.counters import NEVER, SECOND, Cell, Counter, Gauge, PacedCounter
+from gateway.limits.counters import NEVER, SECOND, Cell, Counter, Gauge, PacedCounter, Total
+from gateway.limits.words import template
 from gateway.quota import MEASURES, Admitted, Bound, Charge, Decision, Refused, Smooth, Standing
 
 Amounts: TypeAlias = tuple[int, int, int, int, int, int, int, int]
@@ -64,13 +65,17 @@ class Line:
         """A charge that makes it less than this is admitted by this bound, and there is nothing to tell."""
 
 
+Step: TypeAlias = tuple[Total, Cell, int, int]
+"""A line's total, cell, `pick` and `watch`."""
+
+
 class Plan:
     """The lines of one request, and which of them are shown to the client.
 
     For the road it keeps what `admit` needs of each line side by side, as long as no counter has to be rolled: that
     is right where time does not go back and whoever gives a counter another period makes new plans of it."""
 
-    __slots__ = ("backs", "cells", "extended", "lines", "requests", "resets", "steps", "tokens", "until")
+    __slots__ = ("backs", "cells", "extended", "lines", "requests", "resets", "shown", "steps", "tokens", "until")
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = tuple(lines)
@@ -78,13 +83,14 @@ class Plan:
         """When `refresh` is due (ns)."""
         self.cells: tuple[Cell, ...] = ()
         """Where a charge is entered until then, by line."""
-        self.steps: tuple[tuple[Counter, Cell, int, int], ...] = ()
-        """Each line's counter, cell, `pick` and `watch`."""
+        self.steps: tuple[Step, ...] = ()
         self.backs = tuple(line.back for line in lines)
         """Each line's `back`."""
         self.resets: tuple[int, int] | None = None
         """When all is there again of the first line of `requests` and of `tokens`, if something is taken now (ns);
         None: there is not just one of each, or it is not known beforehand."""
+        self.shown: Shown | None = None
+        """The counters that `resets` is about, and the words for them."""
         self.requests = tuple(line for line in lines if line.bound.rule.measure == "requests")
         self.tokens = tuple(line for line in lines if line.bound.rule.measure in _TOKENS)
         self.extended = tuple(line for line in lines if not isinstance(line.counter, Gauge | PacedCounter))
@@ -101,11 +107,23 @@ class Plan:
         cells = tuple([line.counter.cell for line in self.lines])
         if cells != self.cells:
             self.cells = cells
-            self.steps = tuple([(line.counter, line.counter.cell, line.pick, line.watch) for line in self.lines])
+            self.steps = tuple([(line.counter.total, line.counter.cell, line.pick, line.watch) for line in self.lines])
         if len(self.requests) == len(self.tokens) == 1:
             requests, tokens = self.requests[0].counter.whole_at, self.tokens[0].counter.whole_at
             self.resets = None if requests is None or tokens is None else (requests, tokens)
+            self.shown = self._shown(self.resets)
         self.until = until
+
+    def _shown(self, resets: tuple[int, int] | None) -> "Shown | None":
+        if resets is None:
+            return None
+        requests, tokens = self.requests[0], self.tokens[0]
+        words = template(requests.limit, tokens.limit)
+        return words, requests.counter.total, requests.limit, tokens.counter.total, tokens.limit, tokens.pick, *resets
+
+
+Shown: TypeAlias = tuple[bytes, Total, int, Total, int, int, int, int]
+"""Words (`gateway.limits.words.template`); total and limit of requests; total, limit and `pick` of tokens; `resets`."""
 
 
 class Taken(msgspec.Struct, gc=False):
@@ -141,12 +159,12 @@ def admit(plan: Plan, amounts: Amounts, now: int) -> Decision:
     if now >= plan.until:
         plan.refresh(now)
     for step in plan.steps:
-        counter, cell, pick, watch = step
+        total, cell, pick, watch = step
         amount = amounts[pick]
-        after = counter.used + amount
+        after = total.used + amount
         if after >= watch:
             return _admit_with_care(plan, step, amounts, now)
-        counter.used = after
+        total.used = after
         cell.amount += amount
     resets = plan.resets
     if resets is None or not amounts[plan.tokens[0].pick]:
@@ -163,13 +181,18 @@ def admit(plan: Plan, amounts: Amounts, now: int) -> Decision:
     )
 
 
-def _admit_with_care(plan: Plan, met: tuple[Counter, Cell, int, int], amounts: Amounts, now: int) -> Decision:
+def untake(plan: Plan, met: Step, amounts: Amounts) -> None:
+    """Take out again what was entered before `met`, one of the plan's steps."""
     for step in plan.steps:
         if step is met:
-            break
-        counter, cell, pick, _ = step
-        counter.used -= amounts[pick]
+            return
+        total, cell, pick, _ = step
+        total.used -= amounts[pick]
         cell.amount -= amounts[pick]
+
+
+def _admit_with_care(plan: Plan, met: Step, amounts: Amounts, now: int) -> Decision:
+    untake(plan, met, amounts)
     decision = decide(plan, amounts, now)
     if isinstance(decision, Admitted):
         take(plan.lines, amounts)
@@ -288,7 +311,7 @@ def settle(taken: Taken, actual: Amounts) -> None:
         if change:
             cell.amount += change
             if cell.live:
-                cell.state.used += change
+                cell.total.used += change
 
 
 def settle_all(takes: Sequence[Taken], actual: Amounts, lapsed: bool = False) -> None:

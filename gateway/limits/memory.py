@@ -21,9 +21,9 @@ from gateway.limits.decide import (
     lapse,
     owed,
     room,
-    settle,
     settle_all,
     take,
+    untake,
 )
 from gateway.limits.steady import SteadyClock
 from gateway.quota import Admitted, Bound, Charge, Decision, Level, Measure, Refused
@@ -32,7 +32,7 @@ from gateway.seams import Clock
 SECOND = 1_000_000_000
 PLANS = 8192
 """Bounds, and combinations of them, that are kept ready to be counted on; with one more, all are made anew."""
-MARKS = 8192
+MARKS = 1024
 """The last so many settlements at least, and at most twice as many, are remembered against a second one, and against
 an `admit` that comes after its settlement."""
 LAPSED = 10_000
@@ -47,7 +47,8 @@ EXPIRY_PAUSE = 10_000_000
 class Hold(Taken):
     """A request under way: its first charge, what it was answered, and when it is given back (ns)."""
 
-    answer: Admitted
+    answer: Admitted | None
+    """None: it was admitted quietly."""
     plan: Plan
     expires: int
     more: list[Taken] | None = None
@@ -109,7 +110,7 @@ class MemoryStore:
         if now >= self._due:
             self._expire(now)
         if (known := self._holds.get(hold)) is not None:
-            return known.answer
+            return known.answer or Admitted()
         if hold in self._settled or hold in self._settled_before:
             return Admitted()
         ready = self._ready.get(id(bounds))
@@ -126,6 +127,47 @@ class MemoryStore:
             self._due = expires
         return decision
 
+    def admit_quietly(
+        self, hold: str, bounds: Sequence[Bound], read: int, written: int, nanos: int, stream: bool, seconds: float
+    ) -> bytes | None:
+        """What `admit_now` does for nearly every request, in one frame and without an object between: this is the
+        middle of a request, where every function that is called and every object that is touched has to be fetched."""
+        now = self._now()
+        ready = self._ready.get(id(bounds))
+        if ready is None or now >= self._due:
+            return None
+        plan = ready[1]
+        shown = plan.shown
+        if shown is None or now >= plan.until:
+            return None
+        words, requests, most, tokens, size, pick, first, second = shown
+        amounts = (1, read, written, read + written, nanos, 1, 1 if stream else 0, 0)
+        if not amounts[pick]:
+            return None
+        for step in plan.steps:
+            total, cell, pick, watch = step
+            amount = amounts[pick]
+            after = total.used + amount
+            if after >= watch:
+                untake(plan, step, amounts)
+                return None
+            total.used = after
+            cell.amount += amount
+        expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
+        self._holds[hold] = Hold(plan.backs, amounts, plan.cells, None, plan, expires)
+        if expires < self._due:
+            self._due = expires
+        first = (first - now) // 1_000_000
+        second = (second - now) // 1_000_000
+        return words % (
+            most - requests.used,
+            first // 1000,
+            first % 1000,
+            size - tokens.used,
+            second // 1000,
+            second % 1000,
+        )
+
     def _reckon(self, seconds: float) -> int:
         """Nanoseconds; nearly every hold lives as long as the one before it may."""
         self._seconds = seconds
@@ -140,8 +182,16 @@ class MemoryStore:
         if found is None:
             self._settle_late(hold, actual)
         elif found.more is None:
+            # As `owed` and `decide.settle` have it, without the calls: every request ends here.
             read, written = actual.input_tokens, actual.output_tokens
-            settle(found, (actual.requests, read, written, read + written, actual.nanos, 0, 0, 0))  # as `owed` has it
+            owes = (actual.requests, read, written, read + written, actual.nanos, 0, 0, 0)
+            held = found.amounts
+            for back, cell in zip(found.backs, found.cells):  # noqa: B905 - as long as each other
+                change = owes[back] - held[back]
+                if change:
+                    cell.amount += change
+                    if cell.live:
+                        cell.total.used += change
         else:
             settle_all(found.takes(), owed(actual))
         settled = self._settled
@@ -187,8 +237,8 @@ class MemoryStore:
         reserved: dict[int, int] = {}
         for cell, amount in self._reserved():
             if cell.live:
-                reserved[id(cell.state)] = reserved.get(id(cell.state), 0) + amount
-        return [_level(line.counter, reserved.get(id(line.counter), 0)) for line in lines]
+                reserved[id(cell.total)] = reserved.get(id(cell.total), 0) + amount
+        return [_level(line.counter, reserved.get(id(line.counter.total), 0)) for line in lines]
 
     async def put(self, bound: Bound, used: int) -> None:
         """Make what is used `used`. In a rolling window it counts from now on. What is under way is not changed."""
@@ -270,13 +320,13 @@ class MemoryStore:
 
     def _sweep(self, now: int) -> None:
         """Forget the counters that would be no different if they were made anew, and that no hold settles in."""
-        held = {id(cell.state) for cell, _ in self._reserved()}
-        held.update(id(cell.state) for hold in self._lapsed.values() for taken in hold.takes() for cell in taken.cells)
+        held = {id(cell.total) for cell, _ in self._reserved()}
+        held.update(id(cell.total) for hold in self._lapsed.values() for taken in hold.takes() for cell in taken.cells)
         kept: dict[tuple[str, Measure], list[Counter]] = {}
         for name, counters in self._counters.items():
             for counter in counters:
                 _refresh(counter, now)
-            if busy := [counter for counter in counters if counter.used or id(counter) in held]:
+            if busy := [counter for counter in counters if counter.used or id(counter.total) in held]:
                 kept[name] = busy
         self._counters = kept
         self._many = sum(map(len, kept.values()))

@@ -84,6 +84,7 @@ def sentence(refused: Refused) -> str:
 
 
 _FIELDS = b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%.3fs\r\n"
+_PLACES = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%d.%%03ds\r\n"
 _BOTH = b"".join(_FIELDS % (name, name, name) for name in (b"requests", b"tokens"))
 
 
@@ -106,6 +107,13 @@ def standings(decision: Admitted) -> bytes:
         tokens.remaining,
         tokens.reset,
     )
+
+
+def template(requests: int, tokens: int) -> bytes:
+    """`standings` for these two limits, with places for what remains of the first and its reset in seconds and
+    milliseconds (whole numbers), then for the same of the second."""
+    kinds = ((b"requests", requests), (b"tokens", tokens))
+    return b"".join(_PLACES % (name, limit, name, name) for name, limit in kinds)
 
 
 def refusal_headers(refused: Refused) -> Headers:

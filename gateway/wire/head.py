@@ -25,6 +25,7 @@ class Head:
         "fields",
         "headers",
         "openings",
+        "ticket",
     )
 
     def __init__(self, headers: Headers) -> None:
@@ -39,6 +40,8 @@ class Head:
         """Whose key this is, once it was authenticated under the present configuration."""
         self.openings: dict[str, tuple[object, bytes, bytes]] = {}
         """Encoded request line and fields by provider name, with the credential and the target they were made for."""
+        self.ticket: object = None
+        """What admission made of the last request with this head (`gateway.tickets.Ticket`)."""
 
     def bind(self, snapshot: object) -> None:
         """Forget what another configuration made of this head."""
@@ -46,6 +49,7 @@ class Head:
             self._snapshot = snapshot
             self.caller = None
             self.openings = {}
+            self.ticket = None
 
     @property
     def key(self) -> bytes | None:

@@ -1,5 +1,6 @@
 """What a request reserves: an upper bound of what it can come to, whoever serves it."""
 
+import asyncio
 import json
 from fractions import Fraction
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.admission import LOOK_EVERY, NEVER, Admission, refusal_of
+from gateway.admission import LOOK_EVERY, NEVER, Admission, admit_quietly, refusal_of, ticket_of
 from gateway.attempt import Outgoing
 from gateway.clock import ManualClock
 from gateway.dialects import for_operation
@@ -25,6 +26,7 @@ from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Origin
 from gateway.settings.snapshot import LimitOptions
 from gateway.tickets import USUAL_OUTPUT, Tickets
+from gateway.wire.head import Head
 from pricing.card import RateCard
 from pricing.rates import Rate, Sheet
 from pricing.tokens import TokenCounter
@@ -82,7 +84,7 @@ def admission(
     dear = Route("d", (Target(PROVIDER, "dear"),))
     reading = dialect.read(asked, body.encode())
     routed = route or plain
-    out = Outgoing(asked, routed, None, b"", b"", b"", body.encode(), reading, dialect, 1)  # pyright: ignore
+    out = Outgoing(asked, routed, Head([]), b"", b"", b"", body.encode(), reading, dialect, 1)
     snapshot = SimpleNamespace(
         limits=SimpleNamespace(bounds=lambda *_: bounds, tags=(), by_provider=False),
         limit_options=LimitOptions(reserve=reserve),  # pyright: ignore
@@ -120,6 +122,48 @@ def test_output_is_the_clients_maximum_else_the_models_else_the_usual_one() -> N
     assert admission(route=known).charge.output_tokens == 99
     assert admission(route=known, max_tokens=7).charge.output_tokens == 7
     assert admission().charge.output_tokens == USUAL_OUTPUT
+
+
+@settings(deadline=None)
+@given(
+    st.text(max_size=40),
+    st.none() | st.integers(1, 50),
+    st.none() | st.integers(1, 3),
+    st.booleans(),
+    st.none() | st.sampled_from(["default", "priority"]),
+    st.sampled_from(["/v1/chat/completions", "/v1/embeddings", "/v1/moderations"]),
+    st.sampled_from(["upper", "p95"]),
+    st.booleans(),
+)
+def test_the_quiet_way_takes_what_the_careful_way_takes(
+    content: str, most: int | None, n: int | None, stream: bool, tier: str | None, op: str, reserve: str, dear: bool
+) -> None:
+    """Or it takes nothing. It never takes the way of a request that its rules have to look at more closely."""
+    bounds = (bound("requests", 10), bound("tokens", 10**9), bound("usd", 10**15, Calendar("day")))
+    chosen = {"max_tokens": most, "n": n, "stream": stream or None, "service_tier": tier}
+    fields = {name: value for name, value in chosen.items() if value is not None}
+    route = Route("m", (Target(PROVIDER, "m"),), fallbacks=("d",)) if dear else None
+    stores = [MemoryStore(ManualClock()) for _ in range(2)]
+    quick, careful = (
+        admission(bounds, store=store, content=content, operation=op, reserve=reserve, route=route, **fields)
+        for store in stores
+    )
+    assert careful.now()
+    assert quick.out is not None
+    ticket = ticket_of(quick.world, quick.snapshot, quick.x, CALLER, quick.out)
+    assert ticket_of(quick.world, quick.snapshot, quick.x, CALLER, quick.out) is ticket
+    for store in stores:  # the first of all makes the plan
+        store.admit_now("before", bounds, Charge(1, 1, 1), 60)
+    told = admit_quietly(quick.world, quick.x, ticket, quick.out)
+    assert told is None or (tier is None and reserve == "upper" and not dear and (most is not None or not stream))
+    if told is None:
+        assert quick.x.holds == ()
+        assert quick.now()
+    levels = [asyncio.run(store.levels(bounds)) for store in stores]
+    assert levels[0] == levels[1]
+    assert quick.x.holds == ("x",)
+    if tier is None and reserve == "upper" and not dear and most is not None and op == "/v1/chat/completions":
+        assert told is not None
 
 
 def test_what_generates_nothing_reserves_no_output() -> None:

@@ -12,6 +12,7 @@ from gateway.operations import accept
 from gateway.quota import Rolling, Rule, Scope
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Origin
+from gateway.settings.snapshot import LimitOptions
 from gateway.tickets import USUAL_OUTPUT, Ticket, Tickets, targets_of
 
 OPENAI = Provider(name="p", wire="openai", origin=Origin("http", "h", 1), base_path=b"")
@@ -26,7 +27,10 @@ def rule(id_: str, **more: Any) -> Clause:
 
 
 def snapshot(*clauses: Clause, prices: Any = None) -> Any:
-    return SimpleNamespace(limits=LimitProgram(clauses), prices=prices, routes=RouteTable([ONE, TWO], []))
+    options = LimitOptions()
+    return SimpleNamespace(
+        limits=LimitProgram(clauses), limit_options=options, prices=prices, routes=RouteTable([ONE, TWO], [])
+    )
 
 
 def told(ticket: Ticket) -> list[object]:
@@ -80,7 +84,7 @@ def test_a_rate_is_kept_only_if_every_target_has_the_same() -> None:
     flat: dict[str, Any] = {"one": (1, 2, 3, 4), "two": (1, 2, 3, 4)}
 
     def card(_: str | None, model: str) -> Any:
-        return SimpleNamespace(flat=flat[model]) if model in flat else None
+        return SimpleNamespace(flat=flat[model], plain=None) if model in flat else None
 
     prices = SimpleNamespace(card=card)
     there, caller = snapshot(rule("all"), prices=prices), Caller(key_id="k", team="t")

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from pricing.card import RateCard
 from pricing.catalogue import PRICE_KEYS, Catalogue, CatalogueModel
+from pricing.rates import rounded
 from pricing.usage import Usage
 
 DECIDED = ("openai", "anthropic", "google", "mistral", "deepseek")
@@ -196,4 +197,8 @@ def test_an_estimate_before_the_request_costs_what_such_a_usage_will(
     card = RateCard(provider.id, model.id, CatalogueModel(provider, model, "test"))
     at_ns = (1_735_689_600 + days * 86_400 + inputs % 86_400) * 10**9
     usage = Usage(input_tokens=inputs, output_tokens=outputs)
-    assert card.plain_nanos(inputs, outputs, at_ns=at_ns) == card.cost(usage, at_ns=at_ns).nanos
+    estimate = card.plain_nanos(inputs, outputs, at_ns=at_ns)
+    assert estimate == card.cost(usage, at_ns=at_ns).nanos
+    if (plain := card.plain) is not None:
+        per_input, per_output, per_request, denominator = plain
+        assert estimate == rounded(inputs * per_input + outputs * per_output + per_request, denominator)

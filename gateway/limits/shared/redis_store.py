@@ -86,6 +86,12 @@ class RedisStore:
             return None
         return leases.admit(hold, bounds, charge, seconds)
 
+    def admit_quietly(
+        self, hold: str, bounds: Sequence[Bound], read: int, written: int, nanos: int, stream: bool, seconds: float
+    ) -> bytes | None:
+        """What is shared has to be asked, or looked for in a lease."""
+        return None
+
     async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
         if hold in self._marks or hold in self._marks_before:
             return Admitted()

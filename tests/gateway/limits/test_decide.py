@@ -212,7 +212,7 @@ def test_what_was_reserved_too_much_is_given_back_from_the_latest() -> None:
         takes = copy.deepcopy([first, second], memo)
         settle_all(takes, owed(Charge(nanos=actual)))
         assert [taken.cells[0].amount for taken in takes] == expected
-        assert takes[1].cells[0].state.used == expected[1]
+        assert takes[1].cells[0].total.used == expected[1]
     assert [cell.amount for cell in cells] == [10, 20]
 
 
