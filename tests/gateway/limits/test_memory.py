@@ -180,7 +180,7 @@ async def test_marks_and_lapsed_holds_are_bounded(
     store: MemoryStore, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest MARKS settlements are remembered, and LAPSED expired holds can still be settled."""
-    assert (MARKS, LAPSED) == (8192, 10_000)
+    assert (MARKS, LAPSED) == (1024, 10_000)
     monkeypatch.setattr(memory, "MARKS", 50)
     monkeypatch.setattr(memory, "LAPSED", 20)
     budget = bound("usd", 10**9, Calendar("month"))
