@@ -170,6 +170,7 @@ def _events_of(connection: Connection, first: int, last: int, start_ns: int, ste
         "attempts": "'[]'",
         "guardrails": "'[]'",
         "stages": "'{}'",
+        "trace_id": "''",
     }
     # Integer division and remainders mean the same in both databases; both know `||` of text and number.
     chosen = ", ".join(f"{values[column.name]} AS {column.name}" for column in events.columns)
