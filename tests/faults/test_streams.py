@@ -236,14 +236,27 @@ async def test_a_client_that_leaves_closes_the_upstream_at_once_and_is_billed(ga
 
 async def test_a_quiet_stream_gets_a_comment(serve) -> None:
     """A quiet stream gets a comment every `ping` seconds after commit."""
-    async with raw_server(play(sse(delta("Hel")), WHOLE, gap=0.6)) as upstream:
+    commented = asyncio.Event()
+
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD + chunk(sse(delta("Hel"))))
+        await commented.wait()
+        writer.write(chunk(WHOLE) + b"0\r\n\r\n")
+
+    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
         gateway = serve(
             server={"host": "127.0.0.1", "ping": "200ms"},
             providers={"quiet": provider(upstream.url)},
             models={"quiet": {"targets": [{"provider": "quiet", "model": "gpt-4o-mini"}]}},
             teams={"quiet": team("quiet")},
         )
-        _, body, _ = await ask(gateway, "quiet")
+        body, sent = b"", {**ASK, "model": "quiet"}
+        async with client.stream("POST", gateway.v1 + "/chat/completions", json=sent, headers=key("quiet")) as answer:
+            async for piece in answer.aiter_raw():
+                body += piece
+                if b": ping\n\n" in body:
+                    commented.set()
     assert b": ping\n\n" in body
     assert body.endswith(b"data: [DONE]\n\n")
 
