@@ -245,9 +245,12 @@ async def test_rolling_windows_leave_by_the_server_s_clock(redis_server: RedisSe
     async with opened(redis_server.url) as store:
         begun = time.monotonic()
         admitted = 0
-        while admitted < 5:
-            admitted += isinstance(await store.admit(f"n{admitted}-{time.monotonic()}", [bound], Charge(), 5), Admitted)
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while admitted < 5:
+                admitted += isinstance(
+                    await store.admit(f"n{admitted}-{time.monotonic()}", [bound], Charge(), 5), Admitted
+                )
+                await asyncio.sleep(0.01)
         took = time.monotonic() - begun
     assert 2 <= took < 30, "two in any second, so that the fifth has to wait for two of them"
 
