@@ -1,11 +1,14 @@
 """Fixtures that serve: a real gateway process in front of the real mock provider, both on free ports."""
 
+import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx._config
+import httpx._transports.default
 import hypothesis
 import pytest
 import yaml
@@ -13,6 +16,10 @@ import yaml
 from tests.support import redis_servers
 from tests.support.redis_servers import RedisServer
 from tests.support.served import Gateway, Process, configuration
+
+# Bytecode is kept, whatever the shell says: hundreds of processes start here, and each would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No time of an example is a finding: the machine may be busy with something else. Examples are the same in every run,
 # so that a change is judged by what it changes; `--hypothesis-profile explore` looks for new ones, as the fuzzers do.
@@ -26,16 +33,29 @@ hypothesis.settings.load_profile("tollway")
 for _part in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _part, 60.0)
 
+# Reading the machine's certificates costs 25 ms, thirty times what a request on loopback costs: all clients share them.
+_create_ssl_context = httpx._transports.default.create_ssl_context
+_trusting = _create_ssl_context()
+
+
+def _shared_ssl_context(verify: object = True, cert: object = None, trust_env: bool = True) -> ssl.SSLContext:
+    if verify is True and cert is None:
+        return _trusting
+    return _create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+
+
+httpx._transports.default.create_ssl_context = _shared_ssl_context
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that serve come first: they take longest, and what is short at the end keeps every worker busy."""
     here = Path(__file__).parent
     slow = tuple(str(here / name) for name in ("served", "faults", "gateway/cli"))
     items.sort(key=lambda item: not str(item.path).startswith(slow))
-    # Several processes on a machine that may be busy with others: a failure counts when it happens twice. The second
-    # try is in the report (`R`), and worth a look.
+    # Threads, sockets and processes on a machine that may be busy with others: a failure counts when it happens twice.
+    # The second try is in the report (`R`), and worth a look. What only reads files has no such excuse.
     for item in items:
-        if str(item.path).startswith((str(here / "served"), str(here / "faults"))):
+        if not item.path.is_relative_to(here / "house"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

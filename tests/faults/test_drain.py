@@ -9,12 +9,24 @@ import psutil
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
 from tests.support.served import Gateway
 
-from .test_streams import ASK, KEY, started
+from .test_streams import ASK, key, provider, team
+
+
+def started(serve, url: str, **changes: object) -> Gateway:
+    """A gateway with one provider, model and team."""
+    return serve(
+        providers={"p0": provider(url)},
+        models={"one": {"targets": [{"provider": "p0", "model": "gpt-4o-mini"}]}},
+        teams={"one": team("one")},
+        **changes,
+    )
 
 
 async def begun(gateway: Gateway, client: httpx.AsyncClient):
     """A stream whose first event has come."""
-    request = client.build_request("POST", gateway.v1 + "/chat/completions", json=ASK, headers=KEY)
+    request = client.build_request(
+        "POST", gateway.v1 + "/chat/completions", json={**ASK, "model": "one"}, headers=key("one")
+    )
     answer = await client.send(request, stream=True)
     lines = answer.aiter_raw()
     return answer, lines, await anext(lines)
@@ -36,7 +48,7 @@ async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
         async with httpx.AsyncClient() as other:
             while True:
                 try:
-                    refused = await other.get(gateway.v1 + "/models", headers=KEY)
+                    refused = await other.get(gateway.v1 + "/models", headers=key("one"))
                 except httpx.TransportError:
                     break
                 if refused.status_code == 503:
@@ -55,7 +67,7 @@ async def test_what_is_left_after_the_drain_time_is_ended_and_settled(serve) -> 
         await state.until_closed(reader)
 
     async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
-        gateway = started(serve, upstream.url, idle="60s")
+        gateway = started(serve, upstream.url)
         _, rest, first = await begun(gateway, client)
         gateway.process.send_signal(signal.SIGTERM)
         body = first + b"".join([piece async for piece in rest])

@@ -2,46 +2,85 @@
 
 import asyncio
 import json
+import socket
+from collections.abc import Iterator
 
 import httpx
 import pytest
+import yaml
 
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
-from tests.support.served import key_hash
+from tests.support.served import Gateway, configuration, key_hash
 
-KEY = {"authorization": "Bearer sk-search"}
-ASK = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi there"}], "stream": True}
-
-
-def providers(*urls: str, **timeouts: str) -> dict:
-    """A configuration whose model tries `urls` in order."""
-    names = [f"p{n}" for n in range(len(urls))]
-    limits = {"connect": "30s", "header": "30s", "first_event": "30s", "idle": "30s", "total": "60s", **timeouts}
-    return {
-        "providers": {
-            name: {"dialect": "openai", "base_url": url + "/v1", "api_key": "k", "timeouts": limits}
-            for name, url in zip(names, urls, strict=True)
-        },
-        "models": {
-            "gpt-4o-mini": {
-                "targets": [{"provider": names[0], "model": "gpt-4o-mini"}],
-                "fallbacks": [f"m{n}" for n in range(1, len(urls))],
-            },
-            **{f"m{n}": {"targets": [{"provider": name, "model": "gpt-4o-mini"}]} for n, name in enumerate(names) if n},
-        },
-    }
+ASK = {"messages": [{"role": "user", "content": "Hi there"}], "stream": True}
 
 
-def started(serve, *urls: str, server: dict | None = None, **timeouts: str):
-    teams = {"search": {"keys": [{"id": "search-dev", "hash": key_hash("sk-search")}]}}
-    changes = {"server": server} if server else {}
-    return serve(**providers(*urls, **timeouts), teams=teams, **changes)
+LIMITS = {"connect": "30s", "header": "30s", "first_event": "30s", "idle": "30s", "total": "60s"}
+CASES: dict[str, dict[str, str]] = {
+    "split": {},
+    "usage": {},
+    "no-done": {},
+    "no-finish": {},
+    "no-finish-cut": {},
+    "comments": {"idle": "400ms"},
+    "silent": {"first_event": "200ms"},
+    "endless": {"total": "500ms"},
+    "large": {},
+    "left-streaming": {},
+    "left-waiting": {},
+    "had-it-all": {"idle": "5s"},
+}
+"""Each has a provider, a model and a team of its own name and these time-outs, in the gateway that tests share: no test
+sees what another broke or spent."""
 
 
-async def ask(gateway, **changes) -> tuple[int, bytes, httpx.Headers]:
+def provider(url: str, **timeouts: str) -> dict:
+    return {"dialect": "openai", "base_url": url + "/v1", "api_key": "k", "timeouts": {**LIMITS, **timeouts}}
+
+
+def team(name: str) -> dict:
+    return {"keys": [{"id": f"{name}-dev", "hash": key_hash(f"sk-{name}")}]}
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[socket.socket]:
+    """Where the provider of every case is: the tests serve here in turn."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        yield held
+
+
+@pytest.fixture(scope="module")
+def gateway(listening: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    data = tmp_path_factory.mktemp("streams")
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    tree = configuration(
+        url,
+        data,
+        providers={name: provider(url, **timeouts) for name, timeouts in CASES.items()},
+        models={name: {"targets": [{"provider": name, "model": "gpt-4o-mini"}]} for name in CASES},
+        teams={name: team(name) for name in CASES},
+    )
+    (data / "gateway.yaml").write_text(yaml.safe_dump(tree))
+    started = Gateway(data / "gateway.yaml")
+    yield started
+    started.stop()
+
+
+def key(name: str) -> dict[str, str]:
+    return {"authorization": f"Bearer sk-{name}"}
+
+
+async def ask(gateway, case: str, **changes) -> tuple[int, bytes, httpx.Headers]:
     async with httpx.AsyncClient(timeout=60) as client:
-        answer = await client.post(gateway.v1 + "/chat/completions", json={**ASK, **changes}, headers=KEY)
+        answer = await client.post(
+            gateway.v1 + "/chat/completions", json={**ASK, "model": case, **changes}, headers=key(case)
+        )
         return answer.status_code, answer.content, answer.headers
+
+
+def booked(gateway: Gateway, case: str) -> dict:
+    """The total of a case's one request, once it is in the books."""
+    return gateway.settled(1, "--team", case)["total"]
 
 
 def play(*parts: bytes, end: bytes = b"0\r\n\r\n", gap: float = 0.0, stall: bool = False):
@@ -64,11 +103,11 @@ WHOLE = sse(delta("Hel"), delta("lo", "stop"), USAGE, "[DONE]")
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
-async def test_events_split_anywhere_arrive_whole(serve, newline: bytes) -> None:
+async def test_events_split_anywhere_arrive_whole(gateway, listening, newline: bytes) -> None:
     """Events split anywhere: inside UTF-8, inside \\r\\n\\r\\n."""
     text = sse(delta("naïve ☃"), delta("end", "stop"), USAGE, "[DONE]").replace(b"\n", newline)
-    async with raw_server(play(*[text[i : i + 1] for i in range(len(text))])) as upstream:
-        status, body, headers = await ask(started(serve, upstream.url), stream_options={"include_usage": True})
+    async with raw_server(play(*[text[i : i + 1] for i in range(len(text))]), listening):
+        status, body, headers = await ask(gateway, "split", stream_options={"include_usage": True})
     assert status == 200
     assert body == text
     assert headers["content-type"].startswith("text/event-stream")
@@ -76,33 +115,31 @@ async def test_events_split_anywhere_arrive_whole(serve, newline: bytes) -> None
     assert headers["cache-control"] == "no-cache"
 
 
-async def test_the_usage_event_is_asked_for_and_stripped_again(serve) -> None:
-    async with raw_server(play(WHOLE)) as upstream:
-        gateway = started(serve, upstream.url)
-        _, body, _ = await ask(gateway)
+async def test_the_usage_event_is_asked_for_and_stripped_again(gateway, listening) -> None:
+    async with raw_server(play(WHOLE), listening) as upstream:
+        _, body, _ = await ask(gateway, "usage")
         assert json.loads(upstream.requests[0][1])["stream_options"] == {"include_usage": True}
     assert b'"usage"' not in body
     assert body.endswith(b"data: [DONE]\n\n")
-    total = gateway.settled(1)["total"]
+    total = booked(gateway, "usage")
     assert (total["input_tokens"], total["output_tokens"], total["estimated_requests"]) == (7, 2, 0)
 
 
-async def test_closed_without_done_after_a_finish_reason_ends_cleanly(serve) -> None:
+async def test_closed_without_done_after_a_finish_reason_ends_cleanly(gateway, listening) -> None:
     part = sse(delta("Hello", "stop"))
-    async with raw_server(play(part)) as upstream:
-        _, body, _ = await ask(started(serve, upstream.url))
+    async with raw_server(play(part), listening):
+        _, body, _ = await ask(gateway, "no-done")
     assert body == part
 
 
-@pytest.mark.parametrize("end", [b"0\r\n\r\n", b""])
-async def test_closed_without_a_finish_reason_is_an_error_event_and_no_done(serve, end: bytes) -> None:
-    async with raw_server(play(sse(delta("Hel")), end=end)) as upstream:
-        gateway = started(serve, upstream.url)
-        _, body, _ = await ask(gateway)
+@pytest.mark.parametrize(("case", "end"), [("no-finish", b"0\r\n\r\n"), ("no-finish-cut", b"")])
+async def test_closed_without_a_finish_reason_is_an_error_event_and_no_done(gateway, listening, case, end) -> None:
+    async with raw_server(play(sse(delta("Hel")), end=end), listening):
+        _, body, _ = await ask(gateway, case)
     last = body.strip().split(b"\n\n")[-1]
     assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "upstream_error"
     assert b"[DONE]" not in body
-    total = gateway.settled(1)["total"]
+    total = booked(gateway, case)
     assert total["estimated_requests"] == 1
     assert total["output_tokens"] >= 1
 
@@ -116,50 +153,57 @@ async def test_no_200_before_the_first_event_so_that_another_target_can_serve(se
         await state.until_closed(reader)
 
     async with raw_server(silent) as first, raw_server(play(WHOLE)) as second:
-        gateway = started(serve, first.url, second.url, first_event="1s")
-        status, body, headers = await ask(gateway)
+        gateway = serve(
+            providers={"p0": provider(first.url, first_event="1s"), "p1": provider(second.url)},
+            models={
+                "first": {"targets": [{"provider": "p0", "model": "gpt-4o-mini"}], "fallbacks": ["second"]},
+                "second": {"targets": [{"provider": "p1", "model": "gpt-4o-mini"}]},
+            },
+            teams={"first": team("first")},
+        )
+        status, body, headers = await ask(gateway, "first")
         assert (status, headers["x-tollway-provider"]) == (200, "p1")
         assert b"Hel" in body
         await asyncio.wait_for(first.closed_by_peer.wait(), 60)
 
 
-async def test_comments_do_not_keep_an_idle_stream_alive(serve) -> None:
+async def test_comments_do_not_keep_an_idle_stream_alive(gateway, listening) -> None:
     """Comments and keep-alives do not reset the semantic idle timer."""
     parts = [sse(delta("Hel")), *[b": ping\n\n"] * 200]
-    async with raw_server(play(*parts, gap=0.02)) as upstream:
-        _, body, _ = await ask(started(serve, upstream.url, idle="400ms"))
+    async with raw_server(play(*parts, gap=0.02), listening):
+        _, body, _ = await ask(gateway, "comments")
     assert json.loads(body.strip().split(b"\n\n")[-1].removeprefix(b"data: "))["error"]["code"] == "upstream_timeout"
     assert body.count(b": ping") < 150
 
 
-async def test_a_first_event_that_never_comes_is_504(serve) -> None:
+async def test_a_first_event_that_never_comes_is_504(gateway, listening) -> None:
     async def silent(state, reader, writer) -> None:
         await read_request(reader)
         await state.until_closed(reader)
 
-    async with raw_server(silent) as upstream:
-        status, body, _ = await ask(started(serve, upstream.url, first_event="200ms"))
+    async with raw_server(silent, listening) as upstream:
+        status, body, _ = await ask(gateway, "silent")
         assert status == 504
         assert json.loads(body)["error"]["code"] == "upstream_timeout"
         await asyncio.wait_for(upstream.closed_by_peer.wait(), 60)
 
 
-async def test_the_total_time_cuts_a_stream_that_never_ends(serve) -> None:
-    async with raw_server(play(*[sse(delta("x"))] * 500, gap=0.02)) as upstream:
-        _, body, _ = await ask(started(serve, upstream.url, total="500ms"))
+async def test_the_total_time_cuts_a_stream_that_never_ends(gateway, listening) -> None:
+    async with raw_server(play(*[sse(delta("x"))] * 500, gap=0.02), listening):
+        _, body, _ = await ask(gateway, "endless")
     assert b"upstream_timeout" in body
     assert b"[DONE]" not in body
 
 
-async def test_one_event_over_the_cap_is_an_error_event(serve) -> None:
-    async with raw_server(play(sse(delta("a")), b"data: " + b"x" * (1 << 21))) as upstream:
-        _, body, _ = await ask(started(serve, upstream.url))
+async def test_one_event_over_the_cap_is_an_error_event(gateway, listening) -> None:
+    async with raw_server(play(sse(delta("a")), b"data: " + b"x" * (1 << 21)), listening):
+        _, body, _ = await ask(gateway, "large")
     assert b"upstream_error" in body
     assert len(body) < 10_000
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_leaves_closes_the_upstream_at_once_and_is_billed(serve, stream: bool) -> None:
+async def test_a_client_that_leaves_closes_the_upstream_at_once_and_is_billed(gateway, listening, stream: bool) -> None:
     """A client that leaves, even while upstream has not answered: close, outcome 499, settle."""
 
     async def slow(state, reader, writer) -> None:
@@ -168,14 +212,14 @@ async def test_a_client_that_leaves_closes_the_upstream_at_once_and_is_billed(se
             writer.write(STREAM_HEAD + chunk(sse(delta("Hello you"))))
         await state.until_closed(reader)
 
-    async with raw_server(slow) as upstream:
-        gateway = started(serve, upstream.url, idle="30s", first_event="30s")
+    case = "left-streaming" if stream else "left-waiting"
+    async with raw_server(slow, listening) as upstream:
         host, port = gateway.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        body = json.dumps({**ASK, "stream": stream}).encode()
+        body = json.dumps({**ASK, "model": case, "stream": stream}).encode()
         writer.write(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\n"
-            b"content-length: %d\r\n\r\n%b" % (len(body), body)
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-%b\r\n"
+            b"content-length: %d\r\n\r\n%b" % (case.encode(), len(body), body)
         )
         if stream:
             await reader.readuntil(b"Hello you")
@@ -184,7 +228,7 @@ async def test_a_client_that_leaves_closes_the_upstream_at_once_and_is_billed(se
                 await asyncio.sleep(0.01)
         writer.transport.abort()
         await asyncio.wait_for(upstream.closed_by_peer.wait(), 60)
-    row = gateway.settled(1)["total"]
+    row = booked(gateway, case)
     assert row["estimated_requests"] == 1
     assert row["input_tokens"] > 0
     assert (row["output_tokens"] > 0) is stream
@@ -192,14 +236,32 @@ async def test_a_client_that_leaves_closes_the_upstream_at_once_and_is_billed(se
 
 async def test_a_quiet_stream_gets_a_comment(serve) -> None:
     """A quiet stream gets a comment every `ping` seconds after commit."""
-    async with raw_server(play(sse(delta("Hel")), WHOLE, gap=0.6)) as upstream:
-        gateway = started(serve, upstream.url, server={"host": "127.0.0.1", "ping": "200ms"}, idle="5s")
-        _, body, _ = await ask(gateway)
+    commented = asyncio.Event()
+
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD + chunk(sse(delta("Hel"))))
+        await commented.wait()
+        writer.write(chunk(WHOLE) + b"0\r\n\r\n")
+
+    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
+        gateway = serve(
+            server={"host": "127.0.0.1", "ping": "200ms"},
+            providers={"quiet": provider(upstream.url)},
+            models={"quiet": {"targets": [{"provider": "quiet", "model": "gpt-4o-mini"}]}},
+            teams={"quiet": team("quiet")},
+        )
+        body, sent = b"", {**ASK, "model": "quiet"}
+        async with client.stream("POST", gateway.v1 + "/chat/completions", json=sent, headers=key("quiet")) as answer:
+            async for piece in answer.aiter_raw():
+                body += piece
+                if b": ping\n\n" in body:
+                    commented.set()
     assert b": ping\n\n" in body
     assert body.endswith(b"data: [DONE]\n\n")
 
 
-async def test_a_client_that_closes_after_the_last_event_has_had_it_all(serve) -> None:
+async def test_a_client_that_closes_after_the_last_event_has_had_it_all(gateway, listening) -> None:
     """The provider's connection has not ended yet; the answer was whole all the same."""
 
     async def handler(state, reader, writer) -> None:
@@ -207,15 +269,17 @@ async def test_a_client_that_closes_after_the_last_event_has_had_it_all(serve) -
         writer.write(STREAM_HEAD + chunk(WHOLE))
         await state.until_closed(reader)
 
-    async with raw_server(handler) as upstream:
-        gateway = started(serve, upstream.url, idle="5s")
+    case = "had-it-all"
+    async with raw_server(handler, listening) as upstream:
         async with httpx.AsyncClient(timeout=60) as client:
-            request = client.build_request("POST", gateway.v1 + "/chat/completions", json=ASK, headers=KEY)
+            body = {**ASK, "model": case}
+            request = client.build_request("POST", gateway.v1 + "/chat/completions", json=body, headers=key(case))
             answer = await client.send(request, stream=True)
             assert (await answer.aread()).endswith(b"data: [DONE]\n\n")
         await asyncio.wait_for(upstream.closed_by_peer.wait(), 60)
-    total = gateway.settled(1)["total"]
+    total = booked(gateway, case)
     assert (total["input_tokens"], total["output_tokens"], total["estimated_requests"]) == (7, 2, 0)
-    rows = httpx.get(gateway.url + "/metrics").text
-    assert 'outcome="ok"' in rows
-    assert 'outcome="client_left"' not in rows
+    metrics = httpx.get(gateway.url + "/metrics").text.splitlines()
+    told = [line for line in metrics if f'team="{case}"' in line and "outcome=" in line]
+    assert told
+    assert all('outcome="ok"' in line for line in told)

@@ -2,6 +2,7 @@
 answers, failures, and what is booked and counted."""
 
 import json
+import socket
 import threading
 from decimal import Decimal
 
@@ -143,8 +144,12 @@ def test_a_client_that_leaves_while_a_detector_is_asked_ends_both(
     zoo.gate.clear()
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "never mind"}]}
     headers = {"authorization": "Bearer sk-webhook", "x-request-id": "left-early"}
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(gateway.v1 + "/chat/completions", json=body, headers=headers, timeout=1.5)
+    url = httpx.URL(gateway.url)
+    with socket.create_connection((url.host, url.port)) as client:
+        sent = httpx.Request("POST", gateway.v1 + "/chat/completions", json=body, headers=headers)
+        head = b"".join(b"%b: %b\r\n" % pair for pair in sent.headers.raw)
+        client.sendall(b"POST %b HTTP/1.1\r\n%b\r\n%b" % (sent.url.raw_path, head, sent.content))
+        wait_for(lambda: zoo.scripted.seen, "the detector to be asked")
     assert gateway.row("left-early")["outcome"] == "client_left"
     assert model.seen == []
     zoo.gate.set()

@@ -40,10 +40,15 @@ class Source:
         return ast.parse(self.text, self.path)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree: found once for all rules, which is most of what they cost."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def names(self) -> dict[str, str]:
         """What each imported name stands for: `{"now": "time.time"}` after `from time import time as now`."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     found[alias.asname or alias.name.split(".")[0]] = (
@@ -64,7 +69,7 @@ class Source:
 
     def references(self) -> Iterator[tuple[int, str]]:
         """Line and full name of every dotted name used."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Attribute | ast.Name) and (name := self.dotted(node)):
                 yield node.lineno, name
 
@@ -126,7 +131,7 @@ def _inside(source: Source, line: int) -> str:
 
 
 def bare_tasks(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else source.dotted(node.func).split(".")[-1]
             if name in {"create_task", "ensure_future"}:
@@ -134,14 +139,14 @@ def bare_tasks(source: Source) -> Iterator[str]:
 
 
 def bare_except(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ExceptHandler) and node.type is None:
             yield f"{source.path}:{_inside(source, node.lineno)}"
 
 
 def asserts(source: Source) -> Iterator[str]:
     """Assertions, but for those that only tell the type checker what is known (`is not None`, `isinstance`)."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Assert) and not re.search(r" is not None$|^isinstance\(", ast.unparse(node.test)):
             yield f"{source.path}:{_inside(source, node.lineno)}"
 
@@ -161,7 +166,7 @@ def module_state(source: Source) -> Iterator[str]:
         if is_call or isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[union-attr]
             containers |= {target.id for target in targets if isinstance(target, ast.Name)}
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Global):
             yield f"{source.path}:{node.names[0]}"
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
@@ -193,7 +198,7 @@ def reason_to_exist(source: Source) -> Iterator[str]:
 
 
 def guessed_sleeps(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and source.dotted(node.func) in {"time.sleep", "asyncio.sleep"} and node.args:
             seconds = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
             if isinstance(seconds, int | float) and GUESSED_SLEEP <= seconds < HANG:
@@ -350,7 +355,7 @@ def test_no_module_is_dead(sources: list[Source], exceptions: dict[str, dict[str
     for source in sources:
         if not python_of(*OURS)(source.path):
             continue
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.Import):
                 used |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -9,10 +10,11 @@ import anthropic
 import httpx
 import openai
 import pytest
+import yaml
 from openai import OpenAI
 
-from tests.support.scripted import Seen, Wire, scripted
-from tests.support.served import key_hash, wait_for
+from tests.support.scripted import Scripted, Seen, Wire, scripted
+from tests.support.served import Gateway, Process, configuration, key_hash, wait_for
 
 PRICES = {
     "models": [
@@ -30,8 +32,50 @@ def ask(client: OpenAI, **changes: object):
     return client.chat.completions.with_raw_response.create(**{**arguments, **changes})
 
 
-def sdk(gateway, retries: int = 0) -> OpenAI:
-    return OpenAI(base_url=gateway.v1, api_key="sk-search", max_retries=retries)
+def sdk(gateway, team: str = "search", retries: int = 0) -> OpenAI:
+    return OpenAI(base_url=gateway.v1, api_key=f"sk-{team}", max_retries=retries)
+
+
+LIMITED = {
+    "counted": {"requests_per_minute": 3, "tokens_per_minute": 100_000},
+    "patient": {"requests_per_second": 1},
+    "anthropic": {"requests_per_minute": 1},
+    "small": {"tokens_per_minute": 1000},
+    "lavish": {"tokens_per_minute": 1500},
+    "alone": {"concurrent": 1, "streams": 1},
+    "warned": {},
+    "ruled": {},
+    "passing": {"requests_per_minute": 2},
+}
+"""Teams of the gateway that tests share, one for each test, so that none sees what another used up."""
+RULES = [
+    {"name": "soft-cap", "match": {"team": "warned"}, "requests": 2, "per": "hour", "when_exhausted": "warn"},
+    {"name": "tagged", "match": {"team": "ruled", "tag": {"app": "web"}}, "requests": 1, "per": "hour"},
+    {"name": "embed", "match": {"team": "ruled", "operation": "embeddings"}, "requests": 1, "per": "hour"},
+]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Scripted]:
+    """What is behind `scripted-mini`, and behind what is passed through."""
+    with scripted() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def gateway(provider: Scripted, mock: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    data = tmp_path_factory.mktemp("limits")
+    tree = configuration(mock.url, data, limits={"rules": RULES}, passthrough="scripted")
+    tree["providers"]["scripted"] = {"dialect": "openai", "base_url": provider.url + "/v1", "api_key": "k"}
+    tree["models"]["scripted-mini"] = {"targets": [{"provider": "scripted", "model": "gpt-4o-mini"}]}
+    tree["teams"] = {
+        team: {"keys": [{"id": f"{team}-dev", "hash": key_hash(f"sk-{team}")}], "limits": limits}
+        for team, limits in LIMITED.items()
+    }
+    (data / "gateway.yaml").write_text(yaml.safe_dump(tree))
+    started = Gateway(data / "gateway.yaml")
+    yield started
+    started.stop()
 
 
 def answer(tokens: int = 20) -> dict:
@@ -46,40 +90,41 @@ def answer(tokens: int = 20) -> dict:
 
 
 def metric(gateway, name: str, **labels: str) -> float:
+    """The sum of what has these labels."""
     text = httpx.get(gateway.url + "/metrics").text
     wanted = {f'{key}="{value}"' for key, value in labels.items()}
-    for line in text.splitlines():
-        if line.startswith(name + "{") and all(label in line for label in wanted):
-            return float(line.rpartition(" ")[2])
-    return 0.0
+    found = [line for line in text.splitlines() if line.startswith(name + "{")]
+    return sum(float(line.rpartition(" ")[2]) for line in found if all(label in line for label in wanted))
 
 
-def test_headers_count_down_and_the_refusal_is_the_sdks_own_exception(serve) -> None:
-    gateway = serve(teams=teams(limits={"requests_per_minute": 3, "tokens_per_minute": 100_000}))
-    client = sdk(gateway)
+def decisions(gateway: Gateway, decision: str) -> float:
+    return metric(gateway, "tollway_limit_decisions_total", decision=decision)
+
+
+def test_headers_count_down_and_the_refusal_is_the_sdks_own_exception(gateway: Gateway) -> None:
+    before = decisions(gateway, "refused")
+    client = sdk(gateway, "counted")
     left = [ask(client).headers["x-ratelimit-remaining-requests"] for _ in range(3)]
     assert left == ["2", "1", "0"]
     with pytest.raises(openai.RateLimitError) as raised:
         ask(client)
     refused = raised.value
     assert refused.code == "rate_limit_exceeded"
-    assert "teams.search.requests_per_minute" in refused.message
+    assert "teams.counted.requests_per_minute" in refused.message
     assert 1 <= int(refused.response.headers["retry-after"]) <= 61
     assert refused.response.headers["x-ratelimit-limit-requests"] == "3"
-    assert metric(gateway, "tollway_limit_decisions_total", decision="refused") == 1
+    assert decisions(gateway, "refused") - before == 1
 
 
-def test_the_sdks_own_retry_gets_through(serve) -> None:
+def test_the_sdks_own_retry_gets_through(gateway: Gateway) -> None:
     """The SDK waits what `retry-after-ms` says, and is admitted then."""
-    gateway = serve(teams=teams(limits={"requests_per_second": 1}))
-    client = sdk(gateway, retries=2)
+    client = sdk(gateway, "patient", retries=2)
     for _ in range(3):
         assert ask(client).parse().choices
 
 
-def test_anthropics_envelope(serve) -> None:
-    gateway = serve(teams=teams(limits={"requests_per_minute": 1}))
-    client = anthropic.Anthropic(base_url=gateway.url, api_key="sk-search", max_retries=0)
+def test_anthropics_envelope(gateway: Gateway) -> None:
+    client = anthropic.Anthropic(base_url=gateway.url, api_key="sk-anthropic", max_retries=0)
     hello = {"model": "claude-3-7-sonnet-20250219", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
     client.messages.create(**hello)
     with pytest.raises(anthropic.RateLimitError) as raised:
@@ -88,12 +133,12 @@ def test_anthropics_envelope(serve) -> None:
     assert "retry-after" in raised.value.response.headers
 
 
-def test_what_can_never_be_admitted_is_not_sent_again(serve) -> None:
-    gateway = serve(teams=teams(limits={"tokens_per_minute": 1000}))
+def test_what_can_never_be_admitted_is_not_sent_again(gateway: Gateway) -> None:
+    before = decisions(gateway, "refused")
     with pytest.raises(openai.RateLimitError, match="never be admitted") as raised:
-        ask(sdk(gateway, retries=5), max_tokens=5000)
+        ask(sdk(gateway, "small", retries=5), max_tokens=5000)
     assert raised.value.response.headers["x-should-retry"] == "false"
-    assert metric(gateway, "tollway_limit_decisions_total", decision="refused") == 1
+    assert decisions(gateway, "refused") - before == 1
 
 
 def test_requests_at_work_together_cannot_pass_a_budget(serve) -> None:
@@ -144,12 +189,10 @@ def test_requests_at_work_together_cannot_pass_a_budget(serve) -> None:
     assert Decimal(total["cost_usd"]) <= budget
 
 
-def test_what_was_reserved_too_much_is_given_back(serve) -> None:
-    with scripted() as provider:
-        provider.says(answer(tokens=1))
-        gateway = serve(upstream=provider.url, teams=teams(limits={"tokens_per_minute": 1500}))
-        for _ in range(8):
-            assert ask(sdk(gateway), max_tokens=1000).parse().choices
+def test_what_was_reserved_too_much_is_given_back(gateway: Gateway, provider: Scripted) -> None:
+    provider.says(answer(tokens=1))
+    for _ in range(8):
+        assert ask(sdk(gateway, "lavish"), model="scripted-mini", max_tokens=1000).parse().choices
 
 
 def test_an_exhausted_budget_goes_on_with_the_cheaper_model(serve) -> None:
@@ -195,7 +238,7 @@ def test_a_stream_past_its_budget_is_cut_with_an_event_and_settled(serve) -> Non
     assert [row["outcome_cut"] for row in spend["rows"]] == [1]
 
 
-def test_places_are_given_back_by_clients_that_leave(serve) -> None:
+def test_places_are_given_back_by_clients_that_leave(gateway: Gateway, provider: Scripted) -> None:
     gone = threading.Event()
 
     def play(wire: Wire, seen: Seen) -> None:
@@ -206,40 +249,34 @@ def test_places_are_given_back_by_clients_that_leave(serve) -> None:
         if wire.wait_until_left():
             gone.set()
 
-    with scripted(play) as provider:
-        gateway = serve(upstream=provider.url, teams=teams(limits={"concurrent": 1, "streams": 1}))
-        stream = ask(sdk(gateway), stream=True).parse()
-        next(iter(stream))
-        with pytest.raises(openai.RateLimitError, match="at one time"):
-            ask(sdk(gateway))
-        stream.close()
-        assert gone.wait(60)
+    provider.says(play)
+    client = sdk(gateway, "alone")
+    stream = ask(client, model="scripted-mini", stream=True).parse()
+    next(iter(stream))
+    with pytest.raises(openai.RateLimitError, match="at one time"):
+        ask(client, model="scripted-mini")
+    stream.close()
+    assert gone.wait(60)
 
-        def admitted() -> bool:
-            try:
-                return bool(ask(sdk(gateway)).parse().choices)
-            except openai.RateLimitError:
-                return False
+    def admitted() -> bool:
+        try:
+            return bool(ask(client, model="scripted-mini").parse().choices)
+        except openai.RateLimitError:
+            return False
 
-        wait_for(admitted, "the place that was left")
+    wait_for(admitted, "the place that was left")
 
 
-def test_a_rule_that_warns_lets_through_and_says_so(serve) -> None:
-    rules = [{"name": "soft-cap", "requests": 2, "per": "hour", "when_exhausted": "warn"}]
-    gateway = serve(teams=teams(), limits={"rules": rules})
-    warned = [ask(sdk(gateway)).headers.get("x-tollway-limit-warning") for _ in range(4)]
+def test_a_rule_that_warns_lets_through_and_says_so(gateway: Gateway) -> None:
+    before = decisions(gateway, "over")
+    warned = [ask(sdk(gateway, "warned")).headers.get("x-tollway-limit-warning") for _ in range(4)]
     assert warned[:2] == [None, None]
     assert "soft-cap" in warned[3]
-    assert metric(gateway, "tollway_limit_decisions_total", decision="over") == 2
+    assert decisions(gateway, "over") - before == 2
 
 
-def test_rules_by_key_model_operation_and_tag(serve) -> None:
-    rules = [
-        {"name": "tagged", "match": {"tag": {"app": "web"}}, "requests": 1, "per": "hour"},
-        {"name": "embed", "match": {"operation": "embeddings"}, "requests": 1, "per": "hour"},
-    ]
-    gateway = serve(teams=teams(), limits={"rules": rules})
-    client = sdk(gateway)
+def test_rules_by_key_model_operation_and_tag(gateway: Gateway) -> None:
+    client = sdk(gateway, "ruled")
     web = {"extra_headers": {"x-tollway-tags": "app=web"}}
     ask(client, **web)
     with pytest.raises(openai.RateLimitError, match="tagged"):
@@ -250,17 +287,13 @@ def test_rules_by_key_model_operation_and_tag(serve) -> None:
         client.embeddings.create(model="text-embedding-3-small", input="a")
 
 
-def test_what_is_passed_through_is_limited_too(serve) -> None:
-    def play(wire: Wire, _: Seen) -> None:
-        wire.whole(b'{"data":[]}')
-
-    with scripted(play) as provider:
-        gateway = serve(upstream=provider.url, passthrough="mock", teams=teams(limits={"requests_per_minute": 2}))
-        client = sdk(gateway)
+def test_what_is_passed_through_is_limited_too(gateway: Gateway, provider: Scripted) -> None:
+    provider.says(lambda wire, _: wire.whole(b'{"data":[]}'))
+    client = sdk(gateway, "passing")
+    client.files.list()
+    client.files.list()
+    with pytest.raises(openai.RateLimitError):
         client.files.list()
-        client.files.list()
-        with pytest.raises(openai.RateLimitError):
-            client.files.list()
 
 
 def test_a_budget_is_changed_live(serve, tmp_path) -> None:

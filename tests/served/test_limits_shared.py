@@ -78,7 +78,10 @@ class Pair:
 
     def spent(self) -> Decimal:
         """By the books of both, once they hold what every answer cost. More than that would be seen too."""
-        owed = self.statuses[200] * PRICE
+        answered = self.statuses[200]
+        owed = answered * PRICE
+        # Asking the books' tables first costs a thousandth of what a report costs, which is a process.
+        wait_for(lambda: sum(each.booked() for each in self.gateways) >= answered, "every answer in the ledger")
 
         def booked() -> Decimal | None:
             totals = (Decimal(gateway.spend()["total"]["cost_usd"]) for gateway in self.gateways)

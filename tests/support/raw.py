@@ -1,6 +1,7 @@
 """A provider written out by hand: whatever bytes a test says, when it says so."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -60,7 +61,11 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(handler: Callable[[RawServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]):
+async def raw_server(
+    handler: Callable[[RawServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    listening: socket.socket | None = None,
+):
+    """Serves on a port of its own, or on one that somebody keeps `listening` for several servers in turn."""
     state = RawServer()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +77,10 @@ async def raw_server(handler: Callable[[RawServer, asyncio.StreamReader, asyncio
         finally:
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    if listening is None:
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    else:
+        server = await asyncio.start_server(handle, sock=listening.dup())
     state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield state

@@ -1,10 +1,13 @@
 """One suite over every limit store: what `gateway.seams.LimitStore` promises about time.
 
-The first half runs on every kind, with windows of a second or two, and waits for what it expects. The second half
-turns time by hand, and says to the nanosecond when.
+The first half runs on every kind at once, with windows of a second or two, and waits for what it expects. The second
+half turns time by hand, and says to the nanosecond when.
 """
 
+import asyncio
+import functools
 import itertools
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -19,6 +22,26 @@ def spending(nanos: int) -> Charge:
     return Charge(nanos=nanos)
 
 
+def on_every_kind(promise: Callable[[Place], Awaitable[None]]) -> Callable[[dict[str, Place]], Awaitable[None]]:
+    """The test that `promise` holds for every kind; a failure says for which it does not."""
+
+    async def on_one(name: str, place: Place) -> None:
+        try:
+            await promise(place)
+        except BaseException as error:
+            error.add_note(f"This was: {name}.")
+            raise
+
+    async def test(places: dict[str, Place]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name, place in places.items():
+                group.create_task(on_one(name, place))
+
+    functools.update_wrapper(test, promise)
+    del test.__wrapped__  # pytest would ask it for its parameters
+    return test
+
+
 async def admitted_at(place: Place, bounds: list[Bound], charge: Charge, hold: str) -> float:
     """Wait until this is admitted; returns when that was."""
 
@@ -29,6 +52,7 @@ async def admitted_at(place: Place, bounds: list[Bound], charge: Charge, hold: s
     return place.now()
 
 
+@on_every_kind
 async def test_a_rolling_window_lets_through_again_when_it_said(place: Place) -> None:
     """Never earlier than a whole window after the charge, and when `retry_after` has passed."""
     rule = place.bound("requests", 3, Rolling(2))
@@ -40,6 +64,7 @@ async def test_a_rolling_window_lets_through_again_when_it_said(place: Place) ->
     assert await admitted_at(place, [rule], Charge(requests=3), "b") - begun >= 2
 
 
+@on_every_kind
 async def test_a_settlement_does_not_shorten_a_window(place: Place) -> None:
     """What was taken counts from when it was taken, not from when it was settled, and a late one changes nothing."""
     tokens = place.bound("output_tokens", 100, Rolling(1))
@@ -54,6 +79,7 @@ async def test_a_settlement_does_not_shorten_a_window(place: Place) -> None:
     await admitted_at(place, [tokens], Charge(output_tokens=100), "d")
 
 
+@on_every_kind
 async def test_a_rate_admits_a_burst_and_then_evenly(place: Place) -> None:
     rate = place.bound("requests", 20, Smooth(2, 3))
     begun = place.now()
@@ -67,6 +93,7 @@ async def test_a_rate_admits_a_burst_and_then_evenly(place: Place) -> None:
     assert place.now() - begun >= 0.99
 
 
+@on_every_kind
 async def test_a_calendar_window_begins_anew_and_is_not_touched_by_what_was_before(place: Place) -> None:
     budget = place.bound("usd", 100, Calendar("second", "Asia/Kolkata"))
     await place.admitted("old", [budget], spending(100))
@@ -80,6 +107,7 @@ async def test_a_calendar_window_begins_anew_and_is_not_touched_by_what_was_befo
     await place.until(passed)
 
 
+@on_every_kind
 async def test_a_hold_that_is_never_settled_is_given_back(place: Place) -> None:
     budget, places = place.bound("usd", 100, Calendar("year")), place.bound("concurrent", 1)
     begun = place.now()
@@ -89,6 +117,7 @@ async def test_a_hold_that_is_never_settled_is_given_back(place: Place) -> None:
     await place.reaches(budget, 0, 100)
 
 
+@on_every_kind
 async def test_an_extension_lets_a_hold_live_on(place: Place) -> None:
     """It expires `seconds` after it was last extended, and gives back all it took."""
     budget = place.bound("usd", 100, Calendar("year"))
@@ -98,6 +127,7 @@ async def test_an_extension_lets_a_hold_live_on(place: Place) -> None:
     assert await admitted_at(place, [budget], spending(100), "b") - begun >= 1.99
 
 
+@on_every_kind
 async def test_what_an_expired_hold_truly_took_is_counted_when_it_is_settled_after_all(place: Place) -> None:
     budget, places = place.bound("usd", 100, Calendar("year")), place.bound("concurrent", 1)
     await place.admitted("a", [budget, places], spending(100), seconds=1.0)
@@ -111,6 +141,7 @@ async def test_what_an_expired_hold_truly_took_is_counted_when_it_is_settled_aft
     await place.reaches(places, 0)
 
 
+@on_every_kind
 async def test_the_soft_threshold_is_told_again_in_another_window(place: Place) -> None:
     budget = place.bound("usd", 100, Rolling(1), soft=50)
     assert (await place.admitted("a", [budget], spending(60))).crossed == (budget,)

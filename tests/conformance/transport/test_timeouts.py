@@ -15,7 +15,7 @@ Serve = Callable[..., Awaitable[Peer]]
 HI = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 SHORT = 0.08
 """Seconds of the time-out under test."""
-SLACK = 1.0
+SLACK = 30.0
 """Seconds it may be late on a busy machine. How exact the pool is, is tested in tests/gateway/transport/."""
 
 
@@ -65,9 +65,11 @@ async def test_header_timeout_is_not_fed_by_1xx(transport: Transport, serve: Ser
 async def test_header_timeout_starts_after_the_request(transport: Transport, serve: Serve) -> None:
     """A slow upload is not the provider's slowness."""
 
+    patience = 0.5  # more than a busy machine takes to answer, less than the upload takes
+
     async def body() -> AsyncIterator[bytes]:
         for _ in range(6):
-            await asyncio.sleep(SHORT / 3)
+            await asyncio.sleep(patience / 5)
             yield b"x"
 
     async def script(talk: Talk) -> None:
@@ -75,7 +77,7 @@ async def test_header_timeout_starts_after_the_request(transport: Transport, ser
         await talk.say(HI)
 
     peer = await serve(script)
-    request = ask(peer.origin(), body=body(), timeouts=Timeouts(header=SHORT))
+    request = ask(peer.origin(), body=body(), timeouts=Timeouts(header=patience))
     assert await whole(await transport.send(request)) == b"hi"
 
 

@@ -51,17 +51,19 @@ async def test_start_change_and_refusal(
     historian.follow()
     tasks = TaskGroup(lambda name, error: None)
     tasks.start(historian.run(), "tell")
-    while not historian.failures:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while not historian.failures:
+            await asyncio.sleep(0.01)
     ensure_schema(f"sqlite:///{path.parent}/ledger.db")
     path.write_text(path.read_text() + "server: {drain: 10s}\n")
     assert (await asyncio.to_thread(configuration.reload, "file change")).ok
     path.write_text(path.read_text() + "bogus: 1\n")
     assert not (await asyncio.to_thread(configuration.reload, "SIGHUP")).ok
     found: list[ConfigEvent] = []
-    while len(found) < 3:
-        await asyncio.sleep(0.01)
-        found = await asyncio.to_thread(events, engine, path)
+    async with asyncio.timeout(60):
+        while len(found) < 3:
+            await asyncio.sleep(0.01)
+            found = await asyncio.to_thread(events, engine, path)
     await tasks.close()
     assert [(each.version, each.cause) for each in found] == [(1, "start"), (2, "file change"), (0, "SIGHUP")]
     assert found[1].changes == ["server: added"]
