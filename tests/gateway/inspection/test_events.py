@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.inspection.events import MAX_CHANNELS, framed, joined, members_of, reframed
+from gateway.inspection.events import MAX_CHANNELS
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
 from gateway.wire.sse import SseEvent, SseParser
 from tests.gateway.inspection.helpers import Hoarder, Masker, objects, rewritten, sse
@@ -157,21 +157,3 @@ def test_hostile_events_cost_what_their_size_costs(operation: str):
     numbers = {"choices": [1] * 100_000, "delta": ["x"] * 5000}
     out = rewritten(operation, sse(many, wide, calls, numbers))
     assert len(out) < 2_000_000
-
-
-def test_frames():
-    assert framed(b"e", b'{"a":\n1}') == b'event: e\ndata: {"a":\ndata: 1}\n\n'
-    parser = SseParser()
-    (event,) = parser.feed(b"event: e\nid: 1\ndata: old\n\n")
-    assert reframed(event, b"new") == b"event: e\nid: 1\ndata: new\n\n"
-    (event,) = parser.feed(b"data: o\ndata: ld\nid: 1\nevent: e\n\n")
-    assert reframed(event, b"new") == b"event: e\ndata: new\n\n"
-    (event,) = parser.feed(b"event: e\r\ndata:old\r\n\r\n")
-    assert reframed(event, b"new") == b"event: e\r\ndata:new\r\n\r\n"
-
-
-def test_small_parts():
-    assert joined("a\ud834\udd1e\ud834") == "a𝄞\ud834"
-    assert members_of(b'{"a":"\\ud834"}') == {"a": members_of(b'{"a":"\\ud834"}')["a"]}
-    assert json.loads(bytes(members_of(b'{"a":"\\ud834"}')["a"])) == "\ud834"
-    assert members_of(b"[") == members_of(b"1") == {}
