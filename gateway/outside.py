@@ -61,9 +61,7 @@ class Carrier(Protocol):
     demoted: frozenset[str]
     vault: Vault | None
 
-    def tell(
-        self, direction: Direction, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = ...
-    ) -> None: ...
+    def tell(self, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = ...) -> None: ...
 
     def note(self, verdict: Verdict, direction: Direction) -> None: ...
 
@@ -325,7 +323,7 @@ class Outside:
         if guard.governor is not None:
             rules = [rule for rule in self.engine.rules(direction, guard.operation) if rule[1] in began.reports]
             took = {name: int(report.seconds * 1e9) for name, report in began.reports.items()}
-            guard.tell(direction, verdict, rules, took)
+            guard.tell(verdict, rules, took)
         return verdict
 
     def _account(self, name: str, report: Report) -> None:

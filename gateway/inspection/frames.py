@@ -16,14 +16,14 @@ def reframed(event: SseEvent, data: bytes) -> bytes:
     raw, old = event.raw, event.data or b""
     for blank in (b"\n\n", b"\r\n\r\n"):
         stop = len(raw) - len(blank)
-        if raw.endswith(blank) and is_last_field(raw, stop - len(old), stop, old):
+        if raw.endswith(blank) and is_last_field(raw, stop - len(old), old):
             return raw[: stop - len(old)] + data + blank
     return framed(event.name, data)
 
 
-def is_last_field(raw: bytes, start: int, stop: int, data: bytes) -> bool:
-    """Whether an event's last line, which ends at `stop`, is its only field `data`, with the value `data` from `start`
-    on. Another field may end in the same bytes, and what was judged must be what is sent."""
+def is_last_field(raw: bytes, start: int, data: bytes) -> bool:
+    """Whether `data`, which stands from `start` on, is there as the value of the event's only field `data`. Another field
+    may end in the same bytes, and what was judged must be what is sent."""
     if start < 0 or b"\n" in data or not raw.startswith(data, start):
         return False
     line = max(raw.rfind(b"\n", 0, start), raw.rfind(b"\r", 0, start)) + 1

@@ -66,8 +66,7 @@ class Repeat(Generic[C]):
 def repeat_of(raw: bytes, data: bytes, span: tuple[int, int], channel: C, droppable: bool) -> Repeat[C] | None:
     """How an event may go on, whose data has its text at `span`, quotes included; None where the event is written in
     another way than providers write."""
-    stop = len(raw) - 2
-    begin = stop - len(data)
-    if b"\r" in data or not raw.endswith(b"\n\n") or not is_last_field(raw, begin, stop, data):
+    begin = len(raw) - len(data) - 2
+    if b"\r" in data or not raw.endswith(b"\n\n") or not is_last_field(raw, begin, data):
         return None
     return Repeat(raw[: begin + span[0] + 1], raw[begin + span[1] - 1 :], channel, droppable)

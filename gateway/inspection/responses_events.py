@@ -18,7 +18,6 @@ from gateway.wire.sse import SseEvent
 from guardrails.interface import StreamInspector
 
 _encode = msgspec.json.encode
-_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _IDS = ("output_index", "content_index", "summary_index", "item_id")
 _TOLD = frozenset(("type", "sequence_number", *_IDS))
 """Members of an event that are told again in one of our own; others may be texts."""
