@@ -157,3 +157,10 @@ def test_hostile_events_cost_what_their_size_costs(operation: str):
     numbers = {"choices": [1] * 100_000, "delta": ["x"] * 5000}
     out = rewritten(operation, sse(many, wide, calls, numbers))
     assert len(out) < 2_000_000
+
+
+def test_an_id_that_repeats_the_data_hides_no_text():
+    """What was judged is what is sent, also of an event that is like the one before but for its text."""
+    events = [json.dumps({"choices": [{"index": 0, "delta": {"content": f"{CANARY} "}}]}).encode()] * 3
+    stream = b"".join(b"data: %b\nid: %b\n\n" % (each, each) for each in events) + b"data: [DONE]\n\n"
+    assert CANARY not in json.dumps(objects(rewritten("chat.completions", stream)))
