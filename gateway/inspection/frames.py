@@ -22,8 +22,8 @@ def reframed(event: SseEvent, data: bytes) -> bytes:
 
 
 def is_last_field(raw: bytes, start: int, data: bytes) -> bool:
-    """Whether `data`, which stands from `start` on, is there as the value of the event's only field `data`. Another field
-    may end in the same bytes, and what was judged must be what is sent."""
+    """Whether `data`, which stands from `start` on, is there as the value of the event's only field `data`. Another
+    field may end in the same bytes, and what was judged must be what is sent."""
     if start < 0 or b"\n" in data or not raw.startswith(data, start):
         return False
     line = max(raw.rfind(b"\n", 0, start), raw.rfind(b"\r", 0, start)) + 1
