@@ -58,7 +58,8 @@ format: install-dev ## let ruff lay out the code and mend what it can
 
 fuzz: install-dev ## every fuzzer in tests/fuzz, FUZZ_SECONDS each
 	@set -e; for fuzzer in tests/fuzz/fuzz_*.py; do \
-	  echo "$$fuzzer, $(FUZZ_SECONDS) s"; $(BIN)/python $$fuzzer --seconds $(FUZZ_SECONDS); \
+	  echo "$$fuzzer, $(FUZZ_SECONDS) s"; \
+	  $(BIN)/python -m tests.fuzz.$$(basename $$fuzzer .py) --seconds $(FUZZ_SECONDS); \
 	done
 
 bench: install ## speed beside nginx on this machine (two cores; as root installs nginx-light and wrk)

@@ -1,15 +1,17 @@
 """One request and its answer on a client's connection.
 
-To the road it is the `Client` itself; to an ASGI application behind us its `receive` and `send`. Unlike uvicorn's
-cycle, the answer's head waits for the first piece of its body and leaves with it in one write; header values are
-checked together instead of one by one; and there is no event object: a waiting `receive` is one future.
+To the road it is the `Client` itself; to an ASGI application behind us its `scope`, `receive` and `send`. Unlike
+uvicorn's cycle, the answer's head waits for the first piece of its body and leaves with it in one write; header values
+are checked together instead of one by one; and there is no event object: a waiting `receive` is one future.
 """
 
 import asyncio
 from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import unquote
 
-from starlette.types import Message
+from starlette.types import Message, Scope
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from gateway.client import Client
 from gateway.seams import Headers
@@ -27,6 +29,7 @@ _FRAMING = frozenset((b"content-length", b"connection"))
 _BODILESS = frozenset((204, 304))
 _CHUNKED = (b"transfer-encoding", b"chunked")
 _CLOSE = (b"connection", b"close")
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class Flow:
@@ -151,6 +154,30 @@ class Cycle(Client):
             if not self._waiter.done():
                 self._waiter.set_result(None)
             self._waiter = None
+
+    # -- what is asked ---------------------------------------------------------------------------------------------
+
+    def scope(self) -> Scope:
+        """The request as ASGI's HTTP scope has it (specification 2.3)."""
+        path = self.path
+        headers = self.headers
+        if self.length is not None:
+            headers = [*headers, (b"content-length", b"%d" % self.length)]
+        transport = self.wire.transport
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": "1.0" if self.http10 else "1.1",
+            "server": get_local_addr(transport),
+            "client": get_remote_addr(transport),
+            "scheme": "https" if is_ssl(transport) else "http",
+            "root_path": "",
+            "method": self.method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": path.encode("latin-1"),
+            "query_string": self.query,
+            "headers": headers,
+        }
 
     # -- the body --------------------------------------------------------------------------------------------------
 

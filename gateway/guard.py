@@ -90,7 +90,7 @@ class Guard:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""
         if self.engine.clear(body, "request", self.operation):
             if self.governor is not None:
-                self.tell("request", ALLOWED, self.engine.rules("request", self.operation))
+                self.tell(ALLOWED, self.engine.rules("request", self.operation))
             return body
         return self._request(body, dialect.prompt_segments(body))
 
@@ -114,7 +114,7 @@ class Guard:
         within = CONTAINERS.get(self.operation, b"")
         if self.engine.clear(body, "response", self.operation, vault=self.vault, within=within):
             if self.governor is not None:
-                self.tell("response", ALLOWED, self.engine.rules("response", self.operation))
+                self.tell(ALLOWED, self.engine.rules("response", self.operation))
             return body
         return self._answer(body, dialect.answer_segments(body))
 
@@ -155,13 +155,7 @@ class Guard:
             return True
         return self.outside is not None and self.outside.asks("response")
 
-    def tell(
-        self,
-        direction: Direction,
-        verdict: Verdict,
-        rules: Sequence[tuple[str, str]],
-        took: Mapping[str, int] = NOTHING,
-    ) -> None:
+    def tell(self, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = NOTHING) -> None:
         """Tell the governor what these rules (ids and detectors) found and how long it took (`took`: nanoseconds by
         detector, beside the verdict's own); rules beyond their bounds go to shadow."""
         governor = self.governor
@@ -192,7 +186,7 @@ class Guard:
             segments, direction, self.operation, key=self.key, vault=vault, demoted=self.demoted
         )
         if self.governor is not None:
-            self.tell(direction, verdict, self.engine.rules(direction, self.operation))
+            self.tell(verdict, self.engine.rules(direction, self.operation))
         if verdict is ALLOWED:
             return body
         return self.carry_out(verdict, verdict.rewrites, body, direction, rewrite)
@@ -223,7 +217,7 @@ class Guard:
         """A streamed answer was judged."""
         self.note(verdict, "response")
         if self.governor is not None:
-            self.tell("response", verdict, self.engine.rules("response", self.operation))
+            self.tell(verdict, self.engine.rules("response", self.operation))
 
     def note(self, verdict: Verdict, direction: Direction) -> None:
         """Put a verdict into the notebook, beside what was concluded before."""

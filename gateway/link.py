@@ -11,12 +11,11 @@ everything else to the ASGI application. A head that is the last one over again 
 
 import asyncio
 from collections import deque
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway.app import App
@@ -29,7 +28,6 @@ from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
 
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class HeadTooLarge(Refusal):
@@ -283,7 +281,7 @@ class Link(asyncio.Protocol):
     async def _serve(self, cycle: Cycle) -> None:
         """Run the ASGI application behind the road."""
         try:
-            await self.app.behind(self._scope(cycle), cycle.receive, cycle.send)
+            await self.app.behind(cycle.scope(), cycle.receive, cycle.send)
         finally:
             self.ended(cycle, None)
 
@@ -293,26 +291,6 @@ class Link(asyncio.Protocol):
             alert("defect", error=type(error).__name__)
         if not subject.response_complete and not subject.disconnected:
             self.abort()
-
-    def _scope(self, cycle: Cycle) -> dict[str, Any]:
-        path = cycle.path
-        headers = cycle.headers
-        if cycle.length is not None:
-            headers = [*headers, (b"content-length", b"%d" % cycle.length)]
-        return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": "1.0" if cycle.http10 else "1.1",
-            "server": get_local_addr(self.transport),
-            "client": get_remote_addr(self.transport),
-            "scheme": "https" if is_ssl(self.transport) else "http",
-            "root_path": "",
-            "method": cycle.method,
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": path.encode("latin-1"),
-            "query_string": cycle.query,
-            "headers": headers,
-        }
 
     # -- what a cycle asks of its connection -----------------------------------------------------------------------
 

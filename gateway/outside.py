@@ -13,7 +13,7 @@ Nothing here keeps or names a text beyond the exchange.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -35,10 +35,11 @@ from gateway.settings.outside_rules import LeakConfig, OutsideRules, SchemaConfi
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import cost_of
 from gateway.wire.sse import SseParser
+from gateway.wording import said_of, worded
 from gateway.world import World
 from guardrails.engine import PolicyEngine
 from guardrails.governor import Governor
-from guardrails.interface import Direction, Finding
+from guardrails.interface import Direction
 from guardrails.vault import Vault
 
 Rewrite = Callable[[bytes, Sequence[Segment]], bytes]
@@ -48,8 +49,6 @@ Read = Callable[[bytes], list[Segment]]
 _QUICK = 20_000
 """Characters that a judge in process is done with in some milliseconds."""
 _CONVERSATION = ("messages", "input", "prompt")
-MOST_SAID = 1000
-"""Characters of a service's own words that a client is told."""
 
 
 class Carrier(Protocol):
@@ -62,9 +61,7 @@ class Carrier(Protocol):
     demoted: frozenset[str]
     vault: Vault | None
 
-    def tell(
-        self, direction: Direction, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = ...
-    ) -> None: ...
+    def tell(self, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = ...) -> None: ...
 
     def note(self, verdict: Verdict, direction: Direction) -> None: ...
 
@@ -297,8 +294,10 @@ class Outside:
         """Wait for all reports, have the engine judge, and carry its verdict out."""
         guard = self._guard
         verdict = await self._judged(began, guard.vault)
-        rewrites = began.pieces.whole(self._worded(verdict, began))
-        return guard.carry_out(verdict, rewrites, body, began.direction, rewrite, self._said(verdict, began.reports))
+        restored = guard.vault if began.direction == "response" else None
+        rewrites = began.pieces.whole(worded(verdict, began.reports, self._rules.rules, restored))
+        said = said_of(verdict, began.reports, self._rules.rules)
+        return guard.carry_out(verdict, rewrites, body, began.direction, rewrite, said)
 
     async def _judged(self, began: Round, vault: Vault | None) -> Verdict:
         """What the engine says when all reports are there."""
@@ -324,43 +323,8 @@ class Outside:
         if guard.governor is not None:
             rules = [rule for rule in self.engine.rules(direction, guard.operation) if rule[1] in began.reports]
             took = {name: int(report.seconds * 1e9) for name, report in began.reports.items()}
-            guard.tell(direction, verdict, rules, took)
+            guard.tell(verdict, rules, took)
         return verdict
-
-    def _worded(self, verdict: Verdict, began: Round) -> list[Segment]:
-        """The engine's rewrites. Where one service alone masks a text, all that it found there counts, and it says what
-        it would have instead, that is taken: its own labels, or a whole new wording."""
-        masking = {each.rule for each in verdict.results if each.mode == "enforce" and each.action == "mask"}
-        found: dict[str, list[Finding]] = {}
-        for each in verdict.findings:
-            found.setdefault(each.path, []).append(each)
-        vault = self._guard.vault if began.direction == "response" else None
-        out: list[Segment] = []
-        for each in verdict.rewrites:
-            text = self._wording(found.get(each.path, ()), each.path, masking, began)
-            if text is None:
-                out.append(each)
-            else:
-                out.append(Segment(each.path, each.role, vault.restore(text) if vault else text))
-        return out
-
-    def _wording(self, found: Sequence[Finding], path: str, masking: Collection[str], began: Round) -> str | None:
-        """What a service would have at `path` instead; None: it says nothing, or not all of it counts."""
-        sources = {self._rules.rules[each.policy_rule].source for each in found}
-        if len(sources) != 1 or not all(each.policy_rule in masking for each in found):
-            return None
-        report = began.reports[sources.pop()]
-        if _places(each for each in report.findings if each.path == path) != _places(found):
-            return None
-        return next((each.text for each in report.rewrites if each.path == path), None)
-
-    def _said(self, verdict: Verdict, reports: Mapping[str, Report]) -> str:
-        """The words for the client of a service whose rule blocks."""
-        if verdict.enforced != "block":
-            return ""
-        blocking = {each.rule for each in verdict.results if each.mode == "enforce" and each.action == "block"}
-        names = (self._rules.rules[rule].source for rule in blocking if rule in self._rules.rules)
-        return next((reports[name].message[:MOST_SAID] for name in names if name in reports), "")
 
     def _account(self, name: str, report: Report) -> None:
         """Count what a detector did, and book what it cost."""
@@ -394,10 +358,6 @@ class Outside:
 def rewritten_answer(body: bytes, rewrites: Sequence[Segment]) -> bytes:
     """A whole answer with other texts."""
     return rewrite_answer(body, rewrites).body
-
-
-def _places(findings: Iterable[Finding]) -> set[tuple[str, int, int]]:
-    return {(each.type, each.start, each.end) for each in findings}
 
 
 def _unchanged(body: bytes, rewrites: Sequence[Segment]) -> bytes:

@@ -17,7 +17,8 @@ from gateway.telemetry.otlp_http import METRICS_PATH, HttpSender
 from gateway.telemetry.push import Push
 from gateway.telemetry.sampling import Sampling, sampling
 from gateway.telemetry.semconv import SCHEMA_URL, names_of, provider_name
-from gateway.telemetry.spans import Peer, Value
+from gateway.telemetry.span import Value
+from gateway.telemetry.spans import Peer
 from gateway.telemetry.traces import Traces
 
 

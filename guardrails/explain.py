@@ -1,8 +1,9 @@
 """What a text meets and why, match by match: the facts behind `tollway guardrails test`."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,18 @@ from guardrails.policy import in_rollout
 from guardrails.program import CompiledRule, Program
 
 Outcome = Literal["acted", "recorded", "below_threshold", "allowed", "switched_off", "other_type", "beyond_scan"]
+SPOKEN: Mapping[Outcome, str] = MappingProxyType(
+    {
+        "acted": "acted on",
+        "recorded": "recorded only",
+        "below_threshold": "below the threshold",
+        "allowed": "on the allow-list",
+        "switched_off": "its rule is switched off",
+        "other_type": "not asked for",
+        "beyond_scan": "beyond max_scan",
+    }
+)
+"""For people."""
 
 
 class Explained(msgspec.Struct, frozen=True):

@@ -97,11 +97,6 @@ class Delay:
                 raise ValueError(str(error)) from None
         return cls(Spread(fixed=Seconds.parse(value)))
 
-    @property
-    def is_zero(self) -> bool:
-        """Whether every sample is 0, so that no timer is needed."""
-        return self.spread.fixed == 0
-
     def sample(self, rng: random.Random) -> float:
         """One delay in seconds."""
         return self.spread.sample(rng)

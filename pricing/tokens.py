@@ -105,14 +105,6 @@ class TokenCounter:
         """Tokens of one image, by its size; `url` is never fetched (see `images.py`)."""
         return image_tokens(url, detail, model, self._family(model))
 
-    @staticmethod
-    def upper_bound(body_bytes: int) -> int:
-        """More tokens than the text of a JSON body of so many bytes can have, for admission without reading it.
-
-        Every token stands for at least one byte, and a message's JSON is longer than its framing tokens. Images by
-        URL are not in it: add `count_image` for each."""
-        return body_bytes + HIDDEN_PROMPT
-
     def _family(self, model: str) -> Family:
         try:
             return self._families[model]

@@ -5,6 +5,7 @@ data, a secret, and a provider that cannot be reached), edits its configuration,
 in Chromium, 1280 wide, light and dark. Needs the Debian packages chromium and chromium-driver.
 """
 
+import argparse
 import json
 import sys
 import tempfile
@@ -28,7 +29,9 @@ TEXTS = ("hello", "how are you", MAIL, "summarise this", "translate this")
 
 
 def main() -> None:
-    where = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("docs/images"))
+    where: Path = parser.parse_args().directory
     where.mkdir(parents=True, exist_ok=True)
     mock = Process([sys.executable, "-m", "loadtest.mock", "--port", "0"])
     with tempfile.TemporaryDirectory(prefix="tollway-pictures-") as name:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from gateway.admin.access import Conflict
 from gateway.admin.budget_shapes import AdjustmentView, Amount, BudgetState, BudgetView
+from gateway.admin.reasons import checked_reason
 from gateway.admin.shapes import iso, iso_or_none
 from gateway.budgets import amount_of, forecast, iso_in, running, unit_of, used_of, window_of
 from gateway.errors import BadRequest, LedgerError, NotFound
@@ -80,7 +81,7 @@ class Budgeting:
             kind="raise",
             extra=self._countable(bound, extra),
             until_ns=_until_ns(until, lasting, self._clock.now_ns()),
-            reason=_reason(reason),
+            reason=checked_reason(reason, MAX_REASON),
             actor=self._actor,
             limit=bound.rule.amount,
             money=bound.rule.budget,
@@ -114,7 +115,7 @@ class Budgeting:
             kind="reset",
             extra=self._countable(bound, used - before),
             until_ns=window.end_ns,
-            reason=_reason(reason),
+            reason=checked_reason(reason, MAX_REASON),
             actor=self._actor,
             limit=bound.rule.amount,
             money=bound.rule.budget,
@@ -127,7 +128,7 @@ class Budgeting:
         if found is None:
             raise NotFound(f"There is no adjustment '{adjustment_id[:100]}'.", code="adjustment_not_found")
         try:
-            ended = self._store.end(adjustment_id, reason=_reason(reason), actor=self._actor)
+            ended = self._store.end(adjustment_id, reason=checked_reason(reason, MAX_REASON), actor=self._actor)
         except LedgerError as error:
             if "does not hold" not in str(error):
                 raise
@@ -276,10 +277,3 @@ def _until_ns(until: str | None, lasting: str | None, now_ns: int) -> int:
     if end_ns > now_ns + _LONGEST * 10**9:
         raise BadRequest(f"{name}: a raise is for a while, at most 366 days; change the limit instead.", param=name)
     return end_ns
-
-
-def _reason(text: str) -> str:
-    text = text.strip()
-    if not text or len(text) > MAX_REASON or not text.isprintable():
-        raise BadRequest(f"reason: allowed is printable text of 1 to {MAX_REASON} characters.", param="reason")
-    return text

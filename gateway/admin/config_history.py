@@ -20,10 +20,10 @@ from gateway.admin.config_shapes import (
     VersionView,
 )
 from gateway.admin.endpoint import Call, json_answer, on_ledger, read_json
+from gateway.admin.reasons import checked_reason
 from gateway.admin.shapes import iso
 from gateway.admin.workers import signal_others
 from gateway.errors import BadRequest, LedgerError, NotFound
-from gateway.ledger.audit import MAX_REASON
 from gateway.ledger.config_history import ConfigEvent, ConfigHistory, Origin
 from gateway.settings.history import tell_now
 from gateway.settings.masking import for_eyes
@@ -127,7 +127,7 @@ async def roll_back(call: Call) -> Response:
 async def rolled_back(call: Call, asked: RollBack) -> RolledBack:
     """Put a version's files back, have them in force in every worker, and write it down. Raises `BadRequest`,
     `NotFound`, `Conflict` and `LedgerError`."""
-    reason = words(asked.reason)
+    reason = checked_reason(asked.reason)
     world = call.world
     configuration = world.configuration
 
@@ -202,11 +202,3 @@ def number(text: str, param: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) < 2**31):
         raise BadRequest(f"{param}: allowed is the number of a version.", param=param)
     return int(text)
-
-
-def words(reason: str) -> str:
-    """Why something is done. Raises `BadRequest`."""
-    text = reason.strip()
-    if not text or len(text) > MAX_REASON or not text.isprintable():
-        raise BadRequest(f"reason: allowed is printable text of 1 to {MAX_REASON} characters.", param="reason")
-    return text

@@ -7,10 +7,10 @@ import msgspec
 from sqlalchemy import Engine
 
 from gateway.admin.access import Conflict
+from gateway.admin.reasons import checked_reason
 from gateway.admin.shapes import iso, iso_or_none
 from gateway.admin.switch_shapes import SetSwitch, SwitchView
 from gateway.errors import BadRequest, LedgerError, NotFound
-from gateway.ledger.audit import MAX_REASON
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.switches import StoredSwitch, SwitchStore
 from gateway.operations import NAMES
@@ -44,7 +44,7 @@ class Switching:
         """Raises `BadRequest` saying what is wrong and what is allowed."""
         now_ns = self._clock.now_ns()
         until_ns = _until_ns(asked, now_ns)
-        reason = _reason(asked.reason)
+        reason = checked_reason(asked.reason)
         switch = Switch(
             id="",
             kind=asked.kind,
@@ -70,7 +70,7 @@ class Switching:
     def clear(self, switch_id: str, reason: str) -> SwitchView:
         """Raises `NotFound` or `Conflict`."""
         try:
-            ended = self._store.clear(switch_id, reason=reason.strip() and _reason(reason), actor=self._actor)
+            ended = self._store.clear(switch_id, reason=reason.strip() and checked_reason(reason), actor=self._actor)
         except LedgerError as error:
             if "does not hold" in str(error):
                 raise Conflict(f"{error}.".capitalize(), code="switch_over") from None
@@ -157,13 +157,6 @@ def _until_ns(asked: SetSwitch, now_ns: int) -> int | None:
     if not now_ns < end_ns <= now_ns + _LONGEST * 10**9:
         raise BadRequest(f"{name}: allowed is a time to come within 366 days, or permanent.", param=name)
     return end_ns
-
-
-def _reason(text: str) -> str:
-    text = text.strip()
-    if not text or len(text) > MAX_REASON or not text.isprintable():
-        raise BadRequest(f"reason: allowed is printable text of 1 to {MAX_REASON} characters.", param="reason")
-    return text
 
 
 def request_of(*, lasting: str | None, **fields: str | bool | None) -> SetSwitch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -50,8 +50,9 @@ def in_ledger(config: Path, what: str, work: Callable[[Engine, Written], T]) -> 
 
 
 @contextmanager
-def answering(command: str, json: bool) -> Generator[None]:
-    """Errors as one line and an exit code: 2 for what was asked wrongly, 1 for what could not be done."""
+def answering(command: str, json: bool, wrong: Collection[int] = (400,)) -> Generator[None]:
+    """Errors as one line and an exit code: 2 for what was asked wrongly (refused with a status in `wrong`), 1 for what
+    could not be done."""
     from gateway.errors import ConfigError, LedgerError, Refusal
 
     try:
@@ -60,8 +61,8 @@ def answering(command: str, json: bool) -> Generator[None]:
         if json:
             print_json({"error": str(error)})
         print(f"tollway {command}: {error}", file=sys.stderr)
-        wrong = isinstance(error, ConfigError) or (not isinstance(error, LedgerError) and error.status == 400)
-        raise typer.Exit(2 if wrong else 1) from None
+        status = 0 if isinstance(error, (ConfigError, LedgerError)) else error.status
+        raise typer.Exit(2 if isinstance(error, ConfigError) or status in wrong else 1) from None
 
 
 def print_json(value: object) -> None:

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import msgspec
 import typer
 
+from gateway.cli.asking import print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def list_entries(
     except LedgerError as error:
         _fail(str(error), 1, json)
     if json:
-        _print_json(found)
+        print_json(found)
     else:
         _print_table(found.entries)
 
@@ -105,7 +105,7 @@ def verify(
     if json:
         broken = None if found.broken is None else {"entry": found.broken.seq, "problem": found.broken.problem}
         answer = {"ok": broken is None, "entries": found.entries, "head": _spoken(found.head), "broken": broken}
-        _print_json({**answer, "remembered": [str(each) for each in remembered]})
+        print_json({**answer, "remembered": [str(each) for each in remembered]})
     elif found.broken is not None:
         print(f"BROKEN at entry {found.broken.seq}: {found.broken.problem}.")
         print(f"The {found.entries} entries before it are right.")
@@ -137,13 +137,9 @@ def _ledger(config: Path, json: bool) -> LedgerOptions:
 
 def _fail(message: str, code: int, json: bool) -> NoReturn:
     if json:
-        _print_json({"error": message})
+        print_json({"error": message})
     print(f"tollway audit: {message}", file=sys.stderr)
     raise typer.Exit(code)
-
-
-def _print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def _print_table(entries: list[AuditView]) -> None:

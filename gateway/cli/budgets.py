@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
-from gateway.cli.admin_client import AdminClient, AdminError, KeyOption, UrlOption, find_gateway, path_of
+from gateway.cli.admin_client import AdminError, KeyOption, UrlOption, path_of
+from gateway.cli.asking import JsonOption, answering, gateway_of, print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -19,10 +18,11 @@ if TYPE_CHECKING:
     from gateway.admin.budgeting import Budgeting
     from gateway.settings.load import Written
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Counter as listed, such as teams.search.budget.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; goes into the audit log.")]
 API = "/admin/v1/budgets"
+WRONG = (400, 404)
+"""Statuses of what was asked wrongly: a budget nobody has is a word mistyped."""
 
 _HELP = """Show budgets; raise and reset them for a while; rebuild their counters.
 
@@ -64,8 +64,8 @@ def show(
     from gateway.admin.shapes import iso
     from gateway.clock import SystemClock
 
-    with _answering(json):
-        client = _client(config, admin_url, admin_key)
+    with answering("budgets", json, WRONG):
+        client = gateway_of(config, admin_url, admin_key)
         try:
             found = None if client is None else client.get(API, BudgetList, team=team, all=str(everything).lower())
         except AdminError as error:
@@ -79,7 +79,7 @@ def show(
                 views = budgeting.views(bounds, budgeting.used(bounds))
                 found = BudgetList(at=iso(SystemClock().now_ns()), source="ledger", budgets=views)
     if json:
-        _print_json(found)
+        print_json(found)
     else:
         from gateway.cli.budgets_show import print_budgets
 
@@ -103,8 +103,8 @@ def raise_budget(
     """
     from gateway.admin.budget_shapes import AdjustmentView, RaiseBudget
 
-    with _answering(json):
-        if (client := _client(config, admin_url, admin_key)) is not None:
+    with answering("budgets", json, WRONG):
+        if (client := gateway_of(config, admin_url, admin_key)) is not None:
             asked = RaiseBudget(amount=amount, reason=reason, until=until, for_=lasting)
             made = client.post(f"{API}/{path_of(rule)}/raise", AdjustmentView, asked)
         else:
@@ -127,8 +127,8 @@ def reset(
     """
     from gateway.admin.budget_shapes import AdjustmentView, Because
 
-    with _answering(json):
-        if (client := _client(config, admin_url, admin_key)) is not None:
+    with answering("budgets", json, WRONG):
+        if (client := gateway_of(config, admin_url, admin_key)) is not None:
             made = client.post(f"{API}/{path_of(rule)}/reset", AdjustmentView, Because(reason=reason))
         else:
             with _budgeting(config) as (budgeting, _):
@@ -144,10 +144,10 @@ def adjustments(
     """Raises and resets that hold, with their reasons."""
     from gateway.admin.budget_shapes import AdjustmentList
 
-    with _answering(json), _budgeting(config) as (budgeting, _):
+    with answering("budgets", json, WRONG), _budgeting(config) as (budgeting, _):
         found = AdjustmentList(budgeting.adjustments(everything))
     if json:
-        _print_json(found)
+        print_json(found)
     else:
         from gateway.cli.budgets_show import print_adjustments
 
@@ -165,15 +165,15 @@ def end(
     """Take a raise or reset back now."""
     from gateway.admin.budget_shapes import AdjustmentView, Because
 
-    with _answering(json):
-        if (client := _client(config, admin_url, admin_key)) is not None:
+    with answering("budgets", json, WRONG):
+        if (client := gateway_of(config, admin_url, admin_key)) is not None:
             path = f"{API}/adjustments/{path_of(adjustment)}/end"
             ended = client.post(path, AdjustmentView, Because(reason=reason))
         else:
             with _budgeting(config) as (budgeting, _):
                 ended = budgeting.end(adjustment, reason)
     if json:
-        _print_json(ended)
+        print_json(ended)
     else:
         print(f"{ended.id} of {ended.counter} ended at {ended.ended_at}.")
 
@@ -192,32 +192,19 @@ def rebuild(
     """
     from gateway.admin.budget_shapes import RebuildBudgets, RebuiltList
 
-    with _answering(json):
-        client = _client(config, admin_url, admin_key)
+    with answering("budgets", json, WRONG):
+        client = gateway_of(config, admin_url, admin_key)
         if client is None:
             raise AdminError(
                 "rebuilding needs a running gateway and an admin key (--admin-key, or TOLLWAY_ADMIN_KEY)", 400
             )
         done = client.post(f"{API}/rebuild", RebuiltList, RebuildBudgets(team=team, reason=reason))
     if json:
-        _print_json(done)
+        print_json(done)
         return
     print(f"{done.counters} counters compared with the ledger, {len(done.changed)} set:")
     for each in done.changed:
         print(f"  {each.counter}: {each.before} → {each.used}")
-
-
-def _client(config: Path, url: str | None, key: str | None) -> AdminClient | None:
-    """The way to the gateway that was named, or that runs with this configuration; None: no key, or none runs."""
-    if key is None:
-        if url is not None:
-            raise AdminError("--admin-url needs an admin key: --admin-key, or TOLLWAY_ADMIN_KEY", 400)
-        return None
-    if url is None:
-        from gateway.settings.load import load_config
-
-        url = find_gateway(load_config(config), config)
-    return None if url is None else AdminClient(url, key)
 
 
 @contextmanager
@@ -246,37 +233,9 @@ def _check_team(team: str | None, written: Written) -> None:
         check_team(team, written.root.teams)
 
 
-@contextmanager
-def _answering(json: bool) -> Generator[None]:
-    """What goes wrong ends the command: exit 2 for wrong use, else 1."""
-    from gateway.errors import BadRequest, ConfigError, LedgerError, NotFound, Refusal
-
-    try:
-        yield
-    except ConfigError as error:
-        _fail(str(error), 2, json)
-    except Refusal as error:
-        _fail(error.message, 2 if isinstance(error, (BadRequest, NotFound)) else 1, json)
-    except AdminError as error:
-        _fail(str(error), 2 if error.status in (400, 404) else 1, json)
-    except LedgerError as error:
-        _fail(str(error), 1, json)
-
-
-def _fail(message: str, code: int, json: bool) -> NoReturn:
-    if json:
-        _print_json({"error": message})
-    print(f"tollway budgets: {message}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
 def _print_made(made: AdjustmentView, json: bool) -> None:
     if json:
-        _print_json(made)
+        print_json(made)
         return
     from gateway.cli.budgets_show import shown
 

@@ -150,15 +150,15 @@ def rollback(
 def _here(config: Path, asked: RollBack) -> RolledBack:
     """Without a gateway's help: the files, its workers by signal, the history and the audit log."""
     from gateway.admin.audit import note
-    from gateway.admin.config_history import words
     from gateway.admin.config_shapes import RolledBack
+    from gateway.admin.reasons import checked_reason
     from gateway.cli.reload import remember, take_up
     from gateway.cli.who import actor
     from gateway.clock import SystemClock
     from gateway.ledger.config_history import Origin
     from gateway.settings.rollback import Prepared, RollbackError, prepare, put
 
-    reason, clock = words(asked.reason), SystemClock()
+    reason, clock = checked_reason(asked.reason), SystemClock()
 
     def work(versions: Versions) -> Prepared:
         target = versions.event(asked.version)

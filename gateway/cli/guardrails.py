@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from gateway.cli import guardrails_review
+from gateway.cli.asking import print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def try_text(
     text = _text(text)
     explanation = explain(engine, text, way, role=role, operation=operation, key=key)
     if json:
-        _print_json({"policies": names, "direction": way, "role": role, **msgspec.to_builtins(explanation)})
+        print_json({"policies": names, "direction": way, "role": role, **msgspec.to_builtins(explanation)})
         return
     from gateway.cli.guardrails_show import show_explanation
 
@@ -141,7 +142,7 @@ def evaluate(
         except OSError as error:
             _fail(f"{html} cannot be written: {error.strerror}")
     if json:
-        _print_json(msgspec.to_builtins(report))
+        print_json(msgspec.to_builtins(report))
         return
     from gateway.cli.guardrails_show import show_report
 
@@ -188,7 +189,7 @@ def diff(
     from gateway.cli.guardrails_show import comparison_data, show_comparison
 
     if json:
-        _print_json({name: comparison_data(each, texts) for name, each in comparisons.items()})
+        print_json({name: comparison_data(each, texts) for name, each in comparisons.items()})
         return
     for name, comparison in comparisons.items():
         show_comparison(name, comparison, texts)
@@ -338,10 +339,6 @@ def _watched(items: list[T], what: str) -> Iterator[T]:
     from rich.progress import track
 
     yield from track(items, what, console=Console(stderr=True), transient=True)
-
-
-def _print_json(data: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
 
 
 def _fail(message: str) -> NoReturn:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from guardrails.comparison import CHANGES, Comparison
 from guardrails.evaluation import Interval, Report
-from guardrails.explain import Explained, Explanation, Outcome
+from guardrails.explain import SPOKEN, Explained, Explanation, Outcome
 
 _STYLES: Mapping[Outcome, str] = {
     "acted": "bold red",
@@ -19,15 +19,6 @@ _STYLES: Mapping[Outcome, str] = {
     "switched_off": "dim",
     "other_type": "dim",
     "beyond_scan": "dim",
-}
-_SPOKEN: Mapping[Outcome, str] = {
-    "acted": "acted on",
-    "recorded": "recorded only",
-    "below_threshold": "below the threshold",
-    "allowed": "on the allow-list",
-    "switched_off": "its rule is switched off",
-    "other_type": "not asked for",
-    "beyond_scan": "beyond max_scan",
 }
 _WEAKEST: tuple[Outcome, ...] = ("other_type", "switched_off", "below_threshold", "beyond_scan", "allowed")
 MOST_SHOWN = 20
@@ -89,7 +80,7 @@ def _lines(match: Explained, text: str) -> Text:
     sign = "≥" if match.score >= match.threshold else "<"
     line = Text("• ")
     line.append(match.type, style).append(f" “{_cut(text[match.start : match.end])}”, {match.start}-{match.end}: ")
-    line.append(_SPOKEN[match.outcome], style)
+    line.append(SPOKEN[match.outcome], style)
     line.append(f"\n    {match.rule} ({match.evidence or 'no evidence named'}), score {match.score:.2f} {sign} ")
     line.append(f"{match.threshold:.2f}; {match.policy_rule}: {match.action}, {match.mode}; digest {match.digest}")
     return line

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.admin.incidents import Incidents
 
 T = TypeVar("T")
+EverythingOption = Annotated[bool, typer.Option("--all", help="Those that are resolved, too.")]
 SinceOption = Annotated[str, typer.Option(help="With --all: from an age (30m, 12h, 7d, 2w), a UTC date or a time.")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the incident, as listed.")]
 API = "/admin/v1/incidents"
@@ -41,10 +42,8 @@ def register(app: typer.Typer) -> None:
 
 def list_default(
     context: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are resolved, too.")] = False,
-    since: Annotated[
-        str, typer.Option(help="With --all: from an age (30m, 12h, 7d, 2w), a UTC date or a time.")
-    ] = "7d",
+    everything: EverythingOption = False,
+    since: SinceOption = "7d",
     config: ConfigOption = DEFAULT_CONFIG,
     admin_url: UrlOption = None,
     admin_key: KeyOption = None,
@@ -56,10 +55,8 @@ def list_default(
 
 
 def list_incidents(
-    everything: Annotated[bool, typer.Option("--all", help="Those that are resolved, too.")] = False,
-    since: Annotated[
-        str, typer.Option(help="With --all: from an age (30m, 12h, 7d, 2w), a UTC date or a time.")
-    ] = "7d",
+    everything: EverythingOption = False,
+    since: SinceOption = "7d",
     config: ConfigOption = DEFAULT_CONFIG,
     admin_url: UrlOption = None,
     admin_key: KeyOption = None,

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import msgspec
 import typer
 
+from gateway.cli.asking import print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def list_keys(
     with _keyring(config, json) as (keyring, written):
         found = [key for key in keyring.list(team) if not active or key.state in ("active", "replaced")]
     if json:
-        _print_json({"keys": found})
+        print_json({"keys": found})
         return
     in_file = sum(len(section.keys) for name, section in written.root.teams.items() if team in (None, name))
     _print_table(found, in_file)
@@ -88,7 +88,7 @@ def revoke(
     with _keyring(config, json) as (keyring, _):
         revoked = keyring.revoke(key_id)
     if json:
-        _print_json(revoked)
+        print_json(revoked)
     else:
         print(f"Revoked {revoked.id} ({revoked.prefix}…{revoked.last4}, team {revoked.team}) at {revoked.revoked_at}.")
 
@@ -138,13 +138,9 @@ def _keyring(config: Path, json: bool) -> Generator[tuple[Keyring, Written]]:
 
 def _fail(message: str, code: int, json: bool) -> NoReturn:
     if json:
-        _print_json({"error": message})
+        print_json({"error": message})
     print(f"tollway keys: {message}", file=sys.stderr)
     raise typer.Exit(code)
-
-
-def _print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def _tags(text: str | None) -> dict[str, str]:
@@ -163,7 +159,7 @@ def _tags(text: str | None) -> dict[str, str]:
 
 def _show_new(made: NewKeyView, json: bool) -> None:
     if json:
-        _print_json(made)
+        print_json(made)
         return
     print(f"Key {made.id} of team {made.team}{f' ({made.name})' if made.name else ''}:")
     print(f"\n    {made.secret}\n")

@@ -10,7 +10,8 @@ import typer
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
-    from gateway.ledger.savings import Finding, Findings
+    from gateway.ledger.savings import Findings
+    from gateway.ledger.savings_rules import Finding
 
 
 def findings(

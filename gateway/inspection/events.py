@@ -15,12 +15,8 @@ an event ends (`_ending`), and how an event of its own looks that carries a piec
 An exception out of a call means that nothing of that event may be sent. The stream must not go on then.
 """
 
-import json
-from typing import cast
-
-import msgspec
-
 from gateway.facts import Verdict
+from gateway.inspection.frames import joined, reframed
 from gateway.inspection.plans import Plan, Reader, Slot
 from gateway.inspection.repeats import Repeat, repeat_of
 from gateway.inspection.rewrite import Edit, encoded, splice
@@ -31,8 +27,6 @@ from guardrails.interface import StreamInspector
 
 Key = tuple[str, *tuple[bytes, ...]]
 """Family and ids of a channel."""
-Members = dict[str, msgspec.Raw]
-_members = msgspec.json.Decoder(Members).decode
 MAX_CHANNELS = 4096
 """Texts of one stream."""
 _MEMOS = 4096
@@ -382,37 +376,3 @@ class EventRewriter:
 
 def _ids(slot: Slot, data: bytes, spans: Spans) -> tuple[bytes, ...]:
     return tuple([data[slice(*spans[one])] if isinstance(one, int) else one for one in slot.ids])
-
-
-def reframed(event: SseEvent, data: bytes) -> bytes:
-    """An event's bytes with other data; its other fields stay where they can."""
-    raw, old = event.raw, event.data or b""
-    for blank in (b"\n\n", b"\r\n\r\n"):
-        stop = len(raw) - len(blank)
-        if raw.endswith(blank) and raw.endswith(old, 0, stop):
-            return raw[: stop - len(old)] + data + blank
-    return framed(event.name, data)
-
-
-def framed(name: bytes, data: bytes) -> bytes:
-    """A server-sent event."""
-    body = b"data: " + data.replace(b"\n", b"\ndata: ") + b"\n\n"
-    return b"event: " + name + b"\n" + body if name else body
-
-
-def joined(text: str) -> str:
-    """`text` with surrogate pairs as the characters they are; lone ones stay."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-
-
-def members_of(data: bytes) -> Members:
-    """The members of an object as they stand, none if it is not one or has lone surrogates."""
-    try:
-        return _members(data)
-    except (ValueError, RecursionError):
-        try:
-            plain: object = json.loads(data)
-        except (ValueError, RecursionError):
-            return {}
-        found = cast("dict[str, object]", plain) if isinstance(plain, dict) else {}
-        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in found.items()}

@@ -8,6 +8,7 @@ a JSON string's content and nothing else, so that no token but the text can diff
 import re
 from typing import Generic, TypeVar
 
+from gateway.inspection.frames import is_last_field
 from gateway.inspection.scan import text_of
 
 C = TypeVar("C")
@@ -66,6 +67,6 @@ def repeat_of(raw: bytes, data: bytes, span: tuple[int, int], channel: C, droppa
     """How an event may go on, whose data has its text at `span`, quotes included; None where the event is written in
     another way than providers write."""
     begin = len(raw) - len(data) - 2
-    if begin < 0 or b"\n" in data or b"\r" in data or not raw.endswith(b"\n\n") or not raw.startswith(data, begin):
+    if b"\r" in data or not raw.endswith(b"\n\n") or not is_last_field(raw, begin, data):
         return None
     return Repeat(raw[: begin + span[0] + 1], raw[begin + span[1] - 1 :], channel, droppable)

@@ -8,7 +8,8 @@ Source: platform.openai.com/docs/api-reference/responses-streaming.
 
 import msgspec
 
-from gateway.inspection.events import Channel, EventRewriter, Members, framed, members_of, reframed
+from gateway.inspection.events import Channel, EventRewriter
+from gateway.inspection.frames import Members, framed, members_of, reframed
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
 from gateway.inspection.rewrite import Edit, encoded, splice
 from gateway.inspection.scan import Path
@@ -17,7 +18,6 @@ from gateway.wire.sse import SseEvent
 from guardrails.interface import StreamInspector
 
 _encode = msgspec.json.encode
-_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _IDS = ("output_index", "content_index", "summary_index", "item_id")
 _TOLD = frozenset(("type", "sequence_number", *_IDS))
 """Members of an event that are told again in one of our own; others may be texts."""

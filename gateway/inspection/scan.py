@@ -18,7 +18,6 @@ MAX_VALUES = 20_000
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
-_OPEN = frozenset(b"{[")
 
 Path = tuple[Step, ...]
 

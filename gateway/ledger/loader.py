@@ -9,7 +9,6 @@ take the interpreter lock from the event loop for milliseconds at a time. It end
 """
 
 import argparse
-import fcntl
 import logging
 import os
 import signal
@@ -35,6 +34,7 @@ from gateway.ledger.status import LoaderStatus, write_status
 from gateway.ledger.store import LedgerRefused, ensure_schema, open_engine, reading, writing
 from gateway.ledger.tables import segments
 from gateway.seams import Clock
+from gateway.sole import sole
 
 _log = logging.getLogger("tollway.ledger.loader")
 
@@ -264,21 +264,12 @@ class Loader:
 def loader_lock(directory: Path | str, stop: threading.Event, poll: float = 0.5) -> Generator[bool]:
     """Be the only loader of `directory`: waits for another one to end. False when `stop` came first; but one that was
     stopped before it got here still tries once, because what its gateway wrote is waiting."""
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    fd = os.open(directory / "loader.lock", os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        held = False
-        while not held:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = True
-            except BlockingIOError:
-                if stop.wait(poll):
-                    break
-        yield held
-    finally:
-        os.close(fd)
+    while True:
+        with sole(Path(directory) / "loader.lock") as held:
+            if held or stop.is_set():
+                yield held
+                return
+        stop.wait(poll)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,9 +1,7 @@
 """The ledger database: how it is opened (SQLite or PostgreSQL), and how its schema is brought up to date."""
 
-import fcntl
-import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from gateway.errors import LedgerError
 from gateway.ledger.tables import counters
+from gateway.sole import in_turn
 
 HEAD = "0008"
 """The newest migration; a test keeps it true. Known here so that a start need not import alembic."""
@@ -173,15 +172,12 @@ def counter(connection: Connection, name: str) -> int:
 def _migration_lock(engine: Engine) -> Generator[None]:
     database = engine.url.database
     if engine.dialect.name == "sqlite":
-        try:
-            fd = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT, 0o640)
-        except OSError as error:
-            raise LedgerError(f"the ledger's directory cannot be written: {error.strerror}") from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            try:
+                held.enter_context(in_turn(Path(f"{database}.lock")))
+            except OSError as error:
+                raise LedgerError(f"the ledger's directory cannot be written: {error.strerror}") from error
             yield
-        finally:
-            os.close(fd)
         return
     with translated(), engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK_NUMBER})

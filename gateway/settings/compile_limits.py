@@ -9,10 +9,8 @@ import msgspec
 from gateway.limits.program import Clause, LimitProgram, Roster
 from gateway.quota import Calendar, Measure, Rolling, Rule, Scope, Smooth, StoreFailure, Unit, Window
 from gateway.settings.schema import Root
+from gateway.settings.schema_limit_values import GOING_ON, SECONDS, SHORT
 from gateway.settings.schema_limits import (
-    GOING_ON,
-    SECONDS,
-    SHORT,
     BudgetSection,
     DowngradeSection,
     LimitRuleSection,

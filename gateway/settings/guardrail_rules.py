@@ -57,7 +57,7 @@ def place_rules(
             number = numbers[written.detect] = numbers.get(written.detect, 0) + 1
             id_ = written.id or default_id(policy, written.detect, number)
             try:
-                part = _part(written, id_, path, files.get(path, ()))
+                part = _part(written, id_, files.get(path, ()))
                 found.append(Placed(policy, path, written, _rule(written, id_, part, path), part))
             except RuleProblem as problem:
                 problems += problem.problems
@@ -83,7 +83,7 @@ def blame(placed: Placed, message: str) -> list[tuple[DataPath, str]]:
     return found or [((*placed.path, option), message)]
 
 
-def _part(written: RuleSection, id_: str, path: DataPath, listed: tuple[str, ...]) -> Part:
+def _part(written: RuleSection, id_: str, listed: tuple[str, ...]) -> Part:
     detect = written.detect
     if detect in OUTSIDE:
         return Part(OUTSIDE_PART, source_name(written, id_))

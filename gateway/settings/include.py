@@ -44,7 +44,7 @@ class Tree:
     def _followed(self, root: Mapping, path: Path, above: tuple[Path, ...], text: Text) -> Mapping:
         merged = root
         for pattern, place in self._patterns(root, text):
-            for found in self._matches(path.parent, pattern, place):
+            for found in self._matches(path.parent, pattern):
                 real = found.resolve()
                 if real in self._seen and (real not in above or glob.has_magic(pattern)):
                     continue  # a pattern may match the including file, and two files may include a third
@@ -97,7 +97,7 @@ class Tree:
                 self._wrong(item.place, "this is not a file name; allowed are names and patterns such as teams/*.yaml")
         return patterns
 
-    def _matches(self, directory: Path, pattern: str, place: Place) -> list[Path]:
+    def _matches(self, directory: Path, pattern: str) -> list[Path]:
         """Files that a name or pattern means, sorted. A pattern may match none; a plain name must exist."""
         if not glob.has_magic(pattern):
             return [directory / pattern]

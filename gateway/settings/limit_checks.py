@@ -12,15 +12,8 @@ from pydantic import ValidationError
 from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.nearest import hint
 from gateway.settings.references import matches
-from gateway.settings.schema_limits import (
-    AMOUNTS,
-    GOING_ON,
-    SHORT,
-    UNITS,
-    BudgetSection,
-    DowngradeSection,
-    LimitRuleSection,
-)
+from gateway.settings.schema_limit_values import AMOUNTS, GOING_ON, SHORT, UNITS
+from gateway.settings.schema_limits import BudgetSection, DowngradeSection, LimitRuleSection
 
 Note = Callable[[DataPath, str], None]
 OPERATIONS = (

@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from gateway.auth.keys import parse_hash
 from gateway.settings.schema_base import ModelName, Moment, Name, Section, is_text
-from gateway.settings.schema_limits import Budgets, OwnLimitsSection, Zone
+from gateway.settings.schema_limit_values import Zone
+from gateway.settings.schema_limits import Budgets, OwnLimitsSection
 
 PLACEHOLDERS = ("sha256:…", "sha256:...", "hmac:…", "hmac:...")
 """What examples write for a hash; such a key matches nothing and `tollway check` says so."""

@@ -67,7 +67,7 @@ class Workshop:
             try:
                 made[part] = self._made[part] if part in self._made else _make(part)
             except (WordsError, ImportError, ValueError) as error:
-                problems.append((part, _spoken(part, error)))
+                problems.append((part, _spoken(error)))
         if problems:
             raise PartError(problems)
         scanner = self._assembled(made, [part.name for part in wanted if part.kind == OUTSIDE])
@@ -126,7 +126,7 @@ def _make(part: Part) -> Detector | Classifier:
     return catalogue.detector(part.kind, cast("frozenset[str] | None", part.content))
 
 
-def _spoken(part: Part, error: Exception) -> str:
+def _spoken(error: Exception) -> str:
     if isinstance(error, ImportError):
         package = {"ahocorasick_rs": "ahocorasick-rs", "re2": "google-re2"}.get(error.name or "", error.name)
         return f"this needs the package {package}, which is not installed; install tollway[guardrails]"

@@ -1,6 +1,6 @@
 """Dashboards of the rules: what things cost, what guardrails find, what limits refuse."""
 
-from gateway.slo.boards_service import MINE, RATE, quantile
+from gateway.slo.boards_queries import MINE, RATE, quantile
 from gateway.slo.panels import Board, Panel, Query, Row
 
 _COST = "tollway_cost_usd_total"

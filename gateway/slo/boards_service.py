@@ -1,32 +1,9 @@
-"""Dashboards of the service: how it is (overview), what is wrong (incidents), how providers do."""
+"""Dashboards of the service: how it is (overview), what is wrong (incidents)."""
 
+from gateway.slo.boards_queries import ALL_IS_GOOD, BUDGET, GOOD_IS_MANY, LOW_IS_GOOD, MINE, RATE, burn, ours, quantile
 from gateway.slo.indicators import AVAILABILITY, LAG
 from gateway.slo.panels import Board, Panel, Query, Row
-from gateway.slo.rules import BUDGET_LEFT, OBJECTIVE, RATIO
-
-RATE = "[$__rate_interval]"
-MINE = '{team=~"$team"}'
-GOOD_IS_MANY = ((0.0, "red"), (0.99, "orange"), (0.995, "green"))
-LOW_IS_GOOD = ((0.0, "green"), (1.0, "red"))
-ALL_IS_GOOD = ((0.0, "red"), (1.0, "green"))
-BUDGET = ((0.0, "red"), (0.25, "orange"), (0.5, "green"))
-
-
-def quantile(fraction: float, metric: str, by: str = "", matchers: str = "") -> str:
-    """The quantile of a histogram's rate, by the labels `by`."""
-    labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile({fraction:g}, sum by ({labels}) (rate({metric}_bucket{matchers}{RATE})))"
-
-
-def burn(window: str) -> str:
-    """How many times faster than allowed each objective's budget is being spent over a window."""
-    return f"{RATIO}{window} / on (slo, sli) (1 - {OBJECTIVE})"
-
-
-def _ours(figure: str) -> str:
-    """The sum over gateways of what every process exports under the same name."""
-    return f"sum({figure} and on (job, instance) tollway_workers)"
-
+from gateway.slo.rules import BUDGET_LEFT
 
 _AVAILABLE = (
     f'sum(rate({AVAILABILITY}{{team=~"$team",fault="none"}}{RATE})) / (sum(rate({AVAILABILITY}{MINE}{RATE})) > 0)'
@@ -146,8 +123,8 @@ OVERVIEW = Board(
                 Panel(
                     "Processor and memory",
                     (
-                        Query(_ours(f"rate(process_cpu_seconds_total{RATE})"), "cores"),
-                        Query(f"{_ours('process_resident_memory_bytes')} / 1e9", "memory, GB"),
+                        Query(ours(f"rate(process_cpu_seconds_total{RATE})"), "cores"),
+                        Query(f"{ours('process_resident_memory_bytes')} / 1e9", "memory, GB"),
                     ),
                     "short",
                     description="Of all workers together.",
@@ -288,8 +265,8 @@ INCIDENTS = Board(
                 Panel(
                     "Open files and memory",
                     (
-                        Query(_ours("process_open_fds"), "open files"),
-                        Query(f"{_ours('process_resident_memory_bytes')} / 1e6", "memory, MB"),
+                        Query(ours("process_open_fds"), "open files"),
+                        Query(f"{ours('process_resident_memory_bytes')} / 1e6", "memory, MB"),
                     ),
                     "short",
                 ),
@@ -311,127 +288,6 @@ INCIDENTS = Board(
                         Query("sum(tollway_webhook_pending)", "waiting"),
                     ),
                     "short", description="failed: an attempt, which is tried again; dead: given up.", quiet=True,
-                ),
-            ),
-        ),
-    ),
-)  # fmt: skip
-
-_ATTEMPTS = "tollway_upstream_attempts_total"
-
-PROVIDERS = Board(
-    uid="tollway-providers",
-    title="Tollway / Providers",
-    description="How providers answer, and how much of them is in use.",
-    rows=(
-        Row(
-            "Answers",
-            (
-                Panel(
-                    "Attempts by provider", (Query(f"sum by (provider) (rate({_ATTEMPTS}{RATE}))", "{{provider}}"),),
-                    "reqps", stack=True,
-                ),
-                Panel(
-                    "Attempts that failed",
-                    (Query(f'sum by (provider) (rate({_ATTEMPTS}{{status_class=~"5xx|429|error"}}{RATE})) / '
-                           f"sum by (provider) (rate({_ATTEMPTS}{RATE}))", "{{provider}}"),),
-                    "percentunit", description="5xx, 429, or no answer.", most=1,
-                ),
-                Panel(
-                    "Answers by class",
-                    (Query(f"sum by (provider, status_class) (rate({_ATTEMPTS}{RATE}))",
-                           "{{provider}} {{status_class}}"),),
-                    "reqps",
-                ),
-                Panel(
-                    "Retries and fallbacks",
-                    (Query(f"sum by (provider, kind) (rate(tollway_upstream_retries_total{RATE}))",
-                           "{{provider}} {{kind}}"),),
-                    "reqps",
-                ),
-                Panel(
-                    "Open circuits",
-                    (Query("max by (provider, model) (tollway_breaker_state)", "{{provider}} {{model}}"),
-                     Query("sum by (provider, model) (increase(tollway_breaker_opened_total[5m]))",
-                           "{{provider}} {{model}} opened"),),
-                    "short", description="2: left alone where another target can serve; 1: tried again.", most=2,
-                ),
-                Panel(
-                    "Credential refused", (Query("max by (provider) (tollway_credential_down)", "{{provider}}"),),
-                    "short", description="1 while the provider's key is held back.", most=1,
-                ),
-                Panel(
-                    "Paused models", (Query("max by (provider) (tollway_provider_paused)", "{{provider}}"),), "short",
-                    description="Held back because the provider answered 429 or 503.",
-                ),
-            ),
-        ),
-        Row(
-            "Speed",
-            (
-                Panel(
-                    "First byte, median",
-                    (Query(quantile(0.5, "tollway_time_to_first_byte_seconds", "provider, mode"),
-                           "{{provider}} {{mode}}"),),
-                    "s",
-                ),
-                Panel(
-                    "First byte, 95 %",
-                    (Query(quantile(0.95, "tollway_time_to_first_byte_seconds", "provider, mode"),
-                           "{{provider}} {{mode}}"),),
-                    "s",
-                ),
-                Panel(
-                    "First byte by model, 95 %",
-                    (Query(f"topk(10, {quantile(0.95, 'tollway_time_to_first_byte_seconds', 'model')})", "{{model}}"),),
-                    "s",
-                ),
-                Panel(
-                    "Time per output token, median",
-                    (Query(quantile(0.5, "tollway_time_per_output_token_seconds", "model, provider"),
-                           "{{model}} at {{provider}}"),),
-                    "s",
-                ),
-                Panel(
-                    "Time per output token, 95 %",
-                    (Query(quantile(0.95, "tollway_time_per_output_token_seconds", "model, provider"),
-                           "{{model}} at {{provider}}"),),
-                    "s",
-                ),
-                Panel(
-                    "Output tokens",
-                    (Query(f'sum by (provider) (rate(tollway_tokens_total{{meter="output"}}{RATE}))', "{{provider}}"),),
-                    "short", description="Per second.",
-                ),
-            ),
-        ),
-        Row(
-            "Connections and capacity",
-            (
-                Panel(
-                    "Connections",
-                    (Query("sum by (origin, state) (tollway_pool_connections)", "{{origin}} {{state}}"),), "short",
-                ),
-                Panel(
-                    "Places",
-                    (Query("sum by (provider, state) (tollway_capacity_requests)", "{{provider}} {{state}}"),), "short",
-                    description="At providers with a `capacity`.",
-                ),
-                Panel(
-                    "No place",
-                    (Query(f"sum by (provider, reason) (rate(tollway_capacity_refused_total{RATE}))",
-                           "{{provider}} {{reason}}"),),
-                    "reqps",
-                ),
-                Panel(
-                    "Places given",
-                    (Query(f"sum by (provider) (rate(tollway_capacity_granted_total{RATE}))", "{{provider}}"),),
-                    "reqps",
-                ),
-                Panel(
-                    "Wait for a place, 95 %",
-                    (Query(quantile(0.95, "tollway_capacity_wait_seconds", "provider"), "{{provider}}"),), "s",
-                    description="Of those that waited.", quiet=True,
                 ),
             ),
         ),

@@ -50,7 +50,7 @@ from gateway.telemetry.share import Share
 MAX_SERIES = 2000
 """Combinations of labels kept apart; clients can make up model names where a route has a wildcard."""
 MAX_SPEEDS = 300
-"""The same for histograms, of which each combination is fourteen series."""
+"""The same for histograms, of which each combination is fourteen series, and of a stream twelve more."""
 MAX_NAME = 120
 MAX_TOKENS = 10**12
 MAX_NANOS = 10**16

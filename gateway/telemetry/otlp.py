@@ -8,7 +8,7 @@ decode everything with the official messages.
 import struct
 from collections.abc import Iterable, Mapping
 
-from gateway.telemetry.spans import Event, Shared, Span, Value
+from gateway.telemetry.span import Event, Shared, Span, Value
 
 MOST_KNOWN = 4096
 """Encoded attributes that are remembered, single ones and blocks: the same ones come again and again."""

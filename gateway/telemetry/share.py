@@ -13,11 +13,11 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
 
+from gateway.sole import in_turn
 from gateway.telemetry.page import Page, decode, encode
 
 _DEAD = "dead"
@@ -41,7 +41,7 @@ class Share:
         self._closed = False
         self._published = 0
         directory.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with in_turn(self._directory / _LOCK):
             if not any(_lives(path) for path in directory.glob("*.live")):
                 for path in (*directory.glob("*.page*"), *directory.glob("*.live"), directory / _DEAD):
                     path.unlink(missing_ok=True)
@@ -58,7 +58,7 @@ class Share:
     def gather(self, page: Page) -> Page:
         """Publish `page`, and add up every worker's, living and dead."""
         self.publish(page)
-        with self._locked():
+        with in_turn(self._directory / _LOCK):
             self._bury()
             total = self._dead().page
             for path in self._directory.glob("*.page"):
@@ -104,15 +104,6 @@ class Share:
         made = self._directory / f"{name}.new"
         made.write_bytes(data)
         os.replace(made, self._directory / name)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Generator[None]:
-        fd = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
 
 
 def _lives(path: Path) -> bool:

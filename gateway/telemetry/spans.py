@@ -15,10 +15,19 @@ from gateway.facts import ALLOWED, Attempt, Exchange, Usage, Verdict
 from gateway.telemetry import semconv
 from gateway.telemetry.content import content_fields
 from gateway.telemetry.semconv import OPERATIONS, Names
+from gateway.telemetry.span import (
+    CLIENT,
+    INTERNAL,
+    NOTHING_SHARED,
+    SERVER,
+    Attributes,
+    Event,
+    Shared,
+    Span,
+    Value,
+)
 from gateway.wire.traceparent import GUARDRAIL_SPANS, span_id_of, trace_id_of
 
-INTERNAL, SERVER, CLIENT = 1, 2, 3
-"""Kinds, by their numbers in OTLP."""
 MAX_NAME = 200
 """Characters kept of a name a client may choose freely, such as the model it asks for."""
 MAX_GUARDRAILS = 64
@@ -26,53 +35,8 @@ MAX_GUARDRAILS = 64
 MOST_REMEMBERED = 4096
 """Entries of a memo: teams, models and outcomes in every combination that comes up."""
 
-Value = str | bool | int | float | tuple[str, ...]
-Attributes = list[tuple[str, Value]]
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """A moment in a span's life; wall clock, nanoseconds since the epoch."""
-
-    name: str
-    at_ns: int
-    attributes: Attributes = []
-
-
-class Shared(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """Attributes that many spans have alike, as one object: what is made of it can be remembered by its identity."""
-
-    attributes: tuple[tuple[str, Value], ...]
-
-
-NOTHING_SHARED = Shared(())
 Memo = dict[tuple[object, ...], Shared]
 """What was shared before, by all that it was made of. Changes nothing but the time it takes."""
-
-
-class Span(msgspec.Struct, frozen=True, gc=False):
-    """One span. Ids in hex, times in nanoseconds since the epoch."""
-
-    name: str
-    kind: int
-    trace_id: str
-    span_id: int
-    parent_id: int
-    """0: none."""
-    remote: bool
-    """The parent is the caller's."""
-    start_ns: int
-    end_ns: int
-    own: Attributes
-    shared: Shared = NOTHING_SHARED
-    events: list[Event] = []
-    failed: bool = False
-    state: str = ""
-    """The trace's `tracestate`."""
-    flags: int = 1
-
-    @property
-    def attributes(self) -> Attributes:
-        return [*self.shared.attributes, *self.own]
 
 
 class Peer(msgspec.Struct, frozen=True, cache_hash=True):

@@ -18,7 +18,8 @@ from gateway.telemetry.logs import alert
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.sampling import Sampling
 from gateway.telemetry.semconv import Names
-from gateway.telemetry.spans import Memo, Peer, Span, spans_of
+from gateway.telemetry.span import Span
+from gateway.telemetry.spans import Memo, Peer, spans_of
 from gateway.telemetry.templates import Templates
 from gateway.wire.traceparent import encode_traceparent, trace_id_of
 

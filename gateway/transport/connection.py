@@ -11,10 +11,7 @@ Strategy
 - **The connection is given back when the last body byte was parsed**, not when the caller has read it: a slow client
   does not hold a provider connection. So the response owns its buffer, and the connection owns only what is still
   being parsed.
-- **One lazy timer.** Time-outs are set a thousand times for each time one fires, so setting one is storing a float.
-  The event loop's timer is armed only when none is armed early enough, and when it fires it looks at what is due and
-  arms itself again. The same timer ends idle connections. A time-out is judged only after the loop had another chance
-  to read: libuv runs timers before sockets, and a process that was paused must not blame its peers.
+- **One lazy timer** (`alarm.py`) for the head's, the body's and the whole exchange's time, and to end idle connections.
 - **llhttp is the judge of syntax**, in its strict mode: obs-fold, bare CR or LF, both length headers, two lengths,
   bad chunk sizes are errors. What it leaves to its user is decided here: sizes, `transfer-encoding` other than
   `chunked`, 101, HEAD, bodies that end with the connection, and bytes after the end (RFC 9112 sections 6.3, 7.1,
@@ -33,14 +30,13 @@ from gateway.errors import DeadlineExceeded, HeaderTimeout, ProtocolBroken
 from gateway.outbox import Outbox
 from gateway.ride import Signal
 from gateway.seams import Headers
+from gateway.transport.alarm import Alarm
 from gateway.transport.failures import Fault, cut_off, ends_with_connection, head_size, words
 from gateway.transport.limits import Limits
 from gateway.transport.response import PooledResponse
 from gateway.transport.staleness import Socket, never_read
 from gateway.transport.whole import WholeReader
 
-_TIMER_SLACK = 0.0015
-"""Seconds by which a loop's timer may fire early (uvloop counts in whole milliseconds)."""
 _BODY_WEIGHT = 9
 """One body byte excuses eight bytes of framing beside itself."""
 
@@ -58,7 +54,7 @@ class Keeper(Protocol):
         """The socket is closed. Called once."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Alarm, asyncio.Protocol):
     """A kept or serving connection. The pool calls `begin`, `hand_over` or `write`; responses call `wait`, `drained`,
     `retire`."""
 
@@ -70,8 +66,8 @@ class Connection(asyncio.Protocol):
         idle_seconds: float,
         whole: WholeReader | None = None,
     ) -> None:
+        super().__init__(loop)
         self._whole = whole or WholeReader(limits.max_head, limits.max_headers)
-        self._loop = loop
         self._keeper = keeper
         self._limits = limits
         self._idle_seconds = idle_seconds
@@ -94,9 +90,6 @@ class Connection(asyncio.Protocol):
         self._read_paused = False
         self._write_paused = False
         self._write_waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
-        self._second_look = False
         self._idle_until = math.inf
         self._acknowledged = 0
         self.served = False
@@ -288,9 +281,7 @@ class Connection(asyncio.Protocol):
                 self._note_evidence(response)
             self.fail(response, cut_off(response, exc))
         self.retire()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         self._transport = None
         self._keeper.vanished(self)
 
@@ -408,30 +399,14 @@ class Connection(asyncio.Protocol):
         if self._write_waiter is not None and not self._write_waiter.done():
             self._write_waiter.set_result(None)
 
-    def _arm(self, at: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = self._loop.call_at(at, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._timer_at = math.inf
+    def _due(self) -> float:
+        if self.retired:
+            return math.inf
         response = self._reading
-        due = self._idle_until if response is None else min(response.deadline, response.until)
-        now = self._loop.time()
-        if due > now + _TIMER_SLACK:
-            self._second_look = False
-            if due < math.inf and not self.retired:
-                self._arm(due)
-        elif not self._second_look:
-            self._second_look = True
-            self._arm(now + 0.001)
-        else:
-            self._second_look = False
-            self._expire(response, now + _TIMER_SLACK)
+        return self._idle_until if response is None else min(response.deadline, response.until)
 
-    def _expire(self, response: PooledResponse | None, now: float) -> None:
+    def _expire(self, now: float) -> None:
+        response = self._reading
         if response is None:
             self.retire()
         elif response.deadline <= now:

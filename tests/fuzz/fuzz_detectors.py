@@ -1,17 +1,12 @@
-"""Fuzz the detectors' stream promises for a time: `python tests/fuzz/fuzz_detectors.py --seconds 60 [--seed N]`.
+"""Fuzz the detectors' stream promises for a time: `python -m tests.fuzz.fuzz_detectors --seconds 60 [--seed N]`.
 
 Texts are grown from secrets of every rule, users' patterns and terms, whole and cut, glued together. Each must keep
 the seam's *Stability* at a random cut and *Locality* around every match (guardrails/detector.py). Exit 1 on the first
 difference, with the input that shows it.
 """
 
-import argparse
 import random
 import sys
-import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from guardrails.detector import Detector
 from guardrails.matching.gate import Gate, open_gate
@@ -21,6 +16,7 @@ from guardrails.secrets.rules import assigned, tokens
 from guardrails.words.language import UserPattern, read
 from guardrails.words.patterns import PatternDetector
 from guardrails.words.terms import TermDetector, TermList
+from tests.fuzz.running import arguments, fuzz
 from tests.support.regex_samples import sample
 from tests.support.seam import check_locality, check_stability
 
@@ -67,33 +63,27 @@ def text(chance: random.Random, stock: list[str]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args()
-    seed = random.randrange(1 << 32) if options.seed is None else options.seed
-    chance = random.Random(seed)
     detectors: list[Detector] = [
         SecretDetector(),
         PatternDetector([UserPattern(f"p{n}", "P", pattern) for n, pattern in enumerate(PATTERNS)]),
         TermDetector([TermList("t", "T", TERMS), TermList("c", "C", TERMS, caseless=False, whole_words=False)]),
     ]
     gates: list[Gate] = [open_gate(detector.expressions) for detector in detectors]
-    stock = pieces(chance)
-    until = time.monotonic() + options.seconds
-    runs = 0
-    while time.monotonic() < until:
+    stock: list[str] = []
+
+    def one(chance: random.Random, count: int) -> str:
+        if not count:
+            stock.extend(pieces(chance))
         grown = text(chance, stock)
         for detector, gate in zip(detectors, gates, strict=True):
             try:
                 check_stability(detector, gate, grown, chance.randint(0, len(grown)))
                 check_locality(detector, gate, grown, margin=1)
             except AssertionError as difference:
-                print(f"seed {seed}, run {runs}, {detector.name}: {grown!r}\n{difference}")
-                return 1
-        runs += 1
-    print(f"{runs} texts without a difference (seed {seed})")
-    return 0
+                return f"{detector.name}: {grown!r}\n{difference}"
+        return ""
+
+    return fuzz(arguments(__doc__).parse_args(), one)
 
 
 if __name__ == "__main__":

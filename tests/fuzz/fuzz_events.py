@@ -1,4 +1,4 @@
-"""Fuzz the event rewriters for a time: `python tests/fuzz/fuzz_events.py --seconds 60 [--seed N]`.
+"""Fuzz the event rewriters for a time: `python -m tests.fuzz.fuzz_events --seconds 60 [--seed N]`.
 
 Ordinary streams of every dialect, with a text that holds things to mask, are cut anywhere, spiced with strange members
 and damaged events, and rewritten with inspectors that hold back little or everything. The client's text must be what
@@ -6,17 +6,13 @@ masking the whole gives, nothing masked may be sent, and rewriting again with wh
 bytes. Exit 1 on the first difference, with the seed that shows it.
 """
 
-import argparse
 import json
 import random
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from gateway.inspection import Rewriters
+from tests.fuzz.running import arguments, fuzz
 from tests.gateway.inspection.helpers import Hoarder, Masker, cut, mask, objects, rewritten, sse
 
 PIECES = ["call ", "4", "1111", "a", "@", "b.c", " ", "\n", "é", "𝄞", '"', "\\", "x1y", "."]
@@ -109,23 +105,8 @@ def difference(chance: random.Random, shared: Rewriters) -> str:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=60.0)
-    options.add_argument("--seed", type=int, default=None)
-    given = options.parse_args()
-    seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
-    chance = random.Random(seed)
     shared = Rewriters()
-    until = time.monotonic() + given.seconds
-    count = 0
-    while time.monotonic() < until:
-        wrong = difference(chance, shared)
-        if wrong:
-            print(f"seed {seed}, stream {count}\n{wrong}")
-            return 1
-        count += 1
-    print(f"seed {seed}: {count} streams, no difference")
-    return 0
+    return fuzz(arguments(__doc__).parse_args(), lambda chance, count: difference(chance, shared), "stream")
 
 
 if __name__ == "__main__":

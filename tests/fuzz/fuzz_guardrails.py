@@ -1,18 +1,13 @@
-"""Fuzz the stream machine: `python tests/fuzz/fuzz_guardrails.py --seconds 60 [--seed N]`.
+"""Fuzz the stream machine: `python -m tests.fuzz.fuzz_guardrails --seconds 60 [--seed N]`.
 
 Texts and JSON documents are grown from pieces that detectors match, almost match or wait for, judged whole, and fed in
 any cutting under policies of any actions. What comes out must be what the whole text gives and what a plain model of
 the rules gives, nothing may be held that is not bounded, and JSON must stay JSON. Exit 1 on the first difference.
 """
 
-import argparse
 import json
 import random
 import sys
-import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import msgspec
 
@@ -21,6 +16,7 @@ from guardrails.interface import Finding, Segment
 from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
 from guardrails.vault import Vault
+from tests.fuzz.running import arguments, fuzz
 from tests.support.detectors import Accuser, Card, Overlapping, ReGate, Words, fence, mail
 from tests.support.oracle import KEY, rewritten, rewritten_json
 
@@ -162,22 +158,7 @@ def restored(chance: random.Random) -> str:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=60.0)
-    options.add_argument("--seed", type=int, default=None)
-    given = options.parse_args()
-    seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
-    chance = random.Random(seed)
-    until = time.monotonic() + given.seconds
-    count = 0
-    while time.monotonic() < until:
-        wrong = difference(chance)
-        if wrong:
-            print(f"seed {seed}, text {count}: {wrong}")
-            return 1
-        count += 1
-    print(f"seed {seed}: {count} texts, no difference")
-    return 0
+    return fuzz(arguments(__doc__).parse_args(), lambda chance, count: difference(chance))
 
 
 if __name__ == "__main__":

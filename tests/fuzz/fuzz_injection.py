@@ -1,4 +1,4 @@
-"""Fuzz the injection classifier for a time: `python tests/fuzz/fuzz_injection.py --seconds 60 [--seed N]`.
+"""Fuzz the injection classifier for a time: `python -m tests.fuzz.fuzz_injection --seconds 60 [--seed N]`.
 
 Texts are grown from words, disguises, encodings and hostile pieces. Each must be judged without an error, twice alike,
 with spans inside the text, scores from 0.01 to 1, and in time that grows with its length: less than `SLOWEST` seconds
@@ -6,13 +6,13 @@ of processor time a megabyte. Exit 1 on the first difference, with the input tha
 """
 
 # ruff: noqa: E501 (pieces are read line by line)
-import argparse
 import base64
 import random
 import sys
 import time
 
 from guardrails.injection import InjectionClassifier, SafetyClassifier
+from tests.fuzz.running import arguments, fuzz
 
 SLOWEST = 8.0
 PIECES = [
@@ -49,22 +49,14 @@ def difference(classifiers: list[InjectionClassifier | SafetyClassifier], text: 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    given = parser.parse_args()
-    chance = random.Random(given.seed)
     classifiers: list[InjectionClassifier | SafetyClassifier] = [InjectionClassifier(), SafetyClassifier()]
-    end, count = time.monotonic() + given.seconds, 0
-    while time.monotonic() < end:
+
+    def one(chance: random.Random, count: int) -> str:
         text, role = grow(chance), chance.choice(ROLES)
         wrong = difference(classifiers, text, role)
-        if wrong:
-            print(f"seed {given.seed}, text {count}: {wrong}\nrole {role}, {text[:500]!r}")
-            return 1
-        count += 1
-    print(f"{count} texts, no difference (seed {given.seed})")
-    return 0
+        return wrong and f"{wrong}\nrole {role}, {text[:500]!r}"
+
+    return fuzz(arguments(__doc__).parse_args(), one)
 
 
 if __name__ == "__main__":

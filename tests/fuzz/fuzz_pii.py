@@ -1,4 +1,4 @@
-"""Fuzz the PII detector for a time: `python tests/fuzz/fuzz_pii.py --seconds 60 [--seed N] [--presidio]`.
+"""Fuzz the PII detector for a time: `python -m tests.fuzz.fuzz_pii --seconds 60 [--seed N] [--presidio]`.
 
 Texts are grown from real and broken personal data. Each run checks the promises of `guardrails/detector.py`: stability
 at random cuts, locality under another left context, and that the gate spares no match. With `--presidio` (needs
@@ -7,19 +7,18 @@ it finds must be found: by a match that holds it, and of telephone numbers 97 % 
 `--write FILE` writes Presidio's answers for the frozen differential test instead. Exit 1 on the first difference.
 """
 
-import argparse
 import json
 import logging
 import os
 import random
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from guardrails.detector import Match
 from guardrails.pii import DEFAULT, PiiDetector
+from tests.fuzz.running import arguments, fuzz
 from tests.guardrails.pii.texts import everywhere, grown, missed, scanner
 
 PHONES = 0.03
@@ -76,15 +75,12 @@ def promises(detector: PiiDetector, scan: Callable[[str], list[Match]], text: st
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser = arguments(__doc__)
     parser.add_argument("--presidio", action="store_true")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
-    chance = random.Random(options.seed)
     if options.write:
-        analyze = presidio()
+        chance, analyze = random.Random(options.seed), presidio()
         texts = [plain(chance) for _ in range(400)]
         rows = [json.dumps({"text": text, "found": analyze(text)}) for text in texts]
         options.write.write_text("\n".join(rows) + "\n", "utf-8")
@@ -93,13 +89,13 @@ def main() -> int:
     scans = {extra: scanner(detector) for extra, detector in detectors}
     analyze = presidio() if options.presidio else None
     phones = lost_phones = 0
-    runs, end = 0, time.monotonic() + options.seconds
-    while time.monotonic() < end:
+
+    def one(chance: random.Random, count: int) -> str:
+        nonlocal phones, lost_phones
         text = grown(chance, 14)
         for extra, detector in detectors:
             if broken := promises(detector, scans[extra], text, chance):
-                print(f"{broken} (extra={extra}, seed {options.seed}): {text!r}")
-                return 1
+                return f"{broken} (extra={extra}): {text!r}"
         if analyze is not None:
             text = plain(chance)
             theirs = analyze(text)
@@ -107,11 +103,10 @@ def main() -> int:
             phones += sum(kind == "PHONE_NUMBER" for kind, *_ in theirs)
             lost_phones += sum(kind == "PHONE_NUMBER" for kind, *_ in lost)
             if any(kind != "PHONE_NUMBER" for kind, *_ in lost) or lost_phones > 10 + phones * PHONES:
-                print(f"Presidio finds {lost} (seed {options.seed}): {text!r}")
-                return 1
-        runs += 1
-    print(f"{runs} texts, no difference but {lost_phones} of {phones} telephone numbers (seed {options.seed})")
-    return 0
+                return f"Presidio finds {lost}: {text!r}"
+        return ""
+
+    return fuzz(options, one, more=lambda: f" but {lost_phones} of {phones} telephone numbers" if phones else "")
 
 
 if __name__ == "__main__":

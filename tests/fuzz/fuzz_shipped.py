@@ -1,4 +1,4 @@
-"""Fuzz what is shipped, together: `python tests/fuzz/fuzz_shipped.py --seconds 60 [--seed N]`.
+"""Fuzz what is shipped, together: `python -m tests.fuzz.fuzz_shipped --seconds 60 [--seed N]`.
 
 Personal data and secrets in prose, whole and broken, under policies as they are written, with the real detectors behind
 each gate that is installed. Fed in any cutting, as an answer's text and as the arguments of a tool call, out must come
@@ -6,15 +6,10 @@ what the whole text gives, with the same findings. And a body in which a glance 
 nothing is found. Exit 1 on the first difference, with the seed that shows it.
 """
 
-import argparse
 import json
 import random
 import sys
-import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gateway.dialects.quick import answer_segments, prompt_segments
 from guardrails.engine import PolicyEngine
@@ -28,6 +23,7 @@ from guardrails.secrets.detector import SecretDetector
 from guardrails.secrets.rules import assigned, tokens
 from guardrails.words.language import UserPattern
 from guardrails.words.patterns import PatternDetector
+from tests.fuzz.running import arguments, fuzz
 from tests.guardrails.pii.texts import PIECES
 from tests.support.regex_samples import sample
 
@@ -149,33 +145,27 @@ def compare_glance(judge: PolicyEngine, chance: random.Random, made: dict[str, A
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args()
-    seed = random.randrange(1 << 32) if options.seed is None else options.seed
-    chance = random.Random(seed)
     judges = [engine(RIG, "hyperscan"), engine(None, "hyperscan", patterns=True), engine(frozenset(described()), "re2")]
-    until = time.monotonic() + options.seconds
-    runs = cleared = 0
+    cleared = 0
     stock: list[str] = []
-    while time.monotonic() < until:
-        if runs % 200 == 0:
-            stock = [*PIECES, *secrets(chance)]
-        judge = judges[min(chance.randrange(6), 2)] if runs % 4 else judges[0]
+
+    def one(chance: random.Random, count: int) -> str:
+        nonlocal cleared
+        if count % 200 == 0:
+            stock[:] = [*PIECES, *secrets(chance)]
+        judge = judges[min(chance.randrange(6), 2)] if count % 4 else judges[0]
         few = [piece for piece in stock if chance.random() < 0.01] or ["4111"]
         try:
             text = prose(chance, stock)
             compare_stream(judge, text, cut(chance, text))
             document = json.dumps({"text": text, "n": 4111111111111111})
             compare_stream(judge, document, cut(chance, document), document=True)
-            cleared += compare_glance(judge, chance, body(chance, few if runs % 2 else ["word"]))
+            cleared += compare_glance(judge, chance, body(chance, few if count % 2 else ["word"]))
         except AssertionError as difference:
-            print(f"seed {seed}, run {runs}: {difference}")
-            return 1
-        runs += 1
-    print(f"{runs} texts without a difference, {cleared} bodies clear at a glance (seed {seed})")
-    return 0
+            return str(difference)
+        return ""
+
+    return fuzz(arguments(__doc__).parse_args(), one, more=lambda: f", {cleared} bodies clear at a glance")
 
 
 if __name__ == "__main__":

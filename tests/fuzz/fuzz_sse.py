@@ -1,18 +1,17 @@
-"""Fuzz the SSE parser for a time: `python tests/fuzz/fuzz_sse.py --seconds 60 [--seed N]`.
+"""Fuzz the SSE parser for a time: `python -m tests.fuzz.fuzz_sse --seconds 60 [--seed N]`.
 
 Streams are grown from pieces that matter to the grammar, mutated, cut anywhere and fed. Each run must give the events
 of one piece, keep every byte, agree with a reader written from the specification (WHATWG HTML 9.2.6), and break at the
 cap exactly when an event is over it. Exit 1 on the first difference, with the input that shows it.
 """
 
-import argparse
 import random
 import re
 import sys
-import time
 
 from gateway.errors import ProtocolBroken
 from gateway.wire.sse import SseEvent, SseParser
+from tests.fuzz.running import arguments, fuzz
 
 PIECES = [
     b"data: x", b"data:y", b"data", b"data:  z", b"event: e", b"event:", b"id: 1", b"retry: 9", b": ping", b":",
@@ -88,24 +87,16 @@ def difference(chance: random.Random, stream: bytes) -> str:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=60.0)
-    options.add_argument("--seed", type=int, default=None)
-    given = options.parse_args()
-    seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
-    chance = random.Random(seed)
-    until = time.monotonic() + given.seconds
-    count = size = 0
-    while time.monotonic() < until:
+    size = 0
+
+    def one(chance: random.Random, count: int) -> str:
+        nonlocal size
         stream = grow(chance)
-        wrong = difference(chance, stream)
-        if wrong:
-            print(f"seed {seed}, stream {count}: {stream!r}\n{wrong}")
-            return 1
-        count += 1
         size += len(stream)
-    print(f"seed {seed}: {count} streams, {size} bytes, no difference")
-    return 0
+        wrong = difference(chance, stream)
+        return wrong and f"{stream!r}\n{wrong}"
+
+    return fuzz(arguments(__doc__).parse_args(), one, "stream", lambda: f" in {size} bytes")
 
 
 if __name__ == "__main__":

@@ -38,8 +38,6 @@ from gateway.limits.windows import Period
 from gateway.quota import Admitted, Bound, Calendar, Charge, Rolling, Rule, Scope, Smooth, Window
 from tests.gateway.ledger.helpers import T0, exchange
 
-DAY = 86400 * 10**9
-
 
 def rule(name: str = "teams.search.budget", measure: str = "usd", window: Window | None = None, **more: object) -> Rule:
     fields: dict[str, object] = {"amount": 10**12, "scope": Scope(team=("search",)), "window": window, **more}

@@ -37,6 +37,9 @@ class Wire:
     def is_closing(self) -> bool:
         return self.closed
 
+    def get_extra_info(self, name: str) -> Any:
+        return {"sockname": ("10.0.0.1", 8080), "peername": ("10.0.0.2", 51000)}.get(name)
+
     def answered(self) -> None:
         self.ends += 1
 
@@ -216,3 +219,17 @@ async def test_a_body_is_taken_only_when_all_of_it_is_there() -> None:
     made.feed_end()
     assert await read == b"abcd"
     assert made.taken() is None
+
+
+def test_an_application_behind_is_told_what_was_asked() -> None:
+    """`path`: with percent-encoded sequences decoded; `raw_path`: as the server received it, without the query."""
+    made = Cycle(Wire(), "GET", "/admin/a%20b", b"q=%41", [(b"x", b"1")], 0)
+    assert made.scope() == {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+        "server": ("10.0.0.1", 8080), "client": ("10.0.0.2", 51000), "scheme": "http", "root_path": "", "method": "GET",
+        "path": "/admin/a b", "raw_path": b"/admin/a%20b", "query_string": b"q=%41",
+        "headers": [(b"x", b"1"), (b"content-length", b"0")],
+    }  # fmt: skip
+    made.http10, made.length = True, None
+    assert made.scope()["http_version"] == "1.0"
+    assert made.scope()["headers"] == [(b"x", b"1")]

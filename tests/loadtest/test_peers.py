@@ -8,15 +8,6 @@ import yaml
 
 from loadtest.peers import Launch, Peer, all_peers
 
-_WRK = """Running 4s test
-  Latency Distribution
-     50%  498.00us
-     75%    1.52ms
-     99%    2.95ms
-  86030 requests in 4.10s, 56.69MB read
-Requests/sec:  20982.55
-"""
-
 
 @pytest.mark.parametrize("peer", all_peers(), ids=lambda peer: peer.name)
 def test_recipes_write_configurations_that_name_the_upstream_and_their_port(peer: Peer, tmp_path: Path) -> None:

@@ -9,20 +9,11 @@ from gateway.console.visit import Visit
 from gateway.errors import BadRequest, Overloaded
 from gateway.settings.guardrail_programs import GuardrailPrograms
 from gateway.settings.schema_guardrails import ROLES
-from guardrails.explain import Explained, explain
+from guardrails.explain import SPOKEN, Explained, explain
 
 MOST = 20_000
 """Characters of a text to try: it is inspected on the event loop, as requests are."""
 DIRECTIONS = ("request", "response")
-_SPOKEN = {
-    "acted": "acted on",
-    "recorded": "recorded only",
-    "below_threshold": "below the threshold",
-    "allowed": "on the allow-list",
-    "switched_off": "its rule is switched off",
-    "other_type": "not asked for",
-    "beyond_scan": "beyond max_scan",
-}
 
 
 class RuleLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +90,7 @@ def _tried(programs: GuardrailPrograms, fields: dict[str, str]) -> Try:
         verdict.enforced,
         verdict.action,
         found.text,
-        [(match, text[match.start : match.end], _SPOKEN[match.outcome]) for match in telling],
+        [(match, text[match.start : match.end], SPOKEN[match.outcome]) for match in telling],
         marked(text, [(m.start, m.end) for m in telling if m.outcome in ("acted", "recorded")]),
         [f"{failure.detector}: {failure.error}" for failure in verdict.failures],
     )

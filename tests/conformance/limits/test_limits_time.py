@@ -15,7 +15,6 @@ from gateway.quota import BUCKETS, Admitted, Bound, Calendar, Charge, Refused, R
 from tests.conformance.limits.kinds import Place
 
 ONE = Charge()
-SECOND = 1_000_000_000
 
 
 def spending(nanos: int) -> Charge:

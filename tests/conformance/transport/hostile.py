@@ -60,9 +60,6 @@ class Talk:
         self.writer.write(data)
         await self.writer.drain()
 
-    def hang_up(self) -> None:
-        self.writer.close()
-
     def reset(self) -> None:
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

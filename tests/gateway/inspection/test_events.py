@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.inspection.events import MAX_CHANNELS, framed, joined, members_of, reframed
+from gateway.inspection.events import MAX_CHANNELS
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
 from gateway.wire.sse import SseEvent, SseParser
 from tests.gateway.inspection.helpers import Hoarder, Masker, objects, rewritten, sse
@@ -159,19 +159,8 @@ def test_hostile_events_cost_what_their_size_costs(operation: str):
     assert len(out) < 2_000_000
 
 
-def test_frames():
-    assert framed(b"e", b'{"a":\n1}') == b'event: e\ndata: {"a":\ndata: 1}\n\n'
-    parser = SseParser()
-    (event,) = parser.feed(b"event: e\nid: 1\ndata: old\n\n")
-    assert reframed(event, b"new") == b"event: e\nid: 1\ndata: new\n\n"
-    (event,) = parser.feed(b"data: o\ndata: ld\nid: 1\nevent: e\n\n")
-    assert reframed(event, b"new") == b"event: e\ndata: new\n\n"
-    (event,) = parser.feed(b"event: e\r\ndata:old\r\n\r\n")
-    assert reframed(event, b"new") == b"event: e\r\ndata:new\r\n\r\n"
-
-
-def test_small_parts():
-    assert joined("a\ud834\udd1e\ud834") == "a𝄞\ud834"
-    assert members_of(b'{"a":"\\ud834"}') == {"a": members_of(b'{"a":"\\ud834"}')["a"]}
-    assert json.loads(bytes(members_of(b'{"a":"\\ud834"}')["a"])) == "\ud834"
-    assert members_of(b"[") == members_of(b"1") == {}
+def test_an_id_that_repeats_the_data_hides_no_text():
+    """What was judged is what is sent, also of an event that is like the one before but for its text."""
+    events = [json.dumps({"choices": [{"index": 0, "delta": {"content": f"{CANARY} "}}]}).encode()] * 3
+    stream = b"".join(b"data: %b\nid: %b\n\n" % (each, each) for each in events) + b"data: [DONE]\n\n"
+    assert CANARY not in json.dumps(objects(rewritten("chat.completions", stream)))

@@ -89,3 +89,10 @@ def test_what_is_written_otherwise_is_not_repeated() -> None:
     assert first(data, b"data: " + data + b"\nid: 1\n\n") is None
     assert first(data, b"event: x\ndata: " + data + b"\n\n") is not None
     assert (sure(first(data)).channel, sure(first(data)).droppable) == ("channel", True)
+
+
+def test_a_field_that_ends_in_the_same_bytes_is_not_the_data() -> None:
+    """What was judged is what is sent: the text of a later event stands where the judged one stood."""
+    data = chunk(b"a")
+    assert first(data, b"data: " + data + b"\nid: " + data + b"\n\n") is None
+    assert first(data, b"id: " + data + b"\ndata: " + data + b"\n\n") is not None

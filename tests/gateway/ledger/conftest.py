@@ -86,6 +86,14 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/ledger/tollway.db"
 
 
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A journal's, with nothing in it."""
+    made = tmp_path / "journal"
+    made.mkdir()
+    return made
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, on each kind."""

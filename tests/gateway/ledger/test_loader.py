@@ -27,13 +27,6 @@ QUICK = LoaderOptions(poll=0.01, recover_every=0, status_every=0, back_off_most=
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    made = tmp_path / "journal"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def loader(ledger_url: str, directory: Path) -> Iterator[Loader]:
     loader = Loader(ledger_url, directory, options=QUICK)
     yield loader

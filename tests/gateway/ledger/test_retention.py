@@ -17,13 +17,6 @@ QUICK = LoaderOptions(recover_every=0, status_every=0, retain_events=None)
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    made = tmp_path / "journal"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def loader(ledger_url: str, directory: Path) -> Iterator[Loader]:
     loader = Loader(ledger_url, directory, options=QUICK)
     yield loader

@@ -110,7 +110,6 @@ def test_rules_are_told_apart_by_their_names(load: Callable[..., Written]) -> No
 
 
 SECRETS = st.text("abcdefXYZ0123456789", min_size=1, max_size=20).map(lambda text: "CANARY" + text)
-SLOTS = ["api_key: sk-one", "headers: {x: y}", "base_url: https://h", "drain: 30s", "name: n"]
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

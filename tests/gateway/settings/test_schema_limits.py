@@ -1,8 +1,6 @@
 """Limits and budgets as they may be written; the complaints are in `test_limit_checks.py`."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.settings.schema_limits import (
@@ -12,9 +10,6 @@ from gateway.settings.schema_limits import (
     LimitsSection,
     MatchSection,
     OwnLimitsSection,
-    check_each,
-    check_per,
-    check_zone,
 )
 
 
@@ -56,21 +51,6 @@ def test_defaults_of_everything() -> None:
     assert (limits.on_store_failure, limits.patience, limits.lease, limits.reserve) == ("local", 0.05, None, "upper")
     assert (limits.zone, limits.wait.longest, limits.wait.queue, limits.rules) == ("UTC", 0.0, 1000, [])
     assert DefaultsSection.model_validate({"team": {"budget": []}}).team.budget == []
-
-
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Ushuaia"])
-def test_time_zones(zone: str) -> None:
-    assert check_zone(zone) == zone
-
-
-@given(st.text(max_size=20))
-def test_anything_else_is_refused_without_being_repeated(text: str) -> None:
-    """A complaint of ours never repeats the value, which may have come from a variable that holds a secret."""
-    for check in (check_zone, check_per, check_each):
-        marked = f"CANARY{text}"
-        with pytest.raises(ValueError, match=";") as refused:
-            check(marked)
-        assert "CANARY" not in str(refused.value)
 
 
 def test_a_password_is_not_shown() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
 
 LIMIT = 60.0
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 class Watched:

@@ -12,7 +12,7 @@ import pytest
 from gateway.telemetry.exporter import BATCH, Exporter
 from gateway.telemetry.otlp import Encoder
 from gateway.telemetry.otlp_http import Sent
-from gateway.telemetry.spans import INTERNAL, Span
+from gateway.telemetry.span import INTERNAL, Span
 from tests.support.collector import decoded
 from tests.support.served import wait_for
 

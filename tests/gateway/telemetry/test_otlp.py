@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from opentelemetry.trace.span import TraceState
 
 from gateway.telemetry.otlp import MOST_KNOWN, Encoder, varint
-from gateway.telemetry.spans import CLIENT, INTERNAL, NOTHING_SHARED, Attributes, Event, Shared, Span
+from gateway.telemetry.span import CLIENT, INTERNAL, NOTHING_SHARED, Attributes, Event, Shared, Span
 from tests.support.collector import decoded
 
 RESOURCE = {"service.name": "tollway", "process.pid": 7}

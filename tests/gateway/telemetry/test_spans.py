@@ -22,7 +22,8 @@ from gateway.facts import (
     Verdict,
 )
 from gateway.telemetry.semconv import names_of
-from gateway.telemetry.spans import CLIENT, INTERNAL, MAX_GUARDRAILS, SERVER, Memo, Peer, Span, reload_span, spans_of
+from gateway.telemetry.span import CLIENT, INTERNAL, SERVER, Span
+from gateway.telemetry.spans import MAX_GUARDRAILS, Memo, Peer, reload_span, spans_of
 from guardrails.interface import Failure, Finding, RuleResult, Segment
 
 ID = "0193b1f0-5e2a-7c3d-9e4f-5a6b7c8d9e0f"

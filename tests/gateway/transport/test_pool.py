@@ -92,22 +92,28 @@ async def test_eof_that_the_loop_has_not_seen_is_found_before_use(pool: Pool, bl
     assert blocking.requests == 2
 
 
-async def test_post_proven_unread_is_repeated(
-    pool: Pool, blocking: BlockingServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The close crosses our request on the wire: it comes after the look and before the write. RFC 9112 section
-    9.3.1."""
-    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+def close_after_the_look(monkeypatch: pytest.MonkeyPatch, server: BlockingServer) -> list[int]:
+    """The server's first connection ends when we have looked at it and not yet written; what was seen at each look."""
     look = Socket.acknowledged
     looks: list[int] = []
 
     def look_then_close(self: Socket) -> int:
         looks.append(look(self))
         if len(looks) == 1:
-            blocking.close_first()
+            server.close_first()
         return looks[-1]
 
     monkeypatch.setattr(Socket, "acknowledged", look_then_close)
+    return looks
+
+
+async def test_post_proven_unread_is_repeated(
+    pool: Pool, blocking: BlockingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The close crosses our request on the wire: it comes after the look and before the write. RFC 9112 section
+    9.3.1."""
+    assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
+    looks = close_after_the_look(monkeypatch, blocking)
     assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
     assert blocking.requests == 2
     assert looks[0] == looks[1] > 0
@@ -392,16 +398,7 @@ async def test_a_post_asked_and_proven_unread_is_repeated(
     pool: Pool, blocking: BlockingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await whole(await pool.send(ask(blocking.origin()))) == b"hi"
-    look = Socket.acknowledged
-    looks: list[int] = []
-
-    def look_then_close(self: Socket) -> int:
-        looks.append(look(self))
-        if len(looks) == 1:
-            blocking.close_first()
-        return looks[-1]
-
-    monkeypatch.setattr(Socket, "acknowledged", look_then_close)
+    close_after_the_look(monkeypatch, blocking)
     assert await whole(await asked_and_failed(pool, ask(blocking.origin()))) == b"hi"
     assert blocking.requests == 2
 

@@ -1,14 +1,9 @@
 """The requests that are sent: every operation, mixed models and keys."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from loadtest.generator import LoadError, Result, Run, read_load
 from loadtest.mock import MockProvider
-
-Fixture = Callable[..., Any]
 
 
 async def _run(mock: MockProvider, text: str, keys: list[str] | None = None) -> Result:

@@ -1,19 +1,10 @@
 """The generator against the mock: its numbers are the mock's numbers."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from loadtest.generator import LoadError, Result, Run, read_load
+from loadtest.generator import LoadError, Run, read_load
 from loadtest.generator.run import check_target
 from loadtest.mock import MockProvider
-
-Fixture = Callable[..., Any]
-
-
-async def _run(mock: MockProvider, text: str, keys: list[str] | None = None) -> Result:
-    return await Run(read_load(text), mock.base_url, ["sk-a"] if keys is None else keys).run()
 
 
 async def test_closed_loop_over_processes_counts_what_the_mock_served(mock: MockProvider) -> None:

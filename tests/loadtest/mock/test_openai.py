@@ -3,7 +3,6 @@
 import base64
 import math
 import struct
-from collections.abc import AsyncIterator
 from typing import Literal
 
 import msgspec
@@ -34,12 +33,6 @@ class Event(BaseModel):
     name: str
     date: str
     participants: list[str]
-
-
-@pytest.fixture
-async def client(mock: MockProvider) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=mock.base_url, api_key="sk-mock", max_retries=0) as made:
-        yield made
 
 
 def _ask(text: str = "hello there") -> list:

@@ -2,41 +2,10 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator
 
 import openai
-import pytest
-from pydantic import BaseModel
 
 from loadtest.mock import MockProvider
-
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 3}},
-            "required": ["city", "days"],
-        },
-    },
-}
-
-
-class Event(BaseModel):
-    name: str
-    date: str
-    participants: list[str]
-
-
-@pytest.fixture
-async def client(mock: MockProvider) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=mock.base_url, api_key="sk-mock", max_retries=0) as made:
-        yield made
-
-
-def _ask(text: str = "hello there") -> list:
-    return [{"role": "user", "content": text}]
 
 
 async def test_files_audio_images(client: openai.AsyncOpenAI, mock: MockProvider) -> None:

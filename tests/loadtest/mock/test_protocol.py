@@ -7,27 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from loadtest.mock import MockProvider
+from tests.loadtest.mock.asking import CHAT, chat_body
 
 Fixture = Callable[..., Any]
-CHAT = "/v1/chat/completions"
-
-
-def _body(stream: bool, tokens: int, model: str = "m") -> bytes:
-    return json.dumps(
-        {
-            "model": model,
-            "messages": [{"role": "user", "content": "x" * 40}],
-            "max_tokens": tokens,
-            "stream": stream,
-            "stream_options": {"include_usage": True},
-        }
-    ).encode()
-
-
-async def _get(connect: Fixture, mock: MockProvider, path: str, method: str = "GET") -> Any:
-    raw = await connect(mock)
-    raw.send(method, path)
-    return json.loads(await raw.body((await raw.head())[1]))
 
 
 async def test_an_answer_the_socket_did_not_take_is_not_completed(
@@ -62,7 +44,7 @@ async def test_a_slow_reader_gets_every_byte(mock: MockProvider, connect: Fixtur
 async def test_pipelined_requests_are_answered_in_order(mock: MockProvider, connect: Fixture) -> None:
     raw = await connect(mock)
     for tokens in (1, 2, 3):
-        raw.send("POST", CHAT, _body(False, tokens))
+        raw.send("POST", CHAT, chat_body(False, tokens))
     answers = [json.loads(await raw.body((await raw.head())[1])) for _ in range(3)]
     assert [a["usage"]["completion_tokens"] for a in answers] == [1, 2, 3]
 
@@ -75,7 +57,7 @@ async def test_what_is_no_http_gets_400(mock: MockProvider, connect: Fixture) ->
 
 async def test_connection_close_is_honoured(mock: MockProvider, connect: Fixture) -> None:
     raw = await connect(mock)
-    raw.send("POST", CHAT, _body(False, 2), {"connection": "close"})
+    raw.send("POST", CHAT, chat_body(False, 2), {"connection": "close"})
     _, headers = await raw.head()
     assert headers[b"connection"] == b"close"
     assert json.loads(await raw.rest())["usage"]["completion_tokens"] == 2

@@ -2,41 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import openai
 import pytest
-from pydantic import BaseModel
 
 from loadtest.mock import MockProvider
-
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 3}},
-            "required": ["city", "days"],
-        },
-    },
-}
-
-
-class Event(BaseModel):
-    name: str
-    date: str
-    participants: list[str]
-
+from tests.loadtest.mock.asking import told
 
 Fixture = Callable[..., Any]
-
-
-@pytest.fixture
-async def client(mock: MockProvider) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=mock.base_url, api_key="sk-mock", max_retries=0) as made:
-        yield made
 
 
 def _ask(text: str = "hello there") -> list:
@@ -81,35 +56,29 @@ async def test_meters_of_a_scenario(client: openai.AsyncOpenAI) -> None:
     assert echoed.choices[0].message.content == "say my name"
 
 
-async def _get(mock: MockProvider, connect: Fixture, path: str) -> Any:
-    raw = await connect(mock)
-    raw.send("GET", path)
-    return json.loads(await raw.body((await raw.head())[1]))
-
-
 async def test_requests_can_be_reconciled_by_id(mock: MockProvider, connect: Fixture) -> None:
     raw = await connect(mock)
     for index in range(3):
         body = json.dumps({"model": "m", "messages": _ask(), "max_tokens": index + 1}).encode()
         raw.send("POST", "/v1/chat/completions", body, {"x-request-id": f"r{index}"})
         await raw.body((await raw.head())[1])
-    answer = await _get(mock, connect, "/stats/requests?since=1")
+    answer = await told(connect, mock, "/stats/requests?since=1")
     assert answer["next"] == 3
     assert [(r["id"], r["state"], r["output_tokens"]) for r in answer["requests"]] == [
         ("r1", "completed", 2),
         ("r2", "completed", 3),
     ]
-    assert "error" in await _get(mock, connect, "/stats/requests?since=x")
+    assert "error" in await told(connect, mock, "/stats/requests?since=x")
 
 
 async def test_last_shows_what_came_but_no_key(mock: MockProvider, connect: Fixture) -> None:
-    assert "error" in await _get(mock, connect, "/last")
+    assert "error" in await told(connect, mock, "/last")
     raw = await connect(mock)
     body = json.dumps({"model": "m", "messages": _ask(), "max_tokens": 2}).encode()
     keys = {"authorization": "Bearer sk-secret", "x-api-key": "sk-other"}
     raw.send("POST", "/v1/chat/completions?a=1", body, keys)
     await raw.body((await raw.head())[1])
-    last = await _get(mock, connect, "/last")
+    last = await told(connect, mock, "/last")
     assert last["headers"]["authorization"] == "sha256:" + hashlib.sha256(b"Bearer sk-secret").hexdigest()
     assert "sk-" not in json.dumps(last)
     assert last["body"]["max_tokens"] == 2
@@ -117,7 +86,7 @@ async def test_last_shows_what_came_but_no_key(mock: MockProvider, connect: Fixt
 
 
 async def test_what_does_not_exist_is_404(mock: MockProvider, connect: Fixture) -> None:
-    assert (await _get(mock, connect, "/nowhere"))["error"]["code"] == "not_found"
-    assert (await _get(mock, connect, "/healthz")) == {"status": "ok"}
-    echo = await _get(mock, connect, "/v1/batches/b1?x=1")
+    assert (await told(connect, mock, "/nowhere"))["error"]["code"] == "not_found"
+    assert (await told(connect, mock, "/healthz")) == {"status": "ok"}
+    echo = await told(connect, mock, "/v1/batches/b1?x=1")
     assert (echo["object"], echo["path"], echo["query"]) == ("echo", "/v1/batches/b1", "x=1")

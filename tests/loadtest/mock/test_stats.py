@@ -1,43 +1,24 @@
 """What `/stats`, `/stats/requests` and `/last` say is exactly what was served."""
 
 import asyncio
-import json
 import random
 from collections.abc import Callable
 from typing import Any
 
 from loadtest.mock import MockProvider
+from tests.loadtest.mock.asking import CHAT, chat_body, told
 
 Fixture = Callable[..., Any]
-CHAT = "/v1/chat/completions"
-
-
-def _body(stream: bool, tokens: int, model: str = "m") -> bytes:
-    return json.dumps(
-        {
-            "model": model,
-            "messages": [{"role": "user", "content": "x" * 40}],
-            "max_tokens": tokens,
-            "stream": stream,
-            "stream_options": {"include_usage": True},
-        }
-    ).encode()
-
-
-async def _get(connect: Fixture, mock: MockProvider, path: str, method: str = "GET") -> Any:
-    raw = await connect(mock)
-    raw.send(method, path)
-    return json.loads(await raw.body((await raw.head())[1]))
 
 
 async def test_stats_has_exactly_the_fields_of_the_contract(mock: MockProvider, connect: Fixture) -> None:
     raw = await connect(mock)
-    raw.send("POST", CHAT, _body(True, 4))
+    raw.send("POST", CHAT, chat_body(True, 4))
     await raw.body((await raw.head())[1])
     counters = {"requests": 1, "completed": 1, "aborted": 0, "streams": 1, "input_tokens": 10, "output_tokens": 4}
-    assert await _get(connect, mock, "/stats") == {**counters, "by_model": {"m": counters}}
+    assert await told(connect, mock, "/stats") == {**counters, "by_model": {"m": counters}}
     zero = dict.fromkeys(counters, 0)
-    assert await _get(connect, mock, "/stats/reset", "POST") == {**zero, "by_model": {}}
+    assert await told(connect, mock, "/stats/reset", "POST") == {**zero, "by_model": {}}
 
 
 async def test_counters_are_exact_under_concurrency_and_aborts(
@@ -53,7 +34,7 @@ async def test_counters_are_exact_under_concurrency_and_aborts(
         stream, leaves = dice.random() < 0.7, dice.random() < 0.4
         # Who leaves asks for more than can be sent before that is noticed.
         tokens = 5000 if stream and leaves else dice.randint(5, 20)
-        raw.send("POST", CHAT, _body(stream, tokens, f"m{index % 3}"), {"x-request-id": f"r{index}"})
+        raw.send("POST", CHAT, chat_body(stream, tokens, f"m{index % 3}"), {"x-request-id": f"r{index}"})
         if stream and leaves:
             await raw.until(b"\n\n")
             raw.writer.transport.abort()

@@ -12,7 +12,6 @@ from gateway.inspection.ner.words import WordLists, words
 
 NAMES = frozenset({"anna", "bert", "cleo"})
 LISTS = WordLists(NAMES, frozenset({"bauer"}), frozenset({"oslo"}), frozenset({"and", "met", "in"}))
-ZERO = (0.0,) * 5
 TABLE = {
     "list:g": (0.0, 4.0, 0.0, 0.0, 0.0), "list:s": (0.0, 4.0, 0.0, 0.0, 0.0), "place1": (0.0, 0.0, 6.0, 0.0, 0.0),
     "list:c": (6.0, 0.0, 0.0, 0.0, 0.0), "lower": (3.0, 0.0, 0.0, 0.0, 0.0),

@@ -1,4 +1,4 @@
-"""Compare every country's entity with Presidio's recognizer: `python tests/fuzz/fuzz_pii_countries.py --texts 500`.
+"""Compare every country's entity with Presidio's recognizer: `python -m tests.fuzz.compare_pii_countries --texts 500`.
 
 Needs `presidio-analyzer` 2.2.366. Texts are made from each recognizer's own regexes, some of them broken. What Presidio
 finds must lie within a match of ours with at least its score. `--write FILE` writes Presidio's answers for the frozen
