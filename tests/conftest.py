@@ -47,15 +47,16 @@ def _shared_ssl_context(verify: object = True, cert: object = None, trust_env: b
 httpx._transports.default.create_ssl_context = _shared_ssl_context
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that serve come first: they take longest, and what is short at the end keeps every worker busy."""
     here = Path(__file__).parent
     slow = tuple(str(here / name) for name in ("served", "faults", "gateway/cli"))
     items.sort(key=lambda item: not str(item.path).startswith(slow))
     # Threads, sockets and processes on a machine that may be busy with others: a failure counts when it happens twice.
     # The second try is in the report (`R`), and worth a look. What only reads files has no such excuse.
+    again = config.pluginmanager.hasplugin("rerunfailures")  # `-p no:rerunfailures` shows the first failure
     for item in items:
-        if not item.path.is_relative_to(here / "house"):
+        if again and not item.path.is_relative_to(here / "house"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

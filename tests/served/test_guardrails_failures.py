@@ -134,9 +134,16 @@ def test_in_the_middle_of_a_stream_open_lets_the_rest_pass(gateway: Guarded, pro
     counted(gateway, "open", before)
 
 
-def alerts(gateway: Guarded) -> list[dict]:
-    lines = (Path(gateway.data) / "gateway.log").read_text().splitlines()
-    return [json.loads(line) for line in lines if '"guardrail_demoted"' in line]
+def alerts(gateway: Guarded, rule: str) -> list[dict]:
+    """What the log says of this rule; lines are written beside the requests."""
+
+    def said() -> list[dict]:
+        lines = (Path(gateway.data) / "gateway.log").read_text().splitlines()
+        told = [json.loads(line) for line in lines if '"guardrail_demoted"' in line and line.endswith("}")]
+        return [each for each in told if each["rule"] == rule]
+
+    wait_for(said, f"the log to tell of {rule}")
+    return said()
 
 
 def test_a_rule_that_acts_too_often_goes_to_shadow_with_an_event(gateway: Guarded, provider: Scripted) -> None:
@@ -145,7 +152,7 @@ def test_a_rule_that_acts_too_often_goes_to_shadow_with_an_event(gateway: Guarde
         ask(gateway, "eager", f"I am {EMAIL}")
     assert provider.seen[0].json["messages"][0]["content"] == "I am <EMAIL_ADDRESS>"
     assert provider.last.json["messages"][0]["content"] == f"I am {EMAIL}"
-    told = [each for each in alerts(gateway) if each["rule"] == "eager-rule"]
+    told = alerts(gateway, "eager-rule")
     assert [(each["reason"], each["bound"]) for each in told] == [("match_rate", 0.2)]
 
 
@@ -154,4 +161,4 @@ def test_a_rule_that_is_too_slow_goes_to_shadow_with_an_event(gateway: Guarded, 
     for _ in range(8):
         ask(gateway, "slow", f"I am {EMAIL}")
     assert provider.last.json["messages"][0]["content"] == f"I am {EMAIL}"
-    assert {each["reason"] for each in alerts(gateway) if each["rule"] == "slow-rule"} == {"latency"}
+    assert {each["reason"] for each in alerts(gateway, "slow-rule")} == {"latency"}
