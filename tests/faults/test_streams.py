@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
-from tests.support.served import key_hash
+from tests.support.served import key_hash, wait_for
 
 KEY = {"authorization": "Bearer sk-search"}
 ASK = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi there"}], "stream": True}
@@ -219,3 +219,21 @@ async def test_a_client_that_closes_after_the_last_event_has_had_it_all(serve) -
     rows = httpx.get(gateway.url + "/metrics").text
     assert 'outcome="ok"' in rows
     assert 'outcome="client_left"' not in rows
+
+
+async def test_why_a_provider_failed_is_in_the_log_and_how_long_it_had_in_the_answer(serve) -> None:
+    """A stream's answer must begin within `first_event`, not `header`; an operator must hear why nobody was reached."""
+
+    async def silent(state, reader, writer) -> None:
+        await read_request(reader)
+        await state.until_closed(reader)
+
+    async with raw_server(silent) as upstream:
+        gateway = started(serve, "http://127.0.0.1:1", upstream.url, first_event="300ms")
+        status, body, _ = await ask(gateway)
+    assert status == 504
+    assert json.loads(body)["error"]["message"] == "The provider 'p1' did not begin to answer within 0.3 s."
+    await asyncio.to_thread(wait_for, lambda: gateway.log.read_text().count('"upstream_failed"') == 2, "both lines")
+    logged = [json.loads(line) for line in gateway.log.read_text().splitlines() if '"upstream_failed"' in line]
+    assert [(line["provider"], line["error"]) for line in logged] == [("p0", "ConnectFailed"), ("p1", "HeaderTimeout")]
+    assert logged[0]["reason"].startswith("cannot connect to 127.0.0.1:1: ")
