@@ -98,7 +98,10 @@ class World:
         self.tasks = TaskGroup(_failed)
         self.detectors = Detectors(clock, self.tasks)
         self.live: set[Live] = set()
+        self.leaving = False
+        """The process was told to stop; `/readyz` says so."""
         self.draining = False
+        """And takes no new requests any more."""
         self.state_file: StateFile | None = None
         spool = Spool(_spool_directory(self.snapshot))
         self.deliverer = Deliverer(spool, self._webhooks, clock, alert)
