@@ -72,8 +72,8 @@ class Server(uvicorn.Server):
         yield
 
     def leave(self, give_notice: bool = True) -> None:
-        """First signal: say so on `/readyz`, and drain after `server.notice` if that is given. The next: do not wait any
-        longer, for the end of the notice or of the drain."""
+        """First signal: say so on `/readyz`, and drain after `server.notice` if that is given. The next: do not wait
+        any longer, for the end of the notice or of the drain."""
         now = self.world.clock.monotonic()
         if now - self._told_at < SAME_SIGNAL:
             return

@@ -13,6 +13,7 @@ from gateway.admin.shapes import KeyState, KeyView, NewKeyView, iso, iso_or_none
 from gateway.auth.keys import digest_of, make_key
 from gateway.errors import BadRequest, NotFound
 from gateway.seams import Clock
+from gateway.settings.references import matches
 from gateway.settings.units import parse_duration, parse_moment
 
 if TYPE_CHECKING:
@@ -191,13 +192,9 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(found) for found in close)}?" if close else ""
 
 
-def _check_models(
-    models: list[str] | None, known: Collection[str], team: str, allowed: Collection[str] | None
-) -> None:
+def _check_models(models: list[str] | None, known: Collection[str], team: str, allowed: Collection[str] | None) -> None:
     """What no route can serve, or the team may not use, is a slip of the pen that would only show when the key is
     used."""
-    if models is not None and not models:
-        raise BadRequest("models: this list is empty; leave it out for all that the team may use.", param="models")
     prefixes = tuple(name[:-1] for name in known if name.endswith("*"))
     for model in models or ():
         if not (model in known or model.endswith("*") or (prefixes and model.startswith(prefixes))):
@@ -205,9 +202,9 @@ def _check_models(
                 f"There is no model '{model[:100]}' in the configuration.{_nearest(model, known)}", param="models"
             )
         if allowed is not None and not any(matches(own, model) or matches(model, own) for own in allowed):
+            usable = ", ".join(list(allowed)[:20])
             raise BadRequest(
-                f"The team '{team}' may not use the model '{model[:100]}'. It may use: {', '.join(list(allowed)[:20])}.",
-                param="models",
+                f"The team '{team}' may not use the model '{model[:100]}'. It may use: {usable}.", param="models"
             )
 
 

@@ -58,7 +58,7 @@ def create(
             team_models=section.models if (section := written.root.teams.get(team)) is not None else None,
             name=name,
             expires=expires,
-            models=None if models is None else [model.strip() for model in models.split(",") if model.strip()],
+            models=_models(models),
             tags=_tags(tags),
         )
     _show_new(made, json)
@@ -146,6 +146,17 @@ def _fail(message: str, code: int, json: bool) -> NoReturn:
 
 def _print_json(value: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _models(text: str | None) -> list[str] | None:
+    from gateway.errors import BadRequest
+
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise BadRequest("--models is empty; leave it out for all that the team may use.", param="models")
+    return names
 
 
 def _tags(text: str | None) -> dict[str, str]:
