@@ -36,6 +36,9 @@ async def talk(gateway, data: bytes, limit: float = 10) -> bytes:
         b"x-folded: a\r\n b\r\ncontent-length: 2\r\n\r\n{}",
         b"no colon here\r\n\r\n",
         b"x-nul: a\x00b\r\n\r\n",
+        b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"host: other\r\ncontent-length: 2\r\n\r\n{}",
     ],
 )
 async def test_smuggling_shapes_are_refused_and_the_connection_closed(gateway, shape: bytes) -> None:
@@ -43,6 +46,19 @@ async def test_smuggling_shapes_are_refused_and_the_connection_closed(gateway, s
     assert answer.startswith(b"HTTP/1.1 400 "), answer
     assert answer.count(b"HTTP/1.1 4") == 1
     assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /v1/models HTTP/1.1\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_heads_that_rfc_9112_has_servers_refuse(gateway, head: bytes) -> None:
+    answer = await talk(gateway, head)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert b"invalid_http" in answer
 
 
 async def test_a_head_over_the_bound_is_431(gateway) -> None:
