@@ -76,6 +76,13 @@ async def test_events_split_anywhere_arrive_whole(serve, newline: bytes) -> None
     assert headers["cache-control"] == "no-cache"
 
 
+async def test_a_byte_order_mark_is_taken_and_not_passed_on(serve) -> None:
+    """Accept a BOM: the official SDKs lose the first event to one."""
+    async with raw_server(play(b"\xef\xbb\xbf" + WHOLE)) as upstream:
+        status, body, _ = await ask(started(serve, upstream.url), stream_options={"include_usage": True})
+    assert (status, body) == (200, WHOLE)
+
+
 async def test_the_usage_event_is_asked_for_and_stripped_again(serve) -> None:
     async with raw_server(play(WHOLE)) as upstream:
         gateway = started(serve, upstream.url)
