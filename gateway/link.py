@@ -10,6 +10,8 @@ everything else to the ASGI application. A head that is the last one over again 
 """
 
 import asyncio
+import math
+import sys
 from collections import deque
 from typing import Any, ClassVar, NoReturn, cast
 from urllib.parse import unquote
@@ -28,6 +30,8 @@ from gateway.seams import Headers
 from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
 
+LINGER = 5.0
+"""Seconds that a client which is still sending has to read a last answer."""
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -96,6 +100,8 @@ class Link(asyncio.Protocol):
         self._expects_continue = False
         self._hosts = 0
         self._chunked = False
+        self._leaves_at = math.inf
+        """When a connection that was answered for good is cut, whatever is still sent."""
         self._heard_at = self._quiet_since = self.loop.time()
 
     # -- the transport's calls -------------------------------------------------------------------------------------
@@ -353,6 +359,17 @@ class Link(asyncio.Protocol):
         self.outbox.flush()
         self.transport.close()
 
+    def linger(self) -> None:
+        """End our side when all is written, and read on for a while without looking (RFC 9112 section 9.6): a socket
+        that is closed with bytes unread is reset, and the client loses the answer that tells it to stop sending."""
+        self.outbox.flush()
+        if self.transport.is_closing() or not self.transport.can_write_eof():
+            return self.close()
+        self._due = sys.maxsize
+        self._leaves_at = self.loop.time() + LINGER
+        self.flow.resume_reading()
+        return self.transport.write_eof()
+
     def answered(self) -> None:
         self.state.total_requests += 1
         self._quiet_since = self._heard_at
@@ -413,7 +430,9 @@ class Link(asyncio.Protocol):
         if self.transport.is_closing():
             return
         cycle = self.cycle
-        if self._head_since is not None:
+        if now >= self._leaves_at:
+            self.transport.abort()
+        elif self._head_since is not None:
             if now - self._head_since > head_timeout:
                 self._head_since = None
                 self.refuse(HeadTimeout("The request head did not arrive in time."))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import httpx
 import pytest
@@ -65,6 +66,20 @@ async def test_a_head_over_the_bound_is_431(gateway) -> None:
     answer = await talk(gateway, HEAD + b"x-big: " + b"a" * 70_000 + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert b"headers_too_large" in answer
+
+
+def test_who_is_still_sending_can_read_why_it_should_not(gateway) -> None:
+    """RFC 9112 section 9.6: a connection that is closed at once is reset, and the answer is lost with it."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 60) as sock:
+        sock.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        for _ in range(30):
+            sock.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer
 
 
 async def test_slow_heads_and_bodies_are_408(serve) -> None:
