@@ -15,7 +15,7 @@ from gateway.seams import Clock, Dialect, Headers, Late, StreamReader, UpstreamR
 from gateway.transport.head import encode_opening
 from gateway.wire.head import Head
 from gateway.wire.headers import header
-from gateway.wire.sse import SseEvent, SseParser
+from gateway.wire.sse import BOM, SseEvent, SseParser
 from gateway.wire.traceparent import TRACEPARENT
 from gateway.world import World
 
@@ -190,6 +190,10 @@ async def _open_stream(out: Outgoing, response: UpstreamResponse, deadline: floa
                 stream.first.append(event)
                 found = True
         if found:
+            head = stream.first[0]
+            if head.raw.startswith(BOM):
+                # Readers skip it by the specification, and the official SDKs lose the first event to it.
+                stream.first[0] = msgspec.structs.replace(head, raw=head.raw[len(BOM) :])
             return stream
         if not chunk:
             raise EmptyStream("the stream ended before its first event", sent=True)

@@ -82,6 +82,9 @@ class Wire(Protocol):
     def close(self) -> None:
         """Close the connection, when all is written."""
 
+    def linger(self) -> None:
+        """Close it so that a client that is still sending can read what was written."""
+
     def answered(self) -> None:
         """The answer is complete."""
 
@@ -334,7 +337,10 @@ class Cycle(Client):
             self.response_complete = True
             self._wake()
             if not self.keep_alive:
-                self.wire.close()
+                if self.more_body:
+                    self.wire.linger()
+                else:
+                    self.wire.close()
             self.wire.answered()
 
 

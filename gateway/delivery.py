@@ -178,6 +178,8 @@ class Delivery:
         elif broken is not None:
             x.outcome, x.status = broken.outcome, broken.status
             self.world.circuits.failed(answer.target, answer.ticket, x.finished_at)
+            cause = broken.__cause__
+            self.world.troubles.note(x.provider, cause if isinstance(cause, TransportError) else broken, x.finished_at)
             last += stream_error(broken, x)
         else:
             x.outcome = "upstream_error" if stream.reader.failed else "ok"

@@ -60,6 +60,12 @@ class Operation(msgspec.Struct, frozen=True):
     path: str = ""
     """Path below the provider's base URL, such as `/chat/completions`. Empty for passthrough: the request's own."""
 
+    @property
+    def charged(self) -> bool:
+        """Providers charge for an answer even if it tells no usage: text, but also speech or a picture that was passed
+        through (as long as its request named a model)."""
+        return self.generates or self.name == "passthrough"
+
 
 class ModelScope(msgspec.Struct, frozen=True):
     """Which models a caller may name. `exact` None means all; prefixes come from wildcards (`local/*` → `local/`)."""

@@ -79,7 +79,7 @@ async def forward(
             x.attempts = [*x.attempts, attempt] if x.attempts else [attempt]
             answer = await ask(world, x, out, step.target, attempt, ticket)
         except TransportError as error:
-            _note_failure(x, out, attempt, error)
+            _note_failure(world, x, out, attempt, error)
             broken = broken if broken is not None and isinstance(error, CircuitOpen) else error
         else:
             status = answer.response.status
@@ -110,7 +110,7 @@ async def forward(
     if spoken is not None:
         return _presentable(spoken)
     assert broken is not None
-    raise refusal_of(broken, step.target.provider) from broken
+    raise refusal_of(broken, step.target.provider, stream=out.reading.stream) from broken
 
 
 def at_work(attempt: Attempt) -> bool:
@@ -137,12 +137,14 @@ async def enter(world: World, x: Exchange, provider: Provider) -> Place:
     return place
 
 
-def _note_failure(x: Exchange, out: Outgoing, attempt: Attempt, error: TransportError) -> None:
+def _note_failure(world: World, x: Exchange, out: Outgoing, attempt: Attempt, error: TransportError) -> None:
     """What an attempt held is given back. One that the provider was not asked for is among the attempts too."""
     out.failed()
     attempt.error = type(error).__name__
     if isinstance(error, errors.AtCapacity | errors.ProviderLimited):
         x.attempts = [*(x.attempts or ()), attempt]
+    elif not isinstance(error, CircuitOpen):
+        world.troubles.note(attempt.provider, error, world.clock.monotonic())
 
 
 def _note_refusal(world: World, answer: Answer) -> float | None:
@@ -175,10 +177,11 @@ def credential_refused(provider: Provider) -> UpstreamBroken:
     )
 
 
-def refusal_of(error: TransportError, provider: Provider) -> Refusal:
-    """The one place where a transport failure becomes an answer to the client."""
+def refusal_of(error: TransportError, provider: Provider, *, stream: bool = False) -> Refusal:
+    """The one place where a transport failure becomes an answer to the client. `stream`: it had asked for one, which
+    must begin sooner."""
     name = provider.name
-    limits = provider.timeouts
+    limits = provider.stream_timeouts if stream else provider.timeouts
     match error:
         case errors.PoolTimeout():
             return errors.Overloaded(

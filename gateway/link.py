@@ -10,8 +10,10 @@ everything else to the ASGI application. A head that is the last one over again 
 """
 
 import asyncio
+import math
+import sys
 from collections import deque
-from typing import ClassVar, cast
+from typing import ClassVar, NoReturn, cast
 from urllib.parse import unquote
 
 import httptools
@@ -27,6 +29,8 @@ from gateway.seams import Headers
 from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
 
+LINGER = 5.0
+"""Seconds that a client which is still sending has to read a last answer."""
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
@@ -92,6 +96,10 @@ class Link(asyncio.Protocol):
         self._head_since: float | None = None
         self._length: bytes | None = None
         self._expects_continue = False
+        self._hosts = 0
+        self._chunked = False
+        self._leaves_at = math.inf
+        """When a connection that was answered for good is cut, whatever is still sent."""
         self._heard_at = self._quiet_since = self.loop.time()
 
     # -- the transport's calls -------------------------------------------------------------------------------------
@@ -195,6 +203,8 @@ class Link(asyncio.Protocol):
         self._head_since = self._heard_at
         self._length = None
         self._expects_continue = False
+        self._hosts = 0
+        self._chunked = False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -208,13 +218,25 @@ class Link(asyncio.Protocol):
         if name == b"content-length":
             self._length = value  # llhttp lets one through, and digits only
             return
-        if name == b"expect" and value.lower() == b"100-continue":
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
             self._expects_continue = True
+        elif name == b"transfer-encoding":
+            self._chunked = True
+            if value.strip().lower() != b"chunked":
+                self._wrong("The request's transfer-encoding is not known here; allowed is chunked.")
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._head_since = None
         parser = self._parser
+        http10 = parser.get_http_version() == "1.0"
+        if self._hosts != 1 and not http10:
+            # RFC 9112 section 3.2: two proxies that take different ones would not agree whose request this is.
+            self._wrong("An HTTP/1.1 request has exactly one host field.")
+        if http10 and self._chunked:
+            self._wrong("An HTTP/1.0 request has no transfer-encoding.")
         url = self._url
         if url[:1] != b"/":
             parsed = httptools.parse_url(url)
@@ -222,7 +244,7 @@ class Link(asyncio.Protocol):
         path, _, query = url.partition(b"?")
         length = None if self._length is None else int(self._length)
         cycle = Cycle(self, parser.get_method().decode("ascii"), path.decode("latin-1"), query, self._headers, length)
-        if parser.get_http_version() == "1.0":
+        if http10:
             cycle.http10 = True
             cycle.keep_alive = False
         elif self.leaving or not parser.should_keep_alive():
@@ -244,6 +266,11 @@ class Link(asyncio.Protocol):
         cycle = self._waiting[-1] if self._waiting else self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.feed_end()
+
+    def _wrong(self, message: str) -> NoReturn:
+        """Refuse a head that the parser let through (RFC 9112 sections 3.2 and 6.1)."""
+        self._refusal = BadRequest(message, code="invalid_http")
+        raise ValueError("not a valid head")
 
     def _grow(self, size: int) -> None:
         self._head_size += size
@@ -310,6 +337,17 @@ class Link(asyncio.Protocol):
         self.outbox.flush()
         self.transport.close()
 
+    def linger(self) -> None:
+        """End our side when all is written, and read on for a while without looking (RFC 9112 section 9.6): a socket
+        that is closed with bytes unread is reset, and the client loses the answer that tells it to stop sending."""
+        self.outbox.flush()
+        if self.transport.is_closing() or not self.transport.can_write_eof():
+            return self.close()
+        self._due = sys.maxsize
+        self._leaves_at = self.loop.time() + LINGER
+        self.flow.resume_reading()
+        return self.transport.write_eof()
+
     def answered(self) -> None:
         self.state.total_requests += 1
         self._quiet_since = self._heard_at
@@ -370,7 +408,9 @@ class Link(asyncio.Protocol):
         if self.transport.is_closing():
             return
         cycle = self.cycle
-        if self._head_since is not None:
+        if now >= self._leaves_at:
+            self.transport.abort()
+        elif self._head_since is not None:
             if now - self._head_since > head_timeout:
                 self._head_since = None
                 self.refuse(HeadTimeout("The request head did not arrive in time."))

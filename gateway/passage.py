@@ -119,7 +119,9 @@ class Passage:
                     out = b""
                     continue
                 except TransportError as error:
-                    return self._broke(self._broken_by(error))
+                    refusal = self._broken_by(error)
+                    refusal.__cause__ = error
+                    return self._broke(refusal)
                 out = self.take(batch, clock.monotonic())
                 if not chunk:
                     if self.blocked or self.stream.reader.finished:

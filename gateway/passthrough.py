@@ -128,6 +128,7 @@ async def _ask(
         response = await world.transport(provider).send(request)
     except TransportError as error:
         attempt.error = type(error).__name__
+        world.troubles.note(provider.name, error, world.clock.monotonic())
         raise refusal_of(error, provider) from error
     try:
         x.headers_at = world.clock.monotonic()

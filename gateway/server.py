@@ -7,6 +7,7 @@ is left then gets an SSE error event or a 503, and a settled record. SIGHUP relo
 import asyncio
 import contextlib
 import gc
+import math
 import os
 import signal
 import socket
@@ -32,6 +33,9 @@ from gateway.world import World
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread beside the event loop must let it run again (Python's default is ten times that): they
 look at the database, and a first token must not wait for them."""
+SAME_SIGNAL = 1.0
+"""Seconds within which a second signal is the first one again: a terminal and systemd signal every process of a group,
+and the supervisor passes its own on."""
 SWEEP = 0.5
 """Seconds between two looks at all connections for time-outs."""
 
@@ -53,31 +57,48 @@ class Server(uvicorn.Server):
         self.world = world
         self.links = links
         self._beside = beside
+        self._told_at = -math.inf
+        """When the last signal to leave came (monotonic seconds)."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Unlike uvicorn's, signals are not raised again afterwards: a drained process has ended well."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.leave)
+        loop.add_signal_handler(signal.SIGTERM, self.leave)
+        loop.add_signal_handler(signal.SIGINT, self.leave, False)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         if self._lifeline is not None:
             loop.add_reader(self._lifeline, self._orphaned, self._lifeline)
         yield
 
-    def leave(self) -> None:
-        """First signal: drain. Second: stop at once."""
+    def leave(self, give_notice: bool = True) -> None:
+        """First signal: say so on `/readyz`, and drain after `server.notice` if that is given. The next: do not wait
+        any longer, for the end of the notice or of the drain."""
+        now = self.world.clock.monotonic()
+        if now - self._told_at < SAME_SIGNAL:
+            return
+        self._told_at = now
         if self.should_exit:
             self.world.stop_all("shutdown")
             self.force_exit = True
-        self.should_exit = True
-        self.world.draining = True
+            return
+        notice = self.world.snapshot.server.notice
+        if notice and give_notice and not self.world.leaving:
+            self.world.leaving = True
+            info("leaving", seconds=notice)
+            asyncio.get_running_loop().call_later(notice, self._drain)
+        else:
+            self._drain()
+
+    def _drain(self) -> None:
+        """No new requests from now on; `shutdown` waits for the ones under way."""
+        self.should_exit = self.world.leaving = self.world.draining = True
         self.links.leaving = True
 
     def _orphaned(self, lifeline: int) -> None:
         asyncio.get_running_loop().remove_reader(lifeline)
         alert("supervisor_gone")
-        self.leave()
+        self.leave(give_notice=False)
 
     def reload(self) -> None:
         self.world.tasks.start(self.world.reload("SIGHUP"), "reload")
@@ -89,7 +110,7 @@ class Server(uvicorn.Server):
         settle_heap()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.world.draining = True
+        self.world.leaving = self.world.draining = True
         drain = self.world.snapshot.server.drain
         info("draining", seconds=drain, exchanges=len(self.world.live))
         timer = asyncio.get_running_loop().call_later(drain, self.world.stop_all, "shutdown")

@@ -33,6 +33,7 @@ from gateway.ride import Live, StopReason
 from gateway.routing.circuits import Circuits, Flip
 from gateway.routing.health import Health
 from gateway.routing.table import Provider
+from gateway.routing.troubles import Trouble, Troubles
 from gateway.seams import Clock, LimitStore, Transport
 from gateway.settings.guardrail_programs import NOTHING_OUTSIDE
 from gateway.settings.reload import Configuration, ReloadResult
@@ -83,6 +84,7 @@ class World:
         self.chance = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.health = Health()
         self.circuits = Circuits(_flipped)
+        self.troubles = Troubles(_troubled)
         self.tokens = TokenCounter()
         self.pool = Pool()
         self.limits: LimitStore = MemoryStore(clock)
@@ -96,7 +98,10 @@ class World:
         self.tasks = TaskGroup(_failed)
         self.detectors = Detectors(clock, self.tasks)
         self.live: set[Live] = set()
+        self.leaving = False
+        """The process was told to stop; `/readyz` says so."""
         self.draining = False
+        """And takes no new requests any more."""
         self.state_file: StateFile | None = None
         spool = Spool(_spool_directory(self.snapshot))
         self.deliverer = Deliverer(spool, self._webhooks, clock, alert)
@@ -342,6 +347,16 @@ def _flipped(flip: Flip) -> None:
         info("breaker_closed", provider=flip.provider, model=flip.model)
     elif not flip.again:
         alert("breaker_opened", provider=flip.provider, model=flip.model, seconds=flip.seconds)
+
+
+def _troubled(trouble: Trouble) -> None:
+    alert(
+        "upstream_failed",
+        provider=trouble.provider,
+        error=trouble.error,
+        reason=trouble.reason,
+        untold=trouble.untold,
+    )
 
 
 def _spool_directory(snapshot: Snapshot) -> Path:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 import yaml
@@ -55,6 +56,8 @@ def _locate(source: str, root: yaml.Node | None, kind: type, message: str) -> st
         if below is None:
             break
         node = below
+    if text.startswith("Invalid enum value") and (allowed := _allowed(kind, path)):
+        text += f"; allowed are {', '.join(map(str, allowed))}"
     if unknown := _UNKNOWN.search(text):
         node = _key(node, unknown["name"]) or node
         near = get_close_matches(unknown["name"], _names(kind), n=1, cutoff=0.6)
@@ -80,6 +83,25 @@ def _key(node: yaml.Node | None, name: str) -> yaml.Node | None:
             if key.value == name:
                 return key
     return None
+
+
+def _allowed(kind: Any, path: str) -> list[object]:
+    """The literals that may stand at `path` below `kind`."""
+    kinds: list[Any] = [kind]
+    for step in _STEP.finditer(path):
+        below: list[Any] = []
+        for item in _parts(kinds):
+            if isinstance(item, type) and issubclass(item, msgspec.Struct):
+                below += [field.type for field in msgspec.structs.fields(item) if field.encode_name == step["key"]]
+            else:
+                below += [a for a in get_args(item) if not isinstance(a, (str, int, float))]
+        kinds = below
+    return [value for item in _parts(kinds) if get_origin(item) is Literal for value in get_args(item)]
+
+
+def _parts(kinds: list[Any]) -> list[Any]:
+    """The kinds, with those that unions are made of in their place."""
+    return [part for kind in kinds for part in (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,))]
 
 
 def _names(kind: Any) -> list[str]:

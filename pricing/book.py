@@ -4,6 +4,8 @@ One is built with every configuration snapshot. Cards are compiled when they are
 every configured model while the snapshot is compiled, so that no request pays for it.
 """
 
+from difflib import get_close_matches
+
 import msgspec
 
 from pricing.card import RateCard, Source
@@ -57,6 +59,15 @@ class PriceBook:
         assert self._catalogue is not None
         own = [entry.model for entry in self._overlay.entries if not entry.wildcard and model in entry.model]
         return [*own, *self._catalogue.nearest(model, count)][:count]
+
+    def nearest_providers(self, provider: str, count: int = 3) -> list[str]:
+        """Known providers most like `provider`, for an error message; empty when there is one of this name."""
+        self.load()
+        assert self._catalogue is not None
+        own = {entry.provider for entry in self._overlay.entries if entry.provider is not None}
+        if provider in own:
+            return []
+        return [*get_close_matches(provider, sorted(own), n=count), *self._catalogue.nearest_providers(provider, count)]
 
     def _find(self, provider: str | None, model: str) -> CatalogueModel | None:
         self.load()

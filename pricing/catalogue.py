@@ -136,6 +136,12 @@ class Catalogue:
             close += get_close_matches(model, sorted(others), n=count - len(close), cutoff=0.7)
         return close
 
+    def nearest_providers(self, provider: str, count: int = 3) -> list[str]:
+        """Ids of providers most like `provider`; empty when there is one of this name."""
+        if self._provider(provider) is not None:
+            return []
+        return get_close_matches(provider.lower(), sorted(self._by_id), n=count, cutoff=0.5)
+
     def _provider(self, name: str) -> "Provider | None":
         name = name.lower().strip()
         if name in self._by_id:

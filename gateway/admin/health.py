@@ -36,7 +36,7 @@ async def metrics(call: Call) -> Response:
 def readiness(world: AdminWorld) -> Ready:
     """Whether this worker should be sent requests. Only its own state counts: a provider or a database that is away
     is no reason to send nobody here."""
-    checks = {"serving": Check(False, "draining: the gateway is shutting down") if world.draining else Check(True)}
+    checks = {"serving": _serving(world)}
     error = world.configuration.last_error
     checks["configuration"] = Check(True, f"the last reload was refused: {_first_line(error)}" if error else "")
     if world.journal is not None:
@@ -46,6 +46,12 @@ def readiness(world: AdminWorld) -> Ready:
     if down:
         checks["providers"] = Check(True, f"credential refused by: {', '.join(down)}")
     return Ready(all(check.ok for check in checks.values()), checks)
+
+
+def _serving(world: AdminWorld) -> Check:
+    if world.draining:
+        return Check(False, "draining: the gateway is shutting down")
+    return Check(False, "leaving: the gateway will shut down soon") if world.leaving else Check(True)
 
 
 def _journal(world: AdminWorld) -> Check:

@@ -13,6 +13,7 @@ from gateway.admin.shapes import KeyState, KeyView, NewKeyView, iso, iso_or_none
 from gateway.auth.keys import digest_of, make_key
 from gateway.errors import BadRequest, NotFound
 from gateway.seams import Clock
+from gateway.settings.references import matches
 from gateway.settings.units import parse_duration, parse_moment
 
 if TYPE_CHECKING:
@@ -46,16 +47,18 @@ class Keyring:
         team: str,
         teams: Collection[str],
         known_models: Collection[str],
+        team_models: Collection[str] | None = None,
         name: str = "",
         expires: str | None = None,
         models: list[str] | None = None,
         tags: dict[str, str] | None = None,
     ) -> NewKeyView:
-        """A new key for one of `teams`, for some of `known_models` (names and wildcards) or all its team's."""
+        """A new key for one of `teams`, for some of `known_models` (names and wildcards) or all its team's, which may
+        use `team_models` (None: all)."""
         check_team(team, teams)
-        if len(name) > MAX_NAME:
-            raise BadRequest(f"The name is longer than {MAX_NAME} characters.", param="name")
-        _check_models(models, known_models)
+        if len(name) > MAX_NAME or (name and not name.isprintable()):
+            raise BadRequest(f"name: allowed are at most {MAX_NAME} printable characters.", param="name")
+        _check_models(models, known_models, team, team_models)
         _check_tags(tags or {})
         expires_ns = None if expires is None else expiry_ns(expires, self._clock.now_ns())
         material, secret = self._material()
@@ -189,15 +192,20 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(found) for found in close)}?" if close else ""
 
 
-def _check_models(models: list[str] | None, known: Collection[str]) -> None:
-    """A name that no route can serve is a slip of the pen that would only show when the key is used."""
+def _check_models(models: list[str] | None, known: Collection[str], team: str, allowed: Collection[str] | None) -> None:
+    """What no route can serve, or the team may not use, is a slip of the pen that would only show when the key is
+    used."""
     prefixes = tuple(name[:-1] for name in known if name.endswith("*"))
     for model in models or ():
-        if model in known or model.endswith("*") or (prefixes and model.startswith(prefixes)):
-            continue
-        raise BadRequest(
-            f"There is no model '{model[:100]}' in the configuration.{_nearest(model, known)}", param="models"
-        )
+        if not (model in known or model.endswith("*") or (prefixes and model.startswith(prefixes))):
+            raise BadRequest(
+                f"There is no model '{model[:100]}' in the configuration.{_nearest(model, known)}", param="models"
+            )
+        if allowed is not None and not any(matches(own, model) or matches(model, own) for own in allowed):
+            usable = ", ".join(list(allowed)[:20])
+            raise BadRequest(
+                f"The team '{team}' may not use the model '{model[:100]}'. It may use: {usable}.", param="models"
+            )
 
 
 def _check_tags(tags: dict[str, str]) -> None:

@@ -29,6 +29,7 @@ async def create_key(call: Call) -> Response:
             team=asked.team,
             teams=root.teams,
             known_models=root.models,
+            team_models=section.models if (section := root.teams.get(asked.team)) is not None else None,
             name=asked.name,
             expires=asked.expires,
             models=asked.models,

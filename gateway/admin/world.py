@@ -22,6 +22,7 @@ from gateway.webhooks.deliver import Deliverer
 class AdminWorld(Protocol):
     """`gateway.world.World` satisfies this."""
 
+    leaving: bool
     draining: bool
 
     @property

@@ -55,9 +55,10 @@ def create(
             team=team,
             teams=written.root.teams,
             known_models=written.root.models,
+            team_models=section.models if (section := written.root.teams.get(team)) is not None else None,
             name=name,
             expires=expires,
-            models=None if models is None else [model.strip() for model in models.split(",") if model.strip()],
+            models=_models(models),
             tags=_tags(tags),
         )
     _show_new(made, json)
@@ -76,7 +77,7 @@ def list_keys(
         print_json({"keys": found})
         return
     in_file = sum(len(section.keys) for name, section in written.root.teams.items() if team in (None, name))
-    _print_table(found, in_file)
+    _print_table(found, in_file, team)
 
 
 def revoke(
@@ -143,6 +144,17 @@ def _fail(message: str, code: int, json: bool) -> NoReturn:
     raise typer.Exit(code)
 
 
+def _models(text: str | None) -> list[str] | None:
+    from gateway.errors import BadRequest
+
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise BadRequest("--models is empty; leave it out for all that the team may use.", param="models")
+    return names
+
+
 def _tags(text: str | None) -> dict[str, str]:
     from gateway.errors import BadRequest
 
@@ -153,6 +165,8 @@ def _tags(text: str | None) -> dict[str, str]:
             continue
         if not equals or not name.strip():
             raise BadRequest("--tags: allowed is k=v,k=v.", param="tags")
+        if name.strip() in found:
+            raise BadRequest(f"--tags: '{name.strip()[:100]}' is given twice.", param="tags")
         found[name.strip()] = value.strip()
     return found
 
@@ -168,7 +182,7 @@ def _show_new(made: NewKeyView, json: bool) -> None:
     print(f"Expires: {made.expires_at or 'never'}. Models: {models}.")
 
 
-def _print_table(keys: list[KeyView], in_file: int) -> None:
+def _print_table(keys: list[KeyView], in_file: int, team: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -185,7 +199,7 @@ def _print_table(keys: list[KeyView], in_file: int) -> None:
         # Names are people's words: shown as text, never read as markup.
         table.add_row(*(Text(cell) for cell in cells))
     console = Console(width=None if sys.stdout.isatty() else 180)
-    console.print(table if keys else "No keys in the ledger.")
+    console.print(table if keys else f"No keys{f' of team {team}' if team else ''} in the ledger.", markup=False)
     if in_file:
         console.print(f"{in_file} more in the configuration file.", style="dim", highlight=False)
 

@@ -104,12 +104,14 @@ def run(
     try:
         keys = [*(key or []), *(_lines(key_file) if key_file else [])]
         load = _adapted(read_load(scenario), model, processes)
-    except (ScenarioError, OSError) as error:
+    except ScenarioError as error:
         _wrong(str(error))
+    except (OSError, UnicodeDecodeError) as error:
+        _wrong(f"{key_file}: cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}")
+    if html is not None and not html.parent.is_dir():
+        _wrong(f"{html}: there is no directory {html.parent}")
     try:
         result = _run(load, base_url, keys, allow_remote)
-        if html is not None:
-            html.write_text(html_report(result), encoding="utf-8")
     except LoadError as error:
         _wrong(str(error))
     except OSError as error:
@@ -119,8 +121,8 @@ def run(
         print(result.json().decode())
     else:
         _show(result)
-        if html is not None:
-            print(f"report: {html}")
+    if html is not None:
+        _write(html, html_report(result), json)
     if not any(stage.ok for stage in result.stages):
         raise typer.Exit(1)
 
@@ -191,6 +193,16 @@ def fairness(
         print(f"ratio: {made.ratio} (median of {len(made.runs)} runs)")
     if made.ratio is None:
         raise typer.Exit(1)
+
+
+def _write(path: Path, report: str, json: bool) -> None:
+    try:
+        path.write_text(report, encoding="utf-8")
+    except OSError as error:
+        print(f"tollway loadtest run: {path}: {error.strerror}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    if not json:
+        print(f"report: {path}")
 
 
 def _lines(path: Path) -> list[str]:

@@ -204,9 +204,10 @@ def _plain(value: Decimal) -> str:
 
 
 def _unknown(book: "PriceBook", model: str, provider: str | None, json: bool) -> NoReturn:
-    near = book.nearest(model)
     where = f" of provider {provider!r}" if provider is not None else ""
-    hint = f"; the nearest known names are {', '.join(near)}" if near else ""
+    others = book.nearest_providers(provider) if provider is not None else []
+    near = others or book.nearest(model)
+    hint = f"; the nearest known {'providers' if others else 'names'} are {', '.join(near)}" if near else ""
     _fail(f"no price is known for model {model!r}{where}{hint}", json)
 
 

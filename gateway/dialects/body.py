@@ -33,6 +33,7 @@ _OPEN = re.compile(rb"[ \t\r\n]*\{")
 _NAME = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _NEXT = re.compile(rb"[ \t\r\n]*([,}])")
 _PLACE = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
+_HALF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\)(?=.)", re.DOTALL)
 _SYNTAX = re.compile(r"^JSON is malformed: (.*) \(byte (\d+)\)$", re.DOTALL)
 
 
@@ -58,9 +59,9 @@ def checked_model(model: str) -> str:
     if not model:
         raise BadRequest("You must provide a model: the string field 'model' is missing or empty.", param="model")
     if len(model) > MAX_MODEL or not model.isprintable():
+        has = f"has {len(model)}" if len(model) > MAX_MODEL else "holds one that is not printable"
         raise BadRequest(
-            f"The field 'model' must be at most {MAX_MODEL} printable characters; this one has {len(model)}.",
-            param="model",
+            f"The field 'model' must be at most {MAX_MODEL} printable characters; this one {has}.", param="model"
         )
     return model
 
@@ -211,4 +212,7 @@ def _malformed(error: Exception, body: bytes) -> BadRequest:
         return BadRequest("The request body is compressed; send it without content-encoding.")
     found = _SYNTAX.match(str(error))
     what, at = found.groups() if found else ("it ends too early", str(len(body)))
+    if found is None and (half := _HALF_PAIR.search(body, max(0, len(body) - 12))):
+        # msgspec looks for the other half before it looks for the end.
+        what, at = "unexpected end of escaped utf-16 surrogate pair", str(half.end())
     return BadRequest(f"The request body is not valid JSON: {what} at byte {at}.")

@@ -198,10 +198,10 @@ def end_record(x: Exchange) -> EndRecord:
 
 
 def _cost_something(x: Exchange, model: str) -> bool:
-    """A provider reported usage, or generated an answer with a model of known name."""
+    """A provider reported usage, or gave an answer that is charged with a model of known name."""
     if x.usage is not None:
         return True
-    return x.operation is not None and x.operation.generates and model != "" and x.headers_at > 0 and x.status < 400
+    return x.operation is not None and x.operation.charged and model != "" and x.headers_at > 0 and x.status < 400
 
 
 def interrupted(start: StartRecord, finished_ns: int) -> EndRecord:

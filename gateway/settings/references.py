@@ -4,12 +4,15 @@ Works on the resolved data rather than on the validated sections, so that a miss
 unknown provider elsewhere: `tollway check` reports both in one run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from gateway.errors import ConnectFailed
+from gateway.seams import Tls
 from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.nearest import hint, near
 from gateway.settings.schema_teams import PLACEHOLDERS
+from gateway.transport.tls import build
 
 Note = Callable[[DataPath, str], None]
 
@@ -52,10 +55,21 @@ class _Checker:
                 self._note(
                     (*path, "tls", "key_file"), "a client key without its certificate; allowed is with cert_file"
                 )
-            for option in ("ca_file", "cert_file", "key_file"):
-                file = _text(tls.get(option))
-                if file and not Path(file).is_file():
-                    self._note((*path, "tls", option), "this file is not there; allowed is a PEM file")
+            self._tls((*path, "tls"), tls)
+
+    def _tls(self, path: DataPath, options: Mapping[str, Data]) -> None:
+        """A file that is there and cannot be used would only show at the first request."""
+        files = {name: file for name in ("ca_file", "cert_file", "key_file") if (file := _text(options.get(name)))}
+        absent = [name for name, file in files.items() if not Path(file).is_file()]
+        for name in absent:
+            self._note((*path, name), "this file is not there; allowed is a PEM file")
+        if not files or absent or files.keys() == {"key_file"}:
+            return
+        try:
+            build(Tls(**files))
+        except ConnectFailed as error:
+            wrong = "ca_file" if "ca_file" in str(error) else "cert_file"
+            self._note((*path, wrong), f"{error}; allowed are PEM files, a key without a pass phrase")
 
     def models(self) -> None:
         for name, model in self._models.items():

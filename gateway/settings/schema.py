@@ -76,7 +76,10 @@ class ServerSection(Section):
     max_upload: Size = size("512MiB", "Largest body that is passed through as a stream (files, audio).", ge=1024)
     max_headers: Size = size("64KiB", "Largest request head.", ge=1024)
     max_event: Size = size("1MiB", "Largest server-sent event of a provider.", ge=1024)
-    drain: Duration = duration("30s", "How long open requests may run on after SIGTERM.")
+    notice: Duration = duration(
+        "0s", "How long after SIGTERM requests are still taken, while /readyz says no: for load balancers to notice."
+    )
+    drain: Duration = duration("30s", "How long open requests may run on after that.")
     header_timeout: Duration = duration("10s", "From a request's first byte to the end of its head.", gt=0)
     body_timeout: Duration = duration("30s", "Between two pieces of a request body.", gt=0)
     keep_alive: Duration = duration("75s", "How long an idle client connection is kept.", gt=0)

@@ -29,6 +29,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_upload: int = 512 * 1024 * 1024
     """Largest body that is passed through as a stream."""
     max_headers: int = 64 * 1024
+    notice: float = 0.0
+    """From SIGTERM until no new requests are taken; `/readyz` says at once that it comes."""
     drain: float = 30.0
     header_timeout: float = 10.0
     """From a connection's (or next request's) first byte to the end of its head."""

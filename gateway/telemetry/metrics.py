@@ -111,7 +111,7 @@ class Metrics:
         nanos = x.cost.nanos
         if usage is not None:
             _add_usage(cell, x)
-        elif nanos is None and _generated(x):
+        elif nanos is None and _charged(x):
             cell[UNPRICED] += 1
         if nanos is not None and 0 < nanos < MAX_NANOS:
             cell[NANOS] += nanos
@@ -296,10 +296,10 @@ def _add_usage(cell: list[int], x: Exchange) -> None:
         cell[UNPRICED] += 1
 
 
-def _generated(x: Exchange) -> bool:
-    """Whether something was generated though no usage tells how much; the rule of the journal's `unpriced`."""
+def _charged(x: Exchange) -> bool:
+    """Whether something was charged though no usage tells how much; the rule of the journal's `unpriced`."""
     operation = x.operation
-    return operation is not None and operation.generates and x.model != "" and x.headers_at > 0 and 0 < x.status < 400
+    return operation is not None and operation.charged and x.model != "" and x.headers_at > 0 and 0 < x.status < 400
 
 
 def _observe(timings: Timings, x: Exchange, upstream: float) -> None:

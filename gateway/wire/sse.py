@@ -20,7 +20,8 @@ from gateway.errors import ProtocolBroken
 MAX_EVENT = 1 << 20
 """Default bound of one event, bytes with its terminator."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark that a stream may begin with."""
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LINE_END_BYTES = b"\r\n"
@@ -78,7 +79,7 @@ class SseParser:
         if self._at_start:
             if not data:
                 return []
-            if data[:1] == _BOM[:1]:
+            if data[:1] == BOM[:1]:
                 self._between = False
         if self._between and len(data) <= self._max:
             self._at_start = False
@@ -106,13 +107,13 @@ class SseParser:
             raise self._too_large()
         buffer = self._buffer
         size = len(buffer)
-        if self._at_start and size < 3 and _BOM.startswith(buffer) and not final:
+        if self._at_start and size < 3 and BOM.startswith(buffer) and not final:
             return []
         events: list[SseEvent] = []
         start = 0
         with memoryview(buffer) as view:
             while start < size:
-                text = start + 3 if self._at_start and buffer.startswith(_BOM) else start
+                text = start + 3 if self._at_start and buffer.startswith(BOM) else start
                 stop, end = self._blank_line(text)
                 if end == 0 or (end == size and buffer[-1] == _CR and not final):
                     break

@@ -65,20 +65,18 @@ def progress_bar(load: LoadScenario, console: Console) -> Generator[Callable[[in
 def table_of(result: Result) -> Table:
     """The stages of a run; times in milliseconds. Narrow enough for 80 columns: the rest is in JSON and report."""
     title = f"{result.scenario or 'load'} on {result.base_url}, milliseconds"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("stage", no_wrap=True)
-    for name in ("answers/s", "correct", "failed", "p50", "p99", "p99.9", "TTFT p50", "gap p99"):
-        table.add_column(name, justify="right")
+    for name in ("per s", "correct", "failed", "p50", "p99", "p99.9", "TTFT p50", "gap p99"):
+        table.add_column(name, justify="right", no_wrap=True)
     for stage in result.stages:
         latency = stage.latency_ms
         table.add_row(
             stage.name,
-            f"{stage.rps:,.1f}",
+            _short(stage.rps),
             f"{stage.ok:,}",
             f"{stage.failed:,}",
-            *(_ms(v) for v in (latency.p50, latency.p99, latency.p99_9)),
-            _ms(stage.ttft_ms.p50),
-            _ms(stage.gap_ms.p99),
+            *(_short(v) for v in (latency.p50, latency.p99, latency.p99_9, stage.ttft_ms.p50, stage.gap_ms.p99)),
         )
     return table
 
@@ -102,6 +100,11 @@ def comparison_table(rows: Sequence[Compared], stream: bool) -> Table:
             _ms(row.p99_ms),
         )
     return table
+
+
+def _short(value: float | None) -> str:
+    """Three digits, or all before the point."""
+    return _plain(value, ",.0f" if (value or 0) >= 100 else ",.1f" if (value or 0) >= 10 else ".2f")
 
 
 def _ms(value: float | None) -> str:

@@ -72,7 +72,8 @@ def _table(result: Result) -> str:
 
 
 def _stage(stage: StageResult) -> str:
-    seconds = [(float(p.second), p) for p in stage.series]
+    # What was answered after the stage is no second of its own: it would look like a fall at the end.
+    seconds = [(float(p.second), p) for p in stage.series if p.second < stage.duration_s]
     shape = f"{stage.concurrency} users" if stage.mode == "closed" else f"{stage.rate:g} arrivals per second"
     facts = [f"{stage.mode} loop, {shape}, {stage.duration_s:g} s", f"{stage.connections} connections"]
     if stage.events:

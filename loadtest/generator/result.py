@@ -8,6 +8,8 @@ from loadtest.generator.histogram import Histogram
 from loadtest.generator.scenario import LoadScenario, Stage
 from loadtest.generator.tally import Tally
 
+_KINDS = 5
+"""Kinds of failures that a warning names."""
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
 
@@ -92,6 +94,10 @@ def result_of(scenario: LoadScenario, base_url: str, tallies: list[Tally]) -> Re
             warnings.append(f"{stage.name}: {stage.rate:g}/s were due, {stage.rps:g}/s were answered in time")
         if not stage.ok:
             warnings.append(f"{stage.name}: no correct answer at all")
+        if stage.failed:
+            most = sorted(stage.errors.items(), key=lambda kind: -kind[1])
+            told = ", ".join(f"{kind} ({count:,})" for kind, count in most[:_KINDS])
+            warnings.append(f"{stage.name}: {stage.failed:,} failed: {told}{', …' if len(most) > _KINDS else ''}")
     return Result(scenario.name, base_url, scenario.processes, stages, warnings)
 
 

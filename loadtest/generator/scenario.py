@@ -1,5 +1,6 @@
 """Load scenarios as written: stages of a request mix, closed (so many users) or open (so many arrivals a second)."""
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ class RequestMix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.prompt_bytes[0] > self.prompt_bytes[1]:
             raise ValueError("`prompt_bytes` is [least, most]")
-        if any(weight <= 0 for weight in [*self.models.values(), *self.key_weights]):
+        if not all(0 < weight < math.inf for weight in [*self.models.values(), *self.key_weights]):
             raise ValueError("weights are above 0")
         if self.stream and self.operation == "embeddings":
             raise ValueError("embeddings are not streamed")
@@ -48,7 +49,8 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if (self.concurrency is None) == (self.rate is None):
             raise ValueError("a stage has either `concurrency` (closed loop) or `rate` (open loop)")
-        if (self.concurrency or 1) < 1 or (self.rate or 1) <= 0 or self.max_connections < 1:
+        load = self.rate if self.concurrency is None else self.concurrency
+        if load is None or not 0 < load < math.inf or self.max_connections < 1:
             raise ValueError("`concurrency`, `rate` and `max_connections` are above 0")
         if self.duration <= 0:
             raise ValueError("`duration` is above 0")

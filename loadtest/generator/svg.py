@@ -95,7 +95,8 @@ def _grid(across: _Scale, up: _Scale, x: Axis, y: Axis) -> list[str]:
         at = up(value)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4}" text-anchor="end">{_number(value)}</text>')
-    for value, text in x.ticks or [(v, _number(v)) for v in across.ticks()]:
+    ticks = x.ticks or [(v, _number(v)) for v in across.ticks()]
+    for value, text in [tick for tick in ticks if tick[0] <= across.high * 1.001]:
         at = across(value)
         parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{_TOP}" y2="{bottom}"/>')
         parts.append(f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{escape(text)}</text>')

@@ -4,6 +4,7 @@ The rules, so that a test can compute them:
 - input tokens = UTF-8 bytes of all prompt text / 4, rounded up (prompt text: strings under `messages[].content`,
   `system`, `instructions`, `input`, `prompt`, in parts only `text`, `content`, `output`); a token id counts as one;
 - output tokens = number of pieces of `chars_per_token` characters in the answer, plus the scenario's reasoning tokens;
+  both together are no more than the request's maximum;
 - a tool is called when `tool_choice` forces one, or when the last message is the user's and contains a tool's name;
 - a JSON schema (structured output, tool parameters) is answered with the instance that `instance_of` makes.
 """
@@ -134,6 +135,20 @@ def compose(ask: Ask, output: Output, choice: int = 0) -> Answer:
     if ask.max_tokens is not None and ask.max_tokens < output.tokens:
         return Answer(_lorem(max(0, ask.max_tokens), size, choice), truncated=True)
     return Answer(_lorem(output.tokens, size, choice))
+
+
+def within(ask: Ask, meters: Meters) -> Meters:
+    """The meters, with no more reasoning than the request's maximum leaves room for, and the room for words cut by it.
+
+    OpenAI's `max_completion_tokens` and `max_output_tokens` are "an upper bound for the number of tokens that can be
+    generated for a completion, including visible output tokens and reasoning tokens"; Anthropic's `max_tokens` counts
+    thinking too.
+    """
+    if ask.max_tokens is None or not meters.reasoning:
+        return meters
+    reasoning = max(0, min(meters.reasoning, ask.max_tokens))
+    ask.max_tokens -= reasoning
+    return meters if reasoning == meters.reasoning else msgspec.structs.replace(meters, reasoning=reasoning)
 
 
 def meter(ask: Ask, answers: Sequence[Answer], meters: Meters) -> Metered:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, text_tokens
+from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, text_tokens, within
 from loadtest.mock.reply import Event, Reply, Tokens
 from loadtest.mock.scenario import Meters, Output
 
@@ -89,6 +89,7 @@ def count_tokens_reply(request: MessagesRequest, meters: Meters) -> Reply:
 def messages_reply(request: MessagesRequest, output: Output, meters: Meters, seq: int) -> Reply:
     """The answer to a messages request."""
     ask = _ask(request)
+    meters = within(ask, meters)
     answer = compose(ask, output)
     metered = meter(ask, [answer], meters)
     thinks = (request.thinking or {}).get("type") in ("enabled", "adaptive")

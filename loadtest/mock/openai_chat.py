@@ -8,7 +8,18 @@ from typing import Any
 
 import msgspec
 
-from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, prompt_tokens, text_tokens
+from loadtest.mock.answer import (
+    Answer,
+    Ask,
+    Metered,
+    Tool,
+    compose,
+    meter,
+    prompt_text,
+    prompt_tokens,
+    text_tokens,
+    within,
+)
 from loadtest.mock.reply import Event, Reply, Tokens
 from loadtest.mock.scenario import Meters, Output
 
@@ -124,6 +135,7 @@ def chat_ask(request: ChatRequest) -> Ask:
 def chat_reply(request: ChatRequest, output: Output, meters: Meters, seq: int) -> Reply:
     """The answer to a chat completion."""
     ask = chat_ask(request)
+    meters = within(ask, meters)
     answers = [compose(ask, output, choice) for choice in range(request.n or 1)]
     metered = meter(ask, answers, meters)
     tier = service_tier(request.service_tier, meters)
@@ -214,6 +226,7 @@ def completion_reply(request: CompletionRequest, output: Output, meters: Meters,
     """The answer to a legacy completion."""
     prompt = prompt_text(request.prompt)
     ask = Ask(prompt, prompt_tokens(request.prompt), max_tokens=request.max_tokens, last_text=prompt)
+    meters = within(ask, meters)
     answers = [compose(ask, output, choice) for choice in range(request.n or 1)]
     metered = meter(ask, answers, meters)
     base: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, prompt_tokens
+from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, prompt_tokens, within
 from loadtest.mock.openai_chat import CREATED, service_tier
 from loadtest.mock.reply import Event, Reply, Tokens
 from loadtest.mock.scenario import Meters, Output
@@ -83,12 +83,7 @@ def _ask(request: ResponsesRequest) -> Ask:
 def responses_reply(request: ResponsesRequest, output: Output, meters: Meters, seq: int) -> Reply:
     """The answer to a Responses request."""
     ask = _ask(request)
-    most = request.max_output_tokens
-    if most is not None:
-        # "An upper bound for the number of tokens that can be generated for a response, including visible output tokens
-        # and reasoning tokens."
-        meters = msgspec.structs.replace(meters, reasoning=max(0, min(meters.reasoning, most)))
-        ask.max_tokens = most - meters.reasoning
+    meters = within(ask, meters)
     answer = compose(ask, output)
     metered = meter(ask, [answer], meters)
     tokens = Tokens(metered.input, metered.output)

@@ -1,6 +1,7 @@
 """SIGTERM: no new requests, streams finish within `drain`, then an SSE error event and a settled record."""
 
 import asyncio
+import functools
 import signal
 
 import httpx
@@ -78,6 +79,44 @@ async def test_what_is_left_after_the_drain_time_is_ended_and_settled(serve) -> 
     row = gateway.settled(1)["total"]
     assert row["estimated_requests"] == 1
     assert row["output_tokens"] > 0
+
+
+async def test_a_signal_to_the_whole_group_is_one_signal(serve) -> None:
+    """systemd and a terminal signal every process of a gateway, and the supervisor passes its own on: that is not the
+    second signal, which ends what is left at once."""
+    go_on = asyncio.Event()
+
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD + chunk(sse(delta("Hel"))))
+        await go_on.wait()
+        writer.write(chunk(sse(delta("lo", "stop"), USAGE, "[DONE]")) + b"0\r\n\r\n")
+
+    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
+        gateway = started(serve, upstream.url, server={"host": "127.0.0.1", "drain": "60s", "workers": 2})
+        _, rest, first = await begun(gateway, client)
+        workers = psutil.Process(gateway.pid).children(recursive=True)
+        for process in (*workers, gateway.process):
+            process.send_signal(signal.SIGINT)
+        one_has_left = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, go_on.set)
+        _, others = await asyncio.to_thread(psutil.wait_procs, workers, 60, lambda gone: one_has_left())
+        body = first + b"".join([piece async for piece in rest])
+        assert b"[DONE]" in body
+        assert others == []
+        assert await asyncio.to_thread(gateway.process.wait, 60) == 0
+
+
+async def test_notice_is_given_before_requests_are_refused(serve, mock) -> None:
+    """`server.notice`: requests are still taken after SIGTERM, while `/readyz` says no."""
+    gateway = serve(server={"host": "127.0.0.1", "notice": "4s", "drain": "60s"})
+    gateway.process.send_signal(signal.SIGTERM)
+    async with httpx.AsyncClient(timeout=60) as client:
+        while (await client.get(gateway.url + "/readyz")).status_code != 503:
+            await asyncio.sleep(0)
+        asked = {**ASK, "model": "gpt-4o-mini", "stream": False}
+        answer = await client.post(gateway.v1 + "/chat/completions", json=asked, headers=key("search"))
+    assert answer.status_code == 200
+    assert await asyncio.to_thread(gateway.process.wait, 60) == 0
 
 
 def test_workers_leave_when_their_supervisor_is_killed(serve) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
-from tests.support.served import Gateway, configuration, key_hash
+from tests.support.served import Gateway, configuration, key_hash, wait_for
 
 ASK = {"messages": [{"role": "user", "content": "Hi there"}], "stream": True}
 
@@ -18,6 +18,7 @@ ASK = {"messages": [{"role": "user", "content": "Hi there"}], "stream": True}
 LIMITS = {"connect": "30s", "header": "30s", "first_event": "30s", "idle": "30s", "total": "60s"}
 CASES: dict[str, dict[str, str]] = {
     "split": {},
+    "bom": {},
     "usage": {},
     "no-done": {},
     "no-finish": {},
@@ -113,6 +114,13 @@ async def test_events_split_anywhere_arrive_whole(gateway, listening, newline: b
     assert headers["content-type"].startswith("text/event-stream")
     assert headers["x-accel-buffering"] == "no"
     assert headers["cache-control"] == "no-cache"
+
+
+async def test_a_byte_order_mark_is_taken_and_not_passed_on(gateway, listening) -> None:
+    """Accept a BOM: the official SDKs lose the first event to one."""
+    async with raw_server(play(b"\xef\xbb\xbf" + WHOLE), listening):
+        status, body, _ = await ask(gateway, "bom", stream_options={"include_usage": True})
+    assert (status, body) == (200, WHOLE)
 
 
 async def test_the_usage_event_is_asked_for_and_stripped_again(gateway, listening) -> None:
@@ -283,3 +291,31 @@ async def test_a_client_that_closes_after_the_last_event_has_had_it_all(gateway,
     told = [line for line in metrics if f'team="{case}"' in line and "outcome=" in line]
     assert told
     assert all('outcome="ok"' in line for line in told)
+
+
+async def test_why_a_provider_failed_is_in_the_log_and_how_long_it_had_in_the_answer(serve) -> None:
+    """A stream's answer must begin within `first_event`, not `header`; an operator must hear why nobody was reached."""
+
+    async def silent(state, reader, writer) -> None:
+        await read_request(reader)
+        await state.until_closed(reader)
+
+    async with raw_server(silent) as upstream:
+        gateway = serve(
+            providers={
+                "p0": provider("http://127.0.0.1:1", first_event="300ms"),
+                "p1": provider(upstream.url, first_event="300ms"),
+            },
+            models={
+                "m": {"targets": [{"provider": "p0", "model": "m"}], "fallbacks": ["m1"]},
+                "m1": {"targets": [{"provider": "p1", "model": "m"}]},
+            },
+            teams={"m": team("m")},
+        )
+        status, body, _ = await ask(gateway, "m")
+    assert status == 504
+    assert json.loads(body)["error"]["message"] == "The provider 'p1' did not begin to answer within 0.3 s."
+    await asyncio.to_thread(wait_for, lambda: gateway.log.read_text().count('"upstream_failed"') == 2, "both lines")
+    logged = [json.loads(line) for line in gateway.log.read_text().splitlines() if '"upstream_failed"' in line]
+    assert [(line["provider"], line["error"]) for line in logged] == [("p0", "ConnectFailed"), ("p1", "HeaderTimeout")]
+    assert logged[0]["reason"].startswith("cannot connect to 127.0.0.1:1: ")

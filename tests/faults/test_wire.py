@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import httpx
 import pytest
@@ -36,6 +37,9 @@ async def talk(gateway, data: bytes, limit: float = 10) -> bytes:
         b"x-folded: a\r\n b\r\ncontent-length: 2\r\n\r\n{}",
         b"no colon here\r\n\r\n",
         b"x-nul: a\x00b\r\n\r\n",
+        b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"host: other\r\ncontent-length: 2\r\n\r\n{}",
     ],
 )
 async def test_smuggling_shapes_are_refused_and_the_connection_closed(gateway, shape: bytes) -> None:
@@ -45,10 +49,37 @@ async def test_smuggling_shapes_are_refused_and_the_connection_closed(gateway, s
     assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /v1/models HTTP/1.1\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_heads_that_rfc_9112_has_servers_refuse(gateway, head: bytes) -> None:
+    answer = await talk(gateway, head)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert b"invalid_http" in answer
+
+
 async def test_a_head_over_the_bound_is_431(gateway) -> None:
     answer = await talk(gateway, HEAD + b"x-big: " + b"a" * 70_000 + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert b"headers_too_large" in answer
+
+
+def test_who_is_still_sending_can_read_why_it_should_not(gateway) -> None:
+    """RFC 9112 section 9.6: a connection that is closed at once is reset, and the answer is lost with it."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 60) as sock:
+        sock.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        for _ in range(30):
+            sock.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer
 
 
 async def test_slow_heads_and_bodies_are_408(serve) -> None:

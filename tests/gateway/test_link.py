@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.cycle import Cycle
-from gateway.link import Link
+from gateway.link import LINGER, Link
 from gateway.ride import Ride, Signal
 from gateway.wire.head import Head
 
@@ -18,13 +18,19 @@ class Transport:
 
     def __init__(self) -> None:
         self.written = b""
-        self.closed = self.aborted = self.paused = False
+        self.closed = self.aborted = self.paused = self.ended = False
 
     def write(self, data: bytes) -> None:
         self.written += data
 
     def close(self) -> None:
         self.closed = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def abort(self) -> None:
         self.closed = self.aborted = True
@@ -280,3 +286,24 @@ async def test_while_the_process_leaves_a_known_head_is_the_connections_last(
     assert len(side.parsed) == 1
     assert side.transport.closed
     assert b"connection: close" in side.transport.written
+
+
+# -- an answer before the request's end --------------------------------------------------------------------------------
+
+
+async def test_a_client_that_is_still_sending_is_read_without_looking_and_not_for_ever(side: Side) -> None:
+    """RFC 9112 section 9.6: the server half-closes, and reads on until the client closes or a time is over."""
+    side.app.immediate = True
+    side.feed(b"POST /v1/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n{")
+    cycle, _ = side.app.begun[0]
+    await cycle.answer(413, [(b"content-length", b"2")], b"no")
+    assert side.transport.ended
+    assert not side.transport.closed
+    parsed = len(side.parsed)
+    side.feed(b"x" * 100_000, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert (len(side.parsed), len(side.app.begun)) == (parsed, 1)
+    now = asyncio.get_running_loop().time()
+    side.link.sweep(now, 1000, 1000)
+    assert not side.transport.closed
+    side.link.sweep(now + LINGER + 1, 1000, 1000)
+    assert side.transport.aborted

@@ -110,6 +110,14 @@ def test_cards_are_kept_and_their_number_is_bounded() -> None:
     assert len(prices._cards) <= 4096
 
 
+def test_nearest_providers() -> None:
+    assert PriceBook().nearest_providers("opnai")[0] == "openai"
+    assert PriceBook().nearest_providers("openai") == []
+    own = book('models: [{model: m, provider: house, usd_per_second: "1"}]')
+    assert own.nearest_providers("hous")[0] == "house"
+    assert own.nearest_providers("house") == []
+
+
 def test_nearest_names() -> None:
     assert "claude-sonnet-4-5" in PriceBook().nearest("claude-sonet-4-5")
     assert book('models: [{model: house-model, usd_per_second: "1"}]').nearest("house")[0] == "house-model"

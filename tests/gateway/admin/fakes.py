@@ -49,6 +49,7 @@ class FakeWorld:
         self.turnstiles = Turnstiles(clock.monotonic)
         self.waiting_room = WaitingRoom(clock.monotonic)
         self.conversations = Conversations(MemoryConversations(clock))
+        self.leaving = False
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None

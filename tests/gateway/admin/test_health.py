@@ -48,6 +48,13 @@ async def test_ready(admin: httpx.AsyncClient) -> None:
     assert all(check["ok"] for check in answer.json()["checks"].values())
 
 
+async def test_notice_is_given_before_draining(admin: httpx.AsyncClient, world: FakeWorld) -> None:
+    world.leaving = True
+    answer = await admin.get("/readyz")
+    assert answer.status_code == 503
+    assert "leaving" in answer.json()["checks"]["serving"]["reason"]
+
+
 async def test_draining(admin: httpx.AsyncClient, world: FakeWorld) -> None:
     world.draining = True
     answer = await admin.get("/readyz")

@@ -53,8 +53,13 @@ def test_what_a_key_may_be(tmp_path) -> None:
 
         for models in (["gpt-4o-mini"], ["local/llama"], ["gpt-*"], [], None):
             assert create(models=models).models == models  # type: ignore[attr-defined]
+        create(models=["local/*", "gpt-*"], team_models=["local/llama", "gpt-4o-mini"])
         refused: list[dict[str, object]] = [
             {"name": "n" * 201},
+            {"name": "\x1b[31mred"},
+            {"name": "two\nlines"},
+            {"models": ["gpt-4o-mini"], "team_models": ["local/*"]},
+            {"models": ["local/*", "gpt-4o-mini"], "team_models": ["local/llama"]},
             {"models": ["gpt-5"]},
             {"models": [""]},
             {"tags": {str(number): "v" for number in range(33)}},
@@ -66,7 +71,7 @@ def test_what_a_key_may_be(tmp_path) -> None:
         for changes in refused:
             with pytest.raises(BadRequest):
                 create(**changes)
-        assert len(keyring.list()) == 5
+        assert len(keyring.list()) == 6
 
 
 def test_rotation_needs_a_working_key(tmp_path) -> None:

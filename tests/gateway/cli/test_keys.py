@@ -37,7 +37,10 @@ class Cli:
             "secrets": {"key_hash": SECRET},
             "providers": {"p": {"dialect": "openai", "base_url": "http://127.0.0.1:9/v1"}},
             "models": {"gpt-4o-mini": {"targets": [{"provider": "p"}]}, "local/*": {"targets": [{"provider": "p"}]}},
-            "teams": {"search": {"keys": [{"id": "dev", "hash": "sha256:" + "0" * 64}]}, "support": {}},
+            "teams": {
+                "search": {"keys": [{"id": "dev", "hash": "sha256:" + "0" * 64}]},
+                "support": {"models": ["local/*"]},
+            },
             "prices": "off",
             "ledger": {"url": f"sqlite:///{self.directory}/ledger.db", "journal": str(self.directory / "journal")},
         }
@@ -114,7 +117,10 @@ def test_rotate_and_revoke(cli: Cli) -> None:
         (("create", "--team", "serach"), 2, "Did you mean 'search'"),
         (("create", "--team", "search", "--expires", "soon"), 2, "90d"),
         (("create", "--team", "search", "--models", "gpt-4o-mni"), 2, "Did you mean 'gpt-4o-mini'"),
+        (("create", "--team", "search", "--models", ""), 2, "leave it out"),
+        (("create", "--team", "support", "--models", "gpt-4o-mini"), 2, "It may use: local/*"),
         (("create", "--team", "search", "--tags", "app"), 2, "k=v"),
+        (("create", "--team", "search", "--tags", "app=a,app=b"), 2, "'app' is given twice"),
         (("create",), 2, "--team"),
         (("revoke", "nobody"), 1, "no key 'nobody'"),
         (("rotate", "nobody"), 1, "no key 'nobody'"),

@@ -69,6 +69,16 @@ def test_run_prints_a_table(app: typer.Typer, mock: MockProvider, scenario: Path
     [
         (["loadtest", "run", "nonesuch", "--base-url", "http://127.0.0.1:1/v1"], 2, "no load scenario"),
         (["loadtest", "run", "load-smoke", "--base-url", "http://192.0.2.1/v1"], 2, "--allow-remote"),
+        (
+            ["loadtest", "run", "load-smoke", "--base-url", "http://127.0.0.1:1/v1", "--key-file", "/none/keys"],
+            2,
+            "/none/keys: cannot be read: No such file or directory",
+        ),
+        (
+            ["loadtest", "run", "load-smoke", "--base-url", "http://127.0.0.1:1/v1", "--html", "/none/report.html"],
+            2,
+            "there is no directory /none",
+        ),
         (["loadtest", "compare", "--only", "kong"], 2, "no such gateway: kong"),
         (["mock-provider", "--port", "0", "--scenario", "nonesuch.yaml"], 2, "cannot be read"),
     ],
@@ -82,6 +92,7 @@ def test_wrong_use_is_said_and_exit_2(app: typer.Typer, given: list[str], code: 
 def test_no_correct_answer_is_exit_1(app: typer.Typer, scenario: Path) -> None:
     ended = CliRunner().invoke(app, ["loadtest", "run", str(scenario), "--base-url", "http://127.0.0.1:1/v1"])
     assert ended.exit_code == 1
+    assert "failed: " in ended.output
 
 
 def test_a_port_that_is_taken_is_exit_1(app: typer.Typer, mock: MockProvider) -> None:

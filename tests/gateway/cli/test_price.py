@@ -80,6 +80,12 @@ def test_without_usage_the_rates_are_shown() -> None:
     assert "more than 200,000 input tokens" in result.stdout
 
 
+def test_unknown_provider_fails_with_the_nearest_providers() -> None:
+    result = run("gpt-4o", "--provider", "opnai", "--json")
+    assert result.exit_code == 1
+    assert "of provider 'opnai'; the nearest known providers are openai" in json.loads(result.stdout)["error"]
+
+
 def test_unknown_model_fails_with_the_nearest_names() -> None:
     result = run("claude-sonet-4-5", "--json")
     assert result.exit_code == 1

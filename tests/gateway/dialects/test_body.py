@@ -33,6 +33,8 @@ def refusal(body: bytes) -> BadRequest:
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"{", "too early at byte 1"),
+        (b'{"a":"\\ud800"}', "surrogate pair at byte 12"),
+        (b'{"a":"\\ud800', "too early at byte 12"),
         (b'{"model": "a"} x', "trailing characters at byte 1"),
         (b'{"model": "a", }', "at byte 1"),
         (b'{"n": NaN}', "byte 6"),

@@ -98,6 +98,9 @@ def test_a_request_refused_at_the_door_is_recorded_with_what_is_known():
     assert record.stages == Stages()
 
 
+SPEECH = Operation(name="passthrough", wire="openai", reads_body=False, generates=False)
+
+
 @pytest.mark.parametrize(
     ("changes", "unpriced"),
     [
@@ -110,6 +113,8 @@ def test_a_request_refused_at_the_door_is_recorded_with_what_is_known():
             {"cost": UNPRICED, "usage": None, "operation": Operation(name="models", wire="openai", generates=False)},
             False,
         ),
+        ({"cost": UNPRICED, "usage": None, "operation": SPEECH}, True),
+        ({"cost": UNPRICED, "usage": None, "operation": SPEECH, "model": "", "reading": None}, False),
     ],
 )
 def test_unpriced_means_it_cost_something_unknown(changes: dict[str, object], unpriced: bool):

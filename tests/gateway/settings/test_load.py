@@ -175,6 +175,10 @@ def test_each_mistake_has_its_place_and_says_what_is_allowed(
         ("{dialect: openai, base_url: https://h, proxy: socks5://p:1}", "this is not a proxy URL; allowed is"),
         ("{dialect: openai, base_url: http://h, tls: {server_name: x}}", "TLS options of a provider whose base_url is"),
         (
+            "{dialect: openai, base_url: https://h, tls: {ca_file: /etc/passwd}}",
+            "TLS: cannot use ca_file: no certificate or crl found; allowed are PEM files",
+        ),
+        (
             "{dialect: openai, base_url: https://h, tls: {ca_file: /none.pem}}",
             "this file is not there; allowed is a PEM",
         ),

@@ -210,6 +210,14 @@ def test_unpriced_and_estimated(usage: Usage | None) -> None:
     assert value(found, "tollway_cost_usd_total") == 0
 
 
+def test_speech_that_was_passed_through_is_not_free() -> None:
+    """A model without a price is recorded with `cost = null` and counted in a metric, never as 0."""
+    metrics = Metrics()
+    speech = Operation(name="passthrough", wire="openai", reads_body=False, generates=False)
+    metrics.record(exchange(usage=None, cost=UNPRICED, operation=speech))
+    assert value(samples(metrics), "tollway_unpriced_requests_total", model="gpt-4o") == 1
+
+
 def test_an_upstream_error_without_usage_is_not_unpriced() -> None:
     metrics = Metrics()
     metrics.record(exchange(usage=None, cost=UNPRICED, status=400, outcome="upstream_status"))

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from loadtest.mock import MockProvider
+from loadtest.mock.anthropic import MessagesRequest, messages_reply
+from loadtest.mock.openai_chat import ChatRequest, Message, chat_reply
 from loadtest.mock.openai_responses import ResponsesRequest, responses_reply
 from loadtest.mock.scenario import Meters, Output
 
@@ -195,6 +197,25 @@ async def test_models_are_not_counted(client: openai.AsyncOpenAI, mock: MockProv
     assert "mock" in [model.id async for model in client.models.list()]
     assert (await client.models.retrieve("vendor/x")).id == "vendor/x"
     assert mock.stats.totals.requests == 0
+
+
+@given(most=st.integers(1, 400), reasoning=st.integers(0, 500), tokens=st.sampled_from(["request", 100]))
+def test_a_chats_maximum_holds_for_reasoning_too(most: int, reasoning: int, tokens: int | Literal["request"]) -> None:
+    """`max_completion_tokens` is "an upper bound for the number of tokens that can be generated for a completion,
+    including visible output tokens and reasoning tokens"."""
+    request = ChatRequest(model="m", messages=[Message(content="Hello")], max_completion_tokens=most)
+    reply = chat_reply(request, Output(tokens=tokens), Meters(reasoning=reasoning), 1)
+    said = msgspec.json.decode(reply.body)
+    assert said["usage"]["completion_tokens"] == reply.tokens.output <= most
+    assert said["usage"]["completion_tokens_details"]["reasoning_tokens"] == min(reasoning, most)
+
+
+@given(most=st.integers(1, 400), reasoning=st.integers(0, 500), tokens=st.sampled_from(["request", 100]))
+def test_a_messages_maximum_holds_for_thinking_too(most: int, reasoning: int, tokens: int | Literal["request"]) -> None:
+    request = MessagesRequest(model="m", max_tokens=most)
+    reply = messages_reply(request, Output(tokens=tokens), Meters(reasoning=reasoning), 1)
+    said = msgspec.json.decode(reply.body)
+    assert said["usage"]["output_tokens"] == reply.tokens.output <= most
 
 
 @given(most=st.integers(1, 400), reasoning=st.integers(0, 500), tokens=st.sampled_from(["request", 100]))
