@@ -190,7 +190,8 @@ class StreamInspector(Protocol):
         ...
 
     def flush(self, channel: str) -> str:
-        """The channel's text is complete: the rest of it. Idempotent."""
+        """The channel's text is complete: the rest of it. Idempotent. Should the channel be fed again, that is a new
+        text; where something was held at the flush, the rules fail on it instead, open or closed as they say."""
         ...
 
     def held(self) -> int:

@@ -75,12 +75,13 @@ class Program:
 
     __slots__ = (
         "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
-        "leads", "limits", "quick", "reach", "rules_of", "scanner", "settles", "shortest",
+        "leads", "limits", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
         "word",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
         self.scanner = scanner
+        self.rules = tuple(rules)
         by_name: dict[str, list[CompiledRule]] = {}
         for compiled in rules:
             by_name.setdefault(compiled.rule.detector, []).append(compiled)
