@@ -152,8 +152,12 @@ def _impossible(rule: RuleSection) -> Iterator[tuple[str, str]]:
     if rule.pseudonyms is not None:
         if rule.action != "pseudonymize":
             yield "pseudonyms", f"pseudonyms, and action: {rule.action}; allowed is action: pseudonymize"
-        elif rule.pseudonyms.scope == "conversation" and missing():
-            yield "pseudonyms", missing()
+        elif rule.pseudonyms.scope == "conversation":
+            if missing():
+                yield "pseudonyms", missing()
+        elif unused := sorted(rule.pseudonyms.model_fields_set - {"scope"}):
+            what = " and ".join(unused)
+            yield "pseudonyms", f"{what} without a conversation would do nothing; add scope: conversation"
     if rule.reroute is not None and "action" in named and rule.action != "reroute":
         yield "reroute", f"a model to reroute to, and action: {rule.action}; allowed is action: reroute"
     if rule.action == "reroute" and rule.reroute is None:
