@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from guardrails.detector import Match
 from guardrails.pii import DEFAULT, PiiDetector
 from tests.guardrails.pii.texts import everywhere, grown, missed, scanner

@@ -166,7 +166,7 @@ def test_calls_whose_pieces_come_by_turns_are_masked_whole(arguments: list[str],
     """Issue 3 section 6: "Per choice and per tool-call argument stream", "for every way of cutting it into events"."""
     left = list(arguments)
     events = [chunk(begun(at, arguments="")) for at in range(len(left))]
-    for at in [*[at for at in order if at < len(left)], *[at for at in range(len(left)) for _ in left[at]]]:
+    for at in [*[turn for turn in order if turn < len(left)], *[turn for turn, one in enumerate(left) for _ in one]]:
         if left[at]:
             events.append(chunk(call(left[at][:size], at)))
             left[at] = left[at][size:]
