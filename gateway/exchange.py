@@ -162,6 +162,8 @@ class Trip(Delivery):
             await guard.talk.keep()
         if x.request_verdict.reroute:
             out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
+            if self.admission is not None:
+                await self.admission.rerouted(out)
         if guard.reads_requests:
             x.inspected_at = world.clock.monotonic()
 
