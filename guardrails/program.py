@@ -11,6 +11,8 @@ from guardrails.matching.extent import joined
 from guardrails.policy import REWRITING, SEVERITY, Policy, Rule
 from guardrails.scanner import Scanner
 
+SLICE = 200_000
+"""Characters in which matches are looked for at a time."""
 WORD = 64
 """what is longer than this many characters is no word of prose."""
 
@@ -131,7 +133,7 @@ class Program:
 
     def seen(self, text: str) -> Sequence[tuple[int, int]] | None:
         """What the gate sees in a text of ordinary length; None: that alone does not say what is found."""
-        if not self.gated or len(text) > self.shortest:
+        if not self.gated or len(text) > min(self.shortest, SLICE):
             return None
         try:
             return self.gate.scan(text.encode()) if self.gate is not None else ()

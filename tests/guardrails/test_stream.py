@@ -268,3 +268,19 @@ def test_words_come_out_at_once_and_what_may_go_on_waits() -> None:
         ("!x", ""), (" today", "*****r2Z*x "), (" so", "today "),
     ]  # fmt: skip
     assert [(given, stream.feed("c", given)) for given, _ in given_and_certain] == given_and_certain
+
+
+@given(st.integers(0, 1 << 30))
+@settings(max_examples=40, deadline=None)
+def test_a_long_text_is_looked_through_in_steps_and_nothing_is_lost(seed: int) -> None:
+    """Issue 3 section 8: "bounded time and memory each": what is found and written does not depend on the steps."""
+    chance = random.Random(seed)
+    text = "".join(prose(chance, STOCK) for _ in range(4))
+    whole = SHIPPED.inspect([Segment("x", "user", text)], "request")
+    with pytest.MonkeyPatch.context() as patch:
+        step = chance.randrange(1, 200)
+        patch.setattr("guardrails.text.SLICE", step)
+        patch.setattr("guardrails.program.SLICE", step)
+        sliced = SHIPPED.inspect([Segment("x", "user", text)], "request")
+    assert (sliced.rewrites, sliced.results) == (whole.rewrites, whole.results)
+    assert sorted(sliced.findings, key=repr) == sorted(whole.findings, key=repr)
