@@ -165,7 +165,9 @@ def _impossible(rule: RuleSection) -> Iterator[tuple[str, str]]:
     if rule.reroute is not None and "on" in named and "response" in rule.on:
         yield "on", "an answer cannot be rerouted; allowed is on: [request]"
     if rule.message is not None and rule.action != "block":
-        yield "message", f"an answer instead of the model's, and action: {rule.action}; allowed is action: block"
+        yield "message", f"what a refusal says, and action: {rule.action}; allowed is action: block"
+    if rule.answer is not None and rule.action != "block":
+        yield "answer", f"an answer instead of the model's, and action: {rule.action}; allowed is action: block"
 
 
 def _mapping(data: Data) -> dict[str, Data]:

@@ -151,7 +151,17 @@ class RuleSection(Section):
         None, description="How long stand-ins are the same, for action pseudonymize. Default: one exchange."
     )
     reroute: ModelName | None = Field(None, description="Model that serves a request with a finding instead.")
-    message: str | None = Field(None, min_length=1, description="Canned answer instead of an error, for action block.")
+    message: str | None = Field(
+        None,
+        min_length=1,
+        description="What the error says, for action block. Default: that it was blocked, and by which rule.",
+    )
+    answer: str | None = Field(
+        None,
+        min_length=1,
+        description="What the client gets as the model's answer, with status 200, instead of an error, for action "
+        "block. Where part of an answer was streamed, or answers are no texts: see message.",
+    )
     mode: Literal["shadow", "warn", "enforce"] = Field(
         "shadow", description="shadow: measure only; warn: header and event; enforce: act."
     )

@@ -72,7 +72,7 @@ def test_as_a_script_meets_it(config: Path) -> None:
     assert again["matches"][0]["digest"] == mail["digest"]
     shown = run("test", "-c", config, "--team", "search", "Acme").stdout
     assert "the text does not pass" in shown
-    assert "answer instead: Not here." in shown
+    assert "error instead: Not here." in shown
 
 
 def test_without_a_policy_the_built_in_detectors_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
