@@ -99,11 +99,17 @@ class _Checker:
         ids = _rule_ids(rule.detect)
         for index, name in enumerate(rule.without):
             if not any(rule_id == name or rule_id.startswith(f"{name}.") for rule_id in ids):
-                self._unknown((*path, "without", index), name, f"rule of {rule.detect}", ids)
+                self._unknown((*path, "without", index), name, f"rule of {rule.detect}", _beginnings(ids))
 
     def _unknown(self, path: DataPath, name: str, what: str, known: Collection[str]) -> None:
         spoken = f"this {what} is not known" if path in self._drawn else f"unknown {what} '{name[:80]}'"
         self._note(path, f"{spoken}; {hint(name, known)}")
+
+
+def _beginnings(ids: Collection[str]) -> set[str]:
+    """The ids, and what they begin with: `secret.github` of `secret.github.personal-token`."""
+    parts = [one.split(".") for one in ids]
+    return {".".join(part[:size]) for part in parts for size in range(2, len(part) + 1)}
 
 
 def _misplaced(rule: RuleSection) -> Iterator[tuple[str, str]]:
