@@ -16,7 +16,7 @@ from gateway.errors import BudgetExhausted, Overloaded, ProviderLimited, RateLim
 from gateway.facts import ANYTHING, Caller, Exchange
 from gateway.forward import find_route
 from gateway.limits.program import lenient
-from gateway.limits.words import refusal_headers, sentence, standings
+from gateway.limits.words import dollars, refusal_headers, sentence, standings
 from gateway.quota import Admitted, Bound, Charge, Decision, Refused
 from gateway.seams import StreamReader
 from gateway.settings.snapshot import Snapshot
@@ -214,6 +214,31 @@ class Admission:
         """Of thresholds that were crossed. `now`, which nearly every request takes, asks for itself."""
         if decision.crossed or decision.over:
             self.world.limit_crossed(decision)
+
+    async def rerouted(self, out: Outgoing) -> None:
+        """A guardrail sends the request to another model: reserve what that may cost more. Raises `BudgetExhausted`
+        when so much is not left; the rules that count are those of the model the client asked for."""
+        charge = self.charge
+        if charge is _FREE or not any(bound.rule.budget for bound in self.bounds):
+            return
+        more = self._dearest(out, charge.input_tokens, charge.output_tokens) - charge.nanos
+        if more <= 0:
+            return
+        if not await self.world.limits.extend(self.x.id, Charge(nanos=more, requests=0), self.seconds):
+            raise await self._too_dear(out.route.name, more)
+        self.charge = msgspec.structs.replace(charge, nanos=charge.nanos + more)
+
+    async def _too_dear(self, model: str, more: int) -> BudgetExhausted:
+        budgets = [bound for bound in self.bounds if bound.rule.budget]
+        levels = await self.world.limits.levels(budgets)
+        left = [bound.rule.amount - level.used - level.reserved for bound, level in zip(budgets, levels, strict=True)]
+        bound = budgets[left.index(min(left))]
+        self.world.limit_refused(bound, "refused")
+        return BudgetExhausted(
+            f"A guardrail sends this request to the model '{model}', which may cost {dollars(more)} USD more than the "
+            f"model that was asked for, and of the budget '{bound.rule.id}' not so much is left.",
+            headers=((b"x-tollway-limit", bound.rule.id.encode("ascii", "replace")),),
+        )
 
     # -- rules that look at the provider ---------------------------------------------------------------------------
 

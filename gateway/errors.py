@@ -154,6 +154,8 @@ class Blocked(BadRequest):
 
     code = "content_filter"
     outcome = "blocked"
+    answer = ""
+    """What the client gets as an answer instead, where its operation has such."""
 
 
 class Unauthenticated(Refusal):

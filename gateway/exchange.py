@@ -14,12 +14,12 @@ from gateway.admission import Admission, admit_quietly, ticket_of
 from gateway.attempt import Answer, Outgoing
 from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
-from gateway.delivery import Delivery
+from gateway.delivery import SSE_BLOCK, Delivery
 from gateway.dialects import for_operation
-from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
+from gateway.errors import Blocked, BodyTimeout, BudgetExhausted, Overloaded, Refusal
 from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
-from gateway.guard import Guard
+from gateway.guard import Guard, header_of
 from gateway.held import answer_held
 from gateway.listing import answer_models
 from gateway.operations import accept, wire_of
@@ -29,12 +29,18 @@ from gateway.passthrough import pass_through
 from gateway.pseudonyms.naming import HEADER as CONVERSATION
 from gateway.ride import Live
 from gateway.routing.table import Route
+from gateway.seams import Headers
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_stream
 from gateway.tape import keep_request
+from gateway.wire.canned import canned
 from gateway.wire.envelopes import error_body
 from gateway.wire.head import Head
+from gateway.wire.headers import split_fields
 from gateway.world import World
+
+JSON: Headers = [(b"content-type", b"application/json")]
+"""Header fields of a body of ours."""
 
 
 async def drive(world: World, client: Client, head: Head, live: Live) -> None:
@@ -169,7 +175,12 @@ class Trip(Delivery):
         if guard.talk is not None:
             await guard.talk.keep()
         if x.request_verdict.reroute:
+            admission = self.admission
+            if admission is None and snapshot.limits is not None and x.caller is not None:  # it was admitted quietly
+                admission = Admission(world, snapshot, x, x.caller, out)
             out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
+            if admission is not None:
+                await admission.rerouted(out)
         if guard.reads_requests:
             x.inspected_at = world.clock.monotonic()
 
@@ -252,14 +263,28 @@ async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:
             if x.reading is not None and x.reading.stream:
                 return await client.write(stream_error(refusal, x), more=False)
             return client.abort()
-        body = error_body(refusal, wire, x.request_id)
+        answer = _instead(x, refusal) if isinstance(refusal, Blocked) else None
+        kind, body = answer or (JSON, error_body(refusal, wire, x.request_id))
         headers = [
-            (b"content-type", b"application/json"),
+            *kind,
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", x.request_id.encode()),
             *refusal.headers,
         ]
-        await client.answer(refusal.status, headers, body)
+        if isinstance(refusal, Blocked) and (told := header_of(x)):
+            headers.append((b"x-tollway-guardrails", told))
+        await client.answer(x.status, headers, body)
+
+
+def _instead(x: Exchange, refusal: Blocked) -> tuple[Headers, bytes] | None:
+    """Header fields and body of the answer that a rule has the client get; None: it gets the error."""
+    if not refusal.answer or x.reading is None or x.operation is None:
+        return None
+    body = canned(x.operation.name, x.reading, refusal.answer, x.id, x.received_ns // 1_000_000_000)
+    if body is None:
+        return None
+    x.status = 200
+    return split_fields(SSE_BLOCK) if x.reading.stream else JSON, body
 
 
 async def _interrupted(trip: Trip, live: Live) -> None:

@@ -235,6 +235,12 @@ def _anything(body: bytes) -> list[Segment]:
 def blocked(verdict: Verdict, what: str, said: str = "") -> Refusal:
     """The refusal of a blocked text: the rule's own words, a service's (`said`), or ours with the names of rules, never
     with a value."""
+    refusal = _refusal(verdict, what, said)
+    refusal.answer = verdict.answer
+    return refusal
+
+
+def _refusal(verdict: Verdict, what: str, said: str) -> Blocked:
     if verdict.message or said:
         return Blocked(verdict.message or said)
     rules = [

@@ -231,7 +231,8 @@ class Passage:
         """The dialect's own end of a stream that may not go on."""
         if self._rewriter is None:
             return b""
-        return self._rewriter.block_end(self._rewriter.verdict.message)
+        verdict = self._rewriter.verdict
+        return self._rewriter.block_end(verdict.message or verdict.answer)
 
 
 def _never(events: int) -> int:

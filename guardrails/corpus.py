@@ -85,4 +85,7 @@ def rows(data: bytes, *, judged: bool = True) -> Iterator[Row]:
             raise CorpusError(f"line {number}: it does not say what is right; add label, spans or categories")
         if judged and row.truth == "label" and row.label not in LABELS:
             raise CorpusError(f"line {number}: this label is not known; allowed are attack and benign")
+        size = len(row.text)
+        if judged and any(not 0 <= span.start < span.end <= size for span in row.spans or ()):
+            raise CorpusError(f"line {number}: a span is not within the text of {size} characters; end is exclusive")
         yield row

@@ -93,9 +93,11 @@ class Verdict(msgspec.Struct, frozen=True):
     reroute: str = ""
     """Model that an enforced `reroute` names."""
     message: str = ""
-    """Canned answer of the rule that decided `enforced`."""
+    """What the refusal says, of the rule that decided `enforced`."""
     spent: tuple[tuple[str, int], ...] = ()
     """Nanoseconds each detector took to confirm or judge, when the engine was given a timer."""
+    answer: str = ""
+    """Answer instead of a refusal, of the rule that decided `enforced`."""
 
 
 ALLOWED = Verdict()
@@ -190,7 +192,8 @@ class StreamInspector(Protocol):
         ...
 
     def flush(self, channel: str) -> str:
-        """The channel's text is complete: the rest of it. Idempotent."""
+        """The channel's text is complete: the rest of it. Idempotent. Should the channel be fed again, that is a new
+        text; where something was held at the flush, the rules fail on it instead, open or closed as they say."""
         ...
 
     def held(self) -> int:

@@ -92,7 +92,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     reroute_to: str = ""
     """Model, for action `reroute`."""
     message: str = ""
-    """Canned answer, for action `block`."""
+    """What the refusal says, for action `block`."""
+    answer: str = ""
+    """What the client gets as the model's answer instead of a refusal, for action `block`."""
     mode: Mode = "enforce"
     max_scan: int = MAX_SCAN
     """Characters of one text in which matches may start."""

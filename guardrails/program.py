@@ -11,6 +11,8 @@ from guardrails.matching.extent import joined
 from guardrails.policy import REWRITING, SEVERITY, Policy, Rule
 from guardrails.scanner import Scanner
 
+SLICE = 200_000
+"""Characters in which matches are looked for at a time."""
 WORD = 64
 """what is longer than this many characters is no word of prose."""
 
@@ -75,12 +77,13 @@ class Program:
 
     __slots__ = (
         "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
-        "leads", "limits", "quick", "reach", "rules_of", "scanner", "settles", "shortest",
+        "leads", "limits", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
         "word",
     )  # fmt: skip
 
     def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
         self.scanner = scanner
+        self.rules = tuple(rules)
         by_name: dict[str, list[CompiledRule]] = {}
         for compiled in rules:
             by_name.setdefault(compiled.rule.detector, []).append(compiled)
@@ -130,7 +133,7 @@ class Program:
 
     def seen(self, text: str) -> Sequence[tuple[int, int]] | None:
         """What the gate sees in a text of ordinary length; None: that alone does not say what is found."""
-        if not self.gated or len(text) > self.shortest:
+        if not self.gated or len(text) > min(self.shortest, SLICE):
             return None
         try:
             return self.gate.scan(text.encode()) if self.gate is not None else ()

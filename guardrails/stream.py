@@ -99,9 +99,11 @@ class _Channel:
 
 
 class PolicyStream:
-    """What `PolicyEngine.stream` makes. A channel that is fed after it was flushed begins a new text."""
+    """What `PolicyEngine.stream` makes. A channel that is fed after it was flushed begins a new text, unless something
+    was still held when it was: then that is out, and may have been the beginning of what comes. Nobody can judge it any
+    more, and the rules fail on it, closed or open."""
 
-    __slots__ = ("_channels", "_plan", "_step", "_takers", "_tally", "_vault", "_window")
+    __slots__ = ("_channels", "_loose", "_plan", "_step", "_takers", "_tally", "_vault", "_window")
 
     def __init__(self, plan: Plan | None, tally: Tally, vault: Vault | None, step: int, window: int) -> None:
         self._plan = plan
@@ -112,6 +114,8 @@ class PolicyStream:
         self._channels: dict[str, _Channel] = {}
         self._takers: dict[str, _Channel | Text | JsonText | _Unjudged] = {}
         """What takes more of each channel's text: its machine, where nothing is restored."""
+        self._loose: set[str] = set()
+        """Channels that were flushed with something held."""
 
     @property
     def verdict(self) -> Verdict:
@@ -130,6 +134,8 @@ class PolicyStream:
         try:
             taker = self._takers.get(channel)
             if taker is None:
+                if channel in self._loose and text and self._goes_on(channel, role):
+                    return ""
                 current = self._channels[channel] = self._opened(channel, role, json)
                 taker = self._takers[channel] = current if current.restores else current.machine
             return taker.feed(text)
@@ -143,6 +149,8 @@ class PolicyStream:
         if current is None or self._tally.blocked:
             return ""
         try:
+            if current.held():
+                self._loose.add(channel)
             return current.finish()
         except Exception as error:
             return self._broken(error)
@@ -162,6 +170,14 @@ class PolicyStream:
         if json:
             return _Channel(JsonText(Opener(program, tally, path, judge), tally), judge, restorer)
         return _Channel(Text(program, tally, path, judge=judge), None, restorer)
+
+    def _goes_on(self, channel: str, role: str) -> bool:
+        """A text that was over goes on: whether that ends the stream."""
+        program = self._plan.program(role) if self._plan is not None else None
+        if program is not None:
+            self._tally.failed("engine", "TextAfterItsEnd", program.rules)
+        self._loose.discard(channel)
+        return self._tally.blocked
 
     def _broken(self, error: Exception) -> str:
         """The machine itself failed, and what it held is not known to be safe: the stream ends here, open or closed."""

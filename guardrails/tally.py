@@ -163,4 +163,5 @@ class Tally:
             acting.rule.reroute_to if acting is not None and enforced == "reroute" else "",
             acting.rule.message if acting is not None and enforced == "block" else "",
             tuple(self.spent.items()),
+            acting.rule.answer if acting is not None and enforced == "block" else "",
         )

@@ -20,7 +20,7 @@ from guardrails.detector import Hit, Match
 from guardrails.interface import Action
 from guardrails.judging import Judge
 from guardrails.policy import SEVERITY
-from guardrails.program import CompiledRule, Program
+from guardrails.program import SLICE, CompiledRule, Program
 from guardrails.resolve import Candidate, by_start, runs
 from guardrails.spelling import Spelling
 from guardrails.tally import Tally
@@ -245,16 +245,27 @@ class Text:
         cap = program.cap
         base = self._base
         if high <= cap:
-            self._find(self._buf, base, self._known, high, hits)
+            if hits is None and high - self._known > SLICE:
+                self._find_sliced(high)
+            else:
+                self._find(self._buf, base, self._known, high, hits)
             return
-        farthest = max(program.reach.values(), default=0)
         low = int(cap)
         if self._known < low:
-            self._find(self._buf[: low - base + farthest], base, self._known, low, None)
+            self._find_sliced(low)
         if program.both_ends:
             low = max(low, high - low)
             window = max(low - program.before, 0)
             self._find(self._buf[window:], window, low, high, None)
+
+    def _find_sliced(self, high: int) -> None:
+        """The same as `_find` up to `high`, in steps: a text of nothing but hits would need a hundred bytes for each
+        of its own. By locality no match knows the difference."""
+        program, base = self._program, self._base
+        farthest = max(program.reach.values(), default=0)
+        for low in range(self._known, high, SLICE):
+            stop, begin = min(low + SLICE, high), max(low - program.before, base)
+            self._find(self._buf[begin - base : stop - base + farthest], begin, low, stop, None)
 
     def _find(self, window: str, base: int, low: int, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
         """Find the matches that start in `low..high`, looking at `window` alone, which begins at `base`."""

@@ -63,7 +63,7 @@ class Reviewing:
             sample=0.0 if options is None else options.sample,
             values=[view(each) for each in values[: asked.most]],
             more=len(values) > asked.most,
-            rules=self._rules(since_ns),
+            rules=self._rules(since_ns, asked.filters.get("rule", "")),
         )
 
     def effects(self, since_ns: int, team: str = "") -> list[Effect]:
@@ -88,9 +88,11 @@ class Reviewing:
         lines = allow_lines(self._engine, self._written)
         return Marked(rule=asked.rule, digest=asked.digest, verdict=asked.verdict, allow=lines.get(asked.rule, ""))
 
-    def _rules(self, since_ns: int) -> list[RulePrecision]:
+    def _rules(self, since_ns: int, only: str) -> list[RulePrecision]:
+        """Of one rule, or (empty) of all."""
         lines = allow_lines(self._engine, self._written)
-        return [_precision(each, lines.get(each.rule, "")) for each in precision(self._engine, since_ns)]
+        counts = [each for each in precision(self._engine, since_ns) if only in ("", each.rule)]
+        return [_precision(each, lines.get(each.rule, "")) for each in counts]
 
 
 def since_of(asked: Asked, now_ns: int) -> int:

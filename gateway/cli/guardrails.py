@@ -92,6 +92,7 @@ def try_text(
     role = role or ("user" if way == "request" else "assistant")
     if role not in ROLES:
         _wrong(f"--role {role!r} is not known; allowed are {', '.join(ROLES)}")
+    _operation(operation)
     names, engine = _engine(config, policy, team)
     text = _text(text)
     explanation = explain(engine, text, way, role=role, operation=operation, key=key)
@@ -180,6 +181,7 @@ def diff(
         replay_log(old, new, since=since, team=team, policies=policy, json=json)
         return
     way = _direction(direction)
+    _operation(operation)
     before, after = _configured(old), _configured(new)
     known = {name: None for programs in (before, after) if programs is not None for name in programs.policies}
     names = _chosen(policy, known)
@@ -309,6 +311,13 @@ def _direction(text: str) -> Direction:
     if text == "request" or text == "response":
         return text
     _wrong(f"--direction {text!r} is not known; allowed are {', '.join(DIRECTIONS)}")
+
+
+def _operation(text: str) -> None:
+    from gateway.settings.schema_guardrails import OPERATIONS
+
+    if text not in OPERATIONS:
+        _wrong(f"--operation {text!r} is not known; allowed are {', '.join(OPERATIONS)}")
 
 
 def _text(text: str | None) -> str:

@@ -49,8 +49,10 @@ def show_explanation(explanation: Explanation, text: str, what: str, *, everythi
         console.print(f"{failure.detector} failed ({failure.error}): {', '.join(failure.rules)}", style="bold red")
     if explanation.text is None:
         console.print("the text does not pass", style="bold red")
-        if verdict.message:
-            console.print(Text("answer instead: ").append(verdict.message))
+        if verdict.answer:
+            console.print(Text("answer instead: ").append(verdict.answer))
+        elif verdict.message:
+            console.print(Text("error instead: ").append(verdict.message))
     elif verdict.enforced == "reroute":
         console.print(f"served by {verdict.reroute} instead", style="bold red")
     elif explanation.text != text:

@@ -1,7 +1,9 @@
 """Guardrails on streamed chat completions and completions: `choices` whose deltas add up.
 
-A choice ends with its finish reason, all of them with `[DONE]`; a tool call ends where the next one of its choice
-begins (official clients take its arguments as complete then). Source: platform.openai.com/docs/api-reference/chat
+A choice ends with its finish reason, all of them with `[DONE]`. A tool call whose text is no JSON ends where the next
+one of its choice begins (official clients take it as complete then); the others need not, because nothing of a JSON
+document that is all there is held back, and what is not all there may go on: some providers send pieces of several
+calls by turns. Source: platform.openai.com/docs/api-reference/chat
 and …/completions; what compatible providers do differently is told in `gateway/dialects/chat.py`.
 """
 
@@ -41,7 +43,7 @@ class ChatEvents(EventRewriter):
         says_more = failed = name == b"error"
         for leaf in reader.leaves:
             path = leaf.path
-            if _is_finish(path) and reader.data[leaf.start] == 0x22:
+            if _is_finish(path) and reader.value(*path):
                 ends.append((str(path[1]), reader.group(*path[:2], "index")))
             elif path[0] == "usage" or (path[0] == "choices" and path[-1] not in _SAYS_NOTHING):
                 says_more = says_more or not _is_piece(path)
@@ -105,7 +107,7 @@ class ChatEvents(EventRewriter):
     def _opened(self, channel: Channel) -> None:
         if "tool_calls" in channel.family:
             before = self._calls.get(_choice(channel))
-            if before is not None and before.open:
+            if before is not None and before.open and not before.json:
                 self._superseded.append(before)
             self._calls[_choice(channel)] = channel
 

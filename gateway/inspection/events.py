@@ -285,14 +285,17 @@ class EventRewriter:
     def _channel(self, slot: Slot, data: bytes, spans: Spans) -> Channel:
         key: Key = (slot.family, *_ids(slot, data, spans))
         channel = self._channels.get(key)
-        if channel is not None and channel.open:
-            if slot.call < 0 or not self._is_other_call(channel, data[slice(*spans[slot.call])]):
-                return channel
-            self._superseded.append(channel)
+        name = ""
+        if channel is not None:
+            is_other = slot.call >= 0 and self._is_other_call(channel, data[slice(*spans[slot.call])])
+            if channel.open:
+                if not is_other:
+                    return channel
+                self._superseded.append(channel)
+            name = f"{channel.name}'" if is_other else channel.name
         if len(self._channels) >= MAX_CHANNELS:
             raise _TooMany
-        before = "" if channel is None else f"{channel.name}'"
-        name = before or ".".join([slot.family, *[part.decode("utf-8", "replace") for part in key[1:]]])
+        name = name or ".".join([slot.family, *[part.decode("utf-8", "replace") for part in key[1:]]])
         channel = self._channels[key] = Channel(name, slot, data, spans)
         self._opened(channel)
         return channel

@@ -46,23 +46,30 @@ class Collected:
 
 
 class Replaced:
-    """Gives a channel's new text at its end, and every other text as it comes. Implements `StreamInspector`."""
+    """Gives a channel's new text in the place of its first piece, and every other text as it comes. Implements
+    `StreamInspector`."""
 
     blocked = False
 
     def __init__(self, rewrites: Mapping[str, str]) -> None:
         """`rewrites`: new texts by the paths of `Collected.segments`."""
         self._rewrites = {path.removesuffix(_DOCUMENT): text for path, text in rewrites.items()}
+        self._given: set[str] = set()
 
     @property
     def verdict(self) -> Verdict:
         return ALLOWED
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
-        return "" if channel in self._rewrites else text
+        if channel not in self._rewrites:
+            return text
+        if channel in self._given:
+            return ""
+        self._given.add(channel)
+        return self._rewrites[channel]
 
     def flush(self, channel: str) -> str:
-        return self._rewrites.pop(channel, "")
+        return ""
 
     def held(self) -> int:
-        return sum(map(len, self._rewrites.values()))
+        return sum(len(text) for channel, text in self._rewrites.items() if channel not in self._given)

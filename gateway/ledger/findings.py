@@ -72,8 +72,8 @@ def drawn(exchange_id: str, share: float) -> bool:
 
 def place_of(path: str) -> str:
     """The kind of text surface a path leads to. `messages[2].content[0].text` is `messages[].content[].text`; a name
-    that is none of the dialects' words is `*`."""
-    return _PART.sub(_shown, path[:1_000])[:MOST_PLACE]
+    that is none of the dialects' words is `*`. A stream's channel, such as `text.0`, has its name."""
+    return _PART.sub(_shown, path[:1_000]).rstrip(".")[:MOST_PLACE]
 
 
 def _shown(found: re.Match[str]) -> str:

@@ -99,11 +99,17 @@ class _Checker:
         ids = _rule_ids(rule.detect)
         for index, name in enumerate(rule.without):
             if not any(rule_id == name or rule_id.startswith(f"{name}.") for rule_id in ids):
-                self._unknown((*path, "without", index), name, f"rule of {rule.detect}", ids)
+                self._unknown((*path, "without", index), name, f"rule of {rule.detect}", _beginnings(ids))
 
     def _unknown(self, path: DataPath, name: str, what: str, known: Collection[str]) -> None:
         spoken = f"this {what} is not known" if path in self._drawn else f"unknown {what} '{name[:80]}'"
         self._note(path, f"{spoken}; {hint(name, known)}")
+
+
+def _beginnings(ids: Collection[str]) -> set[str]:
+    """The ids, and what they begin with: `secret.github` of `secret.github.personal-token`."""
+    parts = [one.split(".") for one in ids]
+    return {".".join(part[:size]) for part in parts for size in range(2, len(part) + 1)}
 
 
 def _misplaced(rule: RuleSection) -> Iterator[tuple[str, str]]:
@@ -152,8 +158,12 @@ def _impossible(rule: RuleSection) -> Iterator[tuple[str, str]]:
     if rule.pseudonyms is not None:
         if rule.action != "pseudonymize":
             yield "pseudonyms", f"pseudonyms, and action: {rule.action}; allowed is action: pseudonymize"
-        elif rule.pseudonyms.scope == "conversation" and missing():
-            yield "pseudonyms", missing()
+        elif rule.pseudonyms.scope == "conversation":
+            if missing():
+                yield "pseudonyms", missing()
+        elif unused := sorted(rule.pseudonyms.model_fields_set - {"scope"}):
+            what = " and ".join(unused)
+            yield "pseudonyms", f"{what} without a conversation would do nothing; add scope: conversation"
     if rule.reroute is not None and "action" in named and rule.action != "reroute":
         yield "reroute", f"a model to reroute to, and action: {rule.action}; allowed is action: reroute"
     if rule.action == "reroute" and rule.reroute is None:
@@ -161,7 +171,9 @@ def _impossible(rule: RuleSection) -> Iterator[tuple[str, str]]:
     if rule.reroute is not None and "on" in named and "response" in rule.on:
         yield "on", "an answer cannot be rerouted; allowed is on: [request]"
     if rule.message is not None and rule.action != "block":
-        yield "message", f"an answer instead of the model's, and action: {rule.action}; allowed is action: block"
+        yield "message", f"what a refusal says, and action: {rule.action}; allowed is action: block"
+    if rule.answer is not None and rule.action != "block":
+        yield "answer", f"an answer instead of the model's, and action: {rule.action}; allowed is action: block"
 
 
 def _mapping(data: Data) -> dict[str, Data]:

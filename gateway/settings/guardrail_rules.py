@@ -137,6 +137,7 @@ def _rule(written: RuleSection, id_: str, part: Part, path: DataPath) -> Rule:
         action="reroute" if reroutes else written.action,
         reroute_to=written.reroute or "",
         message=written.message or "",
+        answer=written.answer or "",
         mode=written.mode,
         max_scan=_EVERYTHING if outside else written.max_scan,
         max_total=_total(written),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema, field_validator
 
 from gateway.settings.schema_base import (
+    Count,
     Duration,
     ModelName,
     Name,
@@ -79,7 +80,7 @@ class BoundsSection(Section):
     )
     match_rate: Percent = percent("100%", "Largest share of inspections in which the rule may act.")
     window: Duration = duration("1m", "Over which time both are taken.", gt=0)
-    at_least: int = Field(100, ge=1, description="Inspections in that time before anything is concluded.")
+    at_least: Count = Field(100, ge=1, description="Inspections in that time before anything is concluded.")
     cooling: Duration = duration("10m", "How long the rule stays in shadow.", gt=0)
 
 
@@ -93,7 +94,7 @@ class PseudonymsSection(Section):
         "are counted. All rules of a team that pseudonymize say the same.",
     )
     ttl: Duration = duration("1h", "How long a conversation is kept after its last request.", gt=0, le=30 * 86400)
-    most: int = Field(1000, ge=1, le=MOST, description="Values of one conversation; those beyond it are masked.")
+    most: Count = Field(1000, ge=1, le=MOST, description="Values of one conversation; those beyond it are masked.")
 
 
 class RuleSection(Section):
@@ -150,12 +151,24 @@ class RuleSection(Section):
         None, description="How long stand-ins are the same, for action pseudonymize. Default: one exchange."
     )
     reroute: ModelName | None = Field(None, description="Model that serves a request with a finding instead.")
-    message: str | None = Field(None, min_length=1, description="Canned answer instead of an error, for action block.")
+    message: str | None = Field(
+        None,
+        min_length=1,
+        description="What the error says, for action block. Default: that it was blocked, and by which rule.",
+    )
+    answer: str | None = Field(
+        None,
+        min_length=1,
+        description="What the client gets as the model's answer, with status 200, instead of an error, for action "
+        "block. Where part of an answer was streamed, or answers are no texts: see message.",
+    )
     mode: Literal["shadow", "warn", "enforce"] = Field(
         "shadow", description="shadow: measure only; warn: header and event; enforce: act."
     )
-    max_scan: int = Field(MAX_SCAN, ge=1, description="Characters of one text that are looked at.")
-    max_total: int | None = Field(
+    max_scan: Count = Field(
+        MAX_SCAN, ge=1, description="Characters of one text that are looked at, such as 200k or 2M."
+    )
+    max_total: Count | None = Field(
         None,
         ge=1,
         description="Characters of one request that are looked at, all texts together; the text that goes beyond, and "
@@ -219,7 +232,7 @@ class RuleSection(Section):
     deadline: Duration | None = Field(
         None, gt=0, description="Longest time from asking to verdict. Default: 2s; ner: 500ms."
     )
-    max_text: int | None = Field(
+    max_text: Count | None = Field(
         None,
         ge=1,
         description="Characters of one body the detector is asked about; more is a failure. Default: 200000.",

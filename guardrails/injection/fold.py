@@ -39,6 +39,9 @@ _SUSPICIOUS = re.compile(
     "\uff21-\uff3a\uff41-\uff5a\u1d00-\u1d7f\u0260-\u029f\ua730\ua731\u0300-\u036f]"
 )
 """Every character by which one of the shapes is told, and some more."""
+_LONGEST = 4
+"""Characters one is folded to. Some signs are whole words, and one Arabic ligature is four: a text of them would cost
+many times what its length says, and nobody hides words of his own in them."""
 _FEW = 24
 """Different characters up to which replacing each is faster than looking every character up."""
 
@@ -119,7 +122,8 @@ def _character(char: str) -> str:
         return char
     if code in _TAGS:
         return chr(code - 0xE0000)
-    return "".join(map(_shape, unicodedata.normalize("NFKC", char)))
+    plain = unicodedata.normalize("NFKC", char)
+    return char if len(plain) > _LONGEST else "".join(map(_shape, plain))
 
 
 def _shape(char: str) -> str:

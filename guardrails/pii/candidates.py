@@ -43,6 +43,8 @@ class Recognizer(Protocol):
     """Characters of the longest match."""
     after: int
     """Characters behind the longest match that are looked at."""
+    foreign: bool
+    """Its digits may be any of Unicode's, of which its expressions know ASCII's alone."""
 
     def scan(self, text: str, low: int, high: int) -> Sequence[Candidate]:
         """Candidates that start in `text[low:high]`."""
@@ -59,6 +61,7 @@ class Pattern:
         self.back = row.length + 1
         self.shortest = row.shortest
         self.after = max(row.after, 2)
+        self.foreign = r"\d" in row.regex
         self.rule = row.id
         self.score = row.score
         self.check = check

@@ -31,11 +31,13 @@ from guardrails.pii.rules import DEFAULT, Row, described, read
 from guardrails.pii.suffixes import Suffixes
 from guardrails.pii.tail import Tail
 from guardrails.pii.url import Url
-from guardrails.pii.windows import characters, foreign_digits, merged, regions
+from guardrails.pii.windows import characters, clusters, foreign_digits, merged, regions
 
 _END = itemgetter(1)
 EVERYONE = -1
 """Whom the gate's expression calls that is for all recognizers."""
+CLOSE = 64
+"""Digits outside ASCII that are so close are looked at in one go: every stretch costs a recognizer more than that."""
 NEAR = 128
 """A match within another of its type and at least its score is dropped, if that one starts at most so far before it."""
 
@@ -134,12 +136,13 @@ class PiiDetector:
         """By entity, what begins where the hits say that something may."""
         found: dict[str, list[Candidate]] = {}
         ends, foreign = self._ends(text, hits)
+        dense = clusters(foreign, CLOSE)
         for index in range(len(self._recognizers)) if foreign else ends:
             one = self._recognizers[index]
             stretches = regions(ends.get(index, ()), one.back, one.shortest)
-            if foreign:
+            if dense and one.foreign:
                 # A digit outside ASCII may stand anywhere in a match, so that every start up to it is looked at.
-                stretches = merged(stretches, regions(foreign, one.back, 0))
+                stretches = merged(stretches, [(max(low - one.back, 0), high + 1) for low, high in dense])
             for low, high in stretches:
                 if candidates := one.scan(text, low, high):
                     found.setdefault(one.entity, []).extend(candidates)

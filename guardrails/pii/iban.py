@@ -39,6 +39,7 @@ class Iban:
     back = 4 + 2 * 8 + 1
     length = 2 * 34
     after = 1
+    foreign = False
     shortest = 12
 
     def __init__(self, extra: bool) -> None:

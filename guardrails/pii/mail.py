@@ -27,6 +27,7 @@ class Mail:
     length = LOCAL + 1 + DOMAIN
     back = LOCAL + 6  # behind the hit's `@` stands one byte, of a character of up to four
     after = 1
+    foreign = False
     shortest = 2
 
     def __init__(self, suffixes: Suffixes, extra: bool) -> None:

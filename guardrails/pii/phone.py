@@ -76,6 +76,7 @@ class Phone:
     back = SPAN + LEAD + 6
     length = LEAD + SPAN + EXTENSION
     after = 3
+    foreign = True
 
     def __init__(self, extra: bool) -> None:
         self.numbering = Numbering()

@@ -35,6 +35,7 @@ class Url:
     back = 1 + 8 + HOST + 3 + 1
     length = 1 + 8 + HOST + 1 + LONGEST_TLD + PATH + 1
     after = 1
+    foreign = False
     shortest = 4
 
     def __init__(self, top: frozenset[str], extra: bool) -> None:

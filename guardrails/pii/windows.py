@@ -46,6 +46,22 @@ def regions(ends: Iterable[int], back: int, shortest: int) -> list[tuple[int, in
     return found
 
 
+def clusters(places: Iterable[int], gap: int) -> list[tuple[int, int]]:
+    """Places in rising order, as first and last of those that are at most `gap` apart each from the next."""
+    found: list[tuple[int, int]] = []
+    first, last = -1, -1
+    for place in places:
+        if first < 0:
+            first = place
+        elif place - last > gap:
+            found.append((first, last))
+            first = place
+        last = place
+    if first >= 0:
+        found.append((first, last))
+    return found
+
+
 def merged(some: list[tuple[int, int]], more: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Two lists of stretches as one, none overlapping."""
     found: list[tuple[int, int]] = []

@@ -1,14 +1,13 @@
 """SIGTERM: no new requests, streams finish within `drain`, then an SSE error event and a settled record."""
 
 import asyncio
-import functools
 import signal
 
 import httpx
 import psutil
 
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
-from tests.support.served import Gateway
+from tests.support.served import Gateway, wait_for
 
 from .test_streams import ASK, key, provider, team
 
@@ -98,12 +97,13 @@ async def test_a_signal_to_the_whole_group_is_one_signal(serve) -> None:
         workers = psutil.Process(gateway.pid).children(recursive=True)
         for process in (*workers, gateway.process):
             process.send_signal(signal.SIGINT)
-        one_has_left = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, go_on.set)
-        _, others = await asyncio.to_thread(psutil.wait_procs, workers, 60, lambda gone: one_has_left())
+        await asyncio.to_thread(wait_for, lambda: '"stopped"' in gateway.log.read_text(), "a worker with no stream")
+        go_on.set()
         body = first + b"".join([piece async for piece in rest])
         assert b"[DONE]" in body
-        assert others == []
         assert await asyncio.to_thread(gateway.process.wait, 60) == 0
+        _, others = await asyncio.to_thread(psutil.wait_procs, workers, 60)
+        assert others == []
 
 
 async def test_notice_is_given_before_requests_are_refused(serve, mock) -> None:

@@ -11,10 +11,13 @@ import json
 import logging
 import os
 import random
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from guardrails.detector import Match
 from guardrails.pii import DEFAULT, PiiDetector
@@ -24,6 +27,8 @@ from tests.guardrails.pii.texts import everywhere, grown, missed, scanner
 PHONES = 0.03
 """Share of Presidio's telephone numbers that may be missing in such texts: junk that libphonenumber's matcher reads
 into a chain because of where its scan stands."""
+ZONE = re.compile(r"%[0-9A-Za-z]{33}")
+"""A zone of an IP address that is longer than those that are taken: without it, ours ends before."""
 Spans = list[tuple[str, int, int, float]]
 
 
@@ -99,7 +104,7 @@ def main() -> int:
         if analyze is not None:
             text = plain(chance)
             theirs = analyze(text)
-            lost = missed(theirs, scans[False](text))
+            lost = [one for one in missed(theirs, scans[False](text)) if not ZONE.search(text[one[1] : one[2]])]
             phones += sum(kind == "PHONE_NUMBER" for kind, *_ in theirs)
             lost_phones += sum(kind == "PHONE_NUMBER" for kind, *_ in lost)
             if any(kind != "PHONE_NUMBER" for kind, *_ in lost) or lost_phones > 10 + phones * PHONES:

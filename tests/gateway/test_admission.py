@@ -204,6 +204,35 @@ async def test_what_is_refused_holds_nothing_and_names_no_hold() -> None:
     assert store.under_way == 1
 
 
+@pytest.mark.parametrize(("amount", "fits"), [(9_000, False), (30_000, True)])
+async def test_a_dearer_model_that_a_guardrail_names_is_reserved_for(amount: int, fits: bool) -> None:
+    """docs/limits.md: "where the other model is dearer, the difference is reserved too, or the request is refused"."""
+    asked = admission((bound("usd", amount * 1000), bound("requests", 9)), max_tokens=900)
+    assert asked.out is not None
+    assert asked.now()
+    before = asked.charge.nanos
+    asked.out.route = Route("d", (Target(PROVIDER, "dear"),))
+    if fits:
+        await asked.rerouted(asked.out)
+        assert asked.charge.nanos == before * 7
+    else:
+        with pytest.raises(BudgetExhausted, match=r"model 'd', which may cost .* USD more .* 'usd'"):
+            await asked.rerouted(asked.out)
+    [money, requests] = await asked.world.limits.levels(asked.bounds)
+    assert money.reserved == asked.charge.nanos
+    assert requests.reserved == 1
+
+
+async def test_a_model_that_costs_no_more_needs_nothing() -> None:
+    asked = admission((bound("usd", 10**9),), route=Route("d", (Target(PROVIDER, "dear"),)))
+    assert asked.out is not None
+    assert asked.now()
+    before = asked.charge
+    asked.out.route = Route("m", (Target(PROVIDER, "m"),))
+    await asked.rerouted(asked.out)
+    assert asked.charge is before
+
+
 async def test_a_downgraded_request_is_served_by_the_cheaper_model_and_counted() -> None:
     store = MemoryStore(ManualClock())
     rule = bound("usd", 1000, Calendar("day"), when_exhausted="downgrade", downgrade_to="d")

@@ -50,6 +50,11 @@ def test_whose_text_it_is() -> None:
         ('{"text": "CANARY"}', "line 2: it does not say what is right; add label, spans or categories"),
         ('{"text": "CANARY", "label": "CANARY"}', "line 2: this label is not known; allowed are attack and benign"),
         ('{"text": "CANARY", "spans": [{"type": "X"}]}', "line 2: Object missing required field `start`"),
+        (
+            '{"text": "CANARY", "spans": [{"type": "X", "start": 2, "end": 7}]}',
+            "line 2: a span is not within the text of 6",
+        ),
+        ('{"text": "CANARY", "spans": [{"type": "X", "start": 2, "end": 2}]}', "line 2: a span is not within the text"),
         ('{"txt": "CANARY"}', "line 2: Object missing required field `text`"),
         ('["CANARY"]', "line 2: Expected `object`, got `array`"),
         ("CANARY", "line 2: JSON is malformed: invalid character"),

@@ -217,6 +217,24 @@ def test_a_machine_that_breaks_ends_the_stream(monkeypatch: pytest.MonkeyPatch) 
     assert stream.verdict.failures[0].detector == "engine"
 
 
+def late(on_failure: str, mode: str, first: str, held: bool) -> tuple[str, bool]:
+    rule = Rule(id="m", detector="mail", action="mask", mode=mode, on_failure=on_failure)  # pyright: ignore
+    stream = PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream()
+    assert stream is not None
+    out = stream.feed("c", first) + stream.flush("c")
+    out += stream.feed("c", "@b.co ") + stream.flush("c")
+    assert [failure.error for failure in stream.verdict.failures] == (["TextAfterItsEnd"] if held else [])
+    return out, stream.blocked
+
+
+def test_what_follows_a_text_that_was_over_is_judged_or_not_passed() -> None:
+    """What was held when it was over is out, and may begin what comes: closed, nothing more is returned."""
+    assert late("closed", "enforce", "mail ann", True) == ("mail ann", True)
+    assert late("open", "enforce", "mail ann", True) == ("mail ann@b.co ", False)
+    assert late("closed", "shadow", "mail ann", True) == ("mail ann@b.co ", False)
+    assert late("closed", "enforce", "mail. ", False) == ("mail. @b.co ", False)
+
+
 def test_no_policy_for_answers_no_stream() -> None:
     rule = Rule(id="m", detector="mail", on=frozenset(("request",)))
     assert PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream("chat") is None
@@ -250,3 +268,19 @@ def test_words_come_out_at_once_and_what_may_go_on_waits() -> None:
         ("!x", ""), (" today", "*****r2Z*x "), (" so", "today "),
     ]  # fmt: skip
     assert [(given, stream.feed("c", given)) for given, _ in given_and_certain] == given_and_certain
+
+
+@given(st.integers(0, 1 << 30))
+@settings(max_examples=40, deadline=None)
+def test_a_long_text_is_looked_through_in_steps_and_nothing_is_lost(seed: int) -> None:
+    """Issue 3 section 8: "bounded time and memory each": what is found and written does not depend on the steps."""
+    chance = random.Random(seed)
+    text = "".join(prose(chance, STOCK) for _ in range(4))
+    whole = SHIPPED.inspect([Segment("x", "user", text)], "request")
+    with pytest.MonkeyPatch.context() as patch:
+        step = chance.randrange(1, 200)
+        patch.setattr("guardrails.text.SLICE", step)
+        patch.setattr("guardrails.program.SLICE", step)
+        sliced = SHIPPED.inspect([Segment("x", "user", text)], "request")
+    assert (sliced.rewrites, sliced.results) == (whole.rewrites, whole.results)
+    assert sorted(sliced.findings, key=repr) == sorted(whole.findings, key=repr)

@@ -140,6 +140,23 @@ def test_a_block_says_the_rules_own_words(guarded: Guarded, fine: Scripted) -> N
         ask(guarded, "canned")
 
 
+def test_a_block_may_have_an_answer_of_its_own(guarded: Guarded, fine: Scripted) -> None:
+    """docs/guardrails.md: "With `answer: TEXT` the client gets that text instead, with 200, as the model's answer"."""
+    for stream in (False, True):
+        asked = {"model": "gpt-4o-mini", "messages": SAID, "stream": stream}
+        got = httpx.post(guarded.v1 + "/chat/completions", json=asked, headers={"authorization": "Bearer sk-answered"})
+        assert (got.status_code, "I cannot talk about that." in got.text) == (200, True)
+        assert got.headers["content-type"].startswith("text/event-stream" if stream else "application/json")
+        assert got.headers["x-tollway-guardrails"].startswith("request=block:")
+    assert fine.seen == []
+    refused = httpx.post(
+        guarded.v1 + "/embeddings",
+        json={"model": "text-embedding-3-small", "input": EMAIL},
+        headers={"authorization": "Bearer sk-answered"},
+    )
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "content_filter")
+
+
 @pytest.mark.parametrize("team", ["shadow", "warn", "free"])
 def test_shadow_warn_and_no_policy_change_nothing(guarded: Guarded, provider: Scripted, team: str) -> None:
     """Not a byte: a request that needs no other model name arrives as it was sent."""

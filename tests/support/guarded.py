@@ -23,6 +23,7 @@ POLICIES: dict[str, list[dict]] = {
     "masked": [_PII, {"detect": "secrets", "action": "mask", "mode": "enforce"}],
     "refused": [{**_PII, "id": "no-mail", "action": "block"}],
     "canned": [{**_PII, "action": "block", "message": "Please leave personal data out."}],
+    "answered": [{**_PII, "action": "block", "answer": "I cannot talk about that."}],
     "answers": [
         {**_PII, "on": ["response"]},
         {

@@ -72,7 +72,7 @@ def test_as_a_script_meets_it(config: Path) -> None:
     assert again["matches"][0]["digest"] == mail["digest"]
     shown = run("test", "-c", config, "--team", "search", "Acme").stdout
     assert "the text does not pass" in shown
-    assert "answer instead: Not here." in shown
+    assert "error instead: Not here." in shown
 
 
 def test_without_a_policy_the_built_in_detectors_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +145,7 @@ def test_what_a_change_would_do(corpus: Path, config: Path, tmp_path: Path) -> N
         (["test", "--team", "serch", "-c", "{config}", "a"], 2, "unknown team 'serch'; did you mean 'search'?"),
         (["test", "--team", "free", "-c", "{config}", "a"], 2, "team 'free' has no guardrails; name a policy"),
         (["test", "--direction", "up", "a"], 2, "--direction 'up' is not known; allowed are request, response"),
+        (["test", "--operation", "chat", "a"], 2, "--operation 'chat' is not known; allowed are chat.completions"),
         (["test", "--role", "boss", "a"], 2, "--role 'boss' is not known; allowed are system"),
         (["test", "-p", "p", "-c", "nowhere.yaml", "a"], 2, "nowhere.yaml"),
         (["eval", "nowhere.jsonl"], 1, "nowhere.jsonl cannot be read: No such file"),

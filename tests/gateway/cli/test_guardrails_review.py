@@ -46,6 +46,8 @@ def test_review_mark_and_the_line_to_paste(config: Path):
     judged = run(config, "review", "--state", "false_positive").stdout
     assert value["digest"] in judged
     assert "0.0 % (0.0–79.3)" in judged
+    assert "0.0 % (0.0–79.3)" not in run(config, "review", "--rule", "standard.pii.9").stdout
+    assert "0.0 % (0.0–79.3)" in run(config, "review", "--rule", value["rule"]).stdout
     back = run(config, "mark", value["rule"], value["digest"], "open")
     assert back.stdout == f"{value['rule']} {value['digest']}: open\n"
     assert "No value since" in run(config, "review", "--state", "later").stdout

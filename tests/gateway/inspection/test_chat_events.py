@@ -8,10 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.inspection.rewriters import Rewriters
+from guardrails.engine import PolicyEngine
+from guardrails.interface import Segment
+from guardrails.policy import Policy, Rule
+from guardrails.scanner import Scanner
 from tests.gateway.inspection.helpers import Clients, Hoarder, Masker, Passer, cut, mask, objects, rewritten, sse
+from tests.support.detectors import ReGate, mail
 
 CLIENTS = Clients()
 SHARED = Rewriters()
+MAILS = PolicyEngine(
+    [Policy("p", (Rule(id="m", detector="mail", action="mask"),))], Scanner([mail()], gate=ReGate), key=b"k" * 16
+)
+CALLS = [
+    '{"to": "ann@site.co.uk", "n": 1}',
+    '{"l": ["x"], "to": "\\u0061b@site.co"}',
+    '{"a": {"b": "c"}}',
+    '{"to": ""}',
+]
 TEXTS = st.text(alphabet=st.sampled_from('ab1 2@.é𝄞"\\\n'), max_size=30)
 CUTS = st.lists(st.integers(0, 40), max_size=6)
 INSPECTORS = st.sampled_from([Masker, Hoarder])
@@ -130,22 +144,57 @@ def test_logprobs_of_a_changed_text_are_dropped_and_counted():
     assert rewriter.logprobs_dropped == 1
 
 
-def test_tool_calls_end_where_the_next_begins():
-    """The official client takes a call's arguments as complete when the index changes."""
+def begun(index: int, kind: str = "function", **said: Any) -> dict[str, Any]:
+    return {"tool_calls": [{"index": index, "id": f"call_{index}", "type": kind, kind: {"name": "f", **said}}]}
 
-    def begin(index: int) -> dict[str, Any]:
-        one = call("", index, id=f"call_{index}", type="function")
-        one["tool_calls"][0]["function"]["name"] = "f"
-        return one
 
-    stream = sse(chunk(begin(0)), chunk(call('{"a":"1"}', 0)), chunk(begin(1)), chunk(call('{"b":"2"}', 1)),
+def test_calls_that_are_no_json_end_where_the_next_begins():
+    """The official client takes a call's text as complete when the index changes."""
+    stream = sse(chunk(begun(0, "custom", input="a 1")), chunk(begun(1, "custom", input="b 2")),
                  chunk({}, 0, "tool_calls"), DONE)  # fmt: skip
     order = [
         (one["choices"][0]["delta"].get("tool_calls") or [{}])[0]
-        for one in objects(rewritten("chat.completions", stream))
+        for one in objects(rewritten("chat.completions", stream, Hoarder()))
     ]
-    assert [(one.get("index"), one.get("function", {}).get("arguments")) for one in order] == [
-        (0, ""), (0, '{"a": "#"}'), (1, ""), (1, '{"b": "#"}'), (None, None)]  # fmt: skip
+    assert [(one.get("index"), one.get("custom", {}).get("input")) for one in order] == [
+        (0, ""), (0, "a #"), (1, ""), (1, "b #"), (None, None)]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(CALLS), min_size=1, max_size=3), st.lists(st.integers(0, 2)), st.integers(1, 9))
+def test_calls_whose_pieces_come_by_turns_are_masked_whole(arguments: list[str], order: list[int], size: int):
+    """Issue 3 section 6: "Per choice and per tool-call argument stream", "for every way of cutting it into events"."""
+    left = list(arguments)
+    events = [chunk(begun(at, arguments="")) for at in range(len(left))]
+    for at in [*[turn for turn in order if turn < len(left)], *[turn for turn, one in enumerate(left) for _ in one]]:
+        if left[at]:
+            events.append(chunk(call(left[at][:size], at)))
+            left[at] = left[at][size:]
+    inspector = MAILS.stream("chat.completions")
+    got = CLIENTS.chat(rewritten("chat.completions", sse(*events, chunk({}, 0, "tool_calls"), DONE), inspector))
+    made = [one.function.arguments for one in got.choices[0].message.tool_calls]
+    assert made == [MAILS.inspect([Segment("x.arguments", "assistant", one)], "response").rewrites[0].text
+                    if "@" in json.loads(one).get("to", "") else one for one in arguments]  # fmt: skip
+
+
+def test_a_finish_reason_that_is_empty_ends_nothing():
+    """Some providers write `"finish_reason": ""` into every chunk until the last."""
+    pieces = ["mail ann", "@site", ".co now"]
+    stream = sse(*[chunk({"content": piece}, 0, "") for piece in pieces], chunk({}, 0, "stop"), DONE)
+    out = rewritten("chat.completions", stream, MAILS.stream())
+    assert CLIENTS.chat(out).choices[0].message.content == "mail <EMAIL_ADDRESS> now"
+
+
+@pytest.mark.parametrize("later", ["@site.co", " more"])
+def test_a_text_that_goes_on_after_its_end_is_not_passed(later: str):
+    """Issue 3 section 6: "An internal failure of the guardrail never lets raw text through under `closed`"."""
+    inspector = MAILS.stream()
+    stream = sse(chunk({"content": "mail ann"}, 0, "stop"), chunk({"content": later}, 0, "stop"), DONE)
+    out = rewritten("chat.completions", stream, inspector)
+    assert "".join(each["choices"][0]["delta"].get("content", "") for each in objects(out)) == "mail ann"
+    assert inspector is not None
+    assert inspector.blocked
+    assert inspector.verdict.failures[0].error == "TextAfterItsEnd"
 
 
 def test_calls_of_one_index_are_told_apart_by_their_ids():

@@ -63,6 +63,10 @@ def test_no_name_of_a_body_is_in_a_place(name: str, before: str):
     assert all(place_of(word) == word for word in words)
 
 
+def test_a_channel_of_a_stream_has_its_name():
+    assert (place_of("text.0"), place_of("delta/content.0.1")) == ("text", "delta/content")
+
+
 @given(st.text(max_size=40))
 def test_names_that_look_like_no_id_are_not_kept(name: str):
     """A service outside names its rules; what holds spaces or an @ may be what it found."""

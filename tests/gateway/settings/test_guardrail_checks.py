@@ -39,7 +39,7 @@ HEAD = "guardrails: {p: ["
         ),
         (
             "{detect: pii, message: No., action: mask}",
-            "23: an answer instead of the model's, and action: mask;",
+            "23: what a refusal says, and action: mask;",
         ),
         ("{detect: pii, teams: [serch]}", "22: unknown team 'serch'; did you mean 'search'?"),
         ("{detect: pii, patterns: [{name: a, regex: b}]}", "24: this belongs to detect: patterns"),

@@ -28,7 +28,7 @@ def test_every_option_arrives() -> None:
     found = rule(
         detect="pii", id="mail", entities=["EMAIL_ADDRESS"], threshold=0.5, thresholds={"EMAIL_ADDRESS": 0.9},
         on=["response"], roles=["tool"], operations=["messages"], teams=["search"], rollout="12.5%", action="hash",
-        mode="warn", max_scan=1000, beyond="allow", on_failure="open",
+        mode="warn", max_scan="1k", beyond="allow", on_failure="open",
         bounds={"latency": "2ms", "match_rate": "20%", "window": "30s", "at_least": 7, "cooling": "1h"},
         allow={"values": ["a@b.example"], "digests": ["0" * 16], "patterns": [".+@example[.]org"]},
     )  # fmt: skip

@@ -79,6 +79,7 @@ def test_what_could_not_be_kept_is_refused(
         ("action: pseudonymize, on: [request], pseudonyms: {scope: team}", "allowed (are|is)"),
         ("action: pseudonymize, on: [request], pseudonyms: {ttl: 0s}", "too small"),
         ("action: pseudonymize, on: [request], pseudonyms: {most: 100000}", "too large"),
+        ("action: pseudonymize, on: [request], pseudonyms: {ttl: 2h, most: 9}", "most and ttl .* add scope: conv"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(write: Write, minimal: str, options: str, what: str) -> None:

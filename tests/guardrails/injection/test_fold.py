@@ -90,3 +90,9 @@ def test_lower_case_keeps_offsets(text: str) -> None:
     """ "its lower case is two characters: offsets would move": of no folded text does the length change."""
     folded = fold(text).text
     assert len(folded.lower()) == len(folded)
+
+
+def test_signs_that_are_whole_formulas_stay() -> None:
+    """Eighteen characters for one would let a text cost many times what its length says."""
+    assert fold("ﷺ ㌖ ﬁ").text == "ﷺ ㌖ fi"
+    assert max(len(fold(chr(code)).text) for code in range(0x20000) if not 0xD800 <= code < 0xE000) <= 4

@@ -1,11 +1,12 @@
 """From hits to stretches of text."""
 
+import itertools
 import re
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.pii.windows import characters, foreign_digits, merged, regions
+from guardrails.pii.windows import characters, clusters, foreign_digits, merged, regions
 
 FOREIGN = re.compile(foreign_digits().encode())
 ends = st.lists(st.integers(0, 400), max_size=30).map(sorted)
@@ -39,6 +40,14 @@ def test_merged_regions_are_the_union(some: list[int], more: list[int], back: in
     got = [start for low, high in merged(first, second) for start in range(low, high)]
     assert len(got) == len(set(got))
     assert set(got) == {start for low, high in first + second for start in range(low, high)}
+
+
+@given(ends, st.integers(0, 50))
+def test_clusters_are_what_is_close_together(some: list[int], gap: int) -> None:
+    found = clusters(some, gap)
+    assert [place for place in some if any(low <= place <= high for low, high in found)] == some
+    assert {edge for pair in found for edge in pair} <= set(some)
+    assert all(before[1] + gap < low for before, (low, _) in itertools.pairwise(found))
 
 
 @given(st.characters(min_codepoint=0x80, exclude_categories=["Cs"]))
