@@ -108,7 +108,8 @@ def verify(
         _print_json({**answer, "remembered": [str(each) for each in remembered]})
     elif found.broken is not None:
         print(f"BROKEN at entry {found.broken.seq}: {found.broken.problem}.")
-        print(f"The {found.entries} entries before it are right.")
+        before = "entry before it is" if found.entries == 1 else "entries before it are"
+        print(f"The {found.entries:,} {before} right." if found.entries else "No entry before it is right.")
     else:
         entries = f"{found.entries:,} entr{'y' if found.entries == 1 else 'ies'}"
         heads = f"{len(remembered):,} remembered head{'' if len(remembered) == 1 else 's'}"
