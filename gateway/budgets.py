@@ -51,11 +51,11 @@ def question(bound: Bound, now_ns: int) -> Question | None:
         return None
     if isinstance(rule.window, Calendar):
         found = period(rule.window, now_ns)
-        return Question(bound.scope, rule.measure, found.start_ns, found.end_ns)
+        return Question(bound.scope, rule.measure, found.start_ns, found.end_ns, bound.key)
     if isinstance(rule.window, Rolling):
         since_ns = now_ns - rule.window.seconds * 10**9
         # Past now, because a request may be stamped by a clock that is ahead.
-        return Question(bound.scope, rule.measure, max(since_ns, 0), now_ns + _HOUR_NS)
+        return Question(bound.scope, rule.measure, max(since_ns, 0), now_ns + _HOUR_NS, bound.key)
     return None
 
 

@@ -144,7 +144,8 @@ def verify(engine: Engine, remembered: Sequence[Head] = ()) -> Verified:
     A thousand entries are in memory at a time.
     """
     with reading(engine) as connection:
-        # Several may be remembered of one entry: a head that somebody kept, and the file that a forger has written anew.
+        # Several may be remembered of one entry: a head that somebody kept, and the file, which a forger may have
+        # written anew.
         due: dict[int, set[str]] = {}
         for kept in remembered:
             due.setdefault(kept.seq, set()).add(kept.hash)

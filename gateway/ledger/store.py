@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from gateway.errors import LedgerError
 from gateway.ledger.tables import counters
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration; a test keeps it true. Known here so that a start need not import alembic."""
 
 
