@@ -63,7 +63,7 @@ async def reached(url: str, worker: str, patience: float, lease: float = 0.0) ->
     store = open_store(url, clock=SystemClock(), worker=worker, patience=patience, lease=lease / 100)
     assert isinstance(store, SharedStore)
     end = time.monotonic() + PATIENCE
-    while not store.up:  # noqa: ASYNC110
+    while not store.up:
         if time.monotonic() > end:
             raise SystemExit(f"no Redis answers at {url.rpartition('@')[2]} for {PATIENCE:.0f} s")
         await asyncio.sleep(0.01)
