@@ -19,7 +19,7 @@ from gateway.incidents.watch import IncidentWatch
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.memory import MemoryStore
-from gateway.limits.stores import is_up, open_store
+from gateway.limits.stores import gauges_of, is_up, open_store
 from gateway.pseudonyms.redis_store import Command, RedisConversations
 from gateway.pseudonyms.store import ConversationStore, StoreAway
 from gateway.seams import LimitStore
@@ -66,8 +66,10 @@ async def open_limits(world: "World") -> None:
     world.conversations = Conversations(shared_conversations(store))
     for _ in range(STORE_LOOKS):
         if is_up(store):
-            break
+            return
         await asyncio.sleep(STORE_LOOK)
+    gauges = gauges_of(store)
+    on_state(False, gauges.reason if gauges is not None else "")
 
 
 def shared_conversations(store: LimitStore) -> ConversationStore:

@@ -69,6 +69,8 @@ def show(
         why = "no gateway runs with this configuration" if admin_key else "a running gateway tells with --admin-key"
         try:
             found = None if client is None else client.get(API, BudgetList, team=team, all=str(everything).lower())
+            if found is not None:
+                why = "the gateway's limit store is away"
         except AdminError as error:
             if error.status or admin_url is not None:
                 raise

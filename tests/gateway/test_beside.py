@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway import beside
+from gateway.clock import SystemClock
 from gateway.limits.memory import MemoryStore
 from gateway.settings.snapshot import LimitOptions
 
@@ -35,6 +36,23 @@ async def test_a_look_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPat
 async def test_a_look_that_fails_is_told() -> None:
     with pytest.raises(ZeroDivisionError):
         await beside._looked(lambda: 1 // 0)
+
+
+async def test_a_start_without_its_store_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "STORE_LOOKS", 1)
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr(beside, "alert", lambda event, **fields: said.append((event, fields["reason"])))
+    world = SimpleNamespace(
+        snapshot=SimpleNamespace(limit_options=LimitOptions(store="redis://127.0.0.1:9")),
+        clock=SystemClock(),
+        workers=1,
+        draining=False,
+    )
+    await beside.open_limits(world)  # pyright: ignore
+    await world.limits.aclose()
+    ((event, reason),) = said
+    assert event == "limit_store_away"
+    assert reason
 
 
 async def test_limits_in_memory_need_no_store() -> None:
