@@ -174,7 +174,7 @@ def _change(entry: AuditView) -> str:
         if before == after or (before is None and after in ("", None, {})):
             continue
         old = "" if before is None else f"{_value(name, before)} → "
-        lines.append(f"{name}: {old}{_value(name, after)}")
+        lines.append(f"{name.removesuffix('_ns')}: {old}{_value(name, after)}")
     return "\n".join(lines)
 
 
