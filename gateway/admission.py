@@ -248,10 +248,14 @@ class Admission:
     async def _grow(self, cut: Cut) -> None:
         more = max(SLICE, self.charge.output_tokens // 2)
         assert self.out is not None
-        nanos = self._dearest(self.out, 0, more)
-        extended = await self.world.limits.extend(
-            self.x.id, Charge(output_tokens=more, nanos=nanos, requests=0), self.seconds
-        )
+        while True:
+            nanos = self._dearest(self.out, 0, more)
+            extended = await self.world.limits.extend(
+                self.x.id, Charge(output_tokens=more, nanos=nanos, requests=0), self.seconds
+            )
+            if extended or more <= LOOK_EVERY:
+                break
+            more = max(LOOK_EVERY, more // 4)  # What is left may still be enough until the next look.
         self.growing = False
         if extended:
             self.charge = msgspec.structs.replace(
