@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.attempt import Outgoing
 from gateway.errors import BudgetExhausted, Overloaded, ProviderLimited, RateLimited, Refusal
-from gateway.facts import ANYTHING, Caller, Exchange
+from gateway.facts import ANYTHING, Caller, Downgraded, Exchange
 from gateway.forward import find_route
 from gateway.limits.program import lenient
 from gateway.limits.words import dollars, refusal_headers, sentence, standings
@@ -205,6 +205,7 @@ class Admission:
         self.downgraded_by = (*self.downgraded_by, bound)
         out.route = find_route(self.snapshot.routes, ANYTHING, bound.rule.downgrade_to)
         self._look_up(out, bound.rule.downgrade_to)
+        self.x.downgraded = Downgraded(bound.rule.downgrade_to, tuple(each.key for each in self.downgraded_by))
         passed = {bound.key for bound in self.downgraded_by}
         kept = [lenient(each) if each.key in passed else each for each in self.bounds]
         known = {each.key for each in self.bounds}
@@ -283,7 +284,8 @@ class Admission:
             named = {bound.rule.id: None for bound in (*decision.over, *decision.soft)}
             block += b"x-tollway-limit-warning: %b\r\n" % ", ".join(named).encode("ascii", "replace")
         if self.downgraded_by:
-            block += b"x-tollway-downgraded: %b\r\n" % self.downgraded_by[-1].rule.id.encode("ascii", "replace")
+            sent = dict.fromkeys(bound.rule.id for bound in self.downgraded_by)
+            block += b"x-tollway-downgraded: %b\r\n" % ", ".join(sent).encode("ascii", "replace")
         return block
 
     # -- while a stream runs ---------------------------------------------------------------------------------------
@@ -310,10 +312,14 @@ class Admission:
     async def _grow(self, cut: Cut) -> None:
         more = max(SLICE, self.charge.output_tokens // 2)
         assert self.out is not None
-        nanos = self._dearest(self.out, 0, more)
-        extended = await self.world.limits.extend(
-            self.x.id, Charge(output_tokens=more, nanos=nanos, requests=0), self.seconds
-        )
+        while True:
+            nanos = self._dearest(self.out, 0, more)
+            extended = await self.world.limits.extend(
+                self.x.id, Charge(output_tokens=more, nanos=nanos, requests=0), self.seconds
+            )
+            if extended or more <= LOOK_EVERY:
+                break
+            more = max(LOOK_EVERY, more // 4)  # What is left may still be enough until the next look.
         self.growing = False
         if extended:
             self.charge = msgspec.structs.replace(

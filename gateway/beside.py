@@ -13,13 +13,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway.budgets import restore
+from sqlalchemy import Engine
+
+from gateway.budgets import behind, restore
 from gateway.conversation import Conversations
+from gateway.errors import LedgerError
 from gateway.incidents.watch import IncidentWatch
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.memory import MemoryStore
-from gateway.limits.stores import is_up, open_store
+from gateway.limits.stores import gauges_of, is_up, open_store
 from gateway.pseudonyms.redis_store import Command, RedisConversations
 from gateway.pseudonyms.store import ConversationStore, StoreAway
 from gateway.seams import LimitStore
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
 FIRST_LOOK = 3.0
 """Seconds the start waits for what the database says."""
+STORE_LOST = 5.0
+"""Seconds between two looks whether a shared limit store still has what it held."""
 STORE_LOOK, STORE_LOOKS = 0.02, 25
 """How often, and how many times, the start looks whether a shared limit store is there."""
 
@@ -66,8 +71,10 @@ async def open_limits(world: "World") -> None:
     world.conversations = Conversations(shared_conversations(store))
     for _ in range(STORE_LOOKS):
         if is_up(store):
-            break
+            return
         await asyncio.sleep(STORE_LOOK)
+    gauges = gauges_of(store)
+    on_state(False, gauges.reason if gauges is not None else "")
 
 
 def shared_conversations(store: LimitStore) -> ConversationStore:
@@ -83,6 +90,25 @@ def shared_conversations(store: LimitStore) -> ConversationStore:
             raise StoreAway(str(error)) from None
 
     return RedisConversations(asked, shared.prefix)
+
+
+async def watch_store(world: "World", store: "SharedStore", ledger: LedgerOptions, engine: Engine) -> None:
+    """Say when the shared store has lost what it held (started anew without its data, flushed, a replica without them):
+    budgets begin at zero there, and the ledger knows better. What is left in the store as a mark is lost with the rest.
+    """
+    from gateway.limits.shared.wire import WireLost
+
+    mark = f"{store.prefix}:{{g}}:kept"
+    while True:
+        with contextlib.suppress(WireLost, LedgerError):
+            program, gauges = world.snapshot.limits, store.gauges()
+            told = gauges.up and not gauges.owed
+            if told and program is not None and (await store.ask("g", [("GET", mark)]))[0] is None:
+                lost = await behind(store, program, engine, world.clock, Path(ledger.journal))
+                if lost:
+                    alert("limit_store_lost_counters", counters=len(lost), advice="tollway budgets rebuild")
+                await store.ask("g", [("SET", mark, 1)])
+        await asyncio.sleep(STORE_LOST)
 
 
 async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
@@ -101,6 +127,9 @@ async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
     world.tasks.start(historian.run(), "tell configuration history")
     if isinstance(world.limits, MemoryStore):
         await _restored(world, world.limits, ledger)
+    else:
+        shared = cast("SharedStore", world.limits)
+        world.tasks.start(watch_store(world, shared, ledger, engine), "watch the limit store")
 
 
 async def _looked(*looks: Callable[[], object]) -> None:

@@ -1,16 +1,21 @@
-"""Budget events: told once per rule, window and limit, from the road into the webhook spool."""
+"""Budget events: told once per rule, window and limit, from the road into the webhook spool.
+
+The road only knows that a threshold was passed. What the counter holds is asked of the store, which may be elsewhere:
+the event is on the disk before that, and is told when the answer has come, or within a second without it.
+"""
 
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import msgspec
 
-from gateway.budgets import amount_of, iso_in, running, unit_of, window_of
-from gateway.quota import Bound, Calendar, Rolling
+from gateway.budgets import amount_of, forecast, iso_in, running, unit_of, window_of
+from gateway.quota import Bound, Calendar, Level, Rolling
 from gateway.seams import Clock
+from gateway.tasks import TaskGroup
 from gateway.webhooks.deliver import Deliverer, Report
 from gateway.webhooks.signing import Endpoint
 from gateway.webhooks.spool import Event, Spool
@@ -33,6 +38,8 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 NO_FIGURES = Figures()
+Levels = Callable[[Sequence[Bound]], Awaitable[list[Level]]]
+"""What counters hold now: `LimitStore.levels` of the store in use."""
 
 
 class BudgetEvents:
@@ -45,12 +52,17 @@ class BudgetEvents:
         clock: Clock,
         report: Report,
         deliverer: Deliverer | None = None,
+        levels: Levels | None = None,
+        tasks: TaskGroup | None = None,
     ) -> None:
+        """`levels` and `tasks`: how an event that is told without figures comes by them."""
         self._spool = spool
         self._endpoints = endpoints
         self._clock = clock
         self._report = report
         self._deliverer = deliverer
+        self._levels = levels
+        self._tasks = tasks
         self._known: dict[tuple[str, str, int], int] = {}
         """When each event may be told again."""
         self._unwritten: deque[Event] = deque()
@@ -89,7 +101,32 @@ class BudgetEvents:
             body=_body(kind, bound, figures, now_ns),
         )
         self._unwritten.append(event)
-        self.write()
+        if figures is not NO_FIGURES or self._levels is None or self._tasks is None:
+            self.write()
+        elif event.id in self._put() or event in self._unwritten:
+            self._tasks.start(self._look_up(event, kind, bound, self._levels), "figures of a budget event")
+
+    async def _look_up(self, event: Event, kind: Kind, bound: Bound, levels: Levels) -> None:
+        """Amend an event with what its counter holds. An event that cannot be amended is told as it is."""
+        try:
+            (level,) = await levels((bound,))
+            if level.used or level.reserved:
+                window = running(bound, event.at_ns)
+                ahead = None if window is None else forecast(level.used, window, event.at_ns)
+                body = _body(kind, bound, Figures(level.used, level.reserved, ahead), event.at_ns)
+                self._amend(msgspec.structs.replace(event, body=body))
+        finally:
+            self._wake()
+
+    def _amend(self, event: Event) -> None:
+        for at, waiting in enumerate(self._unwritten):
+            if waiting.id == event.id:
+                self._unwritten[at] = event
+                return
+        try:
+            self._spool.amend(event)
+        except OSError as error:
+            self._report("webhook_spool_failed", reason=error.strerror or "")
 
     async def run(self, interval: float = 1.0) -> None:
         """Spool what a disk did not take before, every `interval` seconds, until cancelled."""
@@ -98,18 +135,29 @@ class BudgetEvents:
             self.write()
 
     def write(self) -> None:
-        """Spool what was emitted. Never raises; what the disk does not take now is kept."""
+        """Spool what was emitted, and have it delivered. Never raises; what the disk does not take now is kept."""
+        if self._put():
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._deliverer is not None:
+            self._deliverer.wake()
+
+    def _put(self) -> set[str]:
+        """Ids of what was spooled now, and is told by nobody else."""
+        fresh: set[str] = set()
         while self._unwritten:
+            event = self._unwritten[0]
             try:
-                self._spool.put(self._unwritten[0])
+                if self._spool.put(event):
+                    fresh.add(event.id)
             except OSError as error:
                 if len(self._unwritten) > MOST_UNWRITTEN:
                     self._unwritten.popleft()
                     self._report("webhook_event_lost", reason=error.strerror or "")
-                return
+                break
             self._unwritten.popleft()
-            if self._deliverer is not None:
-                self._deliverer.wake()
+        return fresh
 
 
 def is_budget(bound: Bound) -> bool:

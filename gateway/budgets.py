@@ -51,11 +51,11 @@ def question(bound: Bound, now_ns: int) -> Question | None:
         return None
     if isinstance(rule.window, Calendar):
         found = period(rule.window, now_ns)
-        return Question(bound.scope, rule.measure, found.start_ns, found.end_ns)
+        return Question(bound.scope, rule.measure, found.start_ns, found.end_ns, bound.key)
     if isinstance(rule.window, Rolling):
         since_ns = now_ns - rule.window.seconds * 10**9
         # Past now, because a request may be stamped by a clock that is ahead.
-        return Question(bound.scope, rule.measure, max(since_ns, 0), now_ns + _HOUR_NS)
+        return Question(bound.scope, rule.measure, max(since_ns, 0), now_ns + _HOUR_NS, bound.key)
     return None
 
 
@@ -161,6 +161,24 @@ async def rebuild(
     return rebuilt
 
 
+async def behind(
+    store: LimitStore, program: LimitProgram, engine: Engine, clock: Clock, journal: Path | None = None
+) -> list[Bound]:
+    """Counters that hold less than the ledger says was used: a store that has lost them would allow it once more.
+
+    Raises `LedgerError` when the database is away.
+    """
+    keys = await asyncio.to_thread(_keys, engine, clock)
+    bounds = [bound for bound in program.known(None, keys) if question(bound, clock.now_ns()) is not None]
+    sums = await asyncio.to_thread(used_of, engine, bounds, clock.now_ns(), journal)
+    levels = await store.levels(bounds)
+    return [
+        bound
+        for bound, booked, level in zip(bounds, sums, levels, strict=True)
+        if booked is not None and booked > level.used + level.reserved
+    ]
+
+
 async def restore(
     store: LimitStore,
     program: Callable[[], LimitProgram | None],
@@ -201,7 +219,12 @@ def _opened(url: str, clock: Clock) -> tuple[Engine, dict[str, str]]:
     ensure_schema(url)
     engine = open_engine(url)
     try:
-        return engine, {key.id: key.team for key in KeyStore(engine, clock).list() if key.revoked_ns is None}
+        return engine, _keys(engine, clock)
     except BaseException:
         engine.dispose()
         raise
+
+
+def _keys(engine: Engine, clock: Clock) -> dict[str, str]:
+    """Teams of the ledger's keys that were not revoked, by id."""
+    return {key.id: key.team for key in KeyStore(engine, clock).list() if key.revoked_ns is None}

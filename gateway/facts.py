@@ -23,6 +23,7 @@ __all__ = [
     "Caller",
     "Content",
     "Cost",
+    "Downgraded",
     "Engine",
     "Exchange",
     "FindingNote",
@@ -190,6 +191,15 @@ class Content(msgspec.Struct):
         return len(self.request) + len(self.answer) + self.most
 
 
+class Downgraded(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An exchange that counts on the limits of another model than it asked for."""
+
+    model: str
+    """The name of the model that was served instead, as a client would ask for it."""
+    by: tuple[str, ...]
+    """The counters that sent it there, in order; it counts on them, too."""
+
+
 class Exchange(msgspec.Struct):
     """The notebook of one request, from accept to record. Journal line, metrics and trace are written from it.
 
@@ -214,6 +224,8 @@ class Exchange(msgspec.Struct):
     """Names of what was, or is being, taken from the limits, noted before it is: all of it must be settled."""
     bounds: tuple[Bound, ...] = ()
     """The counters it is taken from."""
+    downgraded: Downgraded | None = None
+    """Limits sent it to a cheaper model."""
     attempts: list[Attempt] | None = None
     provider: str = ""
     model: str = ""

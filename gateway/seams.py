@@ -247,7 +247,7 @@ class LimitStore(Protocol):
 
     async def put(self, bound: Bound, used: int) -> None:
         """Make what a counter has used in its running window `used`; reservations stay. For rebuilding from the
-        ledger."""
+        ledger. Raises `StoreAway` while the store is away; nothing is changed then."""
         ...
 
     async def aclose(self) -> None: ...

@@ -105,7 +105,9 @@ class World:
         self.state_file: StateFile | None = None
         spool = Spool(_spool_directory(self.snapshot))
         self.deliverer = Deliverer(spool, self._webhooks, clock, alert)
-        self.events = BudgetEvents(spool, self._webhooks, clock, alert, self.deliverer)
+        self.events = BudgetEvents(
+            spool, self._webhooks, clock, alert, self.deliverer, lambda bounds: self.limits.levels(bounds), self.tasks
+        )
         self._other: Transport | None = None
         self._outbox: Outbox | None = None
         self._governed: object = None

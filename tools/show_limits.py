@@ -40,6 +40,8 @@ BUDGET = 2_000_000_000_003
 """Nano-dollars: two thousand dollars and a little, so that the last request will not fit by chance."""
 RATE = 600
 TOLERANCE = 0.005
+PATIENCE = 60.0
+"""Seconds until Redis must be there, and until the last settlement must have arrived."""
 
 
 def budget_bound(run: str, amount: int) -> Bound:
@@ -60,7 +62,10 @@ def rate_bounds(run: str) -> dict[str, Bound]:
 async def reached(url: str, worker: str, patience: float, lease: float = 0.0) -> SharedStore:
     store = open_store(url, clock=SystemClock(), worker=worker, patience=patience, lease=lease / 100)
     assert isinstance(store, SharedStore)
-    while not store.up:  # noqa: ASYNC110
+    end = time.monotonic() + PATIENCE
+    while not store.up:
+        if time.monotonic() > end:
+            raise SystemExit(f"no Redis answers at {url.rpartition('@')[2]} for {PATIENCE:.0f} s")
         await asyncio.sleep(0.01)
     return store
 
@@ -142,10 +147,12 @@ async def spend(url: str, task: dict[str, Any]) -> dict[str, Any]:
 
 
 async def counted(url: str, bound: Bound) -> tuple[int, int]:
-    """What the counter says when the last settlement has arrived."""
+    """What the counter says when the last settlement has arrived, or should have."""
     store = await reached(url, "show", patience=30.0)
+    end = time.monotonic() + PATIENCE
     level = (await store.levels([bound]))[0]
-    while level.reserved:
+    while level.reserved and time.monotonic() < end:
+        await asyncio.sleep(0.05)
         level = (await store.levels([bound]))[0]
     await store.aclose()
     return level.used, level.reserved

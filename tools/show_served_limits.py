@@ -42,6 +42,10 @@ INPUT, OUTPUT = 1_000, 10_000
 """Nano-dollars a token: 1 and 10 USD per million."""
 ANSWER = 40
 """Tokens an answer may have."""
+POOL = 20
+"""Requests at one time in one client."""
+PATIENCE = 300.0
+"""Seconds for one answer: a machine that is shared may stop for a minute."""
 SETTLED = 120.0
 """Seconds until the books must hold everything."""
 RULE = "teams.show.budget"
@@ -124,9 +128,15 @@ def _usage(events: str) -> dict[str, int] | None:
 
 
 async def drive(clients: Clients, options: argparse.Namespace) -> None:
+    """A few requests at a time in each of many clients: the pool of one looks through all its connections for every
+    request, and a thousand of them would keep this process busy instead of the gateway."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(timeout=120, limits=limits) as client, asyncio.TaskGroup() as group:
-        for _ in range(options.concurrency):
+    trust = httpx.create_ssl_context()
+    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        for number in range(options.concurrency):
+            if number % POOL == 0:
+                made = httpx.AsyncClient(timeout=PATIENCE, limits=limits, verify=trust, trust_env=False)
+                client = await stack.enter_async_context(made)
             group.create_task(clients.press(client, options.requests))
 
 

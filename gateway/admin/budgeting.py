@@ -161,6 +161,12 @@ class Budgeting:
             return self._unlisted(rule, name)
         if rule is not None:
             raise Conflict(f"'{name[:100]}' can be raised, but not reset: only traffic knows it.", code="cannot_reset")
+        apart = next((each for each in self._written.rules if each.id == name and each.each), None)
+        if apart is not None:
+            values = ":".join(each.removeprefix("tag:").upper() for each in apart.each)
+            raise BadRequest(
+                f"'{name}' is counted apart by {', '.join(apart.each)}; say which, as {name}:{values}.", param="rule"
+            )
         names = [name for bound in known for name in (bound.key, bound.rule.id)]
         close = difflib.get_close_matches(name[:200], sorted(set(names)), 3, 0.5)
         hint = f" Did you mean {' or '.join(repr(each) for each in close)}?" if close else ""

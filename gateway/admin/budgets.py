@@ -24,8 +24,9 @@ from gateway.admin.endpoint import Call, json_answer, on_database, read_json
 from gateway.admin.keyring import check_team
 from gateway.admin.shapes import iso
 from gateway.budgets import amount_of, rebuild
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, Overloaded
 from gateway.ledger.store import open_engine
+from gateway.limits.stores import StoreAway, is_up
 from gateway.settings.snapshot import LedgerOptions
 from gateway.telemetry.logs import info
 
@@ -34,15 +35,19 @@ _YES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": F
 
 
 async def show_budgets(call: Call) -> Response:
-    """From the counters that decide."""
+    """From the counters that decide; from the ledger while these are in a store that is away."""
     team = call.request.query_params.get("team")
     everything = _flag(call, "all")
     if team is not None:
         check_team(team, call.world.configuration.written.root.teams)
     bounds = await _with_budgeting(call, lambda budgeting: budgeting.bounds(team, everything))
-    levels = await call.world.limits.levels(bounds)
-    views = await _with_budgeting(call, lambda budgeting: budgeting.views(bounds, levels))
-    return json_answer(BudgetList(at=iso(call.world.clock.now_ns()), source="store", budgets=views))
+    up = is_up(call.world.limits)
+    levels = await call.world.limits.levels(bounds) if up else None
+    views = await _with_budgeting(
+        call, lambda budgeting: budgeting.views(bounds, budgeting.used(bounds) if levels is None else levels)
+    )
+    source = "store" if up else "ledger"
+    return json_answer(BudgetList(at=iso(call.world.clock.now_ns()), source=source, budgets=views))
 
 
 async def raise_budget(call: Call) -> Response:
@@ -59,8 +64,8 @@ async def reset_budget(call: Call) -> Response:
     name: str = call.request.path_params["rule"]
     asked = await read_json(call.request, Because)
     bound = await _with_budgeting(call, lambda budgeting: budgeting.find(name))
-    (level,) = await call.world.limits.levels([bound])
-    made = await _with_budgeting(call, lambda budgeting: budgeting.reset(name, asked.reason, level.used))
+    used = (await call.world.limits.levels([bound]))[0].used if is_up(call.world.limits) else None
+    made = await _with_budgeting(call, lambda budgeting: budgeting.reset(name, asked.reason, used))
     info("admin_budget_reset", admin_key=call.admin_id, counter=made.counter, adjustment=made.id)
     return json_answer(made, 201)
 
@@ -100,6 +105,12 @@ async def rebuild_budgets(call: Call) -> Response:
             team=asked.team,
             keys=keys,
         )
+    except StoreAway:
+        raise Overloaded(
+            "The limit store cannot be reached now, so that not every counter was set. Ask again when it is back.",
+            code="limits_unavailable",
+            headers=((b"retry-after", b"5"),),
+        ) from None
     finally:
         engine.dispose()
     changed = [

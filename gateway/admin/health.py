@@ -7,6 +7,7 @@ from gateway.admin.shapes import Check, Ready
 from gateway.admin.world import AdminWorld
 from gateway.errors import NotFound, Overloaded
 from gateway.ledger.status import read_status
+from gateway.limits.stores import gauges_of
 
 STALE = 30.0
 """Seconds without a word of the loader after which readiness mentions it."""
@@ -42,6 +43,10 @@ def readiness(world: AdminWorld) -> Ready:
     if world.journal is not None:
         checks["journal"] = _journal(world)
         checks["ledger"] = Check(True, _ledger(world))
+    store = gauges_of(world.limits)
+    if store is not None:
+        away = f"the limit store is away ({store.reason}): each rule does what its on_store_failure says"
+        checks["limits"] = Check(True, "" if store.up else away)
     down = world.health.down(world.clock.monotonic())
     if down:
         checks["providers"] = Check(True, f"credential refused by: {', '.join(down)}")

@@ -108,7 +108,8 @@ def verify(
         print_json({**answer, "remembered": [str(each) for each in remembered]})
     elif found.broken is not None:
         print(f"BROKEN at entry {found.broken.seq}: {found.broken.problem}.")
-        print(f"The {found.entries} entries before it are right.")
+        before = "entry before it is" if found.entries == 1 else "entries before it are"
+        print(f"The {found.entries:,} {before} right." if found.entries else "No entry before it is right.")
     else:
         entries = f"{found.entries:,} entr{'y' if found.entries == 1 else 'ies'}"
         heads = f"{len(remembered):,} remembered head{'' if len(remembered) == 1 else 's'}"
@@ -169,7 +170,7 @@ def _change(entry: AuditView) -> str:
         if before == after or (before is None and after in ("", None, {})):
             continue
         old = "" if before is None else f"{_value(name, before)} → "
-        lines.append(f"{name}: {old}{_value(name, after)}")
+        lines.append(f"{name.removesuffix('_ns')}: {old}{_value(name, after)}")
     return "\n".join(lines)
 
 

@@ -66,12 +66,15 @@ def show(
 
     with answering("budgets", json, WRONG):
         client = gateway_of(config, admin_url, admin_key)
+        why = "no gateway runs with this configuration" if admin_key else "a running gateway tells with --admin-key"
         try:
             found = None if client is None else client.get(API, BudgetList, team=team, all=str(everything).lower())
+            if found is not None:
+                why = "the gateway's limit store is away"
         except AdminError as error:
             if error.status or admin_url is not None:
                 raise
-            found = None
+            found, why = None, str(error)
         if found is None:
             with _budgeting(config) as (budgeting, written):
                 _check_team(team, written)
@@ -83,7 +86,7 @@ def show(
     else:
         from gateway.cli.budgets_show import print_budgets
 
-        print_budgets(found)
+        print_budgets(found, why)
 
 
 def raise_budget(

@@ -13,8 +13,8 @@ WIDTH = 180
 _STYLES = {"soft": "yellow", "exhausted": "bold red", "unknown": "dim", "ok": ""}
 
 
-def print_budgets(found: BudgetList) -> None:
-    """The table of `tollway budgets`."""
+def print_budgets(found: BudgetList, why: str) -> None:
+    """The table of `tollway budgets`. `why`: for what reason the figures are the ledger's."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     if not found.budgets:
         console.print("No budgets. (Limits without money: --all.)")
@@ -30,8 +30,8 @@ def print_budgets(found: BudgetList) -> None:
         table.add_row(*_cells(budget))
     console.print(table)
     if found.source == "ledger":
-        told = "From the ledger: what requests under way hold is not known. A running gateway tells with --admin-key."
-        console.print(told, style="dim", highlight=False)
+        told = f"From the ledger, without what requests under way hold: {why}."
+        console.print(told, style="dim", highlight=False, markup=False)
 
 
 def print_adjustments(found: list[AdjustmentView]) -> None:

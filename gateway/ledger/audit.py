@@ -16,7 +16,7 @@ so append last: whoever waits for the head then holds no lock that the head's ho
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -144,10 +144,15 @@ def verify(engine: Engine, remembered: Sequence[Head] = ()) -> Verified:
     A thousand entries are in memory at a time.
     """
     with reading(engine) as connection:
-        due = {kept.seq: kept.hash for kept in remembered if kept.seq > 0}
+        # Several may be remembered of one entry: a head that somebody kept, and the file, which a forger may have
+        # written anew.
+        due: dict[int, set[str]] = {}
+        for kept in remembered:
+            due.setdefault(kept.seq, set()).add(kept.hash)
+        due.pop(0, None)
         last = Head(0, START)
         for entry in _walk(connection):
-            problem = _problem(entry, last) or _differs(entry, due.pop(entry.seq, None))
+            problem = _problem(entry, last) or _differs(entry, due.pop(entry.seq, set()))
             if problem:
                 return _verdict(last, problem)
             last = Head(entry.seq, entry.hash)
@@ -220,8 +225,8 @@ def _problem(entry: Entry, last: Head) -> str:
     return ""
 
 
-def _differs(entry: Entry, remembered: str | None) -> str:
-    if remembered is None or remembered == entry.hash:
+def _differs(entry: Entry, remembered: Collection[str]) -> str:
+    if all(each == entry.hash for each in remembered):
         return ""
     return f"entry {entry.seq} is not the one that is remembered: the chain was written anew from there or before"
 

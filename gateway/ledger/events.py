@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 
 from gateway.errors import LedgerError
-from gateway.facts import ALLOWED, Attempt, Exchange, FindingNote, Usage, Verdict
+from gateway.facts import ALLOWED, Attempt, Downgraded, Exchange, FindingNote, Usage, Verdict
 
 VERSION = 1
 MAX_NAME = 200
@@ -38,6 +38,7 @@ class StartRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag
     output_estimate: int = 0
     reserved_nanos: int | None = None
     """Cost of both estimates in nano-dollars; None: the model has no price."""
+    downgraded: Downgraded | None = None
 
 
 class GuardrailSummary(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -102,6 +103,8 @@ class EndRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_f
     """Trace id of the caller's, 32 hex digits; empty: the exchange's own, which is `id` without its dashes."""
     findings: tuple[FindingNote, ...] = ()
     """The findings log's part: empty unless `ledger.findings` is on and something was found."""
+    downgraded: Downgraded | None = None
+    """Limits sent it to a cheaper model: by whose name it counted, and on which counters beside."""
 
 
 Record = StartRecord | EndRecord
@@ -139,6 +142,7 @@ def start_line(x: Exchange) -> bytes:
             x.input_estimate,
             x.output_estimate,
             x.reserved_nanos,
+            x.downgraded,
         )
     )
 
@@ -194,6 +198,7 @@ def end_record(x: Exchange) -> EndRecord:
         _stages(x),
         x.parent.trace_id if x.parent is not None else "",
         x.findings,
+        x.downgraded,
     )
 
 
@@ -224,6 +229,7 @@ def interrupted(start: StartRecord, finished_ns: int) -> EndRecord:
         usage_estimated=True,
         cost_nanos=start.reserved_nanos,
         unpriced=start.reserved_nanos is None,
+        downgraded=start.downgraded,
     )
 
 

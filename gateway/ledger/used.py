@@ -1,8 +1,9 @@
 """What was used since a time, of one measure, by whom a rule counts: the ledger's answer to what a counter holds.
 
-It answers as the counters do: by the time of receipt, by the model's name as the client asked for it, tokens and cost
-as booked (also of exchanges that were interrupted, at what was reserved for them), and as requests all but those that
-were refused: these were not let in.
+It answers as the counters do: by the time of receipt, by the model's name as the client asked for it, or by the name
+of the one it was downgraded to, and on the counters that sent it there; tokens and cost as booked (also of exchanges
+that were interrupted, at what was reserved for them), and as requests all but those that were refused: these were not
+let in.
 
 Whole hours come from roll-ups and the edges from raw events, as in `spend.py`. Roll-ups do not hold the name that was
 asked for, so a scope of models is summed from raw events alone; where these are pruned, from roll-ups by the
@@ -21,6 +22,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Text, case, func, literal_column, select
 
 from gateway.errors import LedgerError
+from gateway.facts import Downgraded
 from gateway.ledger.events import START_MARK, EndRecord, decode_line
 from gateway.ledger.posting import HOUR_NS, event_row
 from gateway.ledger.segments import Segment, listing
@@ -32,7 +34,7 @@ Marks = Mapping[str, int]
 """Bytes of each journal segment, by its name."""
 Range = tuple[int, int]
 """From and up to, nanoseconds since the epoch."""
-_Identity = tuple[str, str, str, str, str, tuple[tuple[str, str], ...]]
+_Identity = tuple[str, str, str, str, str, tuple[tuple[str, str], ...], tuple[str, ...]]
 
 COUNTED: frozenset[Measure] = frozenset({"requests", "input_tokens", "output_tokens", "tokens", "usd"})
 """Measures that the ledger can answer for."""
@@ -45,7 +47,8 @@ class Group(msgspec.Struct, frozen=True):
     team: str
     key: str
     model: str
-    """As the client asked for it, or, of pruned events, the provider's name; "": not told apart."""
+    """As the client asked for it, or what it was downgraded to; of pruned events, the provider's name; "": not told
+    apart."""
     provider: str
     operation: str
     tags: Mapping[str, str]
@@ -53,6 +56,8 @@ class Group(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     nanos: int
+    downgraded_by: tuple[str, ...] = ()
+    """Counters that sent them to `model`, in place of what was asked for."""
 
     def of(self, measure: Measure) -> int:
         match measure:
@@ -71,12 +76,14 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """How much was used of `measure` by `scope`, of what was received from `since_ns` on and before `until_ns`."""
+    """How much was used of `measure` by `scope`, of what was received from `since_ns` on and before `until_ns`; with
+    what the counter of that name sent to another model."""
 
     scope: Scope
     measure: Measure
     since_ns: int
     until_ns: int
+    counter: str = ""
 
 
 def used(engine: Engine, scope: Scope, measure: Measure, since_ns: int, until_ns: int) -> int:
@@ -102,8 +109,8 @@ def answers(
             by_model = any(questions[at].scope.model for at in asked)
             index = _Index([*_groups(connection, since_ns, until_ns, by_model), *ahead.get((since_ns, until_ns), ())])
             for at in asked:
-                scope, measure = questions[at].scope, questions[at].measure
-                found[at] = sum(group.of(measure) for group in index.near(scope) if matches(scope, group))
+                scope, measure, name = questions[at].scope, questions[at].measure, questions[at].counter
+                found[at] = sum(group.of(measure) for group in index.near(scope) if matches(scope, group, name))
     return found
 
 
@@ -136,14 +143,16 @@ def marks_of(directory: Path) -> dict[str, int]:
     return found
 
 
-def matches(scope: Scope, group: Group) -> bool:
-    """Whether a rule of this scope counts this group, as `gateway.limits` decides it for a request."""
+def matches(scope: Scope, group: Group, counter: str = "") -> bool:
+    """Whether a rule of this scope counts this group on `counter`, as `gateway.limits` decides it for a request."""
     return (
         (not scope.team or group.team in scope.team)
         and (not scope.key or group.key in scope.key)
         and (not scope.provider or group.provider in scope.provider)
         and (not scope.operation or group.operation in scope.operation)
-        and (not scope.model or any(_covers(each, group.model) for each in scope.model))
+        and (
+            not scope.model or any(_covers(each, group.model) for each in scope.model) or counter in group.downgraded_by
+        )
         and all(group.tags.get(name, "") in values for name, values in scope.tags)
     )
 
@@ -156,16 +165,39 @@ def _groups(connection: Connection, since_ns: int, until_ns: int, by_model: bool
     pruned_before = counter(connection, "pruned_before_ns")
     names: dict[str, dict[str, str]] = {"": {}}
     for source in _sources(since_ns, until_ns, pruned_before, by_model):
-        by = [source.c[name] for name in ("team", "key_id", "asked", "provider", "operation", "tags_hash")]
+        names_of = ("team", "key_id", "asked", "provider", "operation", "tags_hash", "downgraded")
+        by = [source.c[name] for name in names_of]
         sums = [func.sum(source.c[name]) for name in ("counted", "input_tokens", "output_tokens", "nanos")]
         for row in connection.execute(select(*by, *sums).group_by(*by)):
-            team, key, asked, provider, operation, tags_hash, *amounts = cast("tuple[object, ...]", tuple(row))
+            team, key, asked, provider, operation, tags_hash, written, *amounts = cast("tuple[object, ...]", tuple(row))
+            model, senders = _counted_as(str(asked), str(written))
             kept = _tags(connection, str(tags_hash), names)
             # PostgreSQL sums to Decimal.
             requests, inputs, outputs, nanos = (int(str(amount or 0)) for amount in amounts)
             yield Group(
-                str(team), str(key), str(asked), str(provider), str(operation), kept, requests, inputs, outputs, nanos
+                str(team),
+                str(key),
+                model,
+                str(provider),
+                str(operation),
+                kept,
+                requests,
+                inputs,
+                outputs,
+                nanos,
+                senders,
             )
+
+
+def _counted_as(asked: str, written: str) -> tuple[str, tuple[str, ...]]:
+    """By which model's name it counted, and which counters had sent it there: `events.downgraded` read."""
+    if not written:
+        return asked, ()
+    try:
+        found = msgspec.json.decode(written, type=Downgraded)
+    except msgspec.DecodeError:
+        return asked, ()
+    return found.model, found.by
 
 
 def _tags(connection: Connection, tags_hash: str, names: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -197,10 +229,12 @@ def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool) -
 
 def _raw(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
     asked: ColumnElement[str] = events.c.asked if by_model else literal_column("''", Text)
+    downgraded: ColumnElement[str] = events.c.downgraded if by_model else literal_column("''", Text)
     return (
         select(
             *(events.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
             asked.label("asked"),
+            downgraded.label("downgraded"),
             case((events.c.outcome == "refused", 0), else_=1).label("counted"),
             events.c.input_tokens,
             events.c.output_tokens,
@@ -217,6 +251,7 @@ def _summed(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
         select(
             *(rollups.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
             asked.label("asked"),
+            literal_column("''", Text).label("downgraded"),
             (rollups.c.requests - rollups.c.outcome_refused).label("counted"),
             rollups.c.input_tokens,
             rollups.c.output_tokens,
@@ -247,19 +282,23 @@ def _ahead(
             _sum_up(records, 1, totals)
         elif mark < done:
             _sum_up(_records(directory, segment, mark, done), -1, totals)
-    return {
-        wanted: [Group(*identity[:5], dict(identity[5]), *sums) for identity, sums in found.items()]
-        for wanted, found in totals.items()
-    }
+    return {wanted: [_group(identity, sums) for identity, sums in found.items()] for wanted, found in totals.items()}
+
+
+def _group(identity: _Identity, sums: Sequence[int]) -> Group:
+    team, key, model, provider, operation, tagged, senders = identity
+    requests, inputs, outputs, nanos = sums
+    return Group(team, key, model, provider, operation, dict(tagged), requests, inputs, outputs, nanos, senders)
 
 
 def _sum_up(records: Iterable[EndRecord], sign: int, totals: dict[Range, dict[_Identity, list[int]]]) -> None:
     for record in records:
         row = event_row(record)
-        team, key, asked, provider, operation = (
-            str(row[name]) for name in ("team", "key_id", "asked", "provider", "operation")
+        team, key, asked, provider, operation, written = (
+            str(row[name]) for name in ("team", "key_id", "asked", "provider", "operation", "downgraded")
         )
-        identity = (team, key, asked, provider, operation, tuple(sorted(record.tags.items())))
+        model, senders = _counted_as(asked, written)
+        identity = (team, key, model, provider, operation, tuple(sorted(record.tags.items())), senders)
         amounts = (int(row["outcome"] != "refused"), row["input_tokens"], row["output_tokens"], row["cost_nanos"])
         for (since_ns, until_ns), found in totals.items():
             if since_ns <= record.received_ns < until_ns:

@@ -3,11 +3,17 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from gateway.errors import TollwayError
 from gateway.limits.memory import MemoryStore
 from gateway.seams import Clock, LimitStore
 
 if TYPE_CHECKING:
     from gateway.limits.shared.redis_open import Gauges, SharedStore
+
+
+class StoreAway(TollwayError):
+    """The shared store cannot be asked now."""
+
 
 PATIENCE = 0.05
 """Seconds a request waits for a shared store at the longest."""

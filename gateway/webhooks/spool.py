@@ -89,6 +89,11 @@ class Spool:
             made.unlink(missing_ok=True)
         return True
 
+    def amend(self, event: Event) -> None:
+        """Say an event better that is kept: what is delivered from now on is this."""
+        if (self._events / event.id).exists():
+            _replace(self._events / event.id, _encode(event))
+
     def names(self) -> list[str]:
         """Ids of all events that are kept, in no order."""
         with suppress(FileNotFoundError):

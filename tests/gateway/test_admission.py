@@ -25,6 +25,7 @@ from gateway.quota import Bound, Calendar, Charge, Measure, Refused, Rolling, Ru
 from gateway.routing.table import Provider, Route, RouteTable, Target
 from gateway.seams import Origin
 from gateway.settings.snapshot import LimitOptions
+from gateway.tasks import TaskGroup
 from gateway.tickets import USUAL_OUTPUT, Tickets
 from gateway.wire.head import Head
 from pricing.card import RateCard
@@ -252,6 +253,26 @@ def test_a_stream_whose_maximum_is_known_needs_no_look() -> None:
     assert admission((), stream=True).first_look() == NEVER
     assert admission(stream=True).first_look() <= LOOK_EVERY
     assert admission(stream=True, max_tokens=50, reserve="p95").first_look() <= LOOK_EVERY
+
+
+async def test_a_stream_is_cut_when_nothing_is_left_and_not_while_a_slice_is_too_large() -> None:
+    """`cut`: «within 64 events after nothing is left»: what is left may be less than a reservation usually grows by."""
+    limit, errors = 700, []
+    route = Route("m", (Target(PROVIDER, "m"),), max_output=20)
+    asked = admission((bound("output_tokens", limit, on_overrun="cut"),), route=route, stream=True)
+    asked.world.tasks = TaskGroup(lambda _name, error: errors.append(error))
+    assert asked.now()
+    cut, events, due = [], 0, asked.first_look()
+    while not cut:
+        events += 1
+        if events == due:
+            due = asked.look(events, SimpleNamespace(size=lambda: 0), lambda: cut.append(1))  # pyright: ignore
+            for _ in range(9):
+                await asyncio.sleep(0)
+        assert events <= limit + LOOK_EVERY
+    assert events > limit - 2 * LOOK_EVERY
+    assert errors == []
+    await asked.world.tasks.close()
 
 
 def test_without_a_rule_nothing_is_held() -> None:

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from gateway.budget_events import KINDS, BudgetEvents, Figures
 from gateway.clock import ManualClock
-from gateway.quota import Bound, Calendar, Rolling, Rule, Scope, Smooth
+from gateway.quota import Bound, Calendar, Level, Rolling, Rule, Scope, Smooth
 from gateway.settings.schema_webhooks import EVENTS
+from gateway.tasks import TaskGroup
 from gateway.webhooks.signing import Endpoint
 from gateway.webhooks.spool import Event, Spool
 from tests.gateway.ledger.helpers import T0
@@ -25,13 +29,11 @@ class Rig:
         self.spool = Spool(directory / "spool")
         self.events = self.worker()
 
+    def report(self, name: str, /, **fields: object) -> None:
+        self.reports.append((name, fields))
+
     def worker(self) -> BudgetEvents:
-        return BudgetEvents(
-            self.spool,
-            lambda: self.endpoints,
-            self.clock,
-            lambda name, /, **fields: self.reports.append((name, fields)),
-        )
+        return BudgetEvents(self.spool, lambda: self.endpoints, self.clock, self.report)
 
     def told(self) -> list[Event]:
         found = [self.spool.event(name) for name in self.spool.names()]
@@ -102,6 +104,42 @@ def test_a_rolling_window_is_told_once_in_its_length(tmp_path: Path) -> None:
         rig.events.emit("budget.exhausted", rolling)
         rig.clock.advance(600)
     assert len(rig.told()) in (2, 3)
+
+
+async def test_figures_of_what_the_road_tells_are_looked_up(tmp_path: Path) -> None:
+    """«The event is on the disk before that, and is told when the answer has come.»"""
+    rig = Rig(tmp_path, ALL)
+    asked: list[asyncio.Future[list[Level]]] = []
+
+    async def levels(bounds: Sequence[Bound]) -> list[Level]:
+        asked.append(asyncio.get_running_loop().create_future())
+        return await asked[-1]
+
+    def worker() -> BudgetEvents:
+        return BudgetEvents(rig.spool, lambda: rig.endpoints, rig.clock, rig.report, None, levels, tasks)
+
+    tasks = TaskGroup(lambda _name, _error: None)
+    events = worker()
+    events.emit("budget.soft", bound())
+    await asyncio.sleep(0)
+    (event,) = rig.told()
+    assert json.loads(event.body)["data"]["used"] is None, "a crash now loses nothing"
+    asked[0].set_result([Level(412 * 10**9, 10**9, None)])
+    await asyncio.sleep(0)
+    (amended,) = rig.told()
+    data = json.loads(amended.body)["data"]
+    assert (data["used"], data["reserved"]) == ("412.000000000", "1.000000000")
+    assert data["forecast"] is not None
+    assert msgspec.structs.replace(amended, body=event.body) == event
+    # What another worker has told already is not said anew; nor does a store that fails take the event away.
+    worker().emit("budget.soft", bound())
+    events.emit("budget.exhausted", bound())
+    await asyncio.sleep(0)
+    assert len(asked) == 2
+    asked[1].set_exception(OSError())
+    await asyncio.sleep(0)
+    assert {each.kind for each in rig.told()} == {"budget.soft", "budget.exhausted"}
+    await tasks.close()
 
 
 def test_nobody_wants_to_know(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ ROLLING = bound("r", "tokens", Rolling(3600))
 def test_what_is_asked_of_the_ledger() -> None:
     begun = round(datetime(2025, 9, 30, 22, tzinfo=UTC).timestamp()) * 10**9
     over = round(datetime(2025, 10, 31, 23, tzinfo=UTC).timestamp()) * 10**9
-    assert question(MONTH, T0) == Question(MONTH.scope, "usd", begun, over)
-    assert question(ROLLING, T0) == Question(ROLLING.scope, "tokens", T0 - 3600 * 10**9, T0 + 3600 * 10**9)
+    assert question(MONTH, T0) == Question(MONTH.scope, "usd", begun, over, MONTH.key)
+    assert question(ROLLING, T0) == Question(ROLLING.scope, "tokens", T0 - 3600 * 10**9, T0 + 3600 * 10**9, ROLLING.key)
     assert question(bound("s", "requests", Smooth(60, 10)), T0) is None
     assert question(bound("c", "concurrent"), T0) is None
     assert question(bound("c", "streams"), T0) is None

@@ -39,6 +39,34 @@ def receiver() -> Iterator[http.server.HTTPServer]:
     server.server_close()
 
 
+def test_what_was_downgraded_counts_the_same_after_a_restart(serve: Callable[..., Gateway]) -> None:
+    """A chain: gpt-4o by its budget to gpt-4o-mini, and that by its own to gpt-4.1-nano."""
+    amounts = {"gpt-4o": "0.0027 USD", "gpt-4o-mini": "0.0002 USD"}
+    chain = {"gpt-4o": "gpt-4o-mini", "gpt-4o-mini": "gpt-4.1-nano"}
+    budgets = [{"amount": "1 USD"}] + [
+        {"name": model[-4:], "amount": amounts[model], "models": [model], "when_exhausted": {"downgrade": cheaper}}
+        for model, cheaper in chain.items()
+    ]
+    sections = {
+        "teams": {"search": {"keys": [{"id": "search-dev", "hash": key_hash("sk-search")}], "budget": budgets}},
+        "models": {model: {"targets": [{"provider": "mock"}]} for model in (*chain, "gpt-4.1-nano")},
+        "admin": {"keys": [{"id": "fin", "role": "finops", "hash": key_hash("sk-fin")}]},
+    }
+    gateway = serve(**sections)
+    for _ in range(8):
+        assert ask(gateway) == 200
+
+    def used() -> list[str]:
+        return [each["used"] for each in get_json(gateway.url + "/admin/v1/budgets", ADMIN)["budgets"]]
+
+    before = used()
+    assert before[0] == before[1], "all that was asked of gpt-4o"
+    assert float(before[2]) > 0.0002, "what the second and the third model served"
+    gateway.stop(signal.SIGKILL)
+    gateway = serve(**sections)
+    assert used() == before
+
+
 def ask(gateway: Gateway) -> int:
     body = json.dumps({"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "hello"}]})
     request = urllib.request.Request(
@@ -83,6 +111,8 @@ def test_a_budget_on_the_road(serve: Callable[..., Gateway], receiver: http.serv
         kinds.add(json.loads(body)["type"])
         signature = independent(SECRET, fields["webhook-id"], fields["webhook-timestamp"], body)
         assert fields["webhook-signature"] == f"v1,{signature}"
+        told = json.loads(body)["data"]
+        assert 0 < float(told["used"]) + float(told["reserved"]) <= 0.003
     assert kinds == {"budget.soft", "budget.exhausted"}
     used = budget(gateway)["used"]
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from gateway.errors import TollwayError
 from gateway.limits.decide import asked, owed
 from gateway.limits.memory import MemoryStore
 from gateway.limits.shared.arrears import Arrears, Debt, Entry
@@ -20,6 +19,7 @@ from gateway.limits.shared.leases import Leases
 from gateway.limits.shared.packing import level_of
 from gateway.limits.shared.plans import Plan, joined
 from gateway.limits.shared.remote import Remote
+from gateway.limits.stores import StoreAway
 from gateway.quota import Admitted, Bound, Charge, Decision, Level, Refused
 from gateway.seams import Clock
 
@@ -325,7 +325,3 @@ class RedisStore:
         self._telling = None
         if self.up and self._arrears.tell():
             self._tell()
-
-
-class StoreAway(TollwayError):
-    """The shared store cannot be asked now."""

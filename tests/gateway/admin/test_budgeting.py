@@ -8,11 +8,11 @@ from sqlalchemy import Engine
 
 from gateway.admin.budgeting import Budgeting
 from gateway.clock import ManualClock
-from gateway.errors import NotFound
+from gateway.errors import BadRequest, NotFound
 from gateway.ledger.events import record_line
 from gateway.ledger.store import ensure_schema, open_engine
 from gateway.limits.program import Clause, LimitProgram, Roster
-from gateway.quota import Calendar, Rule, Scope
+from gateway.quota import Calendar, Rolling, Rule, Scope
 from tests.gateway.ledger.helpers import T0, end, write_segment
 
 RULE = Rule(
@@ -52,6 +52,18 @@ def test_an_adjustment_of_a_rule_that_is_gone(engine: Engine) -> None:
     with pytest.raises(NotFound, match="has no limits"):
         gone.find("teams.search.budget")
     assert gone.end(made.id, "gone").state == "ended"
+
+
+def test_a_rule_that_only_traffic_counts_apart_is_known_by_its_name(engine: Engine) -> None:
+    each = Rule(
+        id="limits.rules.per-customer", measure="requests", amount=30, window=Rolling(10), each=("tag:customer",)
+    )
+    tagged = budgeting(engine, RULE, each)
+    with pytest.raises(
+        BadRequest, match=r"apart by tag:customer; say which, as limits\.rules\.per-customer:CUSTOMER\."
+    ):
+        tagged.raise_limit("limits.rules.per-customer", "5", None, "1h", "x")
+    assert tagged.raise_limit("limits.rules.per-customer:acme", "5", None, "1h", "x").extra == 5
 
 
 def test_raises_add_up(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from gateway.ledger.audit import entries, verify
 from gateway.ledger.posting import post
 from gateway.ledger.store import ensure_schema, open_engine, writing
 from gateway.limits.memory import MemoryStore
+from gateway.limits.stores import open_store
 from gateway.quota import Admitted, Charge
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from tests.gateway.admin.fakes import FakeWorld, client_of, sha256
@@ -112,6 +113,25 @@ async def test_shown_from_the_counters(world: FakeWorld, finops: httpx.AsyncClie
     assert [each["counter"] for each in one["budgets"]] == ["teams.support.budget"]
     everything = (await finops.get("/admin/v1/budgets?all=true")).json()
     assert "teams.search.tokens_per_minute" in [each["counter"] for each in everything["budgets"]]
+
+
+async def test_while_the_store_is_away_the_ledger_tells_and_nothing_is_rebuilt(
+    world: FakeWorld, finops: httpx.AsyncClient
+) -> None:
+    """Counters nobody can ask are not shown as empty; «nothing is changed then»."""
+    world.limits = open_store("redis://127.0.0.1:9", clock=world.clock, worker="w")
+    try:
+        book(world, 41 * USD)
+        answer = (await finops.get("/admin/v1/budgets")).json()
+        assert answer["source"] == "ledger"
+        assert (answer["budgets"][0]["used"], answer["budgets"][0]["reserved"]) == ("41.000000000", None)
+        refused = await finops.post("/admin/v1/budgets/rebuild", json={"reason": "Redis was lost"})
+        assert refused.status_code == 503
+        assert "limit store cannot be reached" in refused.json()["error"]["message"]
+        reset = await finops.post("/admin/v1/budgets/teams.search.budget/reset", json={"reason": "a job"})
+        assert (reset.status_code, reset.json()["extra"]) == (201, "41.000000000")
+    finally:
+        await world.limits.aclose()
 
 
 @pytest.mark.parametrize(

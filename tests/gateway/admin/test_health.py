@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.admin.health import readiness
 from gateway.ledger.status import LoaderStatus, write_status
+from gateway.limits.stores import open_store
 from gateway.routing.table import Target
 from gateway.telemetry.metrics import Metrics
 from tests.gateway.admin.fakes import FakeWorld, client_of
@@ -110,6 +111,15 @@ def test_a_refused_credential_is_mentioned(world: FakeWorld) -> None:
     ready = readiness(world)
     assert ready.ready
     assert "openai" in ready.checks["providers"].reason
+
+
+async def test_a_limit_store_that_is_away_is_mentioned(world: FakeWorld) -> None:
+    assert "limits" not in readiness(world).checks, "in memory"
+    world.limits = open_store("redis://127.0.0.1:9", clock=world.clock, worker="w")
+    ready = readiness(world)
+    await world.limits.aclose()
+    assert ready.ready
+    assert "limit store is away" in ready.checks["limits"].reason
 
 
 def test_without_a_ledger(make_world) -> None:

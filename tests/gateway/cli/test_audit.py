@@ -54,7 +54,7 @@ def test_the_list(cli: Cli) -> None:
     assert cli("list").stdout.strip() == "No changes."
     cli.add(2)
     listed = cli("list", "--since", "2001-01-01").stdout
-    for told in ("cli:anna", "limit: 500.000000000 → 550.000000000", "until_ns: 2001-09-09T01:46:40Z", "models: a, b"):
+    for told in ("cli:anna", "limit: 500.000000000 → 550.000000000", "until: 2001-09-09T01:46:40Z", "models: a, b"):
         assert told in listed
     assert "launch [week]" in listed, "no markup"
     assert "name:" not in listed

@@ -90,8 +90,16 @@ def test_shown_from_the_ledger_when_no_gateway_runs(cli: Cli) -> None:
     text = cli().stdout
     assert "$85.00" in text
     assert "soft" in text
-    assert "what requests under way hold is not known" in text
-    assert cli(env={"TOLLWAY_ADMIN_KEY": "sk-x"}).exit_code == 0, "none runs: the ledger answers"
+    assert "without what requests under way hold: a running gateway tells with --admin-key." in text
+    assert "no gateway runs with this configuration." in cli(env={"TOLLWAY_ADMIN_KEY": "sk-x"}).stdout
+
+
+def test_a_gateway_that_does_not_answer_is_said_to_be_why(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.budgets.find_gateway", lambda *_: "http://127.0.0.1:9")
+    cli.book(85 * 10**9)
+    shown_to_people = cli("--admin-key", "sk-x").stdout
+    assert "$85.00" in shown_to_people
+    assert "the gateway at http://127.0.0.1:9 cannot be asked (ConnectError)." in shown_to_people
 
 
 def test_raise_reset_end(cli: Cli) -> None:

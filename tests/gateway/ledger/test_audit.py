@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, text, update
+from sqlalchemy import Engine, delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import LedgerError
@@ -168,6 +168,23 @@ def test_a_head_that_is_remembered_proves_a_cut(engine: Engine, tmp_path: Path) 
     assert broken is not None
     assert broken.seq == 4
     assert not remember(tmp_path, heads[1])
+
+
+def test_a_head_somebody_kept_stands_beside_a_forged_anchor_of_the_same_entry(engine: Engine) -> None:
+    """`--head`: a head somebody kept elsewhere, against whoever may write the database and the file."""
+    kept = [add(engine, number) for number in range(3)][-1]
+    unguard(engine)
+    with writing(engine) as connection:
+        connection.execute(delete(audit).where(audit.c.seq == 3))
+        second = connection.execute(select(audit.c.hash).where(audit.c.seq == 2)).scalar_one()
+        connection.execute(update(audit_head).values(seq=2, hash=second))
+    forged = add(engine, 7)
+    assert forged.seq == kept.seq
+    assert verify(engine, [forged]).broken is None, "the database and the file agree"
+    for remembered in ([kept, forged], [forged, kept]):
+        broken = verify(engine, remembered).broken
+        assert broken is not None
+        assert broken.seq == 3
 
 
 def test_the_anchor_keeps_the_newest(tmp_path: Path) -> None:

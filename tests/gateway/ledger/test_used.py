@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
 from gateway.errors import LedgerError
+from gateway.facts import Downgraded
 from gateway.ledger.events import EndRecord, record_line
 from gateway.ledger.loader import Loader
 from gateway.ledger.posting import HOUR_NS, post, save_offset
@@ -34,6 +35,9 @@ def asked(chance: random.Random) -> EndRecord:
     """An event whose model was asked for by another name than it has with its provider; some reached none."""
     record = random_end(chance)
     record = msgspec.structs.replace(record, asked=chance.choice(["fast", "fast-mini", "smart", ""]))
+    if chance.random() < 0.3:
+        sent = Downgraded(chance.choice(["fast", "cheap"]), chance.choice([("a.budget",), ("a.budget", "b.budget")]))
+        record = msgspec.structs.replace(record, downgraded=sent)
     if record.outcome in ("refused", "interrupted") or chance.random() < 0.1:
         record = msgspec.structs.replace(record, provider="", cost_nanos=None if record.outcome == "refused" else 7)
     return record
@@ -43,6 +47,9 @@ def naive(records: list[EndRecord], question: Question) -> int:
     """As a counter would have counted them, one by one."""
     scope, total = question.scope, 0
     for record in records:
+        model, senders = record.asked, ()
+        if record.downgraded is not None:
+            model, senders = record.downgraded.model, record.downgraded.by
         inside = question.since_ns <= record.received_ns < question.until_ns
         holds = [
             not scope.team or record.team in scope.team,
@@ -50,8 +57,9 @@ def naive(records: list[EndRecord], question: Question) -> int:
             not scope.provider or record.provider in scope.provider,
             not scope.operation or record.operation in scope.operation,
             not scope.model
+            or question.counter in senders
             or any(
-                record.asked == each or (each[-1] == "*" and record.asked != "" and record.asked.startswith(each[:-1]))
+                model == each or (each[-1] == "*" and model != "" and model.startswith(each[:-1]))
                 for each in scope.model
             ),
             *(record.tags.get(name, "") in values for name, values in scope.tags),
@@ -87,10 +95,11 @@ MOMENTS = st.one_of(
     st.integers(-1, 6).map(lambda hour: HOUR + hour * HOUR_NS), st.integers(T0 - HOUR_NS, T0 + 6 * HOUR_NS)
 )
 QUESTIONS = st.builds(
-    lambda scope, measure, moments: Question(scope, measure, min(moments), max(moments)),
+    lambda scope, measure, moments, counter: Question(scope, measure, min(moments), max(moments), counter),
     SCOPES,
     st.sampled_from(MEASURES),
     st.tuples(MOMENTS, MOMENTS),
+    st.sampled_from(["", "a.budget", "b.budget"]),
 )
 SEEDS = st.lists(st.integers(0, 2**32), max_size=20, unique=True)
 
@@ -105,8 +114,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seeds=SEEDS, questions=st.lists(QUESTIONS, min_size=1, max_size=4))
 def test_sums_are_exact(shared: Engine, seeds: list[int], questions: list[Question]) -> None:
-    """«It answers as the counters do: by the time of receipt, by the name the client asked for, tokens and cost as
-    booked, as requests all but those that were refused.»"""
+    """«It answers as the counters do: by the time of receipt, by the model's name as the client asked for it, or by the
+    name of the one it was downgraded to, and on the counters that sent it there; tokens and cost as booked, as requests
+    all but those that were refused.»"""
     records = [asked(random.Random(seed)) for seed in seeds]
     with writing(shared) as connection:
         for table in (events, rollups, tags):
