@@ -1,9 +1,9 @@
-"""Findings: where money could be saved, how much a month, what shows it, and what to write into the configuration.
+"""Savings: where money could be saved, how much a month, what shows it, and what to write into the configuration.
 
 Each rule is a pure function of one habit (`habits.py`), or of sums of the last 30 days. It says nothing unless its
 evidence is there and the amount reaches `LEAST`. Savings are computed by pricing again what was truly used, and scaled
 to a month by what the same key spent with the same model. Whether a smaller model's answers are good enough, or a job
-may wait a day, is not in the ledger: such findings say "if".
+may wait a day, is not in the ledger: such savings say "if".
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -54,12 +54,12 @@ UNTAGGED = 10
 SERVED_OPERATIONS = ("chat.completions", "messages", "responses", "completions")
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding. Amounts are nano-dollars a month; `saving` None: nothing is saved, or how much is not known."""
+class Saving(msgspec.Struct, frozen=True, kw_only=True):
+    """One saving. Amounts are nano-dollars a month; `monthly` None: nothing is saved, or how much is not known."""
 
     kind: Kind
     title: str
-    saving: int | None
+    monthly: int | None
     at_stake: int
     """What is spent on what it is about."""
     why: str
@@ -74,15 +74,25 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of exchanges that show it."""
 
 
-class Findings(msgspec.Struct, frozen=True):
-    """All findings, the largest saving first, and from which time on raw events were looked at."""
+class Savings(msgspec.Struct, frozen=True):
+    """All savings, the largest saving first, and from which time on raw events were looked at."""
 
     since_ns: int
     until_ns: int
-    found: list[Finding]
+    found: list[Saving]
+
+    @property
+    def monthly(self) -> int:
+        """What could be saved in all, at most: of the same key and model the largest saving alone, for they are other
+        ways to pay less for the same requests. What came to nothing is none of those."""
+        largest: dict[tuple[str, str, str], int] = {}
+        for each in self.found:
+            same = (each.key, each.model, "" if each.key else each.title)
+            largest[same] = max(largest.get(same, 0), each.monthly or 0)
+        return sum(largest.values())
 
 
-def find(engine: Engine, cards: Cards, now_ns: int) -> Findings:
+def find(engine: Engine, cards: Cards, now_ns: int) -> Savings:
     """Look through the ledger. Blocks for a second or two at most. Raises `LedgerError`."""
     with reading(engine) as connection:
         since_ns = seen.window(connection, now_ns)
@@ -101,18 +111,18 @@ def find(engine: Engine, cards: Cards, now_ns: int) -> Findings:
             if habit.streams * 100 <= habit.requests * STREAMED:
                 told = seen.busiest_hours(connection, habit.key, habit.model, now_ns, BATCH_HOURS)
                 asked.append((batch(habit, told, cards, now_ns), (~events.c.stream,)))
-            for finding, where in asked:
-                if finding is not None:
+            for saving, where in asked:
+                if saving is not None:
                     mine = _of(habit, *where)
                     found.append(
-                        msgspec.structs.replace(finding, samples=tuple(seen.samples(connection, since_ns, *mine)))
+                        msgspec.structs.replace(saving, samples=tuple(seen.samples(connection, since_ns, *mine)))
                     )
         found = [_with_samples(each, lambda *where: seen.samples(connection, since_ns, *where)) for each in found]
-    found.sort(key=lambda each: (-(each.saving or 0), -each.at_stake, each.kind, each.key, each.model))
-    return Findings(since_ns, now_ns, found)
+    found.sort(key=lambda each: (-(each.monthly or 0), -each.at_stake, each.kind, each.key, each.model))
+    return Savings(since_ns, now_ns, found)
 
 
-def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int) -> Finding | None:
+def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int) -> Saving | None:
     """Short answers to short prompts, and a model of the same provider that this ledger has seen and that costs half or
     less: of those the dearest, which is the nearest in class."""
     small = habit.short
@@ -127,7 +137,7 @@ def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int
     if not offers:
         return None
     cost, model = max(offers)
-    return _finding(
+    return _saving(
         habit,
         "smaller_model",
         f"{model} may do for short answers of {habit.model}",
@@ -141,7 +151,7 @@ def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int
     )
 
 
-def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: int) -> Finding | None:
+def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: int) -> Saving | None:
     """Not streamed, and most of it in a few hours of the day: a job that a provider's batch price may be had for."""
     part, (all_, busy, which) = habit.unhurried, hours
     if part.usage.requests < FEWEST or all_ < FEWEST or busy * 100 < all_ * CONCENTRATED:
@@ -149,7 +159,7 @@ def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: 
     cost = bill(cards(habit.provider, habit.model), part.usage, "batch", at_ns)
     if cost is None or cost >= part.nanos:
         return None
-    return _finding(
+    return _saving(
         habit,
         "batch",
         f"{habit.key} could send {habit.model} as a batch",
@@ -167,13 +177,13 @@ def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: 
     )
 
 
-def urgent_tier(habit: Habit, cards: Cards, at_ns: int) -> Finding | None:
+def urgent_tier(habit: Habit, cards: Cards, at_ns: int) -> Saving | None:
     """A priority tier for requests that nobody watches."""
     part = habit.urgent
     cost = bill(cards(habit.provider, habit.model), part.usage, None, at_ns)
     if part.usage.requests < FEWEST or cost is None or cost >= part.nanos:
         return None
-    return _finding(
+    return _saving(
         habit,
         "urgent_tier",
         f"{habit.key} pays for priority without streaming",
@@ -186,7 +196,7 @@ def urgent_tier(habit: Habit, cards: Cards, at_ns: int) -> Finding | None:
     )
 
 
-def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding | None:
+def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Saving | None:
     """Long prompts of which nothing is read from a cache. What they share is not known; it can be no more than the
     shortest of them, and that is what the saving is computed for."""
     part, card = habit.long, cards(habit.provider, habit.model)
@@ -201,7 +211,7 @@ def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding |
     saved = habit.least_input * (
         (part.usage.requests - spells) * (rates["input"] - rates["cache_read"]) - spells * write
     )
-    return _finding(
+    return _saving(
         habit,
         "uncached_prompts",
         f"Prompts of {habit.key} to {habit.model} are never cached",
@@ -219,13 +229,13 @@ def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding |
     )
 
 
-def repeated(habit: Habit) -> Finding | None:
+def repeated(habit: Habit) -> Saving | None:
     """The same number of input tokens again within seconds, much more often than sizes would meet by chance."""
     if habit.pairs < FEWEST or habit.same * 100 < habit.pairs * SAME:
         return None
     if habit.same < BEYOND_CHANCE * habit.by_chance * habit.pairs:
         return None
-    return _finding(
+    return _saving(
         habit,
         "repeated_requests",
         f"{habit.key} seems to ask {habit.model} the same again",
@@ -279,16 +289,16 @@ def month_sums(engine: Engine, now_ns: int) -> Sums:
     )
 
 
-def totals(sums: Sums) -> list[Finding]:
+def totals(sums: Sums) -> list[Saving]:
     """What is said of the whole: waste by outcome, models without a price, spend without tags."""
-    found: list[Finding] = []
+    found: list[Saving] = []
     for name, (requests, nanos) in sums.wasted.items():
         if nanos >= LEAST and nanos * 100 >= sums.nanos * WASTE:
             found.append(
-                Finding(
+                Saving(
                     kind="waste",
                     title=f"{name.replace('_', ' ')}: paid for nothing",
-                    saving=nanos,
+                    monthly=nanos,
                     at_stake=nanos,
                     why=f"Requests that ended as {name} were paid for. At most this is saved when none does.",
                     evidence={"requests in 30 days": f"{requests:,}", "of spend": f"{nanos * 100 / sums.nanos:.1f} %"},
@@ -297,10 +307,10 @@ def totals(sums: Sums) -> list[Finding]:
             )
     for model, (requests, tokens) in sums.unpriced.items():
         found.append(
-            Finding(
+            Saving(
                 kind="unpriced",
                 title=f"{model or '(none)'} has no price",
-                saving=None,
+                monthly=None,
                 at_stake=0,
                 why="What it costs is in no sum and counts against no budget.",
                 evidence={"requests in 30 days": f"{requests:,}", "tokens": f"{tokens:,}"},
@@ -310,10 +320,10 @@ def totals(sums: Sums) -> list[Finding]:
         )
     if sums.untagged >= LEAST and sums.untagged * 100 >= sums.nanos * UNTAGGED:
         found.append(
-            Finding(
+            Saving(
                 kind="untagged",
                 title="Spend without tags",
-                saving=None,
+                monthly=None,
                 at_stake=sums.untagged,
                 why="It can be shown by team and key, and by no application or environment.",
                 evidence={"of spend": f"{sums.untagged * 100 / sums.nanos:.0f} %"},
@@ -323,13 +333,13 @@ def totals(sums: Sums) -> list[Finding]:
     return found
 
 
-def idle(keys: Iterable[Idle]) -> list[Finding]:
+def idle(keys: Iterable[Idle]) -> list[Saving]:
     """Keys that work and nobody uses: no money, but a risk."""
     return [
-        Finding(
+        Saving(
             kind="idle_key",
             title=f"{each.key} was not used for {seen.MONTH} days",
-            saving=None,
+            monthly=None,
             at_stake=0,
             why="A key that nobody uses can only be stolen.",
             evidence={"made": iso(each.created_ns // DAY_NS * DAY_NS)[:10]},
@@ -354,17 +364,17 @@ _AGAINST = {
 }
 
 
-def as_json(found: Findings) -> dict[str, object]:
+def as_json(found: Savings) -> dict[str, object]:
     """The shape scripts rely on; amounts are decimal strings, USD a month."""
     return {
         "since": iso(found.since_ns),
         "until": iso(found.until_ns),
-        "saving_usd_per_month": usd(sum(each.saving or 0 for each in found.found)),
-        "findings": [
+        "saving_usd_per_month": usd(found.monthly),
+        "savings": [
             {
                 "kind": each.kind,
                 "title": each.title,
-                "saving_usd_per_month": None if each.saving is None else usd(each.saving),
+                "saving_usd_per_month": None if each.monthly is None else usd(each.monthly),
                 "at_stake_usd_per_month": usd(each.at_stake),
                 "team": each.team,
                 "key": each.key,
@@ -379,10 +389,10 @@ def as_json(found: Findings) -> dict[str, object]:
     }
 
 
-def _finding(
+def _saving(
     habit: Habit, kind: Kind, title: str, part: Part, cost: int, why: str, evidence: dict[str, str], how: str
-) -> Finding | None:
-    """A finding that a part of a habit would cost `cost`; None where that saves less than `LEAST` a month."""
+) -> Saving | None:
+    """A saving that a part of a habit would cost `cost`; None where that saves less than `LEAST` a month."""
     scale = habit.month_nanos, max(habit.nanos, 1)
     saving = (part.nanos - cost) * scale[0] // scale[1]
     if saving < LEAST:
@@ -393,8 +403,8 @@ def _finding(
         "paid for them": f"${usd(part.nanos)[:-5]}",
         "of all of this key and model": f"${usd(habit.nanos)[:-5]}",
     }
-    return Finding(
-        kind=kind, title=title, saving=saving, at_stake=paid, why=why, evidence=told, how=how, team=habit.team,
+    return Saving(
+        kind=kind, title=title, monthly=saving, at_stake=paid, why=why, evidence=told, how=how, team=habit.team,
         key=habit.key, model=habit.model,
     )  # fmt: skip
 
@@ -415,14 +425,12 @@ def _of(habit: Habit, *where: ColumnElement[bool]) -> tuple[ColumnElement[bool],
     return (events.c.key_id == habit.key, events.c.model == habit.model, events.c.outcome == "ok", *where)
 
 
-def _with_samples(finding: Finding, ask: Callable[..., list[str]]) -> Finding:
-    if finding.kind == "waste":
-        outcome = finding.title.partition(":")[0].replace(" ", "_")
-        return msgspec.structs.replace(
-            finding, samples=tuple(ask(events.c.outcome == outcome, events.c.cost_nanos > 0))
-        )
-    if finding.kind == "unpriced":
-        return msgspec.structs.replace(finding, samples=tuple(ask(events.c.model == finding.model, events.c.unpriced)))
-    if finding.kind == "untagged":
-        return msgspec.structs.replace(finding, samples=tuple(ask(events.c.tags_hash == "", events.c.cost_nanos > 0)))
-    return finding
+def _with_samples(saving: Saving, ask: Callable[..., list[str]]) -> Saving:
+    if saving.kind == "waste":
+        outcome = saving.title.partition(":")[0].replace(" ", "_")
+        return msgspec.structs.replace(saving, samples=tuple(ask(events.c.outcome == outcome, events.c.cost_nanos > 0)))
+    if saving.kind == "unpriced":
+        return msgspec.structs.replace(saving, samples=tuple(ask(events.c.model == saving.model, events.c.unpriced)))
+    if saving.kind == "untagged":
+        return msgspec.structs.replace(saving, samples=tuple(ask(events.c.tags_hash == "", events.c.cost_nanos > 0)))
+    return saving
