@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.admin.incident_shapes import IncidentView
 from gateway.admin.incidents import with_incidents
-from gateway.console.pages.incidents import failures
+from gateway.console.pages.incidents import latest
 from gateway.console.postmortem import draft
 from gateway.console.visit import Visit
 from gateway.ledger.exchanges import ExchangeRow
@@ -60,7 +60,7 @@ async def _failures(visit: Visit, it: IncidentView) -> list[ExchangeRow]:
     root = visit.world.configuration.written.root
     kinds = (("provider", root.providers), ("team", root.teams), ("model", root.models))
     filters = dict([(kind, it.subject) for kind, names in kinds if it.subject in names][:1])
-    return await failures(visit, max(since_ns or 0, until_ns - DAY), until_ns, filters)
+    return await latest(visit, max(since_ns or 0, until_ns - DAY), until_ns, filters)
 
 
 def _ns(at: str) -> int:
