@@ -42,7 +42,7 @@ async def acknowledge(visit: Visit) -> Response:
     fields = await visit.form()
     incident_id = _id(visit)
     await with_incidents(visit, lambda incidents: incidents.acknowledge(incident_id, fields.get("comment", "")))
-    info("console_incident_acknowledged", admin_key=visit.admin_id, incident=incident_id)
+    info("console_incident_acknowledged", admin_key_id=visit.admin_id, incident=incident_id)
     return visit.done(f"/console/incidents/{incident_id}", "acknowledged")
 
 

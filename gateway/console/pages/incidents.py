@@ -93,14 +93,14 @@ class Board:
         except Refusal as error:
             context = await self._context(visit, str(error), fields)
             return await visit.page("incidents.html", context, error.status)
-        info("console_switch_set", admin_key=visit.admin_id, switch=made.id, kind=made.kind, scope=made.scope)
+        info("console_switch_set", admin_key_id=visit.admin_id, switch=made.id, kind=made.kind, scope=made.scope)
         return visit.done("/console/incidents", "switched")
 
     async def clear(self, visit: Visit) -> Response:
         fields = await visit.form()
         switch_id: str = visit.request.path_params["switch_id"]
         await _switching(visit, lambda switching: switching.clear(switch_id, fields.get("reason", "")))
-        info("console_switch_cleared", admin_key=visit.admin_id, switch=switch_id)
+        info("console_switch_cleared", admin_key_id=visit.admin_id, switch=switch_id)
         return visit.done("/console/incidents", "cleared")
 
     async def _context(self, visit: Visit, wrong: str = "", typed: dict[str, str] | None = None) -> dict[str, object]:
