@@ -61,7 +61,10 @@ def _check_trace_url(url: str) -> str:
 def _interval(value: object) -> object:
     if not isinstance(value, str) or value == "off":
         return 0.0 if value == "off" else value
-    seconds = parse_duration(value)
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; and off") from None
     if seconds < LEAST_INTERVAL:
         raise ValueError(f"this is too often; allowed are {LEAST_INTERVAL:g}s or more, and off")
     return seconds
