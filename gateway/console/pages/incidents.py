@@ -130,7 +130,7 @@ class Board:
             "providers": await _providers(visit, figures, switches),
             "latencies": latencies(figures),
             "burn": burn(figures),
-            "objective": _objective(visit),
+            "judged_by": visit.world.configuration.snapshot.incidents,
             "heat": failed,
             "slow": slow,
             "failed": await latest(visit, recently),
@@ -194,16 +194,10 @@ def burn(figures: Figures) -> list[tuple[str, float, str]]:
     rates = {labels["window"]: rate for labels, rate in figures.of("tollway_error_burn_rate")}
     judged = dict.fromkeys(rates, "")
     for short, long, factor, severity in BURN:
-        for window in (worded(short), worded(long)):
-            if rates.get(window, 0.0) >= factor:
-                judged[window] = severity
+        pair = worded(short), worded(long)
+        if all(rates.get(window, 0.0) >= factor for window in pair):
+            judged.update(dict.fromkeys(pair, severity))
     return [(window, rates[window], judged[window]) for window in BURNS if window in rates]
-
-
-def _objective(visit: Visit) -> float | None:
-    """What share of requests is to be answered; None: the incident detector is off."""
-    options = visit.world.configuration.snapshot.incidents
-    return None if options is None else options.objective
 
 
 def latencies(figures: Figures) -> list[Latency]:
