@@ -70,7 +70,7 @@ class Delivery:
             raise UpstreamBroken(f"The provider '{x.provider}' answered with a redirect, which is not followed.")
         x.outcome = "ok" if status < 400 else "upstream_status"
         if answer.whole and status < 400 and (self.world.counts or self.snapshot.prices is not None):
-            settle_answer(x, self.snapshot, out.dialect, answer, self.world.clock.monotonic())
+            settle_answer(x, self.snapshot, self.world.tokens, out, answer, self.world.clock.monotonic())
         self.settled = answer.whole
         body, guard = answer.body, self.guard
         without: frozenset[bytes] | None = None
@@ -135,7 +135,7 @@ class Delivery:
             return self.client.abort()
         finally:
             answer.body = tail
-            settle_answer(x, self.snapshot, out.dialect, answer, self.world.clock.monotonic())
+            settle_answer(x, self.snapshot, self.world.tokens, out, answer, self.world.clock.monotonic())
             self.settled = True
         await self.client.write(b"", more=False)
 

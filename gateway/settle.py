@@ -13,7 +13,7 @@ from gateway.attempt import Answer, Outgoing
 from gateway.errors import Refusal
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.operations import FREE
-from gateway.seams import Dialect, Headers, StreamReader
+from gateway.seams import Headers, StreamReader
 from gateway.settings.snapshot import Snapshot
 from gateway.tickets import Ticket
 from gateway.wire.headers import header
@@ -33,10 +33,20 @@ class _Chat(msgspec.Struct):
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 
 
-def settle_answer(x: Exchange, snapshot: Snapshot, dialect: Dialect, answer: Answer, now: float) -> None:
-    """Usage and cost of a complete unary answer."""
+def settle_answer(
+    x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer, now: float
+) -> None:
+    """Usage and cost of a unary answer. One that is known whole and tells no usage is counted."""
     body = answer.plain = decoded(answer.body, answer.response.headers)
-    x.usage, x.service_tier = dialect.usage(body) if body is not None else (None, None)
+    x.usage, x.service_tier = out.dialect.usage(body) if body is not None else (None, None)
+    if x.usage is None and body is not None and answer.whole and out.operation.name not in FREE:
+        try:
+            texts = [segment.text for segment in out.dialect.answer_segments(body)]
+        except Refusal:  # no JSON
+            texts = []
+        counted_out = tokens.count_many_or_estimate(texts, x.model)
+        x.usage = Usage(input_tokens=count_prompt(tokens, out, x.model), output_tokens=counted_out)
+        x.usage_estimated = True
     price(x, snapshot, answer, now)
 
 

@@ -20,7 +20,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 MARKER = "<!-- everything below is written by tools/config_reference.py -->"
 UNITS = {"parse_size": "size", "parse_duration": "duration", "parse_money": "money", "parse_percent": "percentage",
          "parse_moment": "date", "parse_count": "count",
-         "parse_share": "`on`, `off` or percentage"}  # fmt: skip
+         "parse_share": "`on`, `off` or percentage",
+         "_interval": "duration or `off`"}  # fmt: skip
 
 
 def reference() -> str:
@@ -96,6 +97,8 @@ def kind(field: FieldInfo) -> str:
     nested = [mark for part in get_args(field.annotation) for mark in getattr(part, "__metadata__", ())]
     for mark in [*field.metadata, *nested]:
         function = getattr(mark, "func", None)
+        if getattr(function, "__name__", "") in UNITS:
+            return UNITS[function.__name__]
         closure = getattr(function, "__closure__", None) or ()
         for cell in closure:
             name = getattr(cell.cell_contents, "__name__", "")

@@ -56,7 +56,7 @@ async def raise_budget(call: Call) -> Response:
     made = await _with_budgeting(
         call, lambda budgeting: budgeting.raise_limit(name, asked.amount, asked.until, asked.for_, asked.reason)
     )
-    info("admin_budget_raised", admin_key=call.admin_id, counter=made.counter, adjustment=made.id)
+    info("admin_budget_raised", admin_key_id=call.admin_id, counter=made.counter, adjustment=made.id)
     return json_answer(made, 201)
 
 
@@ -66,7 +66,7 @@ async def reset_budget(call: Call) -> Response:
     bound = await _with_budgeting(call, lambda budgeting: budgeting.find(name))
     used = (await call.world.limits.levels([bound]))[0].used if is_up(call.world.limits) else None
     made = await _with_budgeting(call, lambda budgeting: budgeting.reset(name, asked.reason, used))
-    info("admin_budget_reset", admin_key=call.admin_id, counter=made.counter, adjustment=made.id)
+    info("admin_budget_reset", admin_key_id=call.admin_id, counter=made.counter, adjustment=made.id)
     return json_answer(made, 201)
 
 
@@ -79,7 +79,7 @@ async def end_adjustment(call: Call) -> Response:
     adjustment_id: str = call.request.path_params["adjustment_id"]
     asked = await read_json(call.request, Because)
     ended = await _with_budgeting(call, lambda budgeting: budgeting.end(adjustment_id, asked.reason))
-    info("admin_adjustment_ended", admin_key=call.admin_id, counter=ended.counter, adjustment=ended.id)
+    info("admin_adjustment_ended", admin_key_id=call.admin_id, counter=ended.counter, adjustment=ended.id)
     return json_answer(ended)
 
 
@@ -129,7 +129,7 @@ async def rebuild_budgets(call: Call) -> Response:
         after={each.counter: str(each.used) for each in changed},
         reason=asked.reason,
     )
-    info("admin_budgets_rebuilt", admin_key=call.admin_id, counters=len(rebuilt), changed=len(changed))
+    info("admin_budgets_rebuilt", admin_key_id=call.admin_id, counters=len(rebuilt), changed=len(changed))
     return json_answer(RebuiltList(len(rebuilt), changed))
 
 

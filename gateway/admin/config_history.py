@@ -155,7 +155,7 @@ async def rolled_back(call: Call, asked: RollBack) -> RolledBack:
             f"It was not put in force, and the files are as they were.\n{result.error}", code="not_rolled_back"
         )
     await _written_down(call, asked, reason, result)
-    info("admin_config_rolled_back", admin_key=call.admin_id, version=asked.version, hash=result.new_hash)
+    info("admin_config_rolled_back", admin_key_id=call.admin_id, version=asked.version, hash=result.new_hash)
     return RolledBack(
         version=asked.version,
         old_hash=result.old_hash,

@@ -115,7 +115,7 @@ async def acknowledge_incident(call: Call) -> Response:
     incident_id: str = call.request.path_params["incident_id"]
     asked = await read_json(call.request, Comment)
     done = await with_incidents(call, lambda incidents: incidents.acknowledge(incident_id, asked.comment))
-    info("admin_incident_acknowledged", admin_key=call.admin_id, incident=done.id)
+    info("admin_incident_acknowledged", admin_key_id=call.admin_id, incident=done.id)
     return json_answer(done)
 
 

@@ -36,14 +36,14 @@ async def create_key(call: Call) -> Response:
             tags=asked.tags,
         ),
     )
-    info("admin_key_created", admin_key=call.admin_id, key_id=made.id, team=made.team)
+    info("admin_key_created", admin_key_id=call.admin_id, key_id=made.id, team=made.team)
     return json_answer(made, 201)
 
 
 async def revoke_key(call: Call) -> Response:
     key_id: str = call.request.path_params["key_id"]
     revoked = await _with_keyring(call, lambda keyring: keyring.revoke(key_id))
-    info("admin_key_revoked", admin_key=call.admin_id, key_id=revoked.id, team=revoked.team)
+    info("admin_key_revoked", admin_key_id=call.admin_id, key_id=revoked.id, team=revoked.team)
     return json_answer(revoked)
 
 
@@ -51,7 +51,7 @@ async def rotate_key(call: Call) -> Response:
     key_id: str = call.request.path_params["key_id"]
     asked = await read_json(call.request, RotateKey)
     made = await _with_keyring(call, lambda keyring: keyring.rotate(key_id, asked.overlap))
-    info("admin_key_rotated", admin_key=call.admin_id, key_id=made.id, team=made.team, rotated_from=key_id)
+    info("admin_key_rotated", admin_key_id=call.admin_id, key_id=made.id, team=made.team, rotated_from=key_id)
     return json_answer(made, 201)
 
 

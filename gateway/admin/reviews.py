@@ -32,7 +32,7 @@ async def list_values(call: Call) -> Response:
 async def mark_value(call: Call) -> Response:
     asked = await read_json(call.request, MarkValue)
     marked = await with_reviewing(call, lambda reviewing: reviewing.mark(asked))
-    info("admin_finding_reviewed", admin_key=call.admin_id, rule=marked.rule, verdict=marked.verdict)
+    info("admin_finding_reviewed", admin_key_id=call.admin_id, rule=marked.rule, verdict=marked.verdict)
     return json_answer(marked)
 
 

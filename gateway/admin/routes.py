@@ -9,7 +9,6 @@ from gateway.admin.review_routes import REVIEW_ROUTES
 from gateway.admin.shapes import (
     ConfigView,
     CreateKey,
-    FindingsView,
     KeyList,
     KeyView,
     NewKeyView,
@@ -17,6 +16,7 @@ from gateway.admin.shapes import (
     Ready,
     ReloadView,
     RotateKey,
+    SavingsView,
     SpendView,
 )
 
@@ -137,11 +137,11 @@ ROUTES = (
     *CONFIG_ROUTES,
     Endpoint(
         method="GET",
-        path="/admin/v1/findings",
-        handler=savings.show_findings,
+        path="/admin/v1/savings",
+        handler=savings.show_savings,
         summary="Where money could be saved, with the evidence.",
         permission="read_spend",
-        answer=FindingsView,
+        answer=SavingsView,
         refusals={409: _NO_LEDGER, 503: _AWAY},
     ),
     *BUDGET_ROUTES,

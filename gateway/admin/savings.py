@@ -1,4 +1,4 @@
-"""Findings over HTTP: what `tollway spend findings` says."""
+"""Savings over HTTP: what `tollway spend savings` says."""
 
 from starlette.responses import Response
 
@@ -6,14 +6,14 @@ from gateway.admin.access import Conflict
 from gateway.admin.endpoint import Call, json_answer, read_ledger
 from gateway.admin.pricelists import cards_of
 from gateway.admin.world import AdminWorld
-from gateway.ledger.savings import Findings, as_json, find
+from gateway.ledger.savings import Savings, as_json, find
 
 
-async def show_findings(call: Call) -> Response:
-    return json_answer(as_json(await findings_of(call.world)))
+async def show_savings(call: Call) -> Response:
+    return json_answer(as_json(await savings_of(call.world)))
 
 
-async def findings_of(world: AdminWorld) -> Findings:
+async def savings_of(world: AdminWorld) -> Savings:
     """Looks through the ledger on a thread, for a second or two. Raises `Conflict` where the gateway keeps none, and
     `LedgerError`."""
     ledger = world.configuration.snapshot.ledger

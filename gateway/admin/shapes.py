@@ -155,7 +155,7 @@ class SpendView(msgspec.Struct, frozen=True):
     total: SpendTotal
 
 
-class FindingView(msgspec.Struct, frozen=True):
+class SavingView(msgspec.Struct, frozen=True):
     """Where money could be saved. Amounts are decimal strings, USD a month; a saving of null: none, or not known."""
 
     kind: str
@@ -173,13 +173,16 @@ class FindingView(msgspec.Struct, frozen=True):
     """YAML for the configuration, or words."""
 
 
-class FindingsView(msgspec.Struct, frozen=True):
-    """All findings, the largest saving first. `since` is where raw events were looked at from."""
+class SavingsView(msgspec.Struct, frozen=True):
+    """All that was found, the largest saving first. `since` is where raw events were looked at from.
+
+    `saving_usd_per_month` counts of the same key and model the largest saving alone: they are about the same requests.
+    """
 
     since: str
     until: str
     saving_usd_per_month: str
-    findings: list[FindingView]
+    savings: list[SavingView]
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):

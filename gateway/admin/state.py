@@ -38,7 +38,7 @@ async def reload(call: Call) -> Response:
     world = call.world
     result = await world.reload(f"admin key {call.admin_id}")
     await _told(call, result)
-    info("admin_reload", admin_key=call.admin_id, ok=result.ok, old_hash=result.old_hash, new_hash=result.new_hash)
+    info("admin_reload", admin_key_id=call.admin_id, ok=result.ok, old_hash=result.old_hash, new_hash=result.new_hash)
     if not result.ok:
         raise Conflict(
             f"The configuration was not reloaded, and the last good one stays in force.\n{result.error}",

@@ -21,7 +21,9 @@ async def list_switches(call: Call) -> Response:
 async def set_switch(call: Call) -> Response:
     asked = await read_json(call.request, SetSwitch)
     made = await _with_switching(call, lambda switching: switching.set(asked))
-    info("admin_switch_set", admin_key=call.admin_id, switch=made.id, kind=made.kind, scope=made.scope, name=made.name)
+    info(
+        "admin_switch_set", admin_key_id=call.admin_id, switch=made.id, kind=made.kind, scope=made.scope, name=made.name
+    )
     return json_answer(made, 201)
 
 
@@ -29,7 +31,7 @@ async def clear_switch(call: Call) -> Response:
     switch_id: str = call.request.path_params["switch_id"]
     asked = await read_json(call.request, ClearSwitch)
     ended = await _with_switching(call, lambda switching: switching.clear(switch_id, asked.reason))
-    info("admin_switch_cleared", admin_key=call.admin_id, switch=ended.id)
+    info("admin_switch_cleared", admin_key_id=call.admin_id, switch=ended.id)
     return json_answer(ended)
 
 

@@ -21,6 +21,8 @@ from gateway.settings.units import parse_duration, parse_moment
 
 DEFAULT = 3600.0
 """Seconds that a switch holds when nothing else is said."""
+MOST_TOLD = 12
+"""Names that a refusal lists; of more it says what is near."""
 _LONGEST = 366 * 86400
 
 
@@ -137,7 +139,9 @@ def view(stored: StoredSwitch, now_ns: int) -> SwitchView:
 
 def _nearest(name: str, among: Collection[str]) -> str:
     close = difflib.get_close_matches(name[:200], among, 3, 0.5)
-    return f" Did you mean {' or '.join(repr(each) for each in close)}?" if close else ""
+    if close:
+        return f" Did you mean {' or '.join(repr(each) for each in close)}?"
+    return f" Allowed are {', '.join(sorted(among))}." if 0 < len(among) <= MOST_TOLD else ""
 
 
 def _until_ns(asked: SetSwitch, now_ns: int) -> int | None:

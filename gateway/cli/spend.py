@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gateway.cli import spend_findings
+from gateway.cli import spend_savings
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _EXAMPLES = """Examples:
   tollway spend --by tag:app --team search         one team's applications
   tollway spend --format csv --out spend.csv       for a spreadsheet
   tollway spend --format focus --since 2026-11-01  in the columns of FOCUS 1.2
-  tollway spend findings                           where money could be saved
+  tollway spend savings                            where money could be saved
 """
 
 
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     """Add the command, and the one below it, to `app`."""
     group = typer.Typer(invoke_without_command=True, help=f"Show spend and tokens from the ledger.\n\n\b\n{_EXAMPLES}")
     group.callback()(spend)
-    group.command("findings")(spend_findings.findings)
+    group.command("savings")(spend_savings.savings)
     app.add_typer(group, name="spend")
 
 

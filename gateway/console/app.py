@@ -151,7 +151,7 @@ def _pages(world: AdminWorld) -> tuple[Entry, ...]:
         ("GET", "/cost/exchanges", "read_spend", exchanges.listing),
         ("GET", "/cost/exchanges/{event_id}", "read_spend", exchanges.one),
         ("GET", "/cost/export", "read_spend", cost.export),
-        ("GET", "/cost/findings", "read_spend", savings.show),
+        ("GET", "/cost/savings", "read_spend", savings.show),
         ("GET", "/incidents", "read_incidents", incidents.show),
         ("POST", "/incidents/switches", "manage_incidents", incidents.switch),
         ("POST", "/incidents/switches/{switch_id}/clear", "manage_incidents", incidents.clear),

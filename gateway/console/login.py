@@ -52,7 +52,7 @@ class Login:
             alert("console_login_failed", client=address)
             return await self._answer("That is no admin key of this gateway.", 401)
         self._attempts.succeeded(address)
-        info("console_login", admin_key=admin.id, client=address)
+        info("console_login", admin_key_id=admin.id, client=address)
         answer = RedirectResponse(f"{PREFIX}/", 303)
         answer.set_cookie(
             COOKIE,

@@ -35,8 +35,6 @@ BURN: tuple[tuple[float, float, float, Severity], ...] = (
     (1800.0, 21600.0, 6.0, "ticket"),
 )
 """(short window, long window, burn rate, severity); Google's SRE Workbook, chapter 5, multiwindow multi-burn-rate."""
-_BAD = frozenset({"upstream_error", "upstream_timeout", "error"})
-_COUNTED = _BAD | {"ok", "upstream_status"}
 _NOBODY = frozenset({"none", "other"})
 PROVIDER_WINDOW = 60.0
 OUTAGE_WINDOW, OUTAGE_SHARE = 15.0, 0.9
@@ -78,28 +76,13 @@ def findings(history: History, options: IncidentOptions) -> list[Finding]:
 
 
 def failed(change: Change) -> Counter[str]:
-    """Requests that were not served, by team; and the number of all that count under "".
+    """Requests that were not answered, by team; and the number of all that were to be under "".
 
-    Not served is what a provider failed or we did. A client's own mistake (refused, blocked, a 4xx of the provider), or
-    its leaving, is not. Metrics do not tell a provider's 4xx from its 5xx by team, so that the answers with a status of
-    400 or more count by the share of 5xx and 429 among those of that provider's attempts.
+    Not answered is what a provider failed or we did (`tollway_availability_requests_total`). A client's own mistake
+    (refused, blocked, a 400 of the provider), or its leaving, is not.
     """
-    shares: dict[str, float] = {}
-    for provider in {provider for provider, _ in change.attempts}:
-        bad = change.attempts.get((provider, "5xx"), 0) + change.attempts.get((provider, "429"), 0)
-        shares[provider] = bad / max(bad + change.attempts.get((provider, "4xx"), 0), 1)
-    sums: dict[str, float] = {}
-    total = 0
-    for (team, provider, outcome), count in change.traffic.items():
-        if outcome not in _COUNTED:
-            continue
-        total += count
-        if outcome in _BAD:
-            sums[team] = sums.get(team, 0.0) + count
-        elif outcome == "upstream_status":
-            sums[team] = sums.get(team, 0.0) + count * shares.get(provider, 0.0)
-    found = Counter({team: round(count) for team, count in sums.items() if round(count)})
-    found[""] = total
+    found = Counter({team: count for (team, answered), count in change.judged.items() if not answered})
+    found[""] = sum(change.judged.values())
     return found
 
 
@@ -108,6 +91,12 @@ def burn(change: Change, objective: float) -> tuple[float, Counter[str]]:
     counts = failed(change)
     total = counts.pop("")
     return (counts.total() / total / (1.0 - objective) if total else 0.0), counts
+
+
+def burn_rates(history: History, options: IncidentOptions) -> dict[float, float]:
+    """Burn rates by window, seconds, shortest first."""
+    windows = sorted(window for short, long, _, _ in BURN for window in (short, long))
+    return {window: burn(history.window(window), options.objective)[0] for window in windows}
 
 
 def availability(history: History, options: IncidentOptions) -> Iterator[Finding]:

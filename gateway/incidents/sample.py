@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.telemetry.page import REQUESTS, Page
+from gateway.telemetry.page import FAULTLESS, GATEWAY_FAULT, PROVIDER_FAULT, REQUESTS, Page
 
 K = TypeVar("K")
 
@@ -24,6 +24,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Monotonic seconds."""
     traffic: dict[tuple[str, str, str], int] = {}
     """(team, provider, outcome) → requests."""
+    judged: dict[tuple[str, bool], int] = {}
+    """(team, answered) → requests that were to be answered, as `tollway_availability_requests_total` counts them."""
     attempts: dict[tuple[str, str], int] = {}
     """(provider, status class: error, 2xx, 4xx, 429, 5xx) → upstream attempts."""
     rules: dict[tuple[str, str], int] = {}
@@ -46,6 +48,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     seconds: float
     traffic: dict[tuple[str, str, str], int]
+    judged: dict[tuple[str, bool], int]
     attempts: dict[tuple[str, str], int]
     rules: dict[tuple[str, str], int]
 
@@ -53,9 +56,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def sample_of(page: Page, at: float) -> Sample:
     """The sample of a page with every worker's figures."""
     traffic: dict[tuple[str, str, str], int] = {}
+    judged: dict[tuple[str, bool], int] = {}
     for (team, _model, provider, _operation, outcome), cell in page.traffic.items():
         key = (team, provider, outcome)
         traffic[key] = traffic.get(key, 0) + cell[REQUESTS]
+        judged[team, True] = judged.get((team, True), 0) + cell[FAULTLESS]
+        judged[team, False] = judged.get((team, False), 0) + cell[PROVIDER_FAULT] + cell[GATEWAY_FAULT]
     rules: dict[tuple[str, str], int] = {}
     for (rule, _direction, mode, action), counts in page.guardrails.items():
         kind = "shadow" if mode == "shadow" else "block" if mode == "enforce" and action == "block" else ""
@@ -65,6 +71,7 @@ def sample_of(page: Page, at: float) -> Sample:
     return Sample(
         at=at,
         traffic=traffic,
+        judged=judged,
         attempts=dict(page.attempts),
         rules=rules,
         down=frozenset(labels[0] for labels, value in _samples(page, "credential_down").items() if value),
@@ -126,6 +133,7 @@ def change(old: Sample, new: Sample) -> Change:
     return Change(
         seconds=new.at - old.at,
         traffic=_grown(old.traffic, new.traffic),
+        judged=_grown(old.judged, new.judged),
         attempts=_grown(old.attempts, new.attempts),
         rules=_grown(old.rules, new.rules),
     )

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from gateway.errors import LedgerError
 from gateway.incidents.book import SHARED, Book, Step
-from gateway.incidents.detect import Finding, findings
+from gateway.incidents.detect import Finding, burn_rates, findings
 from gateway.incidents.notify import LASTS_NS, events, repeat
 from gateway.incidents.sample import History, Sample, sample_of
 from gateway.incidents.spend import HOUR, baseline_hours, judge
@@ -27,7 +27,7 @@ from gateway.settings.incident_options import IncidentOptions
 from gateway.sole import sole
 from gateway.telemetry.logs import alert, info
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.page import Page
+from gateway.telemetry.page import Family, Page
 from gateway.webhooks.spool import Spool
 
 SPEND_EVERY = 60.0
@@ -35,6 +35,13 @@ BEAT_EVERY = 60.0
 STALE_NS = 900 * 10**9
 """An incident nobody has said to be open for so long is nobody's any more."""
 RETRY = 2.0
+BURN_RATE = Family(
+    "tollway_error_burn_rate",
+    "How many times as fast as incidents.objective allows requests fail, by window, as the incident detector sees it.",
+    "gauge",
+    ("window",),
+    "max",
+)
 MOST_NOTES = 1000
 """Kept while the ledger is away."""
 
@@ -70,20 +77,27 @@ class IncidentWatch:
         self._spend: list[Finding] = []
         self._spend_at = self._beat_at = float("-inf")
         self._repeat_ns = 0
+        self._rates: dict[float, float] = {}
+        metrics.pull(BURN_RATE, lambda: [((worded(window),), rate) for window, rate in self._rates.items()])
 
     async def run(self) -> None:
         """Look until cancelled; waits for its turn while another worker does."""
         while True:
             with contextlib.suppress(OSError), sole(self._lock) as held:
                 if held:
-                    await self._look_on()
+                    try:
+                        await self._look_on()
+                    finally:
+                        self._rates = {}
             await asyncio.sleep(RETRY)
 
     async def _look_on(self) -> None:
         self._history, self._book = History(), None
         while True:
             options = self._options()
-            if options is not None:
+            if options is None:
+                self._rates = {}
+            else:
                 page = self._metrics.page()
                 try:
                     await asyncio.to_thread(self.look, page, options)
@@ -103,6 +117,7 @@ class IncidentWatch:
         if now - self._spend_at >= SPEND_EVERY:
             self._spend_at = now
             self._spend = self._judge_spend(options, now_ns)
+        self._rates = burn_rates(self._history, options)
         found = [*findings(self._history, options), *self._spend]
         steps = self._book.observe(found, now_ns, now, options.resolve_after)
         steps = [step for step in steps if self._ours(step)]
@@ -230,6 +245,11 @@ class IncidentWatch:
                 self._beat_at = now
         except LedgerError:
             return
+
+
+def worded(seconds: float) -> str:
+    """A window as `tollway_error_burn_rate` names it: 5m, 6h."""
+    return f"{seconds / 3600:g}h" if seconds >= 3600 else f"{seconds / 60:g}m"
 
 
 def _make_id() -> str:

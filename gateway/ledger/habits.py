@@ -1,4 +1,4 @@
-"""How keys use models, from the newest raw events: what findings are made of.
+"""How keys use models, from the newest raw events: what savings are made of.
 
 It reads at most about `LOOKED_AT` events, the newest ones, in one pass, and lets the database add them up by team, key,
 model and provider. What holds of them is scaled to a month by what the same key spent with the same model in 30 days,

@@ -26,12 +26,13 @@ from gateway.clock import SystemClock
 from gateway.errors import LedgerError
 from gateway.ledger.events import START_MARK, EndRecord, decode_line
 from gateway.ledger.options import LoaderOptions
+from gateway.ledger.pace import Pace
 from gateway.ledger.posting import Posted, post, save_offset
 from gateway.ledger.recovery import recover
 from gateway.ledger.retention import forget_segment, prune_events, prune_findings, put_away
-from gateway.ledger.segments import Segment, listing, read_lines
+from gateway.ledger.segments import CHUNK, Segment, listing, read_lines
 from gateway.ledger.status import LoaderStatus, write_status
-from gateway.ledger.store import LedgerRefused, ensure_schema, open_engine, reading, writing
+from gateway.ledger.store import LedgerRefused, ensure_schema, giving_way, open_engine, reading, writing
 from gateway.ledger.tables import segments
 from gateway.seams import Clock
 from gateway.sole import sole
@@ -59,6 +60,7 @@ class Loader:
         self._clock = clock or SystemClock()
         self._options = options or LoaderOptions()
         self._engine: Engine | None = None
+        self._pace = Pace(CHUNK)
         self._progress: dict[str, _Progress] = {}
         self._progress_known = False
         self._caught_up_ns = self._clock.now_ns()
@@ -129,7 +131,8 @@ class Loader:
     def _connected(self) -> tuple[Engine, dict[str, _Progress]]:
         if self._engine is None:
             ensure_schema(self._url)
-            self._engine = open_engine(self._url)
+            self._engine = giving_way(open_engine(self._url))
+            self._pace = Pace(CHUNK, fixed=self._engine.dialect.name != "sqlite")
         if not self._progress_known:
             with reading(self._engine) as connection:
                 rows = connection.execute(select(segments.c.name, segments.c.loaded_bytes, segments.c.rejected))
@@ -147,7 +150,7 @@ class Loader:
             with path.open("rb") as file:
                 while True:
                     file.seek(progress.loaded_bytes)
-                    lines, taken, rejected = read_lines(file, complete=segment.done)
+                    lines, taken, rejected = read_lines(file, complete=segment.done, most=self._pace.most)
                     if not taken:
                         break
                     self._load(engine, segment, progress, lines, taken, rejected)
@@ -186,9 +189,12 @@ class Loader:
             _log.warning("%d lines of %s could not be loaded", rejected + posted.pruned, segment.name)
 
     def _post(self, engine: Engine, segment: Segment, records: list[EndRecord], offset: int, rejected: int) -> Posted:
+        before = self._progress[segment.name].loaded_bytes
         with writing(engine) as connection:
+            began = self._clock.monotonic()
             posted = post(connection, records, self._clock.now_ns())
             save_offset(connection, segment.name, offset, rejected + posted.pruned, self._clock.now_ns())
+        self._pace.took(offset - before, self._clock.monotonic() - began)
         return posted
 
     def _post_singly(self, engine: Engine, records: list[EndRecord]) -> tuple[Posted, int]:

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Engine, Select, cast, func, li
 
 from gateway.ledger.posting import HOUR_NS
 from gateway.ledger.store import reading
-from gateway.ledger.tables import OUTCOMES, WASTED, days, rollups, segments
+from gateway.ledger.tables import OUTCOMES, WASTED, days, events, rollups, segments
 
 FAILED = ("upstream_status", "upstream_error", "upstream_timeout", "interrupted", "error")
 """Outcomes that are a fault of the provider or the gateway, not of the client."""
@@ -22,6 +22,8 @@ ENDS = (*(f"outcome_{name}" for name in OUTCOMES), *(f"cost_{name}" for name in 
 """Sums that tell how requests ended, and what those that came to nothing cost."""
 Dimension = Literal["team", "model", "provider", "key"]
 _COLUMNS = {"key": "key_id"}
+FEWEST = 5
+"""Requests of a provider in an hour; the 95th percentile of fewer says nothing."""
 DAY = 86_400
 DAY_NS = DAY * 10**9
 
@@ -134,6 +136,18 @@ class Hour(msgspec.Struct, frozen=True, gc=False):
     failed: int
 
 
+class Speed(msgspec.Struct, frozen=True, gc=False):
+    """How soon answers of one provider began in one hour."""
+
+    hour: int
+    """Its beginning, seconds since the epoch, UTC."""
+    provider: str
+    requests: int
+    """That were looked at."""
+    p95: float
+    """Seconds from the head of a request to the first byte of its answer."""
+
+
 def hours(engine: Engine, since_ns: int, until_ns: int) -> list[Hour]:
     """Requests and failures per hour and provider, refused ones left out. Blocks. Raises `LedgerError`."""
     first, last = since_ns // HOUR_NS * 3600, -(-until_ns // HOUR_NS) * 3600
@@ -151,6 +165,31 @@ def hours(engine: Engine, since_ns: int, until_ns: int) -> list[Hour]:
     with reading(engine) as connection:
         found = [Hour(int(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in connection.execute(query)]
     return [each for each in found if each.requests]
+
+
+def first_bytes(engine: Engine, since_ns: int, until_ns: int, most: int = 400) -> list[Speed]:
+    """How soon answers began, by hour and provider: of the newest `most` served requests of each hour, for a busy day
+    has more of them than a page may read. Hours of fewer than `FEWEST` requests of a provider are left out. Blocks.
+    Raises `LedgerError`."""
+    found: list[Speed] = []
+    with reading(engine) as connection:
+        for hour in range(since_ns // HOUR_NS, -(-until_ns // HOUR_NS)):
+            query = (
+                select(events.c.provider, events.c.first_byte_ns - events.c.received_ns)
+                .where(events.c.received_ns >= hour * HOUR_NS, events.c.received_ns < (hour + 1) * HOUR_NS)
+                .where(events.c.outcome == "ok", events.c.first_byte_ns.is_not(None))
+                .order_by(events.c.received_ns.desc())
+                .limit(most)
+            )
+            taken: dict[str, list[int]] = {}
+            for provider, nanos in connection.execute(query):
+                taken.setdefault(str(provider), []).append(int(nanos))
+            for provider, nanos in sorted(taken.items()):
+                if len(nanos) >= FEWEST:
+                    nanos.sort()
+                    p95 = nanos[min(len(nanos) * 95 // 100, len(nanos) - 1)]
+                    found.append(Speed(hour * 3600, provider, len(nanos), p95 / 1e9))
+    return found
 
 
 def total(slices: Iterable[Slice | Daily], name: str) -> int:

@@ -14,7 +14,7 @@ REJECTED = "rejected"
 ARCHIVE = "archive"
 
 
-def prune_events(engine: Engine, before_ns: int, batch: int = 5_000) -> int:
+def prune_events(engine: Engine, before_ns: int, batch: int = 500) -> int:
     """Delete raw events received before the hour of `before_ns`, a batch per transaction; returns how many.
 
     The horizon is moved first: from then on reports read those hours from roll-ups only, and the loader refuses events
@@ -37,7 +37,7 @@ def prune_events(engine: Engine, before_ns: int, batch: int = 5_000) -> int:
             return deleted
 
 
-def prune_findings(engine: Engine, before_ns: int, batch: int = 5_000) -> int:
+def prune_findings(engine: Engine, before_ns: int, batch: int = 500) -> int:
     """Delete entries of the findings log from before a time, a batch per transaction; returns how many."""
     deleted = 0
     while True:

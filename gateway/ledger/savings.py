@@ -17,7 +17,7 @@ from gateway.ledger.savings_rules import (
     BATCH_HOURS,
     FEWEST,
     STREAMED,
-    Finding,
+    Saving,
     Sums,
     batch,
     idle,
@@ -32,15 +32,25 @@ from gateway.ledger.store import reading
 from gateway.ledger.tables import WASTED, days, events
 
 
-class Findings(msgspec.Struct, frozen=True):
-    """All findings, the largest saving first, and from which time on raw events were looked at."""
+class Savings(msgspec.Struct, frozen=True):
+    """All savings, the largest saving first, and from which time on raw events were looked at."""
 
     since_ns: int
     until_ns: int
-    found: list[Finding]
+    found: list[Saving]
+
+    @property
+    def monthly(self) -> int:
+        """What could be saved in all, at most: of the same key and model the largest saving alone, for they are other
+        ways to pay less for the same requests. What came to nothing is none of those."""
+        largest: dict[tuple[str, str, str], int] = {}
+        for each in self.found:
+            same = (each.key, each.model, "" if each.key else each.title)
+            largest[same] = max(largest.get(same, 0), each.monthly or 0)
+        return sum(largest.values())
 
 
-def find(engine: Engine, cards: Cards, now_ns: int) -> Findings:
+def find(engine: Engine, cards: Cards, now_ns: int) -> Savings:
     """Look through the ledger. Blocks for a second or two at most. Raises `LedgerError`."""
     with reading(engine) as connection:
         since_ns = seen.window(connection, now_ns)
@@ -59,15 +69,15 @@ def find(engine: Engine, cards: Cards, now_ns: int) -> Findings:
             if habit.streams * 100 <= habit.requests * STREAMED:
                 told = seen.busiest_hours(connection, habit.key, habit.model, now_ns, BATCH_HOURS)
                 asked.append((batch(habit, told, cards, now_ns), (~events.c.stream,)))
-            for finding, where in asked:
-                if finding is not None:
+            for saving, where in asked:
+                if saving is not None:
                     mine = _of(habit, *where)
                     found.append(
-                        msgspec.structs.replace(finding, samples=tuple(seen.samples(connection, since_ns, *mine)))
+                        msgspec.structs.replace(saving, samples=tuple(seen.samples(connection, since_ns, *mine)))
                     )
         found = [_with_samples(each, lambda *where: seen.samples(connection, since_ns, *where)) for each in found]
-    found.sort(key=lambda each: (-(each.saving or 0), -each.at_stake, each.kind, each.key, each.model))
-    return Findings(since_ns, now_ns, found)
+    found.sort(key=lambda each: (-(each.monthly or 0), -each.at_stake, each.kind, each.key, each.model))
+    return Savings(since_ns, now_ns, found)
 
 
 def month_sums(engine: Engine, now_ns: int) -> Sums:
@@ -97,17 +107,17 @@ def month_sums(engine: Engine, now_ns: int) -> Sums:
     )
 
 
-def as_json(found: Findings) -> dict[str, object]:
+def as_json(found: Savings) -> dict[str, object]:
     """The shape scripts rely on; amounts are decimal strings, USD a month."""
     return {
         "since": iso(found.since_ns),
         "until": iso(found.until_ns),
-        "saving_usd_per_month": usd(sum(each.saving or 0 for each in found.found)),
-        "findings": [
+        "saving_usd_per_month": usd(found.monthly),
+        "savings": [
             {
                 "kind": each.kind,
                 "title": each.title,
-                "saving_usd_per_month": None if each.saving is None else usd(each.saving),
+                "saving_usd_per_month": None if each.monthly is None else usd(each.monthly),
                 "at_stake_usd_per_month": usd(each.at_stake),
                 "team": each.team,
                 "key": each.key,
@@ -126,14 +136,12 @@ def _of(habit: Habit, *where: ColumnElement[bool]) -> tuple[ColumnElement[bool],
     return (events.c.key_id == habit.key, events.c.model == habit.model, events.c.outcome == "ok", *where)
 
 
-def _with_samples(finding: Finding, ask: Callable[..., list[str]]) -> Finding:
-    if finding.kind == "waste":
-        outcome = finding.title.partition(":")[0].replace(" ", "_")
-        return msgspec.structs.replace(
-            finding, samples=tuple(ask(events.c.outcome == outcome, events.c.cost_nanos > 0))
-        )
-    if finding.kind == "unpriced":
-        return msgspec.structs.replace(finding, samples=tuple(ask(events.c.model == finding.model, events.c.unpriced)))
-    if finding.kind == "untagged":
-        return msgspec.structs.replace(finding, samples=tuple(ask(events.c.tags_hash == "", events.c.cost_nanos > 0)))
-    return finding
+def _with_samples(saving: Saving, ask: Callable[..., list[str]]) -> Saving:
+    if saving.kind == "waste":
+        outcome = saving.title.partition(":")[0].replace(" ", "_")
+        return msgspec.structs.replace(saving, samples=tuple(ask(events.c.outcome == outcome, events.c.cost_nanos > 0)))
+    if saving.kind == "unpriced":
+        return msgspec.structs.replace(saving, samples=tuple(ask(events.c.model == saving.model, events.c.unpriced)))
+    if saving.kind == "untagged":
+        return msgspec.structs.replace(saving, samples=tuple(ask(events.c.tags_hash == "", events.c.cost_nanos > 0)))
+    return saving

@@ -2,7 +2,7 @@
 
 A rule says nothing unless its evidence is there and the amount reaches `LEAST`. Savings are computed by pricing again
 what was truly used, and scaled to a month by what the same key spent with the same model. Whether a smaller model's
-answers are good enough, or a job may wait a day, is not in the ledger: such findings say "if".
+answers are good enough, or a job may wait a day, is not in the ledger: such savings say "if".
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,12 +49,12 @@ UNTAGGED = 10
 """Per cent of spend without tags."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding. Amounts are nano-dollars a month; `saving` None: nothing is saved, or how much is not known."""
+class Saving(msgspec.Struct, frozen=True, kw_only=True):
+    """One saving. Amounts are nano-dollars a month; `monthly` None: nothing is saved, or how much is not known."""
 
     kind: Kind
     title: str
-    saving: int | None
+    monthly: int | None
     at_stake: int
     """What is spent on what it is about."""
     why: str
@@ -69,7 +69,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of exchanges that show it."""
 
 
-def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int) -> Finding | None:
+def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int) -> Saving | None:
     """Short answers to short prompts, and a model of the same provider that this ledger has seen and that costs half or
     less: of those the dearest, which is the nearest in class."""
     small = habit.short
@@ -84,7 +84,7 @@ def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int
     if not offers:
         return None
     cost, model = max(offers)
-    return _finding(
+    return _saving(
         habit,
         "smaller_model",
         f"{model} may do for short answers of {habit.model}",
@@ -98,7 +98,7 @@ def smaller_model(habit: Habit, every: Iterable[Habit], cards: Cards, at_ns: int
     )
 
 
-def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: int) -> Finding | None:
+def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: int) -> Saving | None:
     """Not streamed, and most of it in a few hours of the day: a job that a provider's batch price may be had for."""
     part, (all_, busy, which) = habit.unhurried, hours
     if part.usage.requests < FEWEST or all_ < FEWEST or busy * 100 < all_ * CONCENTRATED:
@@ -106,7 +106,7 @@ def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: 
     cost = bill(cards(habit.provider, habit.model), part.usage, "batch", at_ns)
     if cost is None or cost >= part.nanos:
         return None
-    return _finding(
+    return _saving(
         habit,
         "batch",
         f"{habit.key} could send {habit.model} as a batch",
@@ -124,13 +124,13 @@ def batch(habit: Habit, hours: tuple[int, int, list[int]], cards: Cards, at_ns: 
     )
 
 
-def urgent_tier(habit: Habit, cards: Cards, at_ns: int) -> Finding | None:
+def urgent_tier(habit: Habit, cards: Cards, at_ns: int) -> Saving | None:
     """A priority tier for requests that nobody watches."""
     part = habit.urgent
     cost = bill(cards(habit.provider, habit.model), part.usage, None, at_ns)
     if part.usage.requests < FEWEST or cost is None or cost >= part.nanos:
         return None
-    return _finding(
+    return _saving(
         habit,
         "urgent_tier",
         f"{habit.key} pays for priority without streaming",
@@ -143,7 +143,7 @@ def urgent_tier(habit: Habit, cards: Cards, at_ns: int) -> Finding | None:
     )
 
 
-def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding | None:
+def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Saving | None:
     """Long prompts of which nothing is read from a cache. What they share is not known; it can be no more than the
     shortest of them, and that is what the saving is computed for."""
     part, card = habit.long, cards(habit.provider, habit.model)
@@ -158,7 +158,7 @@ def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding |
     saved = habit.least_input * (
         (part.usage.requests - spells) * (rates["input"] - rates["cache_read"]) - spells * write
     )
-    return _finding(
+    return _saving(
         habit,
         "uncached_prompts",
         f"Prompts of {habit.key} to {habit.model} are never cached",
@@ -176,13 +176,13 @@ def uncached(habit: Habit, cards: Cards, since_ns: int, at_ns: int) -> Finding |
     )
 
 
-def repeated(habit: Habit) -> Finding | None:
+def repeated(habit: Habit) -> Saving | None:
     """The same number of input tokens again within seconds, much more often than sizes would meet by chance."""
     if habit.pairs < FEWEST or habit.same * 100 < habit.pairs * SAME:
         return None
     if habit.same < BEYOND_CHANCE * habit.by_chance * habit.pairs:
         return None
-    return _finding(
+    return _saving(
         habit,
         "repeated_requests",
         f"{habit.key} seems to ask {habit.model} the same again",
@@ -209,16 +209,16 @@ class Sums(msgspec.Struct, frozen=True):
     """Requests and tokens (as counted) by model."""
 
 
-def totals(sums: Sums) -> list[Finding]:
+def totals(sums: Sums) -> list[Saving]:
     """What is said of the whole: waste by outcome, models without a price, spend without tags."""
-    found: list[Finding] = []
+    found: list[Saving] = []
     for name, (requests, nanos) in sums.wasted.items():
         if nanos >= LEAST and nanos * 100 >= sums.nanos * WASTE:
             found.append(
-                Finding(
+                Saving(
                     kind="waste",
                     title=f"{name.replace('_', ' ')}: paid for nothing",
-                    saving=nanos,
+                    monthly=nanos,
                     at_stake=nanos,
                     why=f"Requests that ended as {name} were paid for. At most this is saved when none does.",
                     evidence={"requests in 30 days": f"{requests:,}", "of spend": f"{nanos * 100 / sums.nanos:.1f} %"},
@@ -227,10 +227,10 @@ def totals(sums: Sums) -> list[Finding]:
             )
     for model, (requests, tokens) in sums.unpriced.items():
         found.append(
-            Finding(
+            Saving(
                 kind="unpriced",
                 title=f"{model or '(none)'} has no price",
-                saving=None,
+                monthly=None,
                 at_stake=0,
                 why="What it costs is in no sum and counts against no budget.",
                 evidence={"requests in 30 days": f"{requests:,}", "tokens": f"{tokens:,}"},
@@ -240,10 +240,10 @@ def totals(sums: Sums) -> list[Finding]:
         )
     if sums.untagged >= LEAST and sums.untagged * 100 >= sums.nanos * UNTAGGED:
         found.append(
-            Finding(
+            Saving(
                 kind="untagged",
                 title="Spend without tags",
-                saving=None,
+                monthly=None,
                 at_stake=sums.untagged,
                 why="It can be shown by team and key, and by no application or environment.",
                 evidence={"of spend": f"{sums.untagged * 100 / sums.nanos:.0f} %"},
@@ -253,13 +253,13 @@ def totals(sums: Sums) -> list[Finding]:
     return found
 
 
-def idle(keys: Iterable[Idle]) -> list[Finding]:
+def idle(keys: Iterable[Idle]) -> list[Saving]:
     """Keys that work and nobody uses: no money, but a risk."""
     return [
-        Finding(
+        Saving(
             kind="idle_key",
             title=f"{each.key} was not used for {seen.MONTH} days",
-            saving=None,
+            monthly=None,
             at_stake=0,
             why="A key that nobody uses can only be stolen.",
             evidence={"made": iso(each.created_ns // DAY_NS * DAY_NS)[:10]},
@@ -284,10 +284,10 @@ _AGAINST = {
 }
 
 
-def _finding(
+def _saving(
     habit: Habit, kind: Kind, title: str, part: Part, cost: int, why: str, evidence: dict[str, str], how: str
-) -> Finding | None:
-    """A finding that a part of a habit would cost `cost`; None where that saves less than `LEAST` a month."""
+) -> Saving | None:
+    """A saving that a part of a habit would cost `cost`; None where that saves less than `LEAST` a month."""
     scale = habit.month_nanos, max(habit.nanos, 1)
     saving = (part.nanos - cost) * scale[0] // scale[1]
     if saving < LEAST:
@@ -298,8 +298,8 @@ def _finding(
         "paid for them": f"${usd(part.nanos)[:-5]}",
         "of all of this key and model": f"${usd(habit.nanos)[:-5]}",
     }
-    return Finding(
-        kind=kind, title=title, saving=saving, at_stake=paid, why=why, evidence=told, how=how, team=habit.team,
+    return Saving(
+        kind=kind, title=title, monthly=saving, at_stake=paid, why=why, evidence=told, how=how, team=habit.team,
         key=habit.key, model=habit.model,
     )  # fmt: skip
 

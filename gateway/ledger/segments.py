@@ -62,12 +62,14 @@ def listing(directory: Path) -> list[Segment]:
     return sorted(segment for name in names if (segment := parse(name)) is not None)
 
 
-def read_lines(file: IO[bytes], *, complete: bool) -> tuple[list[bytes], int, int]:
+def read_lines(file: IO[bytes], *, complete: bool, most: int | None = None) -> tuple[list[bytes], int, int]:
     """The next whole lines, the bytes they take, and how many unreadable ones were skipped among those bytes.
+
+    Of at most `most` bytes (None: `CHUNK`), but always a line where there is one.
 
     In a `complete` segment the rest after the last newline is a torn line and is taken without one.
     """
-    data = file.read(CHUNK)
+    data = file.read(CHUNK if most is None else most)
     while data and b"\n" not in data and len(data) < MAX_LINE and (more := file.read(CHUNK)):
         data += more
     end = data.rfind(b"\n") + 1

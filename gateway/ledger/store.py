@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from gateway.errors import LedgerError
 from gateway.ledger.tables import counters
+from gateway.ledger.turn import give_way, waiting
 from gateway.sole import in_turn
 
 HEAD = "0009"
@@ -28,6 +29,7 @@ BUSY_SECONDS = 15
 _LOCK_NUMBER = 0x746F6C6C776179
 """PostgreSQL advisory lock taken while migrating (`tollway` in ASCII)."""
 _WRITING = "ledger_writing"
+_LAST = "ledger_last"
 
 
 def parse_url(url: str) -> URL:
@@ -70,6 +72,11 @@ def open_engine(url: str) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise LedgerError("a PostgreSQL ledger needs the extra: pip install 'tollway[postgres]'") from error
+
+
+def giving_way(engine: Engine) -> Engine:
+    """The same engine for the loader: where all share one write lock, its `writing` lets everybody else go first."""
+    return engine.execution_options(**{_LAST: True})
 
 
 def open_existing(url: str) -> Engine:
@@ -122,8 +129,20 @@ def writing(engine: Engine) -> Generator[Connection]:
     for having read first."""
     with translated(), engine.connect() as connection:
         connection = connection.execution_options(**{_WRITING: True})
-        with connection.begin():
+        with _begun(connection):
             yield connection
+
+
+def _begun(connection: Connection) -> RootTransaction:
+    """A transaction that has begun; on SQLite with the write lock, when it was this one's turn."""
+    database = connection.engine.url.database
+    if connection.dialect.name != "sqlite" or database is None:
+        return connection.begin()
+    if connection.get_execution_options().get(_LAST, False):
+        give_way(database)
+        return connection.begin()
+    with waiting(database):
+        return connection.begin()
 
 
 @contextmanager

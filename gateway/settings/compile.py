@@ -192,7 +192,7 @@ def _telemetry(section: TelemetrySection) -> TelemetryOptions:
         otlp_metrics=section.otlp_metrics,
         content=None
         if section.content == "off"
-        else ContentOptions(frozenset(section.content.teams), section.content.max),
+        else ContentOptions(frozenset(section.content.teams), section.content.max_characters),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
 
 from gateway.settings.schema_base import (
+    Count,
     Duration,
     Name,
     Off,
@@ -14,12 +15,10 @@ from gateway.settings.schema_base import (
     Secret,
     Section,
     Share,
-    Size,
     Switch,
     duration,
     kind_of,
     percent,
-    size,
 )
 from gateway.settings.units import parse_duration
 
@@ -62,7 +61,10 @@ def _check_trace_url(url: str) -> str:
 def _interval(value: object) -> object:
     if not isinstance(value, str) or value == "off":
         return 0.0 if value == "off" else value
-    seconds = parse_duration(value)
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; and off") from None
     if seconds < LEAST_INTERVAL:
         raise ValueError(f"this is too often; allowed are {LEAST_INTERVAL:g}s or more, and off")
     return seconds
@@ -76,7 +78,12 @@ class ContentSection(Section):
     """What was said, in the spans of these teams: requests and answers as guardrails let them pass."""
 
     teams: list[Name] = Field(min_length=1, description="Teams that have opted in. There is no word for all of them.")
-    max: Size = size("16KiB", "Most of a request, and of an answer, that is told; the rest is cut.", ge=256, le=2**20)
+    max_characters: Count = Field(
+        16_000,
+        ge=256,
+        le=1_000_000,
+        description="So many of a request, and of an answer, are told, such as 16k; the rest is cut.",
+    )
 
 
 class TelemetrySection(Section):

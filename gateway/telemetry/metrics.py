@@ -134,7 +134,7 @@ class Metrics:
             if timings is None:
                 timings = self._page.timings[name, mode] = new_timings()
             _observe(timings, x, upstream)
-            if x.first_byte_at:
+            if x.first_byte_at and x.outcome != "upstream_status":  # an error that came soon is no soon answer
                 served = (team, model, provider, name, mode)
                 speed = self._page.speeds.get(served)
                 if speed is None:

@@ -204,7 +204,7 @@ def _own(x: Exchange, names: Names, peer: Peer) -> Attributes:
             _put(fields, names.max_tokens, reading.max_output_tokens)
         if reading.choices != 1:
             _put(fields, names.choices, reading.choices)
-        if reading.stream and x.first_byte_at:
+        if reading.stream and x.first_byte_at and x.events:
             _put(fields, names.first_chunk, max(0.0, x.first_byte_at - x.received_at))
         if reading.service_tier and peer.system == "openai":
             _put(fields, names.request_tier, reading.service_tier[:MAX_NAME])

@@ -168,7 +168,7 @@ class Templates:
                 parts += [_int(forms, reading.max_output_tokens) for forms in self._limit]
             if reading.choices != 1:
                 parts += [entry(name, reading.choices) for name in names.choices]
-            if stream and x.first_byte_at:
+            if stream and x.first_byte_at and x.events:
                 first = _DOUBLE(max(0.0, x.first_byte_at - x.received_at))
                 parts += [begin + first for begin in self._first]
             if reading.service_tier and template.openai:

@@ -112,6 +112,21 @@ def test_every_page_is_accessible_and_quiet_and_stays_at_home(driver: Chrome, ga
     assert driver.find_elements(By.CSS_SELECTOR, "main script") == []
 
 
+def test_a_telephone_shows_every_page(driver: Chrome, gateway: Gateway):
+    """Nothing is wider than 390 pixels but what scrolls by itself, from the keyboard too."""
+    log_in(driver, gateway)
+    telephone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", telephone)
+    try:
+        for page in PAGES:
+            driver.get(f"{gateway.url}/console/{page}")
+            assert driver.execute_script("return document.documentElement.scrollWidth") == 390, page
+            found = Axe().run(driver, options={"runOnly": ["scrollable-region-focusable"]})
+            assert found["violations"] == [], page
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_the_page_the_command_and_the_api_agree(driver: Chrome, gateway: Gateway):
     """ "Totals on the page equal `tollway spend`" to the cent."""
     log_in(driver, gateway, "sk-finops")

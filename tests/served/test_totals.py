@@ -1,7 +1,9 @@
 """The same totals everywhere: what the provider served, what the command says, and what the console shows."""
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 
 import httpx
@@ -42,3 +44,23 @@ def test_the_page_the_command_and_the_provider_agree(
     assert shown is not None
     assert shown[1] == wording.dollars(int(Decimal(report["total"]["cost_usd"]).scaleb(9)))
     assert re.search(r"\b21\b", page), "and how many requests that was"
+
+
+def test_an_answer_without_usage_is_counted_whole_or_streamed(
+    own_mock: Callable[..., Process], serve: Callable[..., Gateway]
+) -> None:
+    """ "The provider did not report usage …, so tokens were counted by the gateway": a whole answer was booked as
+    nothing, and passed every budget."""
+    mock = own_mock()
+    gateway = serve(upstream=mock.url)
+    openai = OpenAI(base_url=gateway.v1, api_key="sk-search")
+    openai.chat.completions.create(model="mock-nousage", messages=HELLO, max_tokens=12)  # pyright: ignore
+    list(openai.chat.completions.create(model="mock-nousage", messages=HELLO, max_tokens=12, stream=True))  # pyright: ignore
+    gateway.settled(2)
+    with closing(sqlite3.connect(gateway.data / "tollway.db")) as books:
+        booked = books.execute("SELECT estimated, input_tokens, output_tokens FROM events").fetchall()
+    assert len(booked) == 2
+    for estimated, counted_in, counted_out in booked:
+        assert estimated
+        assert counted_in > 0
+        assert counted_out >= 8

@@ -34,7 +34,7 @@ def provider() -> Iterator[Scripted]:
 
 @pytest.fixture(scope="module")
 def told(receiver: Collector, provider: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    telemetry = {"otlp": receiver.url, "sample": "100%", "content": {"teams": OPTED, "max": f"{MOST}B"}}
+    telemetry = {"otlp": receiver.url, "sample": "100%", "content": {"teams": OPTED, "max_characters": MOST}}
     gateway = guarded_gateway(provider.url, tmp_path_factory.mktemp("told"), telemetry=telemetry)
     yield gateway
     assert gateway.stop() == 0

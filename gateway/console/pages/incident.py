@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.admin.incident_shapes import IncidentView
 from gateway.admin.incidents import with_incidents
-from gateway.console.pages.incidents import failures
+from gateway.console.pages.incidents import latest
 from gateway.console.postmortem import draft
 from gateway.console.visit import Visit
 from gateway.ledger.exchanges import ExchangeRow
@@ -42,7 +42,7 @@ async def acknowledge(visit: Visit) -> Response:
     fields = await visit.form()
     incident_id = _id(visit)
     await with_incidents(visit, lambda incidents: incidents.acknowledge(incident_id, fields.get("comment", "")))
-    info("console_incident_acknowledged", admin_key=visit.admin_id, incident=incident_id)
+    info("console_incident_acknowledged", admin_key_id=visit.admin_id, incident=incident_id)
     return visit.done(f"/console/incidents/{incident_id}", "acknowledged")
 
 
@@ -60,7 +60,7 @@ async def _failures(visit: Visit, it: IncidentView) -> list[ExchangeRow]:
     root = visit.world.configuration.written.root
     kinds = (("provider", root.providers), ("team", root.teams), ("model", root.models))
     filters = dict([(kind, it.subject) for kind, names in kinds if it.subject in names][:1])
-    return await failures(visit, max(since_ns or 0, until_ns - DAY), until_ns, filters)
+    return await latest(visit, max(since_ns or 0, until_ns - DAY), until_ns, filters)
 
 
 def _ns(at: str) -> int:

@@ -16,20 +16,20 @@ from gateway.admin.switch_shapes import SwitchView
 from gateway.admin.switches import with_switching
 from gateway.admin.switching import Switching, request_of
 from gateway.console.figures import Figures, figures_of
+from gateway.console.heat import HOUR_NS, SHOWN, Row, failures_by_hour, speeds_by_hour
 from gateway.console.pulse import Heart
 from gateway.console.visit import Visit
 from gateway.errors import LedgerError, Refusal
+from gateway.incidents.detect import BURN
+from gateway.incidents.watch import worded
 from gateway.ledger.exchanges import ExchangeRow, listing
-from gateway.ledger.overview import Hour, hours
+from gateway.ledger.overview import first_bytes, hours
 from gateway.routing.switches import SCOPES
 from gateway.telemetry.logs import info
 
 T = TypeVar("T")
-SHOWN = 24
-"""Hours of the heat map."""
-HOUR_NS = 3600 * 10**9
-HEAT = (0.0, 0.005, 0.02, 0.05, 0.2)
-"""Shares of failures from which on a field has the next tone; 0: none failed."""
+BURNS = ("5m", "1h", "30m", "6h")
+"""Windows of the error budget that are shown, as the incident detector pairs them."""
 RECENT_HOURS = 6
 """Of so long the latest failures are listed: more would be read from a large ledger than is looked at."""
 MOST_FAILURES = 8
@@ -66,16 +66,6 @@ class Latency(msgspec.Struct, frozen=True):
     overhead_p95: float | None
 
 
-class Field(msgspec.Struct, frozen=True):
-    """One hour of one provider in the heat map."""
-
-    hour_ns: int
-    tone: int | None
-    """None: no request; 0: none failed."""
-    requests: int
-    failed: int
-
-
 class Board:
     """The page and its switches."""
 
@@ -103,14 +93,14 @@ class Board:
         except Refusal as error:
             context = await self._context(visit, str(error), fields)
             return await visit.page("incidents.html", context, error.status)
-        info("console_switch_set", admin_key=visit.admin_id, switch=made.id, kind=made.kind, scope=made.scope)
+        info("console_switch_set", admin_key_id=visit.admin_id, switch=made.id, kind=made.kind, scope=made.scope)
         return visit.done("/console/incidents", "switched")
 
     async def clear(self, visit: Visit) -> Response:
         fields = await visit.form()
         switch_id: str = visit.request.path_params["switch_id"]
         await _switching(visit, lambda switching: switching.clear(switch_id, fields.get("reason", "")))
-        info("console_switch_cleared", admin_key=visit.admin_id, switch=switch_id)
+        info("console_switch_cleared", admin_key_id=visit.admin_id, switch=switch_id)
         return visit.done("/console/incidents", "cleared")
 
     async def _context(self, visit: Visit, wrong: str = "", typed: dict[str, str] | None = None) -> dict[str, object]:
@@ -120,6 +110,8 @@ class Board:
         except OSError:
             figures = Figures({})
         switches, missing = await _switches(visit)
+        recently = visit.world.clock.now_ns() - RECENT_HOURS * HOUR_NS
+        failed, slow = await _heat(visit)
         incidents = [] if missing else await _recent(visit)
         return {
             "incidents": [each for each in incidents if each.state != "resolved"],
@@ -137,8 +129,12 @@ class Board:
             "typed": typed or {},
             "providers": await _providers(visit, figures, switches),
             "latencies": latencies(figures),
-            "heat": await _heat(visit),
-            "failed": await failures(visit, visit.world.clock.now_ns() - RECENT_HOURS * HOUR_NS),
+            "burn": burn(figures),
+            "judged_by": visit.world.configuration.snapshot.incidents,
+            "heat": failed,
+            "slow": slow,
+            "failed": await latest(visit, recently),
+            "blocked": await latest(visit, recently, outcome="blocked"),
             "recent_hours": RECENT_HOURS,
         }
 
@@ -193,6 +189,17 @@ async def _providers(visit: Visit, figures: Figures, switches: Iterable[SwitchVi
     return lines
 
 
+def burn(figures: Figures) -> list[tuple[str, float, str]]:
+    """How fast the error budget is spent: window, burn rate, and what the detector makes of it ("", ticket, page)."""
+    rates = {labels["window"]: rate for labels, rate in figures.of("tollway_error_burn_rate")}
+    judged = dict.fromkeys(rates, "")
+    for short, long, factor, severity in BURN:
+        pair = worded(short), worded(long)
+        if all(rates.get(window, 0.0) >= factor for window in pair):
+            judged.update(dict.fromkeys(pair, severity))
+    return [(window, rates[window], judged[window]) for window in BURNS if window in rates]
+
+
 def latencies(figures: Figures) -> list[Latency]:
     """One line for each operation and mode, busiest first."""
     found: list[Latency] = []
@@ -206,15 +213,20 @@ def latencies(figures: Figures) -> list[Latency]:
     return sorted(found, key=lambda each: -each.requests)
 
 
-async def failures(
-    visit: Visit, since_ns: int, until_ns: int | None = None, filters: dict[str, str] | None = None
+async def latest(
+    visit: Visit,
+    since_ns: int,
+    until_ns: int | None = None,
+    filters: dict[str, str] | None = None,
+    outcome: str = "failed",
 ) -> list[ExchangeRow]:
-    """The latest exchanges of a time that a provider or the gateway failed. Empty when the ledger cannot be read."""
+    """The latest exchanges of a time that a provider or the gateway failed, or that ended in another way. Empty when
+    the ledger cannot be read."""
     ledger = visit.world.configuration.snapshot.ledger
     if ledger is None:
         return []
     until_ns = visit.world.clock.now_ns() if until_ns is None else until_ns
-    wanted = {**(filters or {}), "outcome": "failed"}
+    wanted = {**(filters or {}), "outcome": outcome}
     try:
         found = await read_ledger(
             ledger.url, lambda engine: listing(engine, since_ns, until_ns, wanted, most=MOST_FAILURES)
@@ -224,33 +236,16 @@ async def failures(
         return []
 
 
-async def _heat(visit: Visit) -> list[tuple[str, list[Field]]]:
-    """The last day of every provider, by hour. Empty when the ledger cannot be read."""
+async def _heat(visit: Visit) -> tuple[list[Row], list[Row]]:
+    """Failures of the last day, and how soon answers began. Empty when the ledger cannot be read."""
     ledger = visit.world.configuration.snapshot.ledger
     if ledger is None:
-        return []
+        return [], []
     now_ns = visit.world.clock.now_ns()
     since_ns = (now_ns // HOUR_NS - SHOWN + 1) * HOUR_NS
     try:
-        return heat(await read_ledger(ledger.url, lambda engine: hours(engine, since_ns, now_ns)), since_ns)
+        failed = await read_ledger(ledger.url, lambda engine: hours(engine, since_ns, now_ns))
+        soon = await read_ledger(ledger.url, lambda engine: first_bytes(engine, since_ns, now_ns))
     except LedgerError:
-        return []
-
-
-def heat(found: Iterable[Hour], since_ns: int) -> list[tuple[str, list[Field]]]:
-    """Hours laid out by provider."""
-    fields: dict[str, list[Field]] = {}
-    for each in found:
-        at = (each.hour * 10**9 - since_ns) // HOUR_NS
-        if 0 <= at < SHOWN:
-            row = fields.setdefault(
-                each.provider, [Field(since_ns + hour * HOUR_NS, None, 0, 0) for hour in range(SHOWN)]
-            )
-            row[at] = Field(each.hour * 10**9, tone_of(each.failed, each.requests), each.requests, each.failed)
-    return sorted(fields.items())
-
-
-def tone_of(failed: int, requests: int) -> int:
-    """How bad an hour was: 0 (nothing failed) to 5."""
-    share = failed / requests if requests else 0.0
-    return 0 if not failed else sum(share >= bound for bound in HEAT)
+        return [], []
+    return failures_by_hour(failed, since_ns), speeds_by_hour(soon, since_ns)

@@ -1,16 +1,16 @@
-"""Findings: where money could be saved, as `tollway spend findings` says it; each with exchanges that show it."""
+"""Savings: where money could be saved, as `tollway spend savings` says it; each with exchanges that show it."""
 
 from starlette.responses import Response
 
-from gateway.admin.savings import findings_of
+from gateway.admin.savings import savings_of
 from gateway.console.visit import Visit
 
 
 async def show(visit: Visit) -> Response:
-    found = await findings_of(visit.world)
+    found = await savings_of(visit.world)
     context: dict[str, object] = {
-        "findings": found.found,
+        "savings": found.found,
         "since_ns": found.since_ns,
-        "saving": sum(each.saving or 0 for each in found.found),
+        "monthly": found.monthly,
     }
     return await visit.page("savings.html", context)

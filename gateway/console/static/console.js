@@ -1,4 +1,5 @@
-// What pages do besides being read: the theme's switch, the state line, and asking before what stops something.
+// What pages do besides being read: the theme's switch, the state line, wide tables from the keyboard, and asking before
+// what stops something.
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -20,6 +21,15 @@
       if (!confirm(form.dataset.ask)) event.preventDefault();
     });
   }
+
+  // What is wider than the screen can be scrolled from the keyboard, and is no stop of it otherwise.
+  const reach = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  for (const each of document.querySelectorAll(".scroll")) reach.observe(each);
 
   const state = document.getElementById("state");
   if (!state) return;

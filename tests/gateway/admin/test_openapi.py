@@ -182,7 +182,7 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
         ("GET", "/admin/v1/budgets/adjustments"): None,
         ("POST", "/admin/v1/budgets/adjustments/{adjustment_id}/end"): {"reason": "x"},
         ("POST", "/admin/v1/budgets/rebuild"): None,
-        ("GET", "/admin/v1/findings"): None,
+        ("GET", "/admin/v1/savings"): None,
         ("GET", "/admin/v1/audit"): None,
         ("GET", "/admin/v1/incidents"): None,
         ("GET", "/admin/v1/incidents/{incident_id}"): None,

@@ -64,7 +64,10 @@ async def test_how_long(oncall: httpx.AsyncClient, change: dict, until: str | No
         ({"until": "2020-01-01"}, "until: allowed is a time to come within 366 days, or permanent."),
         ({"scope": "key", "name": "search-prod"}, "There is no key 'search-prod'. Did you mean 'search-dev'?"),
         ({"scope": "model", "name": "gpt-9"}, "There is no model 'gpt-9' here."),
-        ({"scope": "operation", "name": "chat"}, "There is no operation 'chat'."),
+        (
+            {"scope": "operation", "name": "chat"},
+            "There is no operation 'chat'. Allowed are chat.completions, completions, embeddings",
+        ),
         ({"scope": "policy", "name": "pii"}, "'stop' is for gateway, team"),
         ({"to": "gpt-4o-mini"}, "to: a stop leads nowhere"),
         ({"kind": "fallback", "scope": "model", "name": "gpt-4o-mini", "to": "x"}, "There is no model 'x' here."),

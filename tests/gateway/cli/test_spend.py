@@ -112,7 +112,7 @@ def test_names_of_clients_are_not_markup(app: typer.Typer, tmp_path: Path):
         (["--json", "--format", "focus"], "--json is short for --format json"),
         (["--period", "hour"], "--period is for the focus formats"),
         (["--format", "focus", "--by", "team"], "--by does not go with --format focus"),
-        (["--team", "search", "findings"], "findings takes no options of spend"),
+        (["--team", "search", "savings"], "savings takes no options of spend"),
         (["--since", "soon"], "allowed are now, an age"),
         (["--since", "1h", "--until", "2h"], "the range is empty"),
         (["--tag", "app"], "--tag 'app' is not NAME=VALUE"),

@@ -20,6 +20,7 @@ def history(steps: Sequence[tuple[int, int]], rules: Sequence[int] = (), limited
             Sample(
                 at=100.0 + at * STEP,
                 traffic={("t", "p", "ok"): good, ("t", "p", "upstream_status"): bad, ("t", "p", "client_left"): good},
+                judged={("t", True): good, ("t", False): bad},
                 attempts={("p", "2xx"): good, ("p", kind): bad},
                 rules={("r", "block"): blocks} if rules else {},
             )

@@ -9,6 +9,7 @@ from gateway.incidents.detect import (
     Finding,
     availability,
     burn,
+    burn_rates,
     failed,
     findings,
     gauges,
@@ -22,8 +23,8 @@ from tests.gateway.incidents.figures import STEP, history
 OPTIONS = IncidentOptions()
 
 
-def change(traffic: dict | None = None, attempts: dict | None = None) -> Change:
-    return Change(seconds=60.0, traffic=traffic or {}, attempts=attempts or {}, rules={})
+def change(good: int, bad: int) -> Change:
+    return Change(seconds=60.0, traffic={}, judged={("t", True): good, ("t", False): bad}, attempts={}, rules={})
 
 
 def levels(found: list[Finding]) -> dict[str, str]:
@@ -88,36 +89,20 @@ def test_a_refused_credential() -> None:
     assert (finding.signal, finding.subject, finding.severity) == ("credential", "p", "page")
 
 
-@pytest.mark.parametrize(
-    ("outcome", "attempts", "bad"),
-    [
-        ("ok", {}, 0),
-        ("upstream_error", {}, 10),
-        ("upstream_timeout", {}, 10),
-        ("error", {}, 10),
-        ("refused", {}, 0),
-        ("blocked", {}, 0),
-        ("client_left", {}, 0),
-        ("upstream_status", {("p", "4xx"): 10}, 0),
-        ("upstream_status", {("p", "5xx"): 10}, 10),
-        ("upstream_status", {("p", "429"): 10}, 10),
-        ("upstream_status", {("p", "4xx"): 5, ("p", "5xx"): 5}, 5),
-        ("upstream_status", {("other", "5xx"): 5}, 0),
-    ],
-)
-def test_what_counts_as_failed(outcome: str, attempts: dict, bad: int) -> None:
-    """A client's own mistakes are no failures of the gateway."""
-    counts = failed(change({("t", "p", outcome): 10}, attempts))
-    assert counts["t"] == bad
-    assert counts[""] == (0 if outcome in ("refused", "blocked", "client_left") else 10)
-
-
 @given(st.integers(0, 1000), st.integers(0, 1000), st.sampled_from([0.9, 0.99, 0.999]))
 def test_burn_is_the_share_of_failures_over_what_is_allowed(good: int, bad: int, objective: float) -> None:
     """Burn rate = error ratio / (1 - objective)."""
-    rate, teams = burn(change({("t", "p", "ok"): good, ("t", "p", "error"): bad}), objective)
+    counts = failed(change(good, bad))
+    assert (counts["t"], counts[""]) == (bad, good + bad)
+    rate, teams = burn(change(good, bad), objective)
     assert teams.total() == bad
     assert rate == pytest.approx(bad / max(good + bad, 1) / (1 - objective))
+
+
+def test_burn_rates_are_told_by_window() -> None:
+    rates = burn_rates(history([(990, 10)] * 100), OPTIONS)
+    assert list(rates) == [300.0, 1800.0, 3600.0, 21600.0]
+    assert all(rate == pytest.approx(10) for rate in rates.values()), "1 % fail, and 0.1 % are allowed"
 
 
 def test_fast_burn_pages_and_slow_burn_is_a_ticket() -> None:

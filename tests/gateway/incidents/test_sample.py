@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.incidents.sample import COARSE, FINE, LONGEST, History, Sample, change, sample_of
-from gateway.telemetry.page import CELL, Family, Page, Pulled
+from gateway.telemetry.page import CELL, FAULTLESS, GATEWAY_FAULT, PROVIDER_FAULT, Family, Page, Pulled
 
 KEY = ("p", "5xx")
 
@@ -20,6 +20,7 @@ def pulled(name: str, **samples: float) -> Pulled:
 
 def test_a_page_in_short() -> None:
     cell = [3, *CELL[1:]]
+    cell[FAULTLESS], cell[PROVIDER_FAULT], cell[GATEWAY_FAULT] = 1, 1, 1
     page = Page(
         traffic={("t", "m", "p", "chat", "ok"): cell, ("t", "n", "p", "chat", "ok"): cell},
         attempts={KEY: 2},
@@ -41,6 +42,7 @@ def test_a_page_in_short() -> None:
     )
     found = sample_of(page, 5.0)
     assert found.traffic == {("t", "p", "ok"): 6}
+    assert found.judged == {("t", True): 2, ("t", False): 4}
     assert found.attempts == {KEY: 2}
     assert found.rules == {("r", "block"): 5, ("r", "shadow"): 5}
     assert (found.down, found.configs) == ({"p"}, {"abc"})

@@ -16,7 +16,7 @@ from gateway.ledger.tables import rollups
 from gateway.settings.incident_options import KIND, IncidentOptions, Receiver
 from gateway.tasks import TaskGroup
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.page import Family, Page, Pulled
+from gateway.telemetry.page import CELL, FAULTLESS, PROVIDER_FAULT, Family, Page, Pulled
 from gateway.webhooks.signing import Endpoint
 from gateway.webhooks.spool import Spool
 
@@ -44,8 +44,9 @@ class Rig:
         self.begin()
 
     def begin(self) -> None:
+        self.metrics = Metrics()
         self.watch = IncidentWatch(
-            lambda: OPTIONS, Metrics(), self.url, self.spool, self.wake, self.clock, self.directory / "run"
+            lambda: OPTIONS, self.metrics, self.url, self.spool, self.wake, self.clock, self.directory / "run"
         )
 
     def wake(self) -> None:
@@ -218,3 +219,14 @@ async def test_one_worker_looks(rig: Rig) -> None:
         while 1 not in looked:
             await asyncio.sleep(0.005)
     await groups[1].close()
+
+
+def test_burn_rates_are_metrics_of_the_worker_that_looks(rig: Rig):
+    """What the console shows of the error budget, and anybody may scrape."""
+    assert rig.metrics.page().pulled["tollway_error_burn_rate"].samples == {}
+    rig.look()
+    cell = rig.page.traffic["t", "m", "p", "chat", "upstream_status"] = list(CELL)
+    cell[FAULTLESS], cell[PROVIDER_FAULT] = 90, 10
+    rig.look()
+    samples = rig.metrics.page().pulled["tollway_error_burn_rate"].samples
+    assert {window: round(rate) for (window,), rate in samples.items()} == {"5m": 100, "30m": 100, "1h": 100, "6h": 100}

@@ -1,10 +1,11 @@
 import random
 
+import msgspec
 import pytest
 from sqlalchemy import Engine
 
 from gateway.clock import ManualClock
-from gateway.ledger.overview import DAY_NS, ENDS, Dimension, Slice, hours, overview, total
+from gateway.ledger.overview import DAY_NS, ENDS, Dimension, Slice, Speed, first_bytes, hours, overview, total
 from gateway.ledger.posting import HOUR_NS, post
 from gateway.ledger.spend import report
 from gateway.ledger.store import writing
@@ -72,3 +73,21 @@ def test_hours_tell_failures_of_providers(engine: Engine):
     failed = ("upstream_status", "upstream_error", "upstream_timeout", "interrupted", "error")
     assert sum(each.failed for each in found) == sum(whole.ends[f"outcome_{name}"] for name in failed)
     assert all(0 <= each.failed <= each.requests for each in found)
+
+
+def test_first_bytes_tell_how_soon_answers_began(engine: Engine):
+    """Of the newest served requests of each hour; hours with few of a provider are left out."""
+    late = [random_end(random.Random(at)) for at in range(40)]
+    records = [
+        msgspec.structs.replace(
+            each, id=f"first-{at}", received_ns=T0 + at, first_byte_ns=T0 + at + (at + 1) * 10**8, outcome="ok",
+            provider="a" if at < 30 else f"b{at // 37}",
+        )
+        for at, each in enumerate(late)
+    ]  # fmt: skip
+    with writing(engine) as connection:
+        post(connection, records, NOW)
+    found = first_bytes(engine, T0, T0 + HOUR_NS)
+    hour = T0 // HOUR_NS * 3600
+    assert found == [Speed(hour, "a", 30, 2.9), Speed(hour, "b0", 7, 3.7)]
+    assert first_bytes(engine, T0, T0 + HOUR_NS, most=10) == [Speed(hour, "b0", 7, 3.7)]

@@ -1,4 +1,4 @@
-"""Each finding on a ledger that has just that habit, and none on one that has not."""
+"""Each saving on a ledger that has just that habit, and none on one that has not."""
 
 import random
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from gateway.facts import Usage
 from gateway.ledger.events import EndRecord
 from gateway.ledger.posting import post
-from gateway.ledger.savings import as_json, find
-from gateway.ledger.savings_rules import Finding
+from gateway.ledger.savings import Savings, as_json, find
+from gateway.ledger.savings_rules import Saving
 from gateway.ledger.store import ensure_schema, open_engine, writing
 from pricing.book import PriceBook
 from pricing.card import RateCard
@@ -28,10 +28,10 @@ def cards(provider: str, model: str) -> RateCard | None:
 
 
 @pytest.fixture
-def look(sqlite_url: str) -> Callable[[list[EndRecord]], list[Finding]]:
+def look(sqlite_url: str) -> Callable[[list[EndRecord]], list[Saving]]:
     ensure_schema(sqlite_url)
 
-    def run(records: list[EndRecord]) -> list[Finding]:
+    def run(records: list[EndRecord]) -> list[Saving]:
         engine = open_engine(sqlite_url)
         with writing(engine) as connection:
             post(connection, records, NOW)
@@ -56,11 +56,15 @@ def record(number: int, model: str = "gpt-4o", **changes: object) -> EndRecord:
     return end(number, **fields)
 
 
-def test_ordinary_traffic_gives_no_finding(look: Callable[..., list[Finding]]):
+def kinds(found: list[Saving]) -> list[str]:
+    return [each.kind for each in found]
+
+
+def test_ordinary_traffic_gives_no_saving(look: Callable[..., list[Saving]]):
     assert look([record(number) for number in range(400)]) == []
 
 
-def test_short_answers_of_a_dear_model(look: Callable[..., list[Finding]]):
+def test_short_answers_of_a_dear_model(look: Callable[..., list[Saving]]):
     short = [record(number, usage=Usage(input_tokens=2000 + number, output_tokens=40)) for number in range(300)]
     other = [record(1000 + n, "gpt-4o-mini", usage=Usage(input_tokens=500 + n, output_tokens=90)) for n in range(60)]
     (one,) = look([*short, *other])
@@ -69,36 +73,36 @@ def test_short_answers_of_a_dear_model(look: Callable[..., list[Finding]]):
     mini = cards("openai", "gpt-4o-mini")
     assert mini is not None
     again = sum(mini.cost(each.usage or Usage(), at_ns=NOW).nanos or 0 for each in short)
-    assert one.saving is not None
-    assert abs(one.saving - (paid - again) * 10) < paid // 100  # three days are a tenth of a month
+    assert one.monthly is not None
+    assert abs(one.monthly - (paid - again) * 10) < paid // 100  # three days are a tenth of a month
     assert "gpt-4o-mini" in one.how
     assert len(one.samples) == 3
     assert set(one.samples) <= {each.id for each in short}
 
 
-def test_a_nightly_job_could_be_a_batch(look: Callable[..., list[Finding]]):
+def test_a_nightly_job_could_be_a_batch(look: Callable[..., list[Saving]]):
     night = (NOW - DAY) // DAY * DAY + 2 * HOUR
     job = [record(number, stream=False, received_ns=night + number * 17 * 10**9) for number in range(400)]
     (one,) = look(job)
     assert one.kind == "batch"
     assert one.evidence["in 6 hours of the day"].startswith("100 % (02, 03")
-    assert one.saving is not None
-    assert abs(one.saving * 2 - one.at_stake) <= 400 * 30  # half price
+    assert one.monthly is not None
+    assert abs(one.monthly * 2 - one.at_stake) <= 400 * 30  # half price
 
 
-def test_unhurried_traffic_all_day_is_no_batch(look: Callable[..., list[Finding]]):
+def test_unhurried_traffic_all_day_is_no_batch(look: Callable[..., list[Saving]]):
     assert look([record(number, stream=False) for number in range(400)]) == []
 
 
-def test_priority_without_streaming(look: Callable[..., list[Finding]]):
+def test_priority_without_streaming(look: Callable[..., list[Saving]]):
     urgent = [record(number, stream=False, service_tier="priority") for number in range(200)]
     (one,) = look(urgent)
     assert one.kind == "urgent_tier"
-    assert one.saving is not None
-    assert 0 < one.saving < one.at_stake
+    assert one.monthly is not None
+    assert 0 < one.monthly < one.at_stake
 
 
-def test_long_prompts_that_are_never_cached(look: Callable[..., list[Finding]]):
+def test_long_prompts_that_are_never_cached(look: Callable[..., list[Saving]]):
     start = NOW - 2 * HOUR
     long = [
         record(
@@ -112,11 +116,11 @@ def test_long_prompts_that_are_never_cached(look: Callable[..., list[Finding]]):
     assert one.kind == "uncached_prompts"
     assert one.evidence["input tokens, fewest"] == "20,000"
     assert "if they begin alike" in one.why
-    assert one.saving is not None
-    assert one.saving < one.at_stake
+    assert one.monthly is not None
+    assert one.monthly < one.at_stake
 
 
-def test_requests_that_come_again(look: Callable[..., list[Finding]]):
+def test_requests_that_come_again(look: Callable[..., list[Saving]]):
     chance = random.Random(3)
     again: list[EndRecord] = []
     for number in range(200):
@@ -131,30 +135,48 @@ def test_requests_that_come_again(look: Callable[..., list[Finding]]):
     assert "must be looked at" in one.why
 
 
-def test_prompts_of_one_size_do_not_seem_to_come_again(look: Callable[..., list[Finding]]):
+def test_prompts_of_one_size_do_not_seem_to_come_again(look: Callable[..., list[Saving]]):
     same = Usage(input_tokens=900, output_tokens=600)
     assert look([record(n, received_ns=NOW - DAY + n * 10**9, usage=same) for n in range(400)]) == []
 
 
-def test_what_was_paid_for_nothing_has_no_price_or_no_tags(look: Callable[..., list[Finding]]):
+def test_what_was_paid_for_nothing_has_no_price_or_no_tags(look: Callable[..., list[Saving]]):
     records = [record(number, tags={} if number % 2 else {"app": "x"}) for number in range(400)]
     records += [record(1000 + number, outcome="client_left") for number in range(40)]
     records += [record(2000 + number, "mystery") for number in range(3)]
     found = {each.kind: each for each in look(records)}
     assert set(found) == {"waste", "unpriced", "untagged"}
-    assert found["waste"].saving == 10 * sum(each.cost_nanos or 0 for each in records if each.outcome == "client_left")
+    assert found["waste"].monthly == 10 * sum(each.cost_nanos or 0 for each in records if each.outcome == "client_left")
     assert len(found["waste"].samples) == 3
-    assert found["unpriced"].saving is None
+    assert found["unpriced"].monthly is None
     assert found["unpriced"].model == "mystery"
     assert found["untagged"].evidence == {"of spend": "45 %"}
 
 
-def test_findings_hold_on_both_databases_and_have_a_json_shape(engine: Engine):
+def test_savings_hold_on_both_databases_and_have_a_json_shape(engine: Engine):
     with writing(engine) as connection:
         post(connection, [record(number, "mystery") for number in range(5)], NOW)
     told = as_json(find(engine, cards, NOW))
-    assert list(told) == ["since", "until", "saving_usd_per_month", "findings"]
-    (one,) = told["findings"]  # type: ignore[misc]
+    assert list(told) == ["since", "until", "saving_usd_per_month", "savings"]
+    (one,) = told["savings"]  # type: ignore[misc]
     assert one["kind"] == "unpriced"
     assert one["saving_usd_per_month"] is None
     assert one["samples"]
+
+
+def test_ways_to_pay_less_for_the_same_requests_are_not_added_up():
+    """`monthly`: of the same key and model the largest saving alone."""
+
+    def of(monthly: int | None, key: str, model: str, title: str) -> Saving:
+        return Saving(
+            kind="batch", title=title, monthly=monthly, at_stake=9, why="", evidence={}, how="", key=key, model=model
+        )
+
+    two_ways = [of(5, "a", "m", "batch"), of(3, "a", "m", "smaller")]
+    rest = [
+        of(4, "b", "m", "batch"),
+        of(2, "", "", "client left"),
+        of(1, "", "", "timed out"),
+        of(None, "", "", "idle"),
+    ]
+    assert Savings(0, 0, [*two_ways, *rest]).monthly == 5 + 4 + 2 + 1

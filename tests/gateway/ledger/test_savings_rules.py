@@ -26,15 +26,15 @@ def test_small_amounts_are_not_worth_a_word(spent: int, untagged: int, left: int
     """It says nothing unless its evidence is there and the amount reaches `LEAST`."""
     found = totals(Sums(spent + untagged + left, untagged, {"client_left": (5, left)}, {}))
     assert all(each.at_stake >= LEAST for each in found)
-    assert [each.saving for each in found if each.kind == "waste"] in ([], [left])
-    assert all(each.saving is None for each in found if each.kind == "untagged")
+    assert [each.monthly for each in found if each.kind == "waste"] in ([], [left])
+    assert all(each.monthly is None for each in found if each.kind == "untagged")
 
 
 @given(st.integers(0, 20 * LEAST))
 def test_a_habits_saving_is_scaled_to_its_month(month: int) -> None:
     """Scaled to a month by what the same key spent with the same model; nothing below `LEAST`."""
     told = repeated(habit(pairs=100, same=60, same_nanos=LEAST // 2, by_chance=0.01, month_nanos=month))
-    assert (None if told is None else told.saving) == (month // 2 if month // 2 >= LEAST else None)
+    assert (None if told is None else told.monthly) == (month // 2 if month // 2 >= LEAST else None)
 
 
 def test_without_a_price_nothing_is_said() -> None:
@@ -48,7 +48,7 @@ def test_without_a_price_nothing_is_said() -> None:
 
 def test_keys_that_nobody_uses_save_nothing_and_are_named() -> None:
     (one,) = idle([Idle("search-old", "search", 1_795_000_000 * 10**9)])
-    assert (one.kind, one.key, one.saving, one.how) == (
+    assert (one.kind, one.key, one.monthly, one.how) == (
         "idle_key",
         "search-old",
         None,

@@ -90,12 +90,18 @@ def test_every_kind_of_finding_has_words_and_none_repeats_a_value(data: dict[str
         ({"limits": {"lease": "60%"}}, "this is too large; allowed is 50% or less"),
         ({"limits": {"patience": "1m"}}, "this is too large; allowed is 5s or less"),
         ({"limits": {"patience": "0s"}}, "this is too small; allowed is more than 0s"),
-        ({"telemetry": {"content": {"teams": ["a"], "max": "1GiB"}}}, "this is too large; allowed is 1MiB or less"),
-        ({"telemetry": {"content": {"teams": ["a"], "max": "1B"}}}, "this is too small; allowed is 256B or more"),
+        (
+            {"telemetry": {"content": {"teams": ["a"], "max_characters": "2M"}}},
+            "this is too large; allowed is 1000000 or less",
+        ),
+        (
+            {"telemetry": {"content": {"teams": ["a"], "max_characters": 1}}},
+            "this is too small; allowed is 256 or more",
+        ),
         ({"incidents": {"interval": "1ms"}}, "this is too small; allowed is 100ms or more"),
         (
             {"telemetry": {"content": "on"}},
-            "this value is not known; allowed are 'off' and a mapping of teams, max",
+            "this value is not known; allowed are 'off' and a mapping of teams, max_characters",
         ),
     ],
 )

@@ -79,6 +79,11 @@ def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
         ("server: x", "6:9: this is not a mapping; allowed are the names host, port, workers"),
         ("telemetry: {metrics: perhaps}", "6:22: this is not a switch; allowed are on and off"),
         ("telemetry: {otlp_metrics: 10ms}", "6:27: this is too often; allowed are 1s or more, and off"),
+        (
+            "telemetry: {otlp_metrics: often}",
+            "6:27: this is not a duration; allowed is a number with a unit (ms, s, m, h, d, w), such as 250ms, 30s, "
+            "1m30s, 10m, 90d; and off",
+        ),
         ("telemetry: {content: {teams: [nobody]}}", "6:31: unknown team 'nobody'"),
         ("telemetry: {sample: 0.05}", "6:21: this is not a percentage; allowed is a percentage from 0% to 100%"),
         (

@@ -322,3 +322,13 @@ def test_retries_and_fallbacks() -> None:
     found.add(metrics.page())
     assert found.retries == {("b", "fallback"): 2, ("a", "retry"): 2, ("a", "fallback"): 2}
     assert found.without_gauges().retries == found.retries
+
+
+def test_an_error_that_comes_soon_is_no_soon_answer():
+    """ "To the first byte of a served answer": a provider that failed at once made its objective look kept."""
+    metrics = Metrics()
+    metrics.record(exchange(outcome="upstream_status", status=500))
+    metrics.record(exchange(outcome="client_left", status=499))
+    found = samples(metrics)
+    assert value(found, "tollway_time_to_first_byte_seconds_count") == 1
+    assert value(found, "tollway_request_seconds_count") == 2

@@ -117,6 +117,13 @@ def test_a_unary_exchange() -> None:
     }
 
 
+def test_a_stream_that_was_answered_by_an_error_has_no_first_chunk() -> None:
+    x = exchange(reading=Reading(model="fast", stream=True), events=0, status=500, outcome="upstream_status")
+    root, *_ = spans_of(x, V1_41, PEERS)
+    assert "gen_ai.response.time_to_first_chunk" not in said(root)
+    assert list(root.events) == []
+
+
 def test_a_stream_tells_its_first_token_and_lasts_to_its_end() -> None:
     reading = Reading(model="fast", stream=True, max_output_tokens=64, choices=3, service_tier="flex")
     x = exchange(reading=reading, events=7, service_tier="default", request_id="client-7", usage_estimated=True)

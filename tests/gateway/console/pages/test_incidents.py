@@ -2,8 +2,7 @@ import httpx
 import pytest
 
 from gateway.console.figures import read
-from gateway.console.pages.incidents import HOUR_NS, SHOWN, heat, latencies, tone_of
-from gateway.ledger.overview import Hour
+from gateway.console.pages.incidents import burn, latencies
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.console.conftest import post
 from tests.support.console_seed import seed
@@ -66,24 +65,28 @@ async def test_failures_of_the_last_day_are_laid_out_by_provider(admin: httpx.As
     seed(ledger.url, world.clock.now_ns(), 400, days=1)
     text = (await admin.get(PAGE)).text
     for provider in ("openai", "anthropic", "local", "none reached"):
-        assert f'<th scope="row">{provider}</th>' in text
+        assert f">{provider}</th>" in text
     assert "failed" in text
 
 
-def test_the_heat_map_has_a_field_for_every_hour():
-    since_ns = 100 * HOUR_NS
-    rows = heat([Hour(100 * 3600, "a", 10, 0), Hour(123 * 3600, "a", 10, 5), Hour(99 * 3600, "b", 1, 1)], since_ns)
-    assert [name for name, _ in rows] == ["a"]
-    fields = rows[0][1]
-    assert len(fields) == SHOWN
-    assert (fields[0].tone, fields[1].tone, fields[23].tone) == (0, None, 5)
+def test_burn_rates_are_judged_as_the_detector_does():
+    """Both windows of a pair must be over its bound: 14.4 in 5 min and 1 h pages, 6 in 30 min and 6 h is a ticket."""
+    rates = {"5m": 20, "30m": 7, "1h": 15, "6h": 1}
+    lines = "".join(f'tollway_error_burn_rate{{window="{window}"}} {rate}\n' for window, rate in rates.items())
+    found = burn(read("# TYPE tollway_error_burn_rate gauge\n" + lines))
+    assert found == [("5m", 20.0, "page"), ("1h", 15.0, "page"), ("30m", 7.0, ""), ("6h", 1.0, "")]
+    assert burn(read("")) == []
 
 
-@pytest.mark.parametrize(
-    ("failed", "requests", "tone"), [(0, 9, 0), (1, 1000, 1), (5, 1000, 2), (2, 100, 3), (5, 100, 4), (1, 2, 5)]
-)
-def test_tones(failed: int, requests: int, tone: int):
-    assert tone_of(failed, requests) == tone
+async def test_blocks_and_slow_hours_are_shown(admin: httpx.AsyncClient, world: FakeWorld):
+    ledger = world.configuration.snapshot.ledger
+    assert ledger is not None
+    seed(ledger.url, world.clock.now_ns(), 2000, days=1)
+    text = (await admin.get(PAGE)).text
+    assert "Time to the first byte" in text
+    assert "of the last 6 hours" in text
+    blocked = text.split('id="blocked"')[1].split("</section>")[0]
+    assert '<span class="badge warn">blocked</span>' in blocked
 
 
 def test_latencies_are_by_operation_and_mode_busiest_first():

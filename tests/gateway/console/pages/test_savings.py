@@ -7,9 +7,9 @@ from tests.support.console import NASTY
 from tests.support.console_seed import seed
 
 
-async def test_findings_have_their_saving_evidence_and_exchanges(world: FakeWorld, admin: httpx.AsyncClient):
+async def test_savings_have_their_saving_evidence_and_exchanges(world: FakeWorld, admin: httpx.AsyncClient):
     records = seed(url_of(world), world.clock.now_ns(), 900, days=25, names=(NASTY,))
-    told = (await admin.get("/console/cost/findings")).text
+    told = (await admin.get("/console/cost/savings")).text
     assert "in-house-7b has no price" in told
     assert "client left: paid for nothing" in told
     paid = sum(each.cost_nanos or 0 for each in records if each.outcome == "client_left") * 30 // 26
@@ -22,4 +22,4 @@ async def test_findings_have_their_saving_evidence_and_exchanges(world: FakeWorl
 
 async def test_an_empty_ledger_has_none(world: FakeWorld, admin: httpx.AsyncClient):
     seed(url_of(world), world.clock.now_ns(), 0)
-    assert "Nothing is found" in (await admin.get("/console/cost/findings")).text
+    assert "Nothing is found" in (await admin.get("/console/cost/savings")).text

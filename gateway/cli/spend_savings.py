@@ -1,4 +1,4 @@
-"""`tollway spend findings`: where money could be saved, how much a month, what shows it, and what to do."""
+"""`tollway spend savings`: where money could be saved, how much a month, what shows it, and what to do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
-    from gateway.ledger.savings import Findings
-    from gateway.ledger.savings_rules import Finding
+    from gateway.ledger.savings import Savings
+    from gateway.ledger.savings_rules import Saving
 
 
-def findings(
+def savings(
     json: Annotated[bool, typer.Option("--json", help="Print JSON; amounts are decimal strings, USD a month.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     url: Annotated[
@@ -41,7 +41,7 @@ def findings(
         with ledger_at(ledger_url) as engine:
             found = find(engine, cards, now_ns())
     except LedgerError as error:
-        print(f"tollway spend findings: {error}", file=sys.stderr)
+        print(f"tollway spend savings: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     if json:
         import msgspec
@@ -51,14 +51,14 @@ def findings(
         _show(found)
 
 
-def _show(found: Findings) -> None:
+def _show(found: Savings) -> None:
     from rich.console import Console
 
     from gateway.ledger.spend import iso
 
     console = Console(width=None if sys.stdout.isatty() else 120)
-    for finding in found.found:
-        for style, text in _lines(finding):
+    for saving in found.found:
+        for style, text in _lines(saving):
             console.print(text, style=style, markup=False, highlight=False)
     if not found.found:
         console.print("Nothing is found that would save a dollar a month.")
@@ -66,14 +66,14 @@ def _show(found: Findings) -> None:
     console.print(f"Raw events since {since} and the sums of 30 days were looked at.", style="dim", highlight=False)
 
 
-def _lines(finding: Finding) -> list[tuple[str, str]]:
-    """One finding: style and text of its lines."""
+def _lines(saving: Saving) -> list[tuple[str, str]]:
+    """One saving: style and text of its lines."""
     from gateway.ledger.spend import usd
 
-    amount = "      –      " if finding.saving is None else f"${usd(finding.saving)[:-7]} a month"
-    found = [("bold", f"{amount}  {finding.title}"), ("", f"  {finding.why}")]
-    found.append(("", "  " + "; ".join(f"{name}: {value}" for name, value in finding.evidence.items())))
-    if finding.samples:
-        found.append(("dim", f"  for example {', '.join(finding.samples)}"))
-    found += [("cyan", f"    {line}") for line in finding.how.splitlines()]
+    amount = "      –      " if saving.monthly is None else f"${usd(saving.monthly)[:-7]} a month"
+    found = [("bold", f"{amount}  {saving.title}"), ("", f"  {saving.why}")]
+    found.append(("", "  " + "; ".join(f"{name}: {value}" for name, value in saving.evidence.items())))
+    if saving.samples:
+        found.append(("dim", f"  for example {', '.join(saving.samples)}"))
+    found += [("cyan", f"    {line}") for line in saving.how.splitlines()]
     return [*found, ("", "")]
