@@ -19,6 +19,9 @@ from gateway.wire.sse import SseEvent
 LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"))
 """After one of these, or `[DONE]`, a stream has nothing more to say."""
 PING = b": ping\n\n"
+_FIELD = len(b"data: ")
+_BLANK = len(b"\n\n")
+"""What is around the data of an event of one line."""
 
 
 class Recipient(Protocol):
@@ -163,13 +166,18 @@ class Passage:
     def relay(self, framed: bytes, start: int) -> float:
         """See `seams.Relay`. Takes what nearly every read of a stream is: one chunk with one event of one line of data,
         which goes to the client as it is, in the same frame. Everything else is left to `pass_on`."""
+        if not self._client.flowing():
+            return 0.0
+        if self._rewriter is not None:
+            out = self._rewriter.relayed(framed, start)
+            if out is not None:
+                return self._relayed(out)
         end = len(framed) - 4
         if (
             framed[start : start + 6] != b"data: "
             or framed[end:] != b"\n\n\r\n"
             or framed.find(b"\n", start) != end
             or framed.find(b"\r", start) != end + 2
-            or not self._client.flowing()
         ):
             return 0.0
         data = framed[start + 6 : end]
@@ -184,14 +192,38 @@ class Passage:
                 self._client.push_chunk(framed)
                 self.spoke_at = now
             else:
-                out = self._rewriter.data(framed[start:-2], data)
-                if self._rewriter.blocked:
-                    self.blocked = True
+                out = self._rewritten(SseEvent(framed[start:-2], b"", data), self._rewriter)
+                if self.blocked:
                     self.out = out
                     return -1.0
                 if out and self._client.push(out):
                     self.spoke_at = now
         return min(now + self._idle, self.spoke_at + self._ping)
+
+    def _relayed(self, out: bytes) -> float:
+        """`relay` for an event whose text the rewriter and the reader have; `out`: the chunk to send."""
+        now = self.heard_at = self._clock.monotonic()
+        self.x.events += 1
+        if self.x.events >= self.look_at:
+            self.look_at = self.look(self.x.events)
+        if self._rewriter is not None and self._rewriter.blocked:
+            self.blocked = True
+            self.out = out
+            return -1.0
+        if out:
+            self._client.push_chunk(out)
+            self.spoke_at = now
+        return min(now + self._idle, self.spoke_at + self._ping)
+
+    def _rewritten(self, event: SseEvent, rewriter: EventRewriter) -> bytes:
+        """What may leave of an event that was read. Once reader and rewriter agree on what is around its text, the
+        texts of its like are enough for both."""
+        out = rewriter.event(event)
+        self.blocked = rewriter.blocked
+        repeat = rewriter.repeat
+        if repeat is not None and repeat.told is None:
+            repeat.told = self.stream.reader.listener(repeat.head[_FIELD:], repeat.tail[:-_BLANK])
+        return out
 
     def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:
         if self._rewriter is None:

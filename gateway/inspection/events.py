@@ -23,7 +23,7 @@ import msgspec
 from gateway.facts import Verdict
 from gateway.inspection.plans import Plan, Reader, Slot
 from gateway.inspection.repeats import Repeat, repeat_of
-from gateway.inspection.rewrite import Edit, encoded, splice
+from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
 from gateway.inspection.scan import scan, text_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
@@ -139,14 +139,34 @@ class EventRewriter:
         except _TooMany:
             return self._unread(event)
 
-    def data(self, raw: bytes, data: bytes) -> bytes:
-        """As `event`, for one of the bytes `raw` that has `data` and no other field."""
-        if self._repeat is not None:
-            out = self._repeated(raw, self._repeat)
-            if out is not None:
-                return out
-            self._repeat = None
-        return self.event(SseEvent(raw, b"", data))
+    @property
+    def repeat(self) -> Repeat[Channel] | None:
+        """How the next event may be like the last one."""
+        return self._repeat
+
+    def relayed(self, framed: bytes, start: int) -> bytes | None:
+        """As `event`, for an HTTP chunk whose data, from `start` on, are one event: the chunk to send in its place,
+        nothing, or, if that `blocked`, the last events, without a frame. None: it is not like the one before, or who
+        else reads it must be shown all of it."""
+        repeat = self._repeat
+        if repeat is None or repeat.told is None:
+            return None
+        read = repeat.chunk(framed, start)
+        if read is None:
+            return None
+        text, end = read
+        if not text or not (text.isascii() or is_sound(text)):
+            return None
+        repeat.told(text)
+        new = self._heard(repeat, text)
+        if self._inspector.blocked:
+            return self._block([(repeat.channel, new)] if new else [])
+        if new == text:
+            return framed
+        if not new and repeat.droppable:
+            self._dropped()
+            return b""
+        return repeat.written_chunk(framed, end, encoded(new))
 
     def end(self) -> bytes:
         """The stream ended whole (`[DONE]` does it by itself): what is still held. Not for a stream that broke off."""
@@ -199,20 +219,22 @@ class EventRewriter:
         text, end = read
         if not text:
             return raw
-        channel, inspector = repeat.channel, self._inspector
-        if channel.pending or self.keep_texts or not text.isascii():
-            new = self._fed(channel, text)
-        else:
-            new = inspector.feed(channel.name, text, channel.role, channel.json)
-        if inspector.blocked:
-            self._repeat = None
-            return self._block([(channel, new)] if new else [])
+        new = self._heard(repeat, text)
+        if self._inspector.blocked:
+            return self._block([(repeat.channel, new)] if new else [])
         if new == text:
             return raw
         if not new and repeat.droppable:
             self._dropped()
             return b""
         return repeat.written(raw, end, encoded(new))
+
+    def _heard(self, repeat: Repeat[Channel], text: str) -> str:
+        """What becomes of the text of an event that is like the one before."""
+        channel = repeat.channel
+        if channel.pending or self.keep_texts or not text.isascii():
+            return self._fed(channel, text)
+        return self._inspector.feed(channel.name, text, channel.role, channel.json)
 
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""
@@ -278,6 +300,7 @@ class EventRewriter:
     def _block(self, said: list[tuple[Channel, str]]) -> bytes:
         """The safe texts of the event that brought the block, and nothing else of it."""
         self.blocked = True
+        self._repeat = None
         return b"".join([self._delta(channel, text) for channel, text in said])
 
     def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: dict[int, Edit]) -> None:
