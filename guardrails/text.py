@@ -234,7 +234,9 @@ class Text:
             return False
         quiet, extent = self._quiet - self._base, program.extent
         if self._quiet - self._odd > extent.longest:
-            start = min(buf.rfind(" ", 0, quiet) if quiet > 0 else 0, quiet - extent.words - 2)
+            start = quiet - extent.words - 2
+            if start > 0 and (blank := buf.rfind(" ", 0, quiet)) < start:
+                start = blank
         else:
             start = quiet - extent.longest - 2
         if start < 0:

@@ -22,7 +22,7 @@ import msgspec
 
 from gateway.facts import Verdict
 from gateway.inspection.plans import Plan, Reader, Slot
-from gateway.inspection.repeats import Repeat, repeat_of
+from gateway.inspection.repeats import CHUNK_END, Repeat, repeat_of
 from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
 from gateway.inspection.scan import scan, text_of
 from gateway.inspection.shapes import Shapes, Spans
@@ -151,7 +151,7 @@ class EventRewriter:
         repeat = self._repeat
         if repeat is None or repeat.told is None:
             return None
-        read = repeat.chunk(framed, start)
+        read = repeat.read(framed, start, CHUNK_END)
         if read is None:
             return None
         text, end = read

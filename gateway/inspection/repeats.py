@@ -14,7 +14,8 @@ from gateway.inspection.scan import text_of
 C = TypeVar("C")
 _INNER = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+').fullmatch
 _PADDING = b',"obfuscation":"'
-_CHUNK_END = len(b"\r\n")
+CHUNK_END = len(b"\r\n")
+"""Bytes behind the data of an HTTP chunk."""
 
 
 class Repeat(Generic[C]):
@@ -40,19 +41,14 @@ class Repeat(Generic[C]):
         self._behind = b"" if stop < 0 else tail[: padding + len(_PADDING)]
         """With padding: from the text's closing quote to the padding's opening quote."""
 
-    def read(self, raw: bytes) -> tuple[str, int] | None:
-        """The text of another event, and where in it that ends; None for one that is not like the first."""
-        return self._between(raw, 0, len(raw))
-
-    def chunk(self, framed: bytes, start: int) -> tuple[str, int] | None:
-        """The same for an event that is all of an HTTP chunk, whose data begin at `start`."""
-        return self._between(framed, start, len(framed) - _CHUNK_END)
-
-    def _between(self, raw: bytes, start: int, end: int) -> tuple[str, int] | None:
-        """The same for the event `raw[start:end]`."""
+    def read(self, raw: bytes, start: int = 0, more: int = 0) -> tuple[str, int] | None:
+        """The text of another event, and where in `raw` that ends; None for one that is not like the first. It stands
+        behind `start` bytes and before `more`."""
+        end = len(raw) - more
         if not (raw.startswith(self.head, start) and raw.endswith(self._stop, start, end)):
             return None
-        start, end = start + self._start, end - self._last
+        start += self._start
+        end -= self._last
         if self._behind:
             padded = end
             end = raw.find(self._behind, start, padded)
@@ -75,9 +71,9 @@ class Repeat(Generic[C]):
         return self.head + text[1:-1] + raw[end:]
 
     def written_chunk(self, framed: bytes, end: int, text: bytes) -> bytes:
-        """The same for an HTTP chunk."""
+        """The same for an HTTP chunk that is one event."""
         inner, behind = text[1:-1], framed[end:]
-        size = self._start + len(inner) + len(behind) - _CHUNK_END
+        size = self._start + len(inner) + len(behind) - CHUNK_END
         return b"%x\r\n%b%b%b" % (size, self.head, inner, behind)
 
 
