@@ -61,13 +61,9 @@ class Delivery:
         body, guard = answer.body, self.guard
         without: frozenset[bytes] | None = None
         if guard is not None:
-            if guard.outside is not None:
-                await self.cleared(guard)
+            await self.cleared(guard)
             if guard.reads_answers:
-                if status < 400 and guard.outside is None:
-                    body, without = guard.answer(out.dialect, self.readable(answer)), ENCODING
-                else:
-                    body, without = await self.guarded(guard, out, answer)
+                body, without = await self.guarded(guard, out, answer)
         if x.content is not None and answer.whole and status < 400:
             keep_answer(x.content, body if without is not None else answer.plain or body)
         block = self.own_headers(answer, without)

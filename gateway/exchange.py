@@ -17,7 +17,7 @@ from gateway.client import Client, ClientLeft
 from gateway.delivery import Delivery
 from gateway.dialects import for_operation
 from gateway.errors import BodyTimeout, BudgetExhausted, Overloaded, Refusal
-from gateway.facts import ANYTHING, Exchange, ModelScope
+from gateway.facts import ANYTHING, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
 from gateway.guard import Guard
 from gateway.held import answer_held
@@ -137,11 +137,7 @@ class Trip(Delivery):
 
         # inspect request
         if caller.guardrails is not None:
-            guard = self.guard = Guard(world, snapshot, caller.guardrails, x, operation.name)
-            if not guard.passes(body):
-                await self.inspect(guard, out)
-            if guard.reads_requests:
-                x.inspected_at = world.clock.monotonic()
+            await self.inspect(caller.guardrails, out)
 
         if world.traces is not None and (options := snapshot.telemetry.content) is not None:
             keep_request(x, options, out.body, self.guard)
@@ -153,18 +149,21 @@ class Trip(Delivery):
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
         await self.deliver(out, answer)
 
-    async def inspect(self, guard: Guard, out: Outgoing) -> None:
+    async def inspect(self, engine: Engine, out: Outgoing) -> None:
         """Let guardrails pass, rewrite, reroute or block the request's text."""
-        x = self.x
+        world, snapshot, x = self.world, self.snapshot, self.x
+        guard = self.guard = Guard(world, snapshot, engine, x, out.operation.name)
         if guard.pseudonyms is not None:
-            await guard.recall(self.world.conversations, self.head.fields.get(CONVERSATION), out.body)
+            await guard.recall(world.conversations, self.head.fields.get(CONVERSATION), out.body)
         out.body = guard.request(out.dialect, out.body)
         if guard.outside is not None:
             out.body = await guard.outside.request(out.body, out.dialect.prompt_segments, out.dialect)
         if guard.talk is not None:
             await guard.talk.keep()
         if x.request_verdict.reroute:
-            out.route = _route(self.snapshot, x, ANYTHING, x.request_verdict.reroute)
+            out.route = _route(snapshot, x, ANYTHING, x.request_verdict.reroute)
+        if guard.reads_requests:
+            x.inspected_at = world.clock.monotonic()
 
     async def deliver(self, out: Outgoing, answer: Answer) -> None:
         """The way back: whole, event by event, or held until detectors outside have judged all of it."""

@@ -49,9 +49,7 @@ UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = (
-        "demoted", "engine", "glanced", "governor", "key", "operation", "outside", "pseudonyms", "talk", "vault", "x",
-    )  # fmt: skip
+    __slots__ = ("demoted", "engine", "governor", "key", "operation", "outside", "pseudonyms", "talk", "vault", "x")
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor_of(snapshot)
@@ -63,8 +61,6 @@ class Guard:
         self.operation = operation
         self.key = x.caller.key_id if x.caller is not None else ""
         """What a rollout is stable by. A request's id would not do: the client chooses it."""
-        self.glanced = False
-        """A glance at the request was taken."""
         self.outside: Outside | None = None
         """What detectors outside of the engine are asked; None: nothing."""
         pseudonymizes = engine.pseudonymizes
@@ -90,26 +86,13 @@ class Guard:
             await talk.recall()
             self.vault = talk.vault
 
-    def passes(self, body: bytes) -> bool:
-        """Whether a request may go on as it is, and there is nobody else to ask. If not, see `request`."""
-        if self.outside is not None or self.pseudonyms is not None:
-            return False
-        return self._is_clear(body)
-
     def request(self, dialect: Dialect, body: bytes) -> bytes:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""
-        if not self.glanced and self._is_clear(body):
+        if self.engine.clear(body, "request", self.operation):
+            if self.governor is not None:
+                self.tell("request", ALLOWED, self.engine.rules("request", self.operation))
             return body
         return self._request(body, dialect.prompt_segments(body))
-
-    def _is_clear(self, body: bytes) -> bool:
-        """Whether a glance shows that no text of a request is of interest."""
-        self.glanced = True
-        if not self.engine.clear(body, "request", self.operation):
-            return False
-        if self.governor is not None:
-            self.tell("request", ALLOWED, self.engine.rules("request", self.operation))
-        return True
 
     def opaque_request(self, body: bytes, is_json: bool) -> bytes:
         """The same for an operation that is passed through: a JSON body is read, any other cannot be."""

@@ -18,8 +18,6 @@ STAND_INS = re.compile("[\u0130\u0131\u017f\u212a]")
 """Characters that IGNORECASE takes for i, s and k. The gate sees bytes and would miss them: a match that holds one
 is none."""
 
-_new = tuple.__new__
-"""Makes a named tuple in half the time its own name takes."""
 Check = Callable[[str], bool | None]
 """What a checksum says of a matched text: right, wrong, or nothing."""
 
@@ -32,6 +30,11 @@ class Candidate(NamedTuple):
     score: float
     rule: str
     evidence: str
+
+
+_new: Callable[[type[Candidate], tuple[int, int, float, str, str]], Candidate]
+_new = tuple.__new__  # pyright: ignore[reportUnknownMemberType]
+"""Makes a named tuple in half the time its own name takes."""
 
 
 class Recognizer(Protocol):
