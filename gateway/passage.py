@@ -19,6 +19,9 @@ from gateway.wire.sse import SseEvent
 LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"))
 """After one of these, or `[DONE]`, a stream has nothing more to say."""
 PING = b": ping\n\n"
+_FIELD = len(b"data: ")
+_BLANK = len(b"\n\n")
+"""What is around the data of an event of one line."""
 
 
 class Recipient(Protocol):
@@ -42,6 +45,7 @@ class Passage:
         "_clock",
         "_idle",
         "_ping",
+        "_quiet",
         "_rewriter",
         "blocked",
         "heard_at",
@@ -73,6 +77,8 @@ class Passage:
         self._clock = clock
         self._idle = idle
         self._ping = ping
+        self._quiet = min(idle, ping)
+        """Seconds after an event that left in which nothing need be done."""
         self.blocked = False
         self.over = False
         """The provider has said its last word."""
@@ -165,35 +171,47 @@ class Passage:
     def relay(self, framed: bytes, start: int) -> float:
         """See `seams.Relay`. Takes what nearly every read of a stream is: one chunk with one event of one line of data,
         which goes to the client as it is, in the same frame. Everything else is left to `pass_on`."""
-        end = len(framed) - 4
-        if (
-            framed[start : start + 6] != b"data: "
-            or framed[end:] != b"\n\n\r\n"
-            or framed.find(b"\n", start) != end
-            or framed.find(b"\r", start) != end + 2
-            or not self._client.flowing()
-        ):
+        client, rewriter = self._client, self._rewriter
+        if not client.flowing():
             return 0.0
-        data = framed[start + 6 : end]
-        if data == b"[DONE]":
-            return 0.0
+        out = None if rewriter is None else rewriter.relayed(framed, start)
+        if out is None:
+            end = len(framed) - 4
+            if (
+                framed[start : start + 6] != b"data: "
+                or framed[end:] != b"\n\n\r\n"
+                or framed.find(b"\n", start) != end
+                or framed.find(b"\r", start) != end + 2
+            ):
+                return 0.0
+            data = framed[start + 6 : end]
+            if data == b"[DONE]":
+                return 0.0
+            out = framed if self.stream.reader.event(b"", data) else b""
+            if rewriter is not None and out:
+                out = self._rewritten(SseEvent(framed[start:-2], b"", data), rewriter)
         now = self.heard_at = self._clock.monotonic()
         self.x.events += 1
         if self.x.events >= self.look_at:
             self.look_at = self.look(self.x.events)
-        if self.stream.reader.event(b"", data):
-            if self._rewriter is None:
-                self._client.push_chunk(framed)
-                self.spoke_at = now
-            else:
-                out = self._rewriter.data(framed[start:-2], data)
-                if self._rewriter.blocked:
-                    self.blocked = True
-                    self.out = out
-                    return -1.0
-                if out and self._client.push(out):
-                    self.spoke_at = now
+        if rewriter is not None and rewriter.blocked:
+            self.blocked = True
+            self.out = out
+            return -1.0
+        if out:
+            client.push_chunk(out)
+            self.spoke_at = now
+            return now + self._quiet
         return min(now + self._idle, self.spoke_at + self._ping)
+
+    def _rewritten(self, event: SseEvent, rewriter: EventRewriter) -> bytes:
+        """What may leave, as a chunk unless it is the end, of an event that was read. Once reader and rewriter agree on
+        what is around its text, the texts of its like are enough for both."""
+        out = rewriter.event(event)
+        repeat = rewriter.repeat
+        if repeat is not None and repeat.told is None:
+            repeat.told = self.stream.reader.listener(repeat.head[_FIELD:], repeat.tail[:-_BLANK])
+        return out if rewriter.blocked or not out else b"%x\r\n%b\r\n" % (len(out), out)
 
     def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:
         if self._rewriter is None:

@@ -166,6 +166,12 @@ class StreamReader(Protocol):
         """
         ...
 
+    def listener(self, head: bytes, tail: bytes) -> Callable[[str], object] | None:
+        """What takes the text of an event in place of the event, for data that are `head`, a JSON string's content and
+        `tail`, like those of the last event, and may differ in padding; None: `event` must be asked. Texts are valid
+        Unicode, and not empty."""
+        ...
+
     def size(self) -> int:
         """Characters of `text` so far."""
         ...

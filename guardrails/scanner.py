@@ -6,6 +6,9 @@ from typing import Protocol
 from guardrails.detector import Classifier, Detector, Expression, Hit
 from guardrails.matching.extent import Extent, extent
 
+_new: Callable[[type[Hit], tuple[int, int]], Hit] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+"""Makes named tuples, of which there may be hundreds for a text, in half the time their own names take."""
+
 
 class Gate(Protocol):
     """One pass over the bytes of a text for many expressions (`guardrails/matching/gate.py`)."""
@@ -65,7 +68,11 @@ class Scanner:
     def by_detector(self, found: Sequence[tuple[int, int]]) -> dict[int, list[Hit]]:
         """What the gate saw, by the detector whose expression it was."""
         hits: dict[int, list[Hit]] = {}
+        owners = self._owners
         for expression, end in found:
-            number, local = self._owners[expression]
-            hits.setdefault(number, []).append(Hit(local, end))
+            number, local = owners[expression]
+            own = hits.get(number)
+            if own is None:
+                own = hits[number] = []
+            own.append(_new(Hit, (local, end)))
         return hits

@@ -103,7 +103,7 @@ class PolicyStream:
     was still held when it was: then that is out, and may have been the beginning of what comes. Nobody can judge it any
     more, and the rules fail on it, closed or open."""
 
-    __slots__ = ("_channels", "_loose", "_plan", "_step", "_takers", "_tally", "_vault", "_window")
+    __slots__ = ("_channels", "_loose", "_plan", "_step", "_takers", "_tally", "_vault", "_window", "blocked")
 
     def __init__(self, plan: Plan | None, tally: Tally, vault: Vault | None, step: int, window: int) -> None:
         self._plan = plan
@@ -111,6 +111,8 @@ class PolicyStream:
         self._vault = vault
         self._step = step
         self._window = window
+        self.blocked = False
+        """Nothing more is returned."""
         self._channels: dict[str, _Channel] = {}
         self._takers: dict[str, _Channel | Text | JsonText | _Unjudged] = {}
         """What takes more of each channel's text: its machine, where nothing is restored."""
@@ -122,38 +124,38 @@ class PolicyStream:
         """What was concluded so far; its findings' paths are the channels' names."""
         return self._tally.verdict()
 
-    @property
-    def blocked(self) -> bool:
-        """Nothing more is returned."""
-        return self._tally.blocked
-
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         """Take more of a channel's text. `role` and `json` are those of its first piece."""
-        if self._tally.blocked:
+        if self.blocked:
             return ""
         try:
             taker = self._takers.get(channel)
             if taker is None:
                 if channel in self._loose and text and self._goes_on(channel, role):
+                    self.blocked = True
                     return ""
                 current = self._channels[channel] = self._opened(channel, role, json)
                 taker = self._takers[channel] = current if current.restores else current.machine
-            return taker.feed(text)
+            passed = taker.feed(text)
         except Exception as error:
             return self._broken(error)
+        self.blocked = self._tally.blocked
+        return passed
 
     def flush(self, channel: str) -> str:
         """The rest of a channel's text."""
         current = self._channels.pop(channel, None)
         self._takers.pop(channel, None)
-        if current is None or self._tally.blocked:
+        if current is None or self.blocked:
             return ""
         try:
             if current.held():
                 self._loose.add(channel)
-            return current.finish()
+            rest = current.finish()
         except Exception as error:
             return self._broken(error)
+        self.blocked = self._tally.blocked
+        return rest
 
     def held(self) -> int:
         """Characters held back now, all channels together."""
@@ -182,5 +184,5 @@ class PolicyStream:
     def _broken(self, error: Exception) -> str:
         """The machine itself failed, and what it held is not known to be safe: the stream ends here, open or closed."""
         self._tally.failed("engine", type(error).__name__, self._plan.rules if self._plan is not None else ())
-        self._tally.blocked = True
+        self.blocked = self._tally.blocked = True
         return ""

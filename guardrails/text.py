@@ -82,14 +82,21 @@ class Text:
     def feed(self, text: str, spelled: Sequence[tuple[int, str]] = (), final: bool = False) -> str:
         """Take more of the text; returns what is certain by now. `spelled`: characters of it, by index, that the source
         writes otherwise. `final`: this was the last of it. Nothing is returned once the inspection is blocked."""
-        if self._judge is None and not spelled and text.isascii():
-            return self._take(text, final)
+        judge = self._judge
+        if judge is None and not spelled and text.isascii():
+            if self._tally.blocked:
+                return ""
+            worded = not final and _WORDS(text) is not None
+            if worded and self._odd <= self._known:
+                passed = self._words(text)
+                if passed is not None:
+                    return passed
+            return self._more(text, final, worded)
         begin = self._base + len(self._buf)
         if not text.isascii():
             text, spelled = _sound(text, spelled)
         if spelled:
             self._spell(begin, spelled)
-        judge = self._judge
         if judge is None:
             return self._take(text, final)
         out: list[str] = []
@@ -133,27 +140,29 @@ class Text:
 
     def _words(self, text: str) -> str | None:
         """`_take` for words on words, where nothing is found and nothing is waited for; None: it is not that simple.
-        This is what most pieces of most answers cost."""
-        program = self._program
+        This is what most pieces of most answers cost, so that it calls as little as it can."""
         if self._pending or self._dead or self._spelling is not None:
             return None
+        program = self._program
         buf = self._buf + text
         base = self._base
-        word = max(buf.rfind(" "), buf.rfind("\n")) + 1
+        word, line = buf.rfind(" ") + 1, buf.rfind("\n") + 1
+        if line > word:
+            word = line
         end, certain = base + len(buf), base + word
         if end - certain > program.word or end > self._limit or certain > program.cap:
             return None
-        if certain > self._known:
-            if not self._is_quiet(buf, end):
-                return None
-            out = buf[self._done - base : word]
-            self._known = self._done = certain
-            keep = certain - program.before
-            if keep - base > _SLACK:
-                self._base = keep
-                buf = buf[keep - base :]
-        else:
-            out = ""
+        if certain <= self._known:
+            self._buf = buf
+            return ""
+        if not self._is_quiet(buf, end):
+            return None
+        out = buf[self._done - base : word]
+        self._known = self._done = certain
+        keep = certain - program.before
+        if keep - base > _SLACK:
+            self._base = keep
+            buf = buf[keep - base :]
         self._buf = buf
         return out
 
@@ -165,6 +174,10 @@ class Text:
             passed = self._words(text)
             if passed is not None:
                 return passed
+        return self._more(text, final, worded, hits)
+
+    def _more(self, text: str, final: bool, worded: bool, hits: Mapping[int, Sequence[Hit]] | None = None) -> str:
+        """`_take` where it is not that simple."""
         buf = self._buf = self._buf + text if self._buf else text
         end = self._base + len(buf)
         if end > self._limit:
@@ -221,7 +234,9 @@ class Text:
             return False
         quiet, extent = self._quiet - self._base, program.extent
         if self._quiet - self._odd > extent.longest:
-            start = min(buf.rfind(" ", 0, quiet) if quiet > 0 else 0, quiet - extent.words - 2)
+            start = quiet - extent.words - 2
+            if start > 0 and (blank := buf.rfind(" ", 0, quiet)) < start:
+                start = blank
         else:
             start = quiet - extent.longest - 2
         if start < 0:

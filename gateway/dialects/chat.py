@@ -6,6 +6,7 @@ as a list of parts; usage repeated in every chunk (cumulative, so the last wins)
 `[DONE]`.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
@@ -227,11 +228,15 @@ class ChatStream(Delivered):
                     self._end(choice.index)
         if chunk.service_tier is not None:
             self.service_tier = chunk.service_tier
-        elif choices and len(choices) == 1 and self._lessons and not given(chunk.usage) and not given(chunk.error):
+        if choices and len(choices) == 1 and self._lessons and not given(chunk.usage) and not given(chunk.error):
             self._learn(choices[0], data)
         if given(chunk.error) or name == b"error":
             self.failed = True
         return not (given(chunk.usage) and self.take_usage(chunk.usage) and not choices and self._strip)
+
+    def listener(self, head: bytes, tail: bytes) -> Callable[[str], object] | None:
+        # An event that was learned from says nothing but its text; padding is not read.
+        return self._text.write if head == self._before and tail == self._after else None
 
     def _learn(self, choice: "_Choice", data: bytes) -> None:
         """Keep what surrounds the text of an event that says nothing else, for the next ones."""

@@ -1,6 +1,7 @@
 """What every stream reader keeps: usage, tier, end, failure, and the text delivered so far."""
 
 import io
+from collections.abc import Callable
 
 import msgspec
 
@@ -21,6 +22,10 @@ class Delivered:
         self.finished = False
         self.failed = False
         self._text = io.StringIO()
+
+    def listener(self, head: bytes, tail: bytes) -> Callable[[str], object] | None:
+        """See `StreamReader.listener`."""
+        return None
 
     def text(self) -> str:
         """The output text delivered so far: all choices, reasoning and tool arguments, as they came."""

@@ -1,10 +1,11 @@
 """Guardrails on streamed chat completions and completions: `choices` whose deltas add up.
 
-A choice ends with its finish reason, all of them with `[DONE]`. A tool call whose text is no JSON ends where the next
-one of its choice begins (official clients take it as complete then); the others need not, because nothing of a JSON
-document that is all there is held back, and what is not all there may go on: some providers send pieces of several
-calls by turns. Source: platform.openai.com/docs/api-reference/chat
-and …/completions; what compatible providers do differently is told in `gateway/dialects/chat.py`.
+A choice ends with its finish reason, all of them with `[DONE]`. What is held until then leaves with the finish reason,
+if its delta is empty: some providers send their last text so. A tool call whose text is no JSON ends where the next one
+of its choice begins (official clients take it as complete then); the others need not, because nothing of a document
+that is all there is held back, and what is not all there may go on: some providers send pieces of several calls by
+turns. Source: platform.openai.com/docs/api-reference/chat and …/completions; what compatible providers do differently
+is told in `gateway/dialects/chat.py`.
 """
 
 import msgspec
@@ -59,6 +60,7 @@ class ChatEvents(EventRewriter):
             droppable=not (says_more or failed or ends),
             failed=failed,
             names=reader.free_names(lambda path: path[0] in ("choices", "error")),
+            room=reader.room("choices", int(ends[0][0]), "delta") if len(ends) == 1 else b"",
         )
 
     def _slot(self, reader: Reader, path: Path) -> Slot:
@@ -110,6 +112,16 @@ class ChatEvents(EventRewriter):
             if before is not None and before.open and not before.json:
                 self._superseded.append(before)
             self._calls[_choice(channel)] = channel
+
+    def _joined(self, plan: Plan, data: bytes, spans: Spans, rests: list[tuple[Channel, str]]) -> Edit | None:
+        over = _finished(plan, data, spans) if plan.room else set[bytes]()
+        for channel, _ in rests:
+            # No tool call: some clients make it when they see the reason, and look at the delta no more.
+            if _choice(channel) not in over or len(channel.way) != 2 or channel.way[0][0] != "delta":
+                return None
+        start = data.index(plan.room)
+        texts = b",".join([channel.value(text)[1:-1] for channel, text in rests])
+        return start + plan.room.index(b"{"), start + len(plan.room), b"{%b}" % texts
 
     def _seen(self, event: SseEvent, data: bytes, plan: Plan) -> None:
         self._last = data

@@ -6,7 +6,7 @@ an event ends (`_ending`), and how an event of its own looks that carries a piec
 - An event whose texts the inspector leaves as they are goes on as the bytes that came. Otherwise the new text is put in
   place of the old one, and all other bytes stay. An event whose text became empty is not sent, unless it says more.
 - A channel is one text that grows: of a choice, a block, a content part, the arguments of one tool call. What is held
-  back of it is sent before the event that ends it, in an event of its own.
+  back of it is sent in the event that ends it, where that has room for a text, or before it in an event of its own.
 - After an error of the provider, and after a block, nothing that was held back is ever sent.
 - A string this code knows to be text, but not to be a piece of one, is judged whole, by itself, and rewritten in place.
 - What cannot be read (no JSON, names given twice, too deep) or not be rewritten (member names) is not sent under
@@ -18,8 +18,8 @@ An exception out of a call means that nothing of that event may be sent. The str
 from gateway.facts import Verdict
 from gateway.inspection.frames import joined, reframed
 from gateway.inspection.plans import Plan, Reader, Slot
-from gateway.inspection.repeats import Repeat, repeat_of
-from gateway.inspection.rewrite import Edit, encoded, splice
+from gateway.inspection.repeats import CHUNK_END, Repeat, repeat_of
+from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
 from gateway.inspection.scan import scan, text_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
@@ -94,8 +94,8 @@ class EventRewriter:
         """Channels that end because another one began."""
         self._memo: dict[tuple[str, bool, str], str] = {}
         self._wholes = 0
-        self._repeat: Repeat[Channel] | None = None
-        """How the last event may be repeated."""
+        self.repeat: Repeat[Channel] | None = None
+        """How the next event may be like the last one."""
 
     @property
     def verdict(self) -> Verdict:
@@ -106,11 +106,11 @@ class EventRewriter:
         data = event.data
         if data is None:
             return event.raw
-        if self._repeat is not None:
-            out = self._repeated(event.raw, self._repeat)
+        if self.repeat is not None:
+            out = self._repeated(event.raw, self.repeat)
             if out is not None:
                 return out
-            self._repeat = None
+            self.repeat = None
         if self.blocked or self._over:
             return b""
         found = self._shapes.find(event.name, data)
@@ -133,28 +133,43 @@ class EventRewriter:
         except _TooMany:
             return self._unread(event)
 
-    def data(self, raw: bytes, data: bytes) -> bytes:
-        """As `event`, for one of the bytes `raw` that has `data` and no other field."""
-        if self._repeat is not None:
-            out = self._repeated(raw, self._repeat)
-            if out is not None:
-                return out
-            self._repeat = None
-        return self.event(SseEvent(raw, b"", data))
+    def relayed(self, framed: bytes, start: int) -> bytes | None:
+        """As `event`, for an HTTP chunk whose data, from `start` on, are one event: the chunk to send in its place,
+        nothing, or, if that `blocked`, the last events, without a frame. None: it is not like the one before, or who
+        else reads it must be shown all of it."""
+        repeat = self.repeat
+        if repeat is None or repeat.told is None:
+            return None
+        read = repeat.read(framed, start, CHUNK_END)
+        if read is None:
+            return None
+        text, end = read
+        if not text or not (text.isascii() or is_sound(text)):
+            return None
+        repeat.told(text)
+        new = self._heard(repeat, text)
+        if self._inspector.blocked:
+            return self._block([(repeat.channel, new)] if new else [])
+        if new == text:
+            return framed
+        if not new and repeat.droppable:
+            self._dropped()
+            return b""
+        return repeat.written_chunk(framed, end, encoded(new))
 
     def end(self) -> bytes:
         """The stream ended whole (`[DONE]` does it by itself): what is still held. Not for a stream that broke off."""
-        self._repeat = None
+        self.repeat = None
         if self._over or self.blocked:
             return b""
         self._over = True
-        return b"" if self._failed else self._flushed(list(self._channels.values()))
+        return b"" if self._failed else self._told(self._rests(list(self._channels.values())))
 
     def block_end(self, message: str = "") -> bytes:
         """The events that end a stream which was blocked, as the dialect ends one for its content. `message` tells the
         client why, where the dialect has a place for it."""
         self.blocked = self._over = True
-        self._repeat = None
+        self.repeat = None
         return self._block_end(message)
 
     # What a dialect says.
@@ -169,6 +184,10 @@ class EventRewriter:
     def _delta(self, channel: Channel, text: str) -> bytes:
         """An event that carries a piece of a channel's text."""
         raise TypeError
+
+    def _joined(self, plan: Plan, data: bytes, spans: Spans, rests: list[tuple[Channel, str]]) -> Edit | None:
+        """How the rests of texts are put into the event that ends them; None: there is no room for them."""
+        return None
 
     def _block_end(self, message: str) -> bytes:
         raise TypeError
@@ -193,14 +212,9 @@ class EventRewriter:
         text, end = read
         if not text:
             return raw
-        channel, inspector = repeat.channel, self._inspector
-        if channel.pending or self.keep_texts or not text.isascii():
-            new = self._fed(channel, text)
-        else:
-            new = inspector.feed(channel.name, text, channel.role, channel.json)
-        if inspector.blocked:
-            self._repeat = None
-            return self._block([(channel, new)] if new else [])
+        new = self._heard(repeat, text)
+        if self._inspector.blocked:
+            return self._block([(repeat.channel, new)] if new else [])
         if new == text:
             return raw
         if not new and repeat.droppable:
@@ -208,12 +222,19 @@ class EventRewriter:
             return b""
         return repeat.written(raw, end, encoded(new))
 
+    def _heard(self, repeat: Repeat[Channel], text: str) -> str:
+        """What becomes of the text of an event that is like the one before."""
+        channel = repeat.channel
+        if channel.pending or self.keep_texts or not text.isascii():
+            return self._fed(channel, text)
+        return self._inspector.feed(channel.name, text, channel.role, channel.json)
+
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""
         slot = plan.slots[0]
         silent = plan.ends or plan.names or self._failed
         if not silent and slot.logprobs < 0 and slot.call < 0 and plan.sequence < 0:
-            self._repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
+            self.repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
 
     def _unread(self, event: SseEvent) -> bytes:
         self.unreadable += 1
@@ -233,16 +254,21 @@ class EventRewriter:
         channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
         ending = self._ending(plan, data, spans) if plan.ends and not self._failed else []
         ahead = b""
+        edits: dict[int, Edit] = {}
         flush_at: dict[Channel | None, int] = {}
         if ending or self._superseded:
             ending = ending if self._failed else list(dict.fromkeys(self._superseded + ending))
             self._superseded = []
             here = {channel: at for at, channel in enumerate(channels)}
             flush_at = {channel: here[channel] for channel in ending if channel in here}
-            ahead = self._flushed([channel for channel in ending if channel not in here])
+            rests = self._rests([channel for channel in ending if channel not in here])
+            joined = self._joined(plan, data, spans, rests) if rests and not self._inspector.blocked else None
+            if joined is None:
+                ahead = self._told(rests)
+            else:
+                edits[joined[0]] = joined
         if self._inspector.blocked:
             return ahead + self._block([])
-        edits: dict[int, Edit] = {}
         said: list[tuple[Channel, str]] = []
         for at, slot in enumerate(plan.slots):
             channel, text = channels[at], texts[at]
@@ -272,7 +298,8 @@ class EventRewriter:
     def _block(self, said: list[tuple[Channel, str]]) -> bytes:
         """The safe texts of the event that brought the block, and nothing else of it."""
         self.blocked = True
-        return b"".join([self._delta(channel, text) for channel, text in said])
+        self.repeat = None
+        return self._told(said)
 
     def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: dict[int, Edit]) -> None:
         start, end = span
@@ -342,17 +369,21 @@ class EventRewriter:
                 channel.raw.clear()
         return rest
 
-    def _flushed(self, channels: list[Channel]) -> bytes:
-        """Events for what is held of channels that are over."""
-        events: list[bytes] = []
+    def _rests(self, channels: list[Channel]) -> list[tuple[Channel, str]]:
+        """What is held of channels that are over."""
+        rests: list[tuple[Channel, str]] = []
         for channel in channels:
             text = self._flush(channel)
             if text:
-                events.append(self._delta(channel, text))
+                rests.append((channel, text))
             if self._inspector.blocked:
                 self.blocked = True
                 break
-        return b"".join(events)
+        return rests
+
+    def _told(self, texts: list[tuple[Channel, str]]) -> bytes:
+        """Events for pieces of texts."""
+        return b"".join([self._delta(channel, text) for channel, text in texts])
 
     def _whole(self, text: str, role: str, json: bool) -> str:
         """A text that stands alone. What was said before as a text of its own is not judged twice."""

@@ -8,6 +8,7 @@ A string under one of the names in `STREAMED` is a piece of a text that goes on 
 judged by itself, whole: the declared default for members this code does not know.
 """
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -24,6 +25,7 @@ JSON_TEXTS = frozenset(("arguments", "partial_json"))
 """Their text is a JSON document."""
 
 _KNOWN = CONTAINERS | frozenset(("delta", "content_block", "item", "part", "annotation", "response", "error"))
+_EMPTY = re.compile(rb'"[a-z_]+"\s*:\s*\{\s*\}')
 _IDS = STRUCTURAL | frozenset(("obfuscation", "encrypted_index", "event_id", "partial_image_b64", "b64_json"))
 
 
@@ -64,6 +66,8 @@ class Plan(msgspec.Struct, gc=False):
     """Group of the event's number."""
     names: str = ""
     """Member names of objects that are not known, one a line. They can be judged, not rewritten."""
+    room: bytes = b""
+    """An empty member, as it stands in the event, that can take the rest of a text which is over."""
 
 
 class Reader:
@@ -146,6 +150,14 @@ class Reader:
     def free_names(self, is_judged: Callable[[Path], bool]) -> str:
         """Member names of objects that are not known, where texts are judged; one a line."""
         return "\n".join(dict.fromkeys([name for path, name in self._names if is_free(path) and is_judged(path)]))
+
+    def room(self, *path: Step) -> bytes:
+        """The member at a path as it is written, if it is an empty object and the only member of its name. In a string
+        its quotes would be escaped, so that these bytes stand nowhere else in any event of this shape."""
+        if [place for place, name in self._names if name == path[-1]] != [path]:
+            return b""
+        written = _EMPTY.findall(self.data)
+        return next((one for one in written if one.startswith(b'"%b"' % str(path[-1]).encode())), b"")
 
     def whole(self, path: Path, role: str = "assistant") -> Slot:
         """A slot for a string that is judged by itself."""

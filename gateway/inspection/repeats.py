@@ -6,6 +6,7 @@ a JSON string's content and nothing else, so that no token but the text can diff
 """
 
 import re
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from gateway.inspection.frames import is_last_field
@@ -14,12 +15,14 @@ from gateway.inspection.scan import text_of
 C = TypeVar("C")
 _INNER = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+').fullmatch
 _PADDING = b',"obfuscation":"'
+CHUNK_END = len(b"\r\n")
+"""Bytes behind the data of an HTTP chunk."""
 
 
 class Repeat(Generic[C]):
     """How an event goes on being repeated: the bytes before and behind its text."""
 
-    __slots__ = ("_behind", "_head", "_last", "_start", "_tail", "channel", "droppable")
+    __slots__ = ("_behind", "_last", "_start", "_stop", "channel", "droppable", "head", "tail", "told")
 
     def __init__(self, head: bytes, tail: bytes, channel: C, droppable: bool) -> None:
         """`head`: the event's bytes up to and with the text's opening quote; `tail`: from its closing quote on."""
@@ -27,20 +30,26 @@ class Repeat(Generic[C]):
         """Whose text it is."""
         self.droppable = droppable
         """Nothing is lost if an event whose text became empty is not sent."""
-        self._head = head
+        self.told: Callable[[str], object] | None = None
+        """Who else reads these events and is content with their texts; None: nobody, or they must be shown to him."""
+        self.head = head
+        self.tail = tail
         self._start = len(head)
         padding = tail.find(_PADDING)
         stop = tail.find(b'"', padding + len(_PADDING)) if padding >= 0 else -1
-        self._tail = tail if stop < 0 else tail[stop:]
-        self._last = len(self._tail)
+        self._stop = tail if stop < 0 else tail[stop:]
+        self._last = len(self._stop)
         self._behind = b"" if stop < 0 else tail[: padding + len(_PADDING)]
         """With padding: from the text's closing quote to the padding's opening quote."""
 
-    def read(self, raw: bytes) -> tuple[str, int] | None:
-        """The text of another event, and where in it that ends; None for one that is not like the first."""
-        if not (raw.startswith(self._head) and raw.endswith(self._tail)):
+    def read(self, raw: bytes, start: int = 0, more: int = 0) -> tuple[str, int] | None:
+        """The text of another event, and where in `raw` that ends; None for one that is not like the first. It stands
+        behind `start` bytes and before `more`."""
+        end = len(raw) - more
+        if not (raw.startswith(self.head, start) and raw.endswith(self._stop, start, end)):
             return None
-        start, end = self._start, len(raw) - self._last
+        start += self._start
+        end -= self._last
         if self._behind:
             padded = end
             end = raw.find(self._behind, start, padded)
@@ -60,7 +69,13 @@ class Repeat(Generic[C]):
 
     def written(self, raw: bytes, end: int, text: bytes) -> bytes:
         """The event `raw`, whose text ends at `end`, with the JSON string `text` in its place."""
-        return self._head + text[1:-1] + raw[end:]
+        return self.head + text[1:-1] + raw[end:]
+
+    def written_chunk(self, framed: bytes, end: int, text: bytes) -> bytes:
+        """The same for an HTTP chunk that is one event."""
+        inner, behind = text[1:-1], framed[end:]
+        size = self._start + len(inner) + len(behind) - CHUNK_END
+        return b"%x\r\n%b%b%b" % (size, self.head, inner, behind)
 
 
 def repeat_of(raw: bytes, data: bytes, span: tuple[int, int], channel: C, droppable: bool) -> Repeat[C] | None:

@@ -77,6 +77,15 @@ def encoded(text: str) -> bytes:
         return json.dumps(text).encode()
 
 
+def is_sound(text: str) -> bool:
+    """Whether a text has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def splice(body: bytes, edits: Sequence[Edit]) -> bytes:
     """`body` with the edits made, which must be in order and apart."""
     parts: list[bytes] = []

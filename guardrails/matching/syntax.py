@@ -235,6 +235,40 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def beginnings(node: Node) -> Ranges:
+    """The characters a match can begin with; all that come into question, where that is not known exactly. Everything,
+    if a match can be empty."""
+    ranges, empty = _beginnings(node)
+    return ((0, LAST),) if empty else merge(ranges)
+
+
+def _beginnings(node: Node) -> tuple[list[tuple[int, int]], bool]:
+    """The characters, and whether what follows the node may begin the match as well."""
+    match node:
+        case Chars(ranges, vague):
+            return [*ranges, *([(0x80, LAST)] if vague else [])], False
+        case Sequence(parts):
+            found: list[tuple[int, int]] = []
+            for part in parts:
+                more, empty = _beginnings(part)
+                found += more
+                if not empty:
+                    return found, False
+            return found, True
+        case Either(choices):
+            each = [_beginnings(choice) for choice in choices]
+            return [one for more, _ in each for one in more], any(empty for _, empty in each)
+        case Repeat(part, least):
+            found, empty = _beginnings(part)
+            return found, empty or not least
+        case Group(part) | Atomic(part):
+            return _beginnings(part)
+        case Again():
+            return [(0, LAST)], True
+        case _:
+            return [], True
+
+
 def lengths(node: Node) -> tuple[int, int]:
     """Fewest and most characters a match can have; back-references count as 0 to UNBOUNDED."""
     match node:

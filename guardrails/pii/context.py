@@ -23,11 +23,14 @@ class Context:
         single = {parts[0] for parts in split if len(parts) == 1}
         self.words = single | {f"{word}s" for word in single}
         self.phrases = [parts for parts in split if len(parts) > 1]
+        self.leading = {phrase[0] for phrase in self.phrases}
 
     def among(self, near: Sequence[str]) -> bool:
         """Whether one of them is among these words."""
         if not self.words.isdisjoint(near):
             return True
+        if self.leading.isdisjoint(near):
+            return False
         for phrase in self.phrases:
             size = len(phrase)
             if phrase[0] in near and any(tuple(near[at : at + size]) == phrase for at in range(len(near) - size + 1)):
@@ -41,6 +44,31 @@ def words_before(text: str, start: int) -> list[str]:
     if seen.isascii():
         return seen.translate(SPACED).rsplit(None, WORDS)[-WORDS:]
     return WORD.findall(seen)[-WORDS:]
+
+
+class Near:
+    """The words before many places of one text: each place is read once, and of a text of which most will be read, all
+    of it at once."""
+
+    __slots__ = ("_known", "_plain", "_text")
+
+    def __init__(self, text: str, places: int) -> None:
+        """`places`: about how many will be asked for."""
+        self._text = text
+        self._plain = text.lower().translate(SPACED) if len(text) < places * REACH and text.isascii() else ""
+        self._known: dict[int, list[str]] = {}
+
+    def before(self, start: int) -> list[str]:
+        """As `words_before`."""
+        words = self._known.get(start)
+        if words is None:
+            if self._plain:
+                low = start - REACH
+                words = self._plain[low if low > 0 else 0 : start].rsplit(None, WORDS)[-WORDS:]
+            else:
+                words = words_before(self._text, start)
+            self._known[start] = words
+        return words
 
 
 def raised(score: float) -> float:

@@ -15,15 +15,14 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 | context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
 """
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 
 from guardrails.detector import Expression, Hit, Match, Reach
 from guardrails.pii import context as contexts
 from guardrails.pii.candidates import BEHIND, Candidate, Pattern, Recognizer
 from guardrails.pii.checks import CHECKS
-from guardrails.pii.context import Context, raised, words_before
+from guardrails.pii.context import Context, Near, raised
 from guardrails.pii.iban import Iban
 from guardrails.pii.mail import Mail
 from guardrails.pii.phone import Phone
@@ -114,21 +113,18 @@ class PiiDetector:
         if not hits:
             return []
         kept: list[tuple[int, int, str, Match]] = []
-        near: dict[int, list[str]] = {}
-        for entity, found in self._candidates(text, hits).items():
-            among, without = self._context[entity].among, self._without
+        candidates, without = self._candidates(text, hits), self._without
+        near = Near(text, sum(map(len, candidates.values())))
+        for entity, found in candidates.items():
+            among = self._context[entity].among
             seen: list[tuple[int, int, float, str, str]] = []
             for start, end, score, rule, evidence in found:
-                if rule in without:
+                if without and rule in without:
                     continue
-                if score < 1.0:
-                    words = near.get(start)
-                    if words is None:
-                        words = near[start] = words_before(text, start)
-                    if among(words):
-                        score, evidence = raised(score), "context"
+                if score < 1.0 and among(near.before(start)):
+                    score, evidence = raised(score), "context"
                 seen.append((start, -end, -score, rule, evidence))
-            kept += _outermost(entity, seen)
+            _outermost(entity, seen, kept)
         kept.sort()
         return [match for _, _, _, match in kept]
 
@@ -143,23 +139,29 @@ class PiiDetector:
             if dense and one.foreign:
                 # A digit outside ASCII may stand anywhere in a match, so that every start up to it is looked at.
                 stretches = merged(stretches, [(max(low - one.back, 0), high + 1) for low, high in dense])
+            scan, among = one.scan, found.get(one.entity)
             for low, high in stretches:
-                if candidates := one.scan(text, low, high):
-                    found.setdefault(one.entity, []).extend(candidates)
+                if candidates := scan(text, low, high):
+                    if among is None:
+                        among = found[one.entity] = []
+                    among += candidates
         return found
 
     def _ends(self, text: str, hits: Sequence[Hit]) -> tuple[dict[int, list[int]], list[int]]:
         """Where hits end, in characters and in order: by recognizer, and those for all recognizers."""
-        ordered = sorted(hits, key=_END)
+        ordered: list[tuple[int, int]] = sorted(hits, key=_END)
         ends: dict[int, list[int]] = {}
         called = self._called
-        if text.isascii() and ordered[-1].end <= len(text):
-            for expression, end in ordered:
-                ends.setdefault(called[expression], []).append(end)
-        else:
+        if not (text.isascii() and ordered[-1][1] <= len(text)):
             places = characters(text, [end for _, end in ordered])
-            for (expression, _), place in zip(ordered, places, strict=True):
-                ends.setdefault(called[expression], []).append(place)
+            ordered = [(hit[0], place) for hit, place in zip(ordered, places, strict=True)]
+        for expression, end in ordered:
+            index = called[expression]
+            own = ends.get(index)
+            if own is None:
+                ends[index] = [end]
+            else:
+                own.append(end)
         return ends, ends.pop(EVERYONE, [])
 
     def settled(self, text: str) -> int:
@@ -167,17 +169,28 @@ class PiiDetector:
         return self._tail.settled(text)
 
 
-def _outermost(entity: str, seen: list[tuple[int, int, float, str, str]]) -> Iterator[tuple[int, int, str, Match]]:
+def _outermost(
+    entity: str, seen: list[tuple[int, int, float, str, str]], kept: list[tuple[int, int, str, Match]]
+) -> None:
     """Of start, end, score, rule and evidence (end and score negative, so that they sort): the matches without those
-    within another, see `PiiDetector`, behind what sorts them among others."""
+    within another, see `PiiDetector`, behind what sorts them among others, go to `kept`."""
     seen.sort()
-    recent: deque[tuple[int, int, float]] = deque()
-    for start, minus_end, minus_score, rule, evidence in seen:
-        while recent and recent[0][0] < start - NEAR:
-            recent.popleft()
-        for _, other_end, other_score in recent:
-            if other_end <= minus_end and other_score <= minus_score:
-                break
-        else:
-            yield start, minus_end, entity, Match(entity, start, -minus_end, -minus_score, rule, evidence)
-        recent.append((start, minus_end, minus_score))
+    farthest = 1
+    for at, (start, minus_end, minus_score, rule, evidence) in enumerate(seen):
+        if minus_end < farthest:
+            farthest = minus_end  # what ends behind all before it is within none
+        elif _is_within(seen, at):
+            continue
+        kept.append((start, minus_end, entity, Match(entity, start, -minus_end, -minus_score, rule, evidence)))
+
+
+def _is_within(seen: list[tuple[int, int, float, str, str]], at: int) -> bool:
+    """Whether one before it, and near, has all of a match, and its score."""
+    start, minus_end, minus_score, _, _ = seen[at]
+    for other in range(at - 1, -1, -1):
+        other_start, other_end, other_score, _, _ = seen[other]
+        if other_start < start - NEAR:
+            return False
+        if other_end <= minus_end and other_score <= minus_score:
+            return True
+    return False

@@ -88,17 +88,19 @@ class Phone:
         # To the end of the group in which there are enough: a number ends there or behind.
         chained = rf"[0-9](?:{GAP}{{0,4}}[+(]{{0,2}}[0-9]){{{more}}}[0-9]{{0,{MOST_DIGITS - more}}}"
         self.expressions = (Expression(pattern=rf"(?:^|[^0-9A-Za-z]){chained}(?:[^0-9]|$)"),)
-        enough = rf"(?=(?:{GAP}{{0,4}}\d){{{more}}})"
-        chain = rf"(?=(\d{{0,{SPAN}}}(?:{GAP}{{1,4}}\d{{1,{SPAN}}}){{0,{SPAN // 2}}}))"
-        self.starts = re.compile(rf"\d(?<!\d\d)(?<![A-Za-z]\d){enough}{chain}\d*")
+        # What is repeated is written out and gives nothing back, which changes nothing here and costs a quarter less.
+        enough = rf"{GAP}{{0,4}}+\d" * more
+        chain = rf"\d{{0,{SPAN}}}+(?:{GAP}{{1,4}}+\d{{1,{SPAN}}}+){{0,{SPAN // 2}}}"
+        self.starts = re.compile(rf"\d(?<!\d\d)(?<![A-Za-z]\d)(?={enough})(?=({chain}))\d*+")
         """Groups not behind a letter, from whose first digit on there are enough digits, and what follows them."""
 
     def scan(self, text: str, low: int, high: int) -> list[Candidate]:
         numbers: list[Candidate] = []
         read = self.writings.read
-        for found in self.starts.finditer(text, low, high + LEAD + SPAN):
+        top = high + LEAD
+        for found in self.starts.finditer(text, low, top + SPAN):
             at = start = found.start()
-            if at >= high + LEAD:
+            if at >= top:
                 break
             if at and text[at - 1] in OPENING:
                 lead = LEADING.search(text[max(at - LEAD, 0) : at])

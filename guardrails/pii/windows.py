@@ -1,9 +1,11 @@
 """From the gate's hits to the stretches of text that must be looked at."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 CONTINUATION = bytes(range(0x80, 0xC0))
+INNER = re.compile(rb"[\x80-\xbf]")
 
 
 def characters(text: str, ends: Sequence[int]) -> list[int]:
@@ -16,6 +18,11 @@ def characters(text: str, ends: Sequence[int]) -> list[int]:
         size = len(text)
         return [min(end, size) for end in ends]
     raw = text.encode("utf-8", "surrogatepass")
+    size = len(raw)
+    if size - len(text) <= len(ends) and ends[-1] <= size:
+        # Each character has one byte that is no continuation, and few have more.
+        inner = [inside.start() for inside in INNER.finditer(raw)]
+        return [end - bisect_left(inner, end) for end in ends]
     found: list[int] = []
     done = count = 0
     for end in ends:
@@ -35,7 +42,9 @@ def regions(ends: Iterable[int], back: int, shortest: int) -> list[tuple[int, in
     for end in ends:
         if end - shortest < high:
             continue
-        begin = max(end - back, 0)
+        begin = end - back
+        if begin < 0:
+            begin = 0
         if begin > high:
             if high > 0:
                 found.append((low, high))

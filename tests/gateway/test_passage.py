@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,12 @@ from gateway.dialects import for_operation
 from gateway.errors import Disconnected, Refusal, UpstreamBroken, UpstreamTimeout
 from gateway.facts import Exchange
 from gateway.held import Hold
+from gateway.inspection.events import EventRewriter
+from gateway.inspection.rewriters import Rewriters
 from gateway.operations import accept
 from gateway.passage import PING, Passage, stream_error
 from gateway.wire.sse import SseParser
+from tests.gateway.inspection.helpers import Hoarder, Masker
 from tests.support.provided import Piece, Provided
 from tests.support.raw import delta, sse
 
@@ -44,22 +48,28 @@ class Recipient:
         self.got += framed[framed.index(b"\n") + 1 : -2]
 
 
-def pass_on(*pieces: Piece, to: Recipient | Hold | None = None) -> tuple[bytes, Refusal | None]:
-    """What the client got, and why the stream broke, if it did."""
-    clock = ManualClock()
+def passage(client: Recipient | Hold, clock: ManualClock, rewriter: EventRewriter | None = None) -> Passage:
+    """A passage of a chat completion to `client`."""
     operation = accept("POST", "/v1/chat/completions")
     dialect = for_operation(operation.name)
     x = Exchange("x", "x", clock.now_ns(), clock.monotonic())
     x.operation, x.provider = operation, "openai"
     stream = OpenStream(SseParser(1 << 20), dialect.stream(dialect.read(operation, ASKED)), [])
+    found = Passage(x, stream, rewriter, client, clock, IDLE, PINGED)
+    found.heard_at = found.spoke_at = clock.monotonic()
+    return found
+
+
+def pass_on(*pieces: Piece, to: Recipient | Hold | None = None) -> tuple[bytes, Refusal | None]:
+    """What the client got, and why the stream broke, if it did."""
     client = Recipient() if to is None else to
-    passage = Passage(x, stream, None, client, clock, IDLE, PINGED)
-    passage.heard_at = passage.spoke_at = clock.monotonic()
+    clock = ManualClock()
+    on = passage(client, clock)
     provider = Provided(clock, *pieces)
-    broken = asyncio.run(passage.pass_on(provider, b""))
+    broken = asyncio.run(on.pass_on(provider, b""))
     assert provider.relay is None, "who is done with a stream offers nothing any more"
     got = client.events if isinstance(client, Hold) else client.got
-    return got + passage.out, broken
+    return got + on.out, broken
 
 
 @given(st.lists(st.integers(0, len(WHOLE)), max_size=6), st.booleans())
@@ -108,3 +118,38 @@ def test_a_broken_stream_ends_with_an_event_of_its_operation() -> None:
     assert stream_error(UpstreamBroken("gone"), x).startswith(b"event: error\n")
     x.operation = accept("POST", "/v1/chat/completions")
     assert stream_error(UpstreamBroken("gone"), x).startswith(b"data: {")
+
+
+TEXTS = st.lists(
+    st.sampled_from(["word ", " wo", "rd", "4111", "a@b.c ", "", "é", '"', "\\", "\n", "\u2028", "\ud83d", "BLOCK"]),
+    max_size=12,
+)
+
+
+@given(TEXTS, st.sampled_from([None, Masker, Hoarder]), st.booleans())
+def test_an_event_that_is_relayed_is_the_event_it_would_be_in_company(
+    texts: list[str], inspector: type[Masker] | None, padded: bool
+) -> None:
+    """Whether an event comes alone in its chunk or not, the client gets the same bytes, and what is counted is the
+    same."""
+    chunks = [delta(json.dumps(text)[1:-1]) for text in texts]
+    if padded:
+        chunks = [f'{one[:-1]},"obfuscation":"{"x" * (at % 4 + 1)}"}}' for at, one in enumerate(chunks)]
+    events = [sse(one) for one in [*chunks, delta("", "stop")]]
+    clients = Recipient(), Recipient()
+    alone, company = (
+        passage(client, ManualClock(), inspector and Rewriters().open("chat.completions", inspector()))
+        for client in clients
+    )
+    for event in events:
+        framed = b"%x\r\n%b\r\n" % (len(event), event)
+        until = alone.relay(framed, framed.index(b"\n") + 1)
+        clients[1].got += company.take(company.stream.parser.feed(event), 0.0)
+        assert alone.blocked == company.blocked == (until < 0)
+        if alone.blocked:
+            assert clients[0].got + alone.out == clients[1].got
+            return
+        assert until > 0
+        assert clients[0].got == clients[1].got
+        assert alone.stream.reader.text() == company.stream.reader.text()
+        assert alone.x.events == company.x.events

@@ -278,3 +278,36 @@ def test_what_was_learned_of_one_event_changes_nothing_about_the_next(
         assert quick.event(b"", data) == plain.event(b"", data)
     state = [(s.text(), s.usage, s.finished, s.failed, s.service_tier) for s in (quick, plain)]
     assert state[0] == state[1]
+
+
+@given(EVENTS.filter(lambda event: "choices" in event), st.lists(PIECES), st.booleans())
+def test_a_listener_is_told_texts_and_knows_what_it_would_of_the_events(
+    event: dict[str, Any], texts: list[str], padded: bool
+) -> None:
+    """`StreamReader.listener`: it "takes the text of an event in place of the event", for data that "may differ in
+    padding"."""
+    reading = Reading(model="m", stream=True)
+    told, shown = ChatStream(reading), ChatStream(reading)
+
+    def dense(value: object) -> bytes:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+    def data(text: str, padding: str) -> bytes:
+        more = {"obfuscation": padding} if padded else {}
+        return dense(event | more).replace(b'"content":"%b"' % inner, b'"content":"%b"' % dense(text)[1:-1])
+
+    inner = dense(event["choices"][0]["delta"].get("content", ""))[1:-1] if event["choices"] else b""
+    first = dense(event | ({"obfuscation": "xyz"} if padded else {}))
+    told.event(b"", first)
+    shown.event(b"", first)
+    at = first.find(b'"content":"') + len(b'"content":"')
+    listener = told.listener(first[:at], first[at + len(inner) :])
+    assert told.listener(b"", first) is None
+    if listener is None:
+        assert not inner or event["choices"][0].get("finish_reason") or first.count(b'content":"') > 1 or b"\\" in inner
+        return
+    for number, text in enumerate(filter(None, texts)):
+        listener(text)
+        assert shown.event(b"", data(text, "ab" * number))
+    state = [(s.text(), s.usage, s.finished, s.failed, s.service_tier) for s in (told, shown)]
+    assert state[0] == state[1]

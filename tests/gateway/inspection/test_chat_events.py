@@ -104,12 +104,50 @@ def test_an_event_left_without_text_is_not_sent_unless_it_says_more():
                     ({"content": "########"}, None)]  # fmt: skip
 
 
-def test_what_is_held_comes_before_the_finish_in_an_event_of_its_own():
+def test_what_is_held_leaves_with_the_finish_reason():
+    """No event more than came in; but what is changed: the bytes that came."""
     stream = sse(chunk({"content": "a 12"}), chunk({}, 0, "stop"), DONE)
+    out = rewritten("chat.completions", stream)
+    assert [one["choices"][0]["delta"] for one in objects(out)] == [{"content": "a "}, {"content": "##"}]
+    assert out == stream.replace(b"a 12", b"a ").replace(b'"delta":{}', b'"delta":{"content":"##"}')
+
+
+def test_thoughts_and_answer_leave_together():
+    stream = sse(chunk({"reasoning": "12"}), chunk({"content": "34"}), chunk({}, 0, "stop"), DONE)
     out = objects(rewritten("chat.completions", stream))
-    assert [one["choices"][0]["delta"] for one in out] == [{"content": "a "}, {"content": "##"}, {}]
-    assert [one["choices"][0]["finish_reason"] for one in out] == [None, None, "stop"]
-    assert all((one["id"], one["model"], one["created"]) == ("c1", "m", 1) for one in out)
+    assert [one["choices"][0]["delta"] for one in out] == [{"reasoning": "##", "content": "##"}]
+
+
+def test_what_the_finish_has_no_room_for_comes_before_it_in_an_event_of_its_own():
+    for deltas, finish in (
+        ([{"content": "12"}], {"role": "assistant"}),
+        ([{"content": "12"}, call('{"a": "34')], {}),
+        ([call('{"a": "12')], {}),
+    ):
+        stream = sse(*[chunk(delta) for delta in deltas], chunk(finish, 0, "stop"), DONE)
+        out = objects(rewritten("chat.completions", stream))
+        assert [one["choices"][0]["finish_reason"] for one in out[-2:]] == [None, "stop"]
+        assert out[-1]["choices"][0]["delta"] == finish
+        assert all((one["id"], one["model"], one["created"]) == ("c1", "m", 1) for one in out)
+
+
+def test_a_rest_is_put_into_no_other_choice_and_no_other_member():
+    both = chunk({}, 0, "stop")
+    both["choices"].append({"index": 1, "delta": {}, "logprobs": None, "finish_reason": None})
+    other = chunk({}, 0, "stop", extra={"delta": {}})
+    less = chunk({}, 0, "stop", extra={"text": '"delta":{}'})
+    del less["choices"][0]["delta"]
+    for finish in (both, other, less):
+        stream = sse(chunk({"content": "12"}), finish, DONE)
+        out = objects(rewritten("chat.completions", stream))
+        assert out[-2]["choices"][0]["delta"] == {"content": "##"}
+        assert out[-1] == finish
+    stream = sse(
+        chunk({"content": "12"}, 1), chunk({"content": "34"}), chunk({}, 1, "stop"), chunk({}, 0, "stop"), DONE
+    )
+    out = objects(rewritten("chat.completions", stream))
+    assert [(one["choices"][0]["index"], one["choices"][0]["delta"]) for one in out[-2:]] == [
+        (1, {"content": "##"}), (0, {"content": "##"})]  # fmt: skip
 
 
 @pytest.mark.parametrize("end", [DONE, b""])

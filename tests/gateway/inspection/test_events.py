@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.inspection.events import MAX_CHANNELS
+from gateway.inspection.events import MAX_CHANNELS, EventRewriter
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
 from gateway.wire.sse import SseEvent, SseParser
 from tests.gateway.inspection.helpers import Hoarder, Masker, objects, rewritten, sse
@@ -115,17 +115,46 @@ def repeating(operation: str, texts: list[str], padded: bool, ascii_only: bool, 
 def test_events_that_repeat_are_rewritten_as_any_other(
     texts: list[str], operation: str, padded: bool, ascii_only: bool, inspector: type[Masker]
 ):
-    """An event like the one before goes a shorter way, and what the client gets is the same; `data` is `event`."""
+    """An event like the one before goes a shorter way, and what the client gets is the same; also as a chunk, where
+    who else reads it is told its text."""
     events = repeating(operation, texts, padded, ascii_only, 0) * 2 + repeating(operation, texts, padded, ascii_only, 1)
-    short, long, bare = (Rewriters().open(operation, inspector()) for _ in range(3))
+    short, long, relayed = (Rewriters().open(operation, inspector()) for _ in range(3))
+    told: list[str] = []
     for event in events:
-        long._repeat = None  # pyright: ignore[reportPrivateUsage]
+        long.repeat = None
         expected = long.event(event)
         assert short.event(event) == expected
-        assert bare.data(event.raw, event.data or b"") == expected
-        assert (short.blocked, short.unreadable) == (long.blocked, long.unreadable) == (bare.blocked, bare.unreadable)
-    assert short.end() == long.end() == bare.end()
-    assert short.block_end("why") == long.block_end("why") == bare.block_end("why")
+        assert as_chunk(relayed, event, told) == expected
+        assert (short.blocked, short.unreadable) == (long.blocked, long.unreadable)
+        assert (relayed.blocked, relayed.unreadable) == (long.blocked, long.unreadable)
+    assert short.end() == long.end() == relayed.end()
+    assert short.block_end("why") == long.block_end("why") == relayed.block_end("why")
+
+
+def as_chunk(rewriter: EventRewriter, event: SseEvent, told: list[str]) -> bytes:
+    """What a chunk with the event becomes, without its frame."""
+    framed = b"%x\r\n%b\r\n" % (len(event.raw), event.raw)
+    out = rewriter.relayed(framed, framed.index(b"\n") + 1)
+    if out is None:
+        out = rewriter.event(event)
+        if rewriter.repeat is not None:
+            rewriter.repeat.told = told.append
+        return out
+    assert told[-1]
+    told[-1].encode()
+    if rewriter.blocked or not out:
+        return out
+    size, _, rest = out.partition(b"\r\n")
+    assert (int(size, 16), rest[-2:]) == (len(rest) - 2, b"\r\n")
+    return rest[:-2]
+
+
+def test_nobody_else_content_with_texts_means_no_short_way_for_chunks():
+    rewriter = Rewriters().open("chat.completions", Masker())
+    first, second = repeating("chat.completions", ["a ", "b "], False, True, 0)
+    rewriter.event(first)
+    framed = b"%x\r\n%b\r\n" % (len(second.raw), second.raw)
+    assert rewriter.relayed(framed, framed.index(b"\n") + 1) is None
 
 
 def test_comments_pass_and_nothing_follows_the_end():

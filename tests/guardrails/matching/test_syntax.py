@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.matching.syntax import UNBOUNDED, Chars, Group, SyntaxRefused, lengths, parse, walk
+from guardrails.matching.syntax import LAST, UNBOUNDED, Chars, Group, SyntaxRefused, beginnings, lengths, parse, walk
 
 SETS = [r"[a-c]", r"[^a-c]", r"\w", r"\W", r"[^\W\d]", r"\s", r"\S", ".", "(?s:.)", "k", "[^k]", "é", r"[à-ü]", r"\D"]
 
@@ -35,6 +35,33 @@ def test_a_set_holds_what_re_matches(pattern: str, flags: int, char: str) -> Non
 )  # fmt: skip
 def test_lengths(pattern: str, expected: tuple[int, int]) -> None:
     assert lengths(parse(pattern)) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [("abc?", "a"), ("(a|bcd){2,4}", "ab"), (r"\bx+(?=y)", "x"), (r"(?<!y)a?b", "ab"), ("(?>a{3})", "a"),
+     ("[a-c]??(?:d|e)", "abcde")],
+)  # fmt: skip
+def test_beginnings(pattern: str, expected: str) -> None:
+    found = beginnings(parse(pattern))
+    assert [chr(code) for low, high in found for code in range(low, high + 1)] == list(expected)
+
+
+@pytest.mark.parametrize("pattern", ["", "a?", r"(a)?\1b", "(?:a|b?)", "(?=a)"])
+def test_what_can_be_empty_begins_with_anything(pattern: str) -> None:
+    assert beginnings(parse(pattern)) == ((0, LAST),)
+
+
+@given(
+    st.sampled_from(SETS), st.sampled_from(["?", "*", "", "{2}"]), st.sampled_from(SETS), st.text(min_size=2),
+    st.sampled_from([0, re.I, re.A]),
+)  # fmt: skip
+def test_a_match_begins_with_one_of_its_beginnings(first: str, often: str, second: str, text: str, flags: int) -> None:
+    """ "The characters a match can begin with; all that come into question"."""
+    pattern = rf"(?<!#)(?:{first}){often}{second}"
+    found = beginnings(parse(pattern, flags))
+    for match in re.finditer(pattern, text, flags):
+        assert any(low <= ord(match[0][0]) <= high for low, high in found)
 
 
 def test_groups_keep_their_names() -> None:

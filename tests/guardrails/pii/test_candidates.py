@@ -1,7 +1,13 @@
 """One regex of the table as a recognizer."""
 
-from guardrails.pii.candidates import Candidate, Pattern
-from guardrails.pii.rules import Row
+import random
+import re
+
+import pytest
+
+from guardrails.pii.candidates import FLAGS, Candidate, Pattern, beginning
+from guardrails.pii.rules import Row, read
+from tests.guardrails.pii.texts import grown
 
 
 def row(regex: str, behind: str = "") -> Row:
@@ -31,3 +37,14 @@ def test_letters_are_ascii() -> None:
     assert list(Pattern(row("ks"), None).scan("KS \u212as k\u017f", 0, 9)) == [
         Candidate(0, 2, 0.3, "pii.x.1", "pattern")
     ]
+
+
+@pytest.mark.parametrize("table", ["presidio", "own"])
+def test_every_match_of_the_tables_starts_where_it_can_begin(table: str) -> None:
+    """ "A regex of one character for every place at which a match of `regex` can start": none is passed over."""
+    chance = random.Random(3)
+    text = "\n".join(grown(chance, 6) for _ in range(12)) + " ſ\u212aİ ٣٤٥٦٧٨٩٠١"
+    for one in read(table).rules:
+        match, can = re.compile(one.regex, FLAGS).match, re.compile(beginning(one.regex)).match
+        missed = [start for start in range(len(text)) if match(text, start) and not can(text, start)]
+        assert not missed, one.id

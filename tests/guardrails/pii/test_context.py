@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.pii.context import REACH, Context, raised, words_before
+from guardrails.pii.context import REACH, Context, Near, raised, words_before
 
 
 def said(words: list[str], text: str) -> bool:
@@ -27,6 +27,14 @@ def test_a_phrase_is_its_words_in_a_row() -> None:
 def test_context_is_local(head: str, near: str) -> None:
     """*Left context a decision may depend on* is `REACH` characters."""
     assert words_before(head + near, len(head) + REACH) == words_before(near, REACH)
+
+
+@given(st.text() | st.text("aB, -9.\n", max_size=200), st.lists(st.integers(0, 200), max_size=8), st.integers(0, 9))
+def test_many_places_are_read_as_each_alone(text: str, starts: list[int], places: int) -> None:
+    """`Near.before` is "as `words_before`", whichever way it reads."""
+    near = Near(text, places)
+    for start in starts:
+        assert near.before(start) == near.before(start) == words_before(text, start)
 
 
 @given(st.floats(0, 1))

@@ -19,6 +19,16 @@ def test_every_byte_offset_finds_its_character(text: str) -> None:
     assert characters(text, bounds) == list(range(len(text) + 1))
 
 
+@given(st.text("ab1é😀\ud800", max_size=60), st.data())
+def test_how_many_offsets_are_asked_for_does_not_matter(text: str, data: st.DataObject) -> None:
+    """Few and many are found in different ways."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    some = sorted(data.draw(st.lists(st.integers(0, size), max_size=6)))
+    many = sorted([*some, *range(size + 1)])
+    found = dict(zip(many, characters(text, many), strict=True))
+    assert characters(text, some) == [found[end] for end in some]
+
+
 @given(st.text(max_size=20), ends)
 def test_any_offset_is_survived(text: str, some: list[int]) -> None:
     assert all(0 <= place <= len(text) for place in characters(text, some))
