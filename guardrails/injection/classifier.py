@@ -3,7 +3,7 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from math import log2
 
@@ -16,7 +16,7 @@ from .fold import Folded, fold
 from .heuristics import INJECTION, JAILBREAK, Heuristics
 from .model import Glance, LinearModel, logistic
 from .weights import packaged
-from .words import NARROW, WIDE, Window, starts_of, straight, tokens
+from .words import LINE, NARROW, WIDE, Window, request_starts, starts_of, straight, tokens
 
 PIECE, COMMON = 32_768, 1_024
 """Characters of a long text that are judged at a time, and how many of them again with the next."""
@@ -111,8 +111,7 @@ class InjectionClassifier:
             request = 0.0
             if role in STRICT_ROLES:
                 best = max(scores[0] for _, scores in wide)
-                narrow = self._scored(words, glance, NARROW, "request")
-                start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
+                start, kind, request = self._request(words)
                 reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
             reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in wide]
             reading.words.update(words)
@@ -122,12 +121,20 @@ class InjectionClassifier:
             reading.unknown += glance.unknown
         return reading
 
-    def _scored(self, words: list[str], glance: Glance, shape: Window, hint: str) -> list[tuple[int, list[float]]]:
+    def _request(self, words: list[str]) -> tuple[int, float, float]:
+        """First word, kind and score of the likeliest request among the lines of a document."""
+        lined = [LINE, *words]
+        narrow = self._scored(lined, self._model.glance(lined), NARROW, "request", request_starts(lined))
+        start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
+        return max(0, start - 1), kind, request
+
+    def _scored(
+        self, words: list[str], glance: Glance, shape: Window, hint: str, starts: Sequence[int] = ()
+    ) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of the windows that are worth it."""
         score = self._model.score
-        return [
-            (start, score(words[start : start + shape.size], shape)) for start in self._model.worth(glance, shape, hint)
-        ]
+        worth = self._model.worth(glance, shape, hint, starts)
+        return [(start, score(words[start : start + shape.size], shape)) for start in worth]
 
     def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
         scored = [(self._odds(window, reading, role) + more, window) for window in reading.windows]

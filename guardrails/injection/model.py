@@ -6,7 +6,7 @@ integer, so that adding two such integers adds every head. No multiplication, no
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain, compress, islice, repeat
+from itertools import accumulate, compress, islice, repeat
 from math import exp
 from operator import add, mul, sub
 
@@ -71,11 +71,12 @@ class LinearModel:
         totals = list(accumulate(map(self._hints.__getitem__, words), initial=0))
         return Glance(totals, _lowest(totals[-1]))
 
-    def worth(self, glance: Glance, shape: Window, hint: str) -> list[int]:
-        """First words of the windows that are worth every feature by a hint: those from its edge on, and the best."""
+    def worth(self, glance: Glance, shape: Window, hint: str, starts: Sequence[int] | None = None) -> list[int]:
+        """First words of the windows that are worth every feature by a hint: those from its edge on, and the best.
+        The windows are those of the shape, or start at `starts`, of which there is at least one."""
         totals, last = glance.totals, glance.words
-        starts = starts_of(last, shape)
-        ends = chain(range(shape.size, last, shape.stride), repeat(last))
+        starts = starts or starts_of(last, shape)
+        ends = map(min, map(add, starts, repeat(shape.size)), repeat(last))
         sums = map(sub, map(totals.__getitem__, ends), map(totals.__getitem__, starts))
         place = self._fields[hint]
         shift, low = FIELD * place, _packed((_HALF,) * (place + 1))

@@ -4,7 +4,7 @@ A word the vocabulary lacks is read as the word it disguises (`1gn0r3`, `iiignor
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import sqrt
 from typing import NamedTuple
@@ -47,6 +47,12 @@ NARROW = Window(8, 4)
 def starts_of(words: int, shape: Window) -> range:
     """First word of each window of a text: at least one, and the last one reaches the end."""
     return range(0, max(1, words - shape.size + shape.stride), shape.stride)
+
+
+def request_starts(words: Sequence[str]) -> list[int]:
+    """First word of each window that a request is looked for in: as `starts_of` says, and where a line begins."""
+    lines = [place for place, word in enumerate(words) if word == LINE]
+    return [*starts_of(len(words), NARROW), *lines]
 
 
 def factor_of(words: int, shape: Window) -> float:

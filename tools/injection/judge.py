@@ -22,9 +22,10 @@ FOLDS = {
     "jailbreaks": _JAILBREAKS,
     "jbb": {"JBB"},
     "prose": {"openai-moderation-clean", "presidio-research", "package-descriptions"},
-    "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench"},
-    "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers"},
-}
+    "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench",
+               "keelson", "raginject"},
+    "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers", "strongreject"},
+}  # fmt: skip
 """Sources that are held out together."""
 CORE = set().union(*(FOLDS[name] for name in ("bipia-injecguard", "wildguard", "jailbreaks", "jbb", "prose")))
 """The corpora by which the threshold is chosen, but for those that are aside."""
