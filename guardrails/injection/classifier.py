@@ -106,14 +106,17 @@ class InjectionClassifier:
         reading = _Reading([], set(), {})
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = tokens(lower[offset : offset + PIECE])
-            glance = self._model.glance(words)
-            wide = self._scored(words, glance, WIDE, "attack")
+            lined = [LINE, *words]
+            glance = self._model.glance(lined)
+            wide = self._scored(lined, glance, WIDE, "attack", starts_of(len(words), WIDE, 1))
             request = 0.0
             if role in STRICT_ROLES:
                 best = max(scores[0] for _, scores in wide)
-                start, kind, request = self._request(words)
-                reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
-            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in wide]
+                narrow = self._scored(lined, glance, NARROW, "request", request_starts(lined))
+                start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
+                reading.windows.append(_Window(offset, max(0, start - 1), NARROW.size, best, kind, request))
+            for start, (attack, kind, _) in wide:
+                reading.windows.append(_Window(offset, start - 1, WIDE.size, attack, kind, request))
             reading.words.update(words)
             reading.pieces[offset] = words
             reading.count += len(starts_of(len(words), WIDE))
@@ -121,15 +124,8 @@ class InjectionClassifier:
             reading.unknown += glance.unknown
         return reading
 
-    def _request(self, words: list[str]) -> tuple[int, float, float]:
-        """First word, kind and score of the likeliest request among the lines of a document."""
-        lined = [LINE, *words]
-        narrow = self._scored(lined, self._model.glance(lined), NARROW, "request", request_starts(lined))
-        start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
-        return max(0, start - 1), kind, request
-
     def _scored(
-        self, words: list[str], glance: Glance, shape: Window, hint: str, starts: Sequence[int] = ()
+        self, words: list[str], glance: Glance, shape: Window, hint: str, starts: Sequence[int]
     ) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of the windows that are worth it."""
         score = self._model.score
@@ -255,7 +251,7 @@ class SafetyClassifier:
             words = pieces[offset] = tokens(lower[offset : offset + PIECE])
             glance = self._model.glance(words)
             count += len(starts_of(len(words), WIDE))
-            for start in self._model.worth(glance, WIDE, "unsafe"):
+            for start in self._model.worth(glance, WIDE, "unsafe", starts_of(len(words), WIDE)):
                 scores = self._model.score(words[start : start + WIDE.size], WIDE)
                 for category, score in zip(self._model.heads, scores, strict=True):
                     if category not in best or score > best[category][0]:

@@ -44,9 +44,10 @@ NARROW = Window(8, 4)
 """What a request hidden in a document is looked for in."""
 
 
-def starts_of(words: int, shape: Window) -> range:
-    """First word of each window of a text: at least one, and the last one reaches the end."""
-    return range(0, max(1, words - shape.size + shape.stride), shape.stride)
+def starts_of(words: int, shape: Window, before: int = 0) -> range:
+    """First word of each window of a text: at least one, and the last one reaches the end. `before`: how many words
+    that are not the text's own stand before it."""
+    return range(before, before + max(1, words - shape.size + shape.stride), shape.stride)
 
 
 def request_starts(words: Sequence[str]) -> list[int]:

