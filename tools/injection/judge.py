@@ -24,7 +24,7 @@ FOLDS = {
     "prose": {"openai-moderation-clean", "presidio-research", "package-descriptions"},
     "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench",
                "keelson", "raginject"},
-    "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers", "strongreject"},
+    "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers"},
 }  # fmt: skip
 """Sources that are held out together."""
 CORE = set().union(*(FOLDS[name] for name in ("bipia-injecguard", "wildguard", "jailbreaks", "jbb", "prose")))

@@ -27,7 +27,7 @@ FEW = 2500
 """Texts of one source that count fully; the texts of larger sources share that weight."""
 TRUST = 3.0
 """Weight of a text of the corpora against a generated one."""
-MEANT = 1.0
+MEANT = 3.0
 """Length of the words' vectors: the longer, the more a word is judged by its neighbours instead of by itself."""
 USUAL, POWER = 0.01, 0.5
 """Share of the windows from which a feature is usual, and how fast it counts less the more usual it is."""
@@ -74,7 +74,7 @@ def _span(row: Row) -> tuple[int, int]:
     return start, end
 
 
-def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.06, passes: int = 2) -> Model:
+def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.12, passes: int = 2) -> Model:
     held = np.random.default_rng(seed).random(len(chosen)) < HELD
     model = _heads(data, chosen[~held], strength, passes)
     _calibrate(model, data, chosen[held])

@@ -17,7 +17,6 @@ from .meaning import Meaning, Vectors
 
 Ints = NDArray[np.int64]
 
-PRESENCE=False
 KINDS = "wbstc"
 
 
@@ -193,7 +192,5 @@ class Features:
             rows.append(window[hit])
             offset += len(chosen)
         column, row = np.concatenate(columns), np.concatenate(rows)
-        if PRESENCE:
-            both=np.unique(row.astype(np.int64)*self.width+column); row,column=both//self.width,both%self.width
         values = windows.factor[row]
         return sparse.csr_matrix((values, (row, column)), shape=(len(windows.row), self.width))
