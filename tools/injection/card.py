@@ -53,9 +53,10 @@ Cross-validation over sources: each row's source (and those that share texts wit
 vocabulary and of the calibration; the threshold of 1 % is read from the same held-out scores, over all of them at once.
 `With heuristics` is the higher of the model's and the heuristics' score, which is what a policy's threshold is compared
 with. The newer heuristics (docs/decisions/0029) were written by someone who had read about eighty missed texts of
-JailbreakLLMs, JBB, BIPIA-indirect and InjecGuard-valid, so that their columns with heuristics are too good; and a few
-settings of the training (its strength, what usual features count, which collections are learnt from) were chosen by the
-held-out figures of the corpora. `Texts held out`: half of the texts of every judged source is in training, the other half is judged (of
+JailbreakLLMs, JBB, BIPIA-indirect and InjecGuard-valid: they find as many of the missed texts of these sources that
+nobody had read as of those that were read, but they hardly find more in the other sources, so that a source nobody has
+looked at fares like those. A few settings of the training (its strength, what usual features count, which collections
+are learnt from) were chosen by figures of the corpora held out. `Texts held out`: half of the texts of every judged source is in training, the other half is judged (of
 pyrit-templates, spikee and agentdojo-goals several texts are made of one frame or goal, which makes that column too good). The grammars were written by someone
 who had read samples of these sources (no line of them is in them), so a source that nobody of us has seen may fare worse
 than the columns "source held out". Texts that are documents are judged as role `tool`, others as `user`. Of PyRIT's
