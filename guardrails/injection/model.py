@@ -76,9 +76,9 @@ class LinearModel:
     def worth(self, glance: Glance, shape: Window, hint: str, starts: Sequence[int]) -> list[int]:
         """First words of the windows that are worth every feature by a hint: those from its edge on, and the best; of
         more than `LOOKS` those that are not worse than the last of the best. They begin at `starts`, one at least."""
-        totals, last = glance.totals, glance.words
-        ends = map(min, map(add, starts, repeat(shape.size)), repeat(last))
-        sums = map(sub, map(totals.__getitem__, ends), map(totals.__getitem__, starts))
+        totals = glance.totals
+        ends = totals[shape.size :] + totals[-1:] * shape.size
+        sums = map(sub, map(ends.__getitem__, starts), map(totals.__getitem__, starts))
         place = self._fields[hint]
         shift, low = FIELD * place, _packed((_HALF,) * (place + 1))
         # Fields are read as they lie, each moved up by half its range.

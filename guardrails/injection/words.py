@@ -52,8 +52,11 @@ def starts_of(words: int, shape: Window, before: int = 0) -> range:
 
 def request_starts(words: Sequence[str]) -> list[int]:
     """First word of each window that a request is looked for in: as `starts_of` says, and where a line begins."""
-    lines = [place for place, word in enumerate(words) if word == LINE]
-    return [*starts_of(len(words), NARROW), *lines]
+    starts, at = [*starts_of(len(words), NARROW)], -1
+    for _ in range(words.count(LINE)):
+        at = words.index(LINE, at + 1)
+        starts.append(at)
+    return starts
 
 
 def factor_of(words: int, shape: Window) -> float:
