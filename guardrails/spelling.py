@@ -4,9 +4,20 @@ A JSON string writes `é` as six characters and a smiley as twelve; a lone surro
 text has UTF-8 bytes. What is passed on must be written as it came.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def sound(text: str, spelled: Sequence[tuple[int, str]]) -> tuple[str, Sequence[tuple[int, str]]]:
+    """`text` with its lone surrogates judged as U+FFFD, and spelled as they are."""
+    lone = [(found.start(), found.group()) for found in _SURROGATE.finditer(text)]
+    if not lone:
+        return text, spelled
+    return _SURROGATE.sub("\ufffd", text), sorted([*spelled, *lone])
 
 
 class Spelling:

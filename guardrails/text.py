@@ -22,14 +22,13 @@ from guardrails.judging import Judge
 from guardrails.policy import SEVERITY
 from guardrails.program import SLICE, CompiledRule, Program
 from guardrails.resolve import Candidate, by_start, runs
-from guardrails.spelling import Spelling
+from guardrails.spelling import Spelling, sound
 from guardrails.tally import Tally
 
 _PATIENT = 256
 """Characters held back from which on the machine waits for more before it looks again."""
 _SLACK = 64
 """Characters that may be kept longer than needed, so that the window is not copied on every feed."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _WORDS = re.compile("[A-Za-z \n,.;'!?]*+").fullmatch
 """What `Reach.wordwise` is about."""
 
@@ -94,7 +93,7 @@ class Text:
             return self._more(text, final, worded)
         begin = self._base + len(self._buf)
         if not text.isascii():
-            text, spelled = _sound(text, spelled)
+            text, spelled = sound(text, spelled)
         if spelled:
             self._spell(begin, spelled)
         if judge is None:
@@ -119,7 +118,7 @@ class Text:
         """The same for a text that is all there. `hits`: what the gate saw in it, if it was asked already; then the
         text has UTF-8 bytes."""
         if hits is None and not text.isascii():
-            text, spelled = _sound(text, ())
+            text, spelled = sound(text, ())
             if spelled:
                 self._spell(0, spelled)
         if self._judge is not None:
@@ -433,14 +432,6 @@ class Text:
             self._base = keep
             if self._spelling is not None:
                 self._spelling.forget(keep)
-
-
-def _sound(text: str, spelled: Sequence[tuple[int, str]]) -> tuple[str, Sequence[tuple[int, str]]]:
-    """`text` with its lone surrogates judged as U+FFFD, and spelled as they are."""
-    lone = [(found.start(), found.group()) for found in _SURROGATE.finditer(text)]
-    if not lone:
-        return text, spelled
-    return _SURROGATE.sub("\ufffd", text), sorted([*spelled, *lone])
 
 
 def _behind(hits: Sequence[Hit], window: str, at: int) -> list[Hit]:

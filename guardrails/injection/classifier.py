@@ -3,7 +3,7 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from math import log2
 
@@ -16,7 +16,7 @@ from .fold import Folded, fold
 from .heuristics import INJECTION, JAILBREAK, Heuristics
 from .model import Glance, LinearModel, logistic
 from .weights import packaged
-from .words import NARROW, WIDE, Window, starts_of, straight, tokens
+from .words import LINE, NARROW, WIDE, Window, request_starts, starts_of, straight, tokens
 
 PIECE, COMMON = 32_768, 1_024
 """Characters of a long text that are judged at a time, and how many of them again with the next."""
@@ -106,15 +106,17 @@ class InjectionClassifier:
         reading = _Reading([], set(), {})
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = tokens(lower[offset : offset + PIECE])
-            glance = self._model.glance(words)
-            wide = self._scored(words, glance, WIDE, "attack")
+            lined = [LINE, *words]
+            glance = self._model.glance(lined)
+            wide = self._scored(lined, glance, WIDE, "attack", starts_of(len(words), WIDE, 1))
             request = 0.0
             if role in STRICT_ROLES:
                 best = max(scores[0] for _, scores in wide)
-                narrow = self._scored(words, glance, NARROW, "request")
+                narrow = self._scored(lined, glance, NARROW, "request", request_starts(lined))
                 start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
-                reading.windows.append(_Window(offset, start, NARROW.size, best, kind, request))
-            reading.windows += [_Window(offset, at, WIDE.size, scores[0], scores[1], request) for at, scores in wide]
+                reading.windows.append(_Window(offset, max(0, start - 1), NARROW.size, best, kind, request))
+            for start, (attack, kind, _) in wide:
+                reading.windows.append(_Window(offset, start - 1, WIDE.size, attack, kind, request))
             reading.words.update(words)
             reading.pieces[offset] = words
             reading.count += len(starts_of(len(words), WIDE))
@@ -122,12 +124,13 @@ class InjectionClassifier:
             reading.unknown += glance.unknown
         return reading
 
-    def _scored(self, words: list[str], glance: Glance, shape: Window, hint: str) -> list[tuple[int, list[float]]]:
+    def _scored(
+        self, words: list[str], glance: Glance, shape: Window, hint: str, starts: Sequence[int]
+    ) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of the windows that are worth it."""
         score = self._model.score
-        return [
-            (start, score(words[start : start + shape.size], shape)) for start in self._model.worth(glance, shape, hint)
-        ]
+        worth = self._model.worth(glance, shape, hint, starts)
+        return [(start, score(words[start : start + shape.size], shape)) for start in worth]
 
     def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
         scored = [(self._odds(window, reading, role) + more, window) for window in reading.windows]
@@ -248,7 +251,7 @@ class SafetyClassifier:
             words = pieces[offset] = tokens(lower[offset : offset + PIECE])
             glance = self._model.glance(words)
             count += len(starts_of(len(words), WIDE))
-            for start in self._model.worth(glance, WIDE, "unsafe"):
+            for start in self._model.worth(glance, WIDE, "unsafe", starts_of(len(words), WIDE)):
                 scores = self._model.score(words[start : start + WIDE.size], WIDE)
                 for category, score in zip(self._model.heads, scores, strict=True):
                     if category not in best or score > best[category][0]:

@@ -83,7 +83,7 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
         yield "binary", _BINARY, _binary
     if text.count(" 10") + text.count(" 11") + text.count(" 12") >= 5 and _DECIMAL_RUN.search(lengths):
         yield "decimal", _DECIMAL, _decimal
-    if sum(map(text.count, _MORSE_STARTS)) >= 7 and _MORSE_RUN.search(lengths):
+    if sum(map(text.count, _MORSE_STARTS)) >= 7 and _MORSE_RUN.search(lengths) and _crowded(text):
         yield "morse", _MORSE, _morse
     if any(run in lengths for run in _SPACED_RUNS) or (long and _SPACED.search(long)):
         yield "spaced", _SPACED, _spaced
@@ -97,9 +97,24 @@ _DECIMAL_RUN = re.compile(rb"[\x02-\x04]{8}")
 _PERCENT_RUN = re.compile(r"%[0-9A-Fa-f]{2}(?:[A-Za-z0-9+._-]{0,40}%[0-9A-Fa-f]{2}){3}")
 _MORSE_STARTS = (" .", " -", " ·", " –", " −", "/.", "/-", "|.", "|-")
 """Every letter of a text in Morse but the first has one before its first sign."""
+_MORSE_REACH = 7 * (6 + 3)
+"""Characters from the start of one of eight letters in Morse to that of the last: six signs and three blanks each."""
 _MORSE_RUN = re.compile(rb"[\x01-\x07]{8}")
 _SPACED_RUNS = (b"\x01" * 6, b"\x02" * 6)
 """Lengths of `a b c` and `a. b. c.`."""
+
+
+def _crowded(text: str) -> bool:
+    """Whether seven letters of Morse may begin near one another."""
+    starts = sorted(at for start in _MORSE_STARTS for at in _places(text, start))
+    return any(last - first <= _MORSE_REACH for first, last in zip(starts, starts[6:], strict=False))
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
 
 
 def _lengths(parts: list[str]) -> bytes:

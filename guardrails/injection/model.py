@@ -6,20 +6,22 @@ integer, so that adding two such integers adds every head. No multiplication, no
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain, compress, islice, repeat
+from itertools import accumulate, compress, islice, repeat
 from math import exp
 from operator import add, mul, sub
 
 import msgspec
 
 from .weights import Weights, numbers
-from .words import Vocabulary, Window, factor_of, starts_of
+from .words import Vocabulary, Window, factor_of
 
 FIELD = 18
 """Bits of one head in a packed sum. A window of 64 words has at most seven features a word, each of at most 127."""
 _HALF, _FULL = 1 << (FIELD - 1), 1 << FIELD
 GAP = 7
 """Words between two classes that end a sequence of classes."""
+LOOKS = 8
+"""Windows of a text, for each hint, that are looked at with every feature."""
 BITS = 17
 """Bits of a word's number in the key of a pair or triple."""
 
@@ -71,17 +73,20 @@ class LinearModel:
         totals = list(accumulate(map(self._hints.__getitem__, words), initial=0))
         return Glance(totals, _lowest(totals[-1]))
 
-    def worth(self, glance: Glance, shape: Window, hint: str) -> list[int]:
-        """First words of the windows that are worth every feature by a hint: those from its edge on, and the best."""
-        totals, last = glance.totals, glance.words
-        starts = starts_of(last, shape)
-        ends = chain(range(shape.size, last, shape.stride), repeat(last))
-        sums = map(sub, map(totals.__getitem__, ends), map(totals.__getitem__, starts))
+    def worth(self, glance: Glance, shape: Window, hint: str, starts: Sequence[int]) -> list[int]:
+        """First words of the windows that are worth every feature by a hint: those from its edge on, and the best; of
+        more than `LOOKS` those that are not worse than the last of the best. They begin at `starts`, one at least."""
+        totals = glance.totals
+        ends = totals[shape.size :] + totals[-1:] * shape.size
+        sums = map(sub, map(ends.__getitem__, starts), map(totals.__getitem__, starts))
         place = self._fields[hint]
         shift, low = FIELD * place, _packed((_HALF,) * (place + 1))
         # Fields are read as they lie, each moved up by half its range.
         found = [(total + low >> shift) % _FULL for total in sums]
         edge = min(max(found), self._edges[hint] + _HALF)
+        suspicious = [value for value in found if value >= edge]
+        if len(suspicious) > LOOKS:
+            edge = sorted(suspicious)[-LOOKS]
         return [start for start, value in zip(starts, found, strict=True) if value >= edge]
 
     def score(self, words: Sequence[str], shape: Window) -> list[float]:

@@ -4,7 +4,7 @@ A word the vocabulary lacks is read as the word it disguises (`1gn0r3`, `iiignor
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import sqrt
 from typing import NamedTuple
@@ -44,9 +44,19 @@ NARROW = Window(8, 4)
 """What a request hidden in a document is looked for in."""
 
 
-def starts_of(words: int, shape: Window) -> range:
-    """First word of each window of a text: at least one, and the last one reaches the end."""
-    return range(0, max(1, words - shape.size + shape.stride), shape.stride)
+def starts_of(words: int, shape: Window, before: int = 0) -> range:
+    """First word of each window of a text: at least one, and the last one reaches the end. `before`: how many words
+    that are not the text's own stand before it."""
+    return range(before, before + max(1, words - shape.size + shape.stride), shape.stride)
+
+
+def request_starts(words: Sequence[str]) -> list[int]:
+    """First word of each window that a request is looked for in: as `starts_of` says, and where a line begins."""
+    starts, at = [*starts_of(len(words), NARROW)], -1
+    for _ in range(words.count(LINE)):
+        at = words.index(LINE, at + 1)
+        starts.append(at)
+    return starts
 
 
 def factor_of(words: int, shape: Window) -> float:

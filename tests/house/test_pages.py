@@ -91,7 +91,7 @@ def test_commands_that_a_page_names_are_there_with_their_options(page: Path, tol
 def test_what_is_not_there_is_seen(tollway: Any) -> None:
     assert unknown(tollway, ["spent"]) == "spent of tollway"
     assert unknown(tollway, ["spend", "--by", "team", "--nothing"]) == "--nothing of spend"
-    assert unknown(tollway, ["spend", "--by", "team", "findings", "--json"]) == ""
+    assert unknown(tollway, ["spend", "--by", "team", "savings", "--json"]) == ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -22,14 +22,17 @@ LICENCES = {
     "spikee": "PyPI spikee: its frames around its orders and ours, Apache-2.0", "spikee-indirect": "the same inside documents of our own", "spikee-fp": "PyPI spikee: questions about money, Apache-2.0",
     "agent-injection-bench": "PyPI agent-injection-bench, MIT", "nullsec": "PyPI nullsec-promptinject, MIT",
     "agentdojo-goals": "PyPI agentdojo: its attackers' goals in frames and documents of our own, MIT", "agentdojo-tasks": "PyPI agentdojo: its users' tasks, MIT",
+    "keelson": "PyPI keelson-ai, Apache-2.0",
+    "raginject": "PyPI raginject: what it hides in pages, inside documents of our own, Apache-2.0",
     "generated-hidden": "orders of our own grammar inside pages of the sources library-*, markdown-pages, python-docs and agentdojo-worlds",
 }  # fmt: skip
 
 TEXT = """# Model card: injection.bin and moderation.bin
 
 Linear models over words, pairs (also with a word between), triples, and sequences of word classes of our own lexicon.
-Windows of 64 words for attacks, of 8 words for requests inside documents; which windows are worth all features is first
-told by the words alone (docs/decisions/0024). The sum over a short text is multiplied up, so that it need not be long to
+Windows of 64 words for attacks, of 8 words for requests inside documents, sought above all where lines begin; which
+windows are worth all features is first told by the words alone (docs/decisions/0024). What most texts have counts less
+while fitting (docs/decisions/0028). The sum over a short text is multiplied up, so that it need not be long to
 be told. While training, each word also has the vector
 of spaCy's en_core_web_md (MIT, its vectors CC0), so that a rare word counts as its neighbours do; the vectors
 themselves are folded into the words' weights and are not shipped. Trained by `tools/train_injection.py`
@@ -48,8 +51,12 @@ Texts named *generated* come from `tools/injection/grammar`, our own words. The 
 ## Figures: injection and jailbreaks
 Cross-validation over sources: each row's source (and those that share texts with it) was kept out of training, of the
 vocabulary and of the calibration; the threshold of 1 % is read from the same held-out scores, over all of them at once.
-The first columns are the model alone, the middle ones the higher of the model's and the heuristics' score; `texts held
-out`: half of the texts of every judged source is in training, the other half is judged (of
+`With heuristics` is the higher of the model's and the heuristics' score, which is what a policy's threshold is compared
+with. The newer heuristics (docs/decisions/0028) were written by someone who had read about eighty missed texts of
+JailbreakLLMs, JBB, BIPIA-indirect and InjecGuard-valid: they find as many of the missed texts of these sources that
+nobody had read as of those that were read, but they hardly find more in the other sources, so that a source nobody has
+looked at fares like those. A few settings of the training (its strength, what usual features count, which collections
+are learnt from) were chosen by figures of the corpora held out. `Texts held out`: half of the texts of every judged source is in training, the other half is judged (of
 pyrit-templates, spikee and agentdojo-goals several texts are made of one frame or goal, which makes that column too good). The grammars were written by someone
 who had read samples of these sources (no line of them is in them), so a source that nobody of us has seen may fare worse
 than the columns "source held out". Texts that are documents are judged as role `tool`, others as `user`. Of PyRIT's
@@ -64,7 +71,7 @@ to one question all in one fold; of their category harm of at least 0.75, of non
 {table}
 
 ## Limits
-- It does not reach recall 0.9 at 1 % false positives on sources it has not seen, by far: see the table. Read the intervals.
+- It does not reach recall 0.9 at 1 % false positives on sources it has not seen: see the table. Read the intervals.
   Most of the harmless texts above that threshold are of wildguard-benign: the frames of jailbreaks around harmless questions.
 - Personas that people give to assistants (ai-personas) and jailbreaks look alike: since the former are learnt as harmless, a
   jailbreak of an unseen collection that is all persona and no rule-breaking is missed more often.

@@ -4,7 +4,7 @@ import numpy as np
 
 from guardrails.injection.model import LinearModel
 from guardrails.injection.weights import Grams, Hint, Weights
-from guardrails.injection.words import WIDE
+from guardrails.injection.words import WIDE, starts_of
 
 from .learn import Data, Floats, Model, scores
 from .matrix import KINDS
@@ -53,6 +53,6 @@ def difference(model: Model, weights: Weights, data: Data, count: int = 300) -> 
     packed = []
     for row in chosen:
         words = [data.texts.names[number] for number in data.texts.words[row]]
-        worth = linear.worth(linear.glance(words), WIDE, "attack")
+        worth = linear.worth(linear.glance(words), WIDE, "attack", starts_of(len(words), WIDE))
         packed.append(max(linear.score(words[start : start + WIDE.size], WIDE)[0] for start in worth))
     return float(np.quantile(np.abs(fitted - np.array(packed)), 0.99))

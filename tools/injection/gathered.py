@@ -27,11 +27,11 @@ FILLS = 3
 
 
 def gathered(seed: int = 0) -> list[Row]:
-    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench and nullsec-promptinject, installed without
-    their dependencies."""
+    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench, nullsec-promptinject, keelson-ai and
+    raginject, installed without their dependencies."""
     rng, grammar = random.Random(seed), Grammar()
     rows = [*_templates(rng, grammar), *_objectives(), *_prompts(), *_spikee(rng, grammar), *_bastion(), *_bench()]
-    rows += [*_nullsec(), *_agents(rng, grammar)]
+    rows += [*_nullsec(), *_agents(rng, grammar), *_keelson(), *_rag(rng, grammar)]
     return list({row.text: row for row in rows}.values())
 
 
@@ -167,3 +167,26 @@ def _agents(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
             text = f"{doc}\n\n{frame}"
             yield Row(text, True, "injection", "agentdojo-goals", "tool", span=(len(text) - len(frame), len(text)))
     yield from (Row(text, False, "", "agentdojo-tasks") for text in tasks)
+
+
+_PROBES = ("goal-adherence", "supply-chain-language", "delegation-integrity", "multi-agent-security")
+
+
+def _keelson() -> Iterator[Row]:
+    """The last turn of Keelson's probes of goals, trust and delegation: what comes before it is often harmless."""
+    for name in _PROBES:
+        for file in sorted((folder("keelson") / "probes" / name).glob("*.yaml")):
+            turns = yaml.safe_load(file.read_text("utf-8"))["turns"]
+            if said := [str(turn["content"]) for turn in turns if turn["role"] == "user"]:
+                yield Row(said[-1][:6000], True, "injection", "keelson")
+
+
+def _rag(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
+    """What raginject hides in retrieved pages, inside documents of our own."""
+    for file in sorted((folder("raginject") / "attacks" / "patterns").glob("*.yaml")):
+        for pattern in yaml.safe_load(file.read_text("utf-8")):
+            for _ in range(2):
+                said = re.sub(r"RAGINJECT_\w+", lambda _: grammar.make("pwned", rng), str(pattern["payload"])).strip()
+                doc = grammar.make("doc", rng)
+                text = f"{doc}\n\n{said}"
+                yield Row(text, True, "injection", "raginject", "tool", span=(len(text) - len(said), len(text)))

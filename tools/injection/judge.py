@@ -22,9 +22,10 @@ FOLDS = {
     "jailbreaks": _JAILBREAKS,
     "jbb": {"JBB"},
     "prose": {"openai-moderation-clean", "presidio-research", "package-descriptions"},
-    "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench"},
+    "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench",
+               "keelson", "raginject"},
     "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers"},
-}
+}  # fmt: skip
 """Sources that are held out together."""
 CORE = set().union(*(FOLDS[name] for name in ("bipia-injecguard", "wildguard", "jailbreaks", "jbb", "prose")))
 """The corpora by which the threshold is chosen, but for those that are aside."""
@@ -70,22 +71,22 @@ def _judge(data: Data, out: NDArray[np.bool_], into: Floats, name: str) -> None:
 def _table(data: Data, outer: Floats, inner: Floats, rules: Floats) -> str:
     judged = ~np.isnan(outer)
     core = judged & np.isin(data.source, list(CORE - ASIDE))
-    edges = [float(np.quantile(values[core & ~data.attack], 0.99)) for values in (outer, inner)]
-    both = np.maximum(outer, rules)
-    heads = ["source held out: at 0.5", "at 0.9", "at 1 % FPR", "95 % interval", "with heuristics: at 0.5", "at 0.9",
-             "texts held out: at 0.5", "at 1 % FPR", "95 % interval"]  # fmt: skip
-    lines = ["| source | texts | " + " | ".join(heads) + " |", "|" + "---|" * (2 + len(heads))]
+    columns = {"source held out": outer, "source held out, with heuristics": np.maximum(outer, rules),
+               "texts held out": inner, "texts held out, with heuristics": np.maximum(inner, rules)}  # fmt: skip
+    edges = {name: float(np.quantile(values[core & ~data.attack], 0.99)) for name, values in columns.items()}
+    heads = [f"{name}: at 0.5 | at 1 % FPR | 95 % interval" for name in columns]
+    lines = ["| source | texts | " + " | ".join(heads) + " |", "|" + "---|" * (2 + 3 * len(heads))]
     for name, these in _groups(data, judged, core):
         count = int(these.sum())
-        cells = [_share(outer[these] >= 0.5), _share(outer[these] >= 0.9), *_interval(outer[these] > edges[0])]
-        cells += [_share(both[these] >= 0.5), _share(both[these] >= 0.9)]
-        cells += [_share(inner[these] >= 0.5), *_interval(inner[these] > edges[1])]
+        cells: list[str] = []
+        for column, values in columns.items():
+            cells += [_share(values[these] >= 0.5), *_interval(values[these] > edges[column])]
         lines.append(f"| {name} | {count} | " + " | ".join(cells) + " |")
     lines.append("")
-    for place, values, edge in (("source", outer, edges[0]), ("texts", inner, edges[1])):
+    for place, values in columns.items():
         error = _calibration_error(values[core], data.attack[core])
-        lines.append(f"With the {place} held out: 1 % of the harmless texts of the corpora (those of {' and '.join(sorted(ASIDE))} not counted) "
-                     f"are above {edge:.3f}; expected calibration error (ten bins) {error:.3f}.{_curve(data, values, core)}")  # fmt: skip
+        lines.append(f"{place[0].upper()}{place[1:]}: 1 % of the harmless texts of the corpora (those of {' and '.join(sorted(ASIDE))} not counted) "
+                     f"are above {edges[place]:.3f}; expected calibration error (ten bins) {error:.3f}.{_curve(data, values, core)}")  # fmt: skip
     return "\n".join(lines)
 
 

@@ -14,7 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from guardrails.injection.fold import fold
-from guardrails.injection.words import NARROW, WIDE, Vocabulary, Window, tokens
+from guardrails.injection.model import LOOKS
+from guardrails.injection.words import LINE, NARROW, WIDE, Vocabulary, Window, tokens
 
 from .corpus import Row
 from .lexicon import lexicon
@@ -26,8 +27,10 @@ FEW = 2500
 """Texts of one source that count fully; the texts of larger sources share that weight."""
 TRUST = 3.0
 """Weight of a text of the corpora against a generated one."""
-MEANT = 1.0
+MEANT = 3.0
 """Length of the words' vectors: the longer, the more a word is judged by its neighbours instead of by itself."""
+USUAL, POWER = 0.01, 0.5
+"""Share of the windows from which a feature is usual, and how fast it counts less the more usual it is."""
 HELD = 0.2
 """Share of the texts kept from the heads, to calibrate on."""
 
@@ -71,7 +74,7 @@ def _span(row: Row) -> tuple[int, int]:
     return start, end
 
 
-def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.06, passes: int = 2) -> Model:
+def fit(data: Data, chosen: Ints, seed: int = 0, strength: float = 0.12, passes: int = 2) -> Model:
     held = np.random.default_rng(seed).random(len(chosen)) < HELD
     model = _heads(data, chosen[~held], strength, passes)
     _calibrate(model, data, chosen[held])
@@ -90,6 +93,9 @@ def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
     if data.meaning:
         model.vectors = MEANT * data.meaning.vectors(vocabulary)
         model.features.chosen[0] = np.arange(1, len(vocabulary) + 1)
+    model.features.damp(found, wide, USUAL, POWER)
+    if model.vectors is not None and model.features.scale is not None:
+        model.vectors *= model.features.scale[: len(model.vectors), None]
     matrix = model.features.design(found, wide, model.vectors)
     _fit_attack(model, data, chosen, wide, matrix, strength, passes)
     _fit_kind(model, data, chosen, wide, matrix, strength)
@@ -137,6 +143,8 @@ def hint(
     used = weight > 0
     head = logistic(alone[used], guilty[used], weight[used], strength)
     own = head.coef_[0][:words].copy()
+    if model.features.scale is not None:
+        own *= model.features.scale[:words]
     if model.vectors is not None:
         own += model.vectors @ head.coef_[0][words:]
     gains = np.zeros(len(model.vocabulary) + 1)
@@ -159,7 +167,8 @@ def logistic(
 def _inside(data: Data, chosen: Ints, windows: Windows, shape: Window) -> NDArray[np.bool_]:
     """Windows that hold most of the hidden part of their text."""
     inside = np.zeros(len(windows.row), dtype=bool)
-    for place, (row, start) in enumerate(zip(windows.row, windows.start, strict=True)):
+    before = 1 if shape == NARROW else 0
+    for place, (row, start) in enumerate(zip(windows.row, windows.start - before, strict=True)):
         span = data.spans.get(int(chosen[row]))
         if span:
             common = min(span[1], start + shape.size) - max(span[0], start)
@@ -213,7 +222,7 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     some = np.array(some)[rng.random(len(some)) < 0.5]
     narrow = cut(data.texts, list(some), model.vocabulary, NARROW)
     source, row = data.source[some][narrow.row], narrow.row
-    last = np.r_[row[1:] != row[:-1], True]
+    last = _last_lines(narrow, model.vocabulary[LINE])
     asks = (
         _inside(data, some, narrow, NARROW)
         | (np.isin(source, list(REQUESTS)) & (narrow.start == 0))
@@ -228,6 +237,13 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     model.bias["request"] = float(head.intercept_[0])
     weight = np.where(used, data.weights(some)[row], 0.0)
     model.hints["request"] = hint(model, matrix, asks, weight, narrow, 10 * strength, PASSED["request"])
+
+
+def _last_lines(windows: Windows, line: int) -> NDArray[np.bool_]:
+    """The window of each text that begins with its last line."""
+    first = np.searchsorted(windows.window, np.arange(len(windows.row)))
+    opens = np.flatnonzero(windows.ids[first] == line)
+    return np.isin(np.arange(len(windows.row)), opens[np.r_[np.diff(windows.row[opens]) != 0, True]])
 
 
 def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
@@ -245,12 +261,14 @@ def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
 
 
 def worthy(windows: Windows, gains: Floats, edge: float) -> NDArray[np.bool_]:
-    """Windows that the running model looks at with all features: those from the edge on, and the best of each text."""
-    sums = np.zeros(len(windows.row))
-    np.add.at(sums, windows.window, np.r_[0.0, gains][windows.ids])
-    best = np.full(windows.row.max() + 1, -np.inf)
-    np.maximum.at(best, windows.row, sums)
-    return sums >= np.minimum(edge, best[windows.row])
+    """Windows that the running model looks at with all features: see `LinearModel.worth`."""
+    sums = np.bincount(windows.window, np.r_[0.0, gains][windows.ids], len(windows.row))
+    order = np.lexsort((-sums, windows.row))
+    first = np.searchsorted(windows.row[order], np.arange(windows.row.max() + 1))
+    count = np.diff(np.r_[first, len(order)])
+    best, last = sums[order[first]], sums[order[first + np.minimum(count, LOOKS) - 1]]
+    least = np.where(last > edge, last, np.minimum(edge, best))
+    return sums >= least[windows.row]
 
 
 def _calibrate(model: Model, data: Data, held: Ints) -> None:
@@ -270,7 +288,14 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
         model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
 
 
-HIDDEN = {"BIPIA-indirect", "generated-indirect", "generated-hidden", "spikee-indirect", "agentdojo-goals"}
+HIDDEN = {
+    "BIPIA-indirect",
+    "generated-indirect",
+    "generated-hidden",
+    "spikee-indirect",
+    "agentdojo-goals",
+    "raginject",
+}
 """Attacks that are some sentences of a document: of no use to say what a user's own attack looks like."""
 LONG = 0.2
 """By how much a score must be higher when a text has twice as many windows: the highest of many is higher by chance.

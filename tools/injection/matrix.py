@@ -10,7 +10,7 @@ from scipy import sparse
 
 from guardrails.injection.fold import fold
 from guardrails.injection.model import BITS, GAP
-from guardrails.injection.words import LINE, PREFIX, WIDE, Vocabulary, Window, factor_of, starts_of, tokens
+from guardrails.injection.words import LINE, NARROW, PREFIX, WIDE, Vocabulary, Window, factor_of, starts_of, tokens
 
 from .lexicon import lexicon
 from .meaning import Meaning, Vectors
@@ -79,7 +79,11 @@ def cut(texts: Texts, rows: Sequence[int], vocabulary: Vocabulary, shape: Window
     ids, sizes, owner, starts = [], [], [], []
     for index, row in enumerate(rows):
         words = read[texts.words[row]]
-        for start in starts_of(len(words), shape):
+        places: Sequence[int] | Ints = starts_of(len(words), shape)
+        if shape == NARROW:  # each begins with the end of a line, as in `InjectionClassifier`
+            words = np.r_[vocabulary[LINE], words]
+            places = np.union1d(starts_of(len(words), shape), np.flatnonzero(words == vocabulary[LINE]))
+        for start in places:
             ids.append(words[start : start + shape.size])
             sizes.append(len(ids[-1]))
             owner.append(index)
@@ -134,6 +138,15 @@ class Features:
     """Chosen keys of each kind, sorted, in the order of the matrix' columns."""
 
     chosen: list[Ints]
+    scale: NDArray[np.float32] | None = None
+    """For each column what its counts are multiplied by while fitting; None: by one."""
+
+    def damp(self, found: list[tuple[Ints, Ints]], windows: Windows, usual: float, power: float) -> None:
+        """Scale down what more than a share `usual` of the windows has, so that a head must pay for leaning on it:
+        how often a text says `and` tells who wrote it, not what it wants."""
+        counts = self.matrix(found, windows)
+        share = np.diff(counts.tocsc().indptr) / counts.shape[0]
+        self.scale = np.minimum(1.0, (usual / np.maximum(share, 1e-9)) ** power).astype(np.float32)
 
     @staticmethod
     def choose(found: list[tuple[Ints, Ints]], owner: Ints, least: Sequence[int] = (1, 4, 6, 6, 3)) -> "Features":
@@ -152,15 +165,19 @@ class Features:
         """`matrix`, and beside it the sum of the vectors of each window's words."""
         counts = self.matrix(found, windows)
         if vectors is None:
-            return counts
+            return counts if self.scale is None else counts.multiply(self.scale).tocsr()
         meant = counts[:, : len(self.chosen[0])] @ vectors
+        if self.scale is not None:
+            counts = counts @ sparse.diags(self.scale)
         return sparse.hstack([counts, sparse.csr_matrix(meant)], format="csr")
 
     def folded(self, weights: NDArray[np.float64], vectors: Vectors | None) -> NDArray[np.float64]:
         """Weights of `design` as weights of `matrix`: those of a vector's directions go to its words."""
-        if vectors is None:
-            return weights
         own, meant = weights[: self.width].copy(), weights[self.width :]
+        if self.scale is not None:
+            own *= self.scale
+        if vectors is None:
+            return own
         own[: len(vectors)] += vectors @ meant
         return own
 

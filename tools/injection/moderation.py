@@ -16,7 +16,7 @@ from guardrails.injection.weights import Weights
 
 from .export import pack_model
 from .gathered import scored
-from .learn import MEANT, PASSED, Floats, Model, hint, logistic, worthy
+from .learn import PASSED, Floats, Model, hint, logistic, worthy
 from .lexicon import lexicon
 from .matrix import Features, Ints, Texts, choose_vocabulary, cut, keys
 from .meaning import Meaning
@@ -27,6 +27,8 @@ CATEGORIES = {
 }  # fmt: skip
 FOLDS = 5
 STRENGTH = 0.05
+MEANT = 1.0
+"""Length of the words' vectors, as in `learn`."""
 
 
 SCORED = {

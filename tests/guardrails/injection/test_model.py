@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.injection.model import BITS, GAP, LinearModel, logistic
+from guardrails.injection.model import BITS, GAP, LOOKS, LinearModel, logistic
 from guardrails.injection.weights import Grams, Hint, Weights
-from guardrails.injection.words import WIDE, Window
+from guardrails.injection.words import WIDE, Window, starts_of
 
 WORDS = ["ignore", "all", "rules", "send", "data"]
 CLASSES = [1, 2, 3, 0, 0]
@@ -90,13 +90,15 @@ def test_a_score_is_the_sum_of_the_features_of_a_window(words: list[str]) -> Non
 
 @given(TEXTS, st.sampled_from([Window(64, 32), Window(16, 8), Window(4, 3)]), st.sampled_from(["some", "best"]))
 def test_worth_is_every_window_from_the_edge_on_and_the_best(words: list[str], shape: Window, name: str) -> None:
-    """ "those from its edge on, and the best" """
+    """ "those from its edge on, and the best; of more than `LOOKS` those that are not worse than the last" """
     hint = HINTS[name]
     gains = dict(zip(WORDS, struct.unpack("5b", hint.words), strict=True))
-    starts = range(0, max(1, len(words) - shape.size + shape.stride), shape.stride)
+    starts = starts_of(len(words), shape)
     sums = {start: sum(gains.get(word, 0) for word in words[start : start + shape.size]) for start in starts}
     edge = min(hint.edge, max(sums.values()))
-    assert MODEL.worth(MODEL.glance(words), shape, name) == [start for start in starts if sums[start] >= edge]
+    best = sorted(value for value in sums.values() if value >= edge)[-LOOKS:]
+    edge = best[0]
+    assert MODEL.worth(MODEL.glance(words), shape, name, starts) == [start for start in starts if sums[start] >= edge]
 
 
 @given(TEXTS)
