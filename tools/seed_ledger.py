@@ -173,9 +173,10 @@ def _events_of(connection: Connection, first: int, last: int, start_ns: int, ste
         "trace_id": "''",
     }
     # Integer division and remainders mean the same in both databases; both know `||` of text and number.
-    chosen = ", ".join(f"{values[column.name]} AS {column.name}" for column in events.columns)
-    names = ", ".join(column.name for column in events.columns)
-    return f"INSERT INTO events ({names}) {numbers}SELECT {chosen} FROM ({inner}) AS x"
+    # What a column says by default is left to it.
+    names = [column.name for column in events.columns if column.name in values or column.server_default is None]
+    chosen = ", ".join(f"{values[name]} AS {name}" for name in names)
+    return f"INSERT INTO events ({', '.join(names)}) {numbers}SELECT {chosen} FROM ({inner}) AS x"
 
 
 def _hashes() -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import __version__
 from gateway.admin.gauges import LOADER_STALE, join_metrics
 from gateway.errors import AtCapacity
+from gateway.incidents.watch import BURN_RATE
 from gateway.ledger.status import write_status
 from gateway.quota import Capacity
 from gateway.routing.table import Target
@@ -132,6 +133,7 @@ def test_every_metric_is_in_the_manual_and_no_other(world: FakeWorld) -> None:
     metrics = Metrics()
     world.traces = traces()
     join_metrics(world, metrics)
+    metrics.pull(BURN_RATE, lambda: [(("5m",), 0.0)])
     assert world.journal is not None
     write_status(world.journal.directory, status(world))
     body, _ = metrics.render(metrics.page())

@@ -95,7 +95,7 @@ def test_shown_from_the_ledger_when_no_gateway_runs(cli: Cli) -> None:
 
 
 def test_a_gateway_that_does_not_answer_is_said_to_be_why(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.cli.budgets.find_gateway", lambda *_: "http://127.0.0.1:9")
+    monkeypatch.setattr("gateway.cli.asking.find_gateway", lambda *_: "http://127.0.0.1:9")
     cli.book(85 * 10**9)
     shown_to_people = cli("--admin-key", "sk-x").stdout
     assert "$85.00" in shown_to_people

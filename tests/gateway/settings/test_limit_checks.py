@@ -65,7 +65,7 @@ def test_operations_are_the_gateways() -> None:
         ("requests: 5, per: day, match: {model: gpt-4}", "49: unknown model 'gpt-4'; did you mean 'gpt-4o'?"),
         ("requests: 5, per: day, match: {model: 'x*'}", "49: unknown model 'x*'; allowed are gpt-4o"),
         ("requests: 5, per: day, match: {provider: oai}", "52: unknown provider 'oai'; did you mean 'openai'?"),
-        ("requests: 5, per: day, match: {operation: chat}", "53: unknown operation 'chat'; allowed are chat.compl"),
+        ("requests: 5, per: day, match: {operation: chat}", "53: unknown operation 'chat'; did you mean 'chat.com"),
         ("requests: 5, per: day, match: {tags: {a: b}}", "42: unknown key 'tags'; did you mean 'tag'?"),
         ("requests: 5, per: day, match: {tag: {'a b': c}}", "48: this is not a tag's name; allowed are letters"),
         ("requests: 5, per: day, match: {team: []}", "48: this list is empty; allowed is a list with one value or mo"),

@@ -34,7 +34,7 @@ def test_receivers(write: Callable[..., Path], minimal: str, text: str, problem:
         ("{objective: 100%}", "this is too large; allowed is less than 1"),
         ("{interval: 1ms}", "this is too small; allowed is 100ms or more"),
         ("{spend_floor: 0 USD}", "this is too small; allowed is more than 0"),
-        ("{lag: 5m}", "unknown key 'lag'; allowed are"),
+        ("{lag: 5m}", "unknown key 'lag'; did you mean 'ledger_lag'?"),
         ("on", "this value is not known; allowed are 'off'"),
     ],
 )
