@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.limits.counters import NEVER, SECOND, Cell, Counter, Gauge, PacedCounter, Total
+from gateway.limits.counters import NEVER, Cell, Counter, Gauge, PacedCounter, Total
 from gateway.limits.words import template
 from gateway.quota import MEASURES, Admitted, Bound, Charge, Decision, Refused, Smooth, Standing
 
@@ -75,7 +75,7 @@ class Plan:
     For the road it keeps what `admit` needs of each line side by side, as long as no counter has to be rolled: that
     is right where time does not go back and whoever gives a counter another period makes new plans of it."""
 
-    __slots__ = ("backs", "cells", "extended", "lines", "requests", "resets", "shown", "steps", "tokens", "until")
+    __slots__ = ("backs", "cells", "extended", "lines", "requests", "shown", "steps", "tokens", "until")
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = tuple(lines)
@@ -86,11 +86,9 @@ class Plan:
         self.steps: tuple[Step, ...] = ()
         self.backs = tuple(line.back for line in lines)
         """Each line's `back`."""
-        self.resets: tuple[int, int] | None = None
-        """When all is there again of the first line of `requests` and of `tokens`, if something is taken now (ns);
-        None: there is not just one of each, or it is not known beforehand."""
         self.shown: Shown | None = None
-        """The counters that `resets` is about, and the words for them."""
+        """What is told of an admission, until then; None: there is not just one line of requests and of tokens, or when
+        all is there again is not known beforehand."""
         self.requests = tuple(line for line in lines if line.bound.rule.measure == "requests")
         self.tokens = tuple(line for line in lines if line.bound.rule.measure in _TOKENS)
         self.extended = tuple(line for line in lines if not isinstance(line.counter, Gauge | PacedCounter))
@@ -108,22 +106,23 @@ class Plan:
         if cells != self.cells:
             self.cells = cells
             self.steps = tuple([(line.counter.total, line.counter.cell, line.pick, line.watch) for line in self.lines])
-        if len(self.requests) == len(self.tokens) == 1:
-            requests, tokens = self.requests[0].counter.whole_at, self.tokens[0].counter.whole_at
-            self.resets = None if requests is None or tokens is None else (requests, tokens)
-            self.shown = self._shown(self.resets)
+        self.shown = self._shown()
         self.until = until
 
-    def _shown(self, resets: tuple[int, int] | None) -> "Shown | None":
-        if resets is None:
+    def _shown(self) -> "Shown | None":
+        if len(self.requests) != 1 or len(self.tokens) != 1:
             return None
         requests, tokens = self.requests[0], self.tokens[0]
-        words = template(requests.limit, tokens.limit)
-        return words, requests.counter.total, requests.limit, tokens.counter.total, tokens.limit, tokens.pick, *resets
+        first, second = requests.counter.whole_at, tokens.counter.whole_at
+        if first is None or second is None:
+            return None
+        words, used, size = template(requests.limit, tokens.limit), requests.counter.total, tokens.counter.total
+        return words, used, requests.limit, size, tokens.limit, tokens.pick, first, second
 
 
 Shown: TypeAlias = tuple[bytes, Total, int, Total, int, int, int, int]
-"""Words (`gateway.limits.words.template`); total and limit of requests; total, limit and `pick` of tokens; `resets`."""
+"""Words (`gateway.limits.words.template`); total and limit of requests; total, limit and `pick` of tokens; when all is
+there again of either, if something is taken now (ns)."""
 
 
 class Taken(msgspec.Struct, gc=False):
@@ -166,18 +165,10 @@ def admit(plan: Plan, amounts: Amounts, now: int) -> Decision:
             return _admit_with_care(plan, step, amounts, now)
         total.used = after
         cell.amount += amount
-    resets = plan.resets
-    if resets is None or not amounts[plan.tokens[0].pick]:
-        requests, tokens = plan.requests, plan.tokens
-        return Admitted(
-            _standing(requests, now) if requests else None,
-            _standing(tokens, now) if tokens else None,
-        )
-    requests, tokens = plan.requests[0], plan.tokens[0]
-    limit, size = requests.limit, tokens.limit
+    requests, tokens = plan.requests, plan.tokens
     return Admitted(
-        Standing(requests.bound, limit, limit - requests.counter.used, (resets[0] - now) / SECOND),
-        Standing(tokens.bound, size, size - tokens.counter.used, (resets[1] - now) / SECOND),
+        _standing(requests, now) if requests else None,
+        _standing(tokens, now) if tokens else None,
     )
 
 
