@@ -3,7 +3,6 @@
 Every field has a description: `tollway check --schema` and the table in `docs/configuration.md` are printed from here.
 """
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
@@ -24,6 +23,7 @@ from gateway.settings.schema_base import (
     secret,
     section,
     size,
+    url_of,
 )
 from gateway.settings.schema_base import ModelName as ModelName
 from gateway.settings.schema_guardrails import RuleSection
@@ -52,17 +52,6 @@ def _check_server_secret(secret: SecretStr | None) -> SecretStr | None:
     if secret is not None and len(secret.get_secret_value().encode()) < LEAST_SECRET:
         raise ValueError(f"this secret is too short; allowed are {LEAST_SECRET} bytes or more")
     return secret
-
-
-def _url_of(*schemes: str, example: str) -> AfterValidator:
-    pattern = re.compile(rf"({'|'.join(map(re.escape, schemes))})://\S*")
-
-    def check(secret: SecretStr) -> SecretStr:
-        if not pattern.fullmatch(secret.get_secret_value()):
-            raise ValueError(f"this is not a URL of a known kind; allowed are {example}")
-        return secret
-
-    return AfterValidator(check)
 
 
 class ServerSection(Section):
@@ -115,7 +104,7 @@ class LedgerSection(Section):
 
     url: Annotated[
         Secret,
-        _url_of("sqlite", "postgresql", "postgresql+psycopg", example="sqlite:///PATH and postgresql://USER@HOST/DB"),
+        url_of("sqlite", "postgresql", "postgresql+psycopg", example="sqlite:///PATH and postgresql://USER@HOST/DB"),
     ] = secret("sqlite:///var/tollway.db", "Database: sqlite:///PATH or postgresql://….")
     journal: str = Field("var/journal", min_length=1, description="Directory of the append-only journal files.")
     fsync: Duration = duration("1s", "How often the journal is synced to disk; what a power failure may lose.")

@@ -161,6 +161,18 @@ def kind_of(value: object) -> str:
     return "<text>" if is_text(value) else "<mapping>"
 
 
+def url_of(*schemes: str, example: str) -> AfterValidator:
+    """A secret that is a URL of one of these schemes."""
+    pattern = re.compile(rf"({'|'.join(map(re.escape, schemes))})://\S*")
+
+    def check(url: SecretStr) -> SecretStr:
+        if not pattern.fullmatch(url.get_secret_value()):
+            raise ValueError(f"this is not a URL of a known kind; allowed are {example}")
+        return url
+
+    return AfterValidator(check)
+
+
 def secret(written: str, description: str) -> Any:
     """A `Secret` field whose default is no secret."""
     return _field(description, SecretStr(written), written)

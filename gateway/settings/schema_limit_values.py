@@ -122,17 +122,6 @@ def check_store(store: SecretStr) -> SecretStr:
     return store
 
 
-def store_url(*schemes: str, example: str) -> AfterValidator:
-    pattern = re.compile(rf"({'|'.join(map(re.escape, schemes))})://\S*")
-
-    def check(store: SecretStr) -> SecretStr:
-        if not pattern.fullmatch(store.get_secret_value()):
-            raise ValueError(f"this is not a URL of a known kind; allowed are {example}")
-        return check_store(store)
-
-    return AfterValidator(check)
-
-
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 

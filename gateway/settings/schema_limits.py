@@ -19,6 +19,7 @@ from gateway.settings.schema_base import (
     is_text,
     secret,
     section,
+    url_of,
 )
 from gateway.settings.schema_limit_values import (
     AMOUNTS,
@@ -30,7 +31,7 @@ from gateway.settings.schema_limit_values import (
     TagName,
     Values,
     Zone,
-    store_url,
+    check_store,
 )
 
 
@@ -215,9 +216,10 @@ class LimitsSection(Section):
 
     store: Annotated[
         Secret,
-        store_url(
+        url_of(
             "memory", "redis", "rediss", "redis+cluster", "redis+sentinel", example="memory:// and redis://HOST:PORT"
         ),
+        AfterValidator(check_store),
     ] = secret(
         "memory://",
         "Where it is counted: memory:// (one worker), redis://, rediss://, redis+cluster:// or redis+sentinel://.",
