@@ -32,8 +32,8 @@ async def begun(gateway: Gateway, client: httpx.AsyncClient):
     return answer, lines, await anext(lines)
 
 
-async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
-    go_on = asyncio.Event()
+def in_two_halves(go_on: asyncio.Event):
+    """A provider whose stream waits in its middle."""
 
     async def handler(state, reader, writer) -> None:
         await read_request(reader)
@@ -41,7 +41,12 @@ async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
         await go_on.wait()
         writer.write(chunk(sse(delta("lo", "stop"), USAGE, "[DONE]")) + b"0\r\n\r\n")
 
-    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
+    return handler
+
+
+async def test_a_stream_finishes_within_the_drain_time(serve) -> None:
+    go_on = asyncio.Event()
+    async with raw_server(in_two_halves(go_on)) as upstream, httpx.AsyncClient(timeout=60) as client:
         gateway = started(serve, upstream.url, server={"host": "127.0.0.1", "drain": "60s"})
         _, rest, first = await begun(gateway, client)
         gateway.process.send_signal(signal.SIGTERM)
@@ -84,14 +89,7 @@ async def test_a_signal_to_the_whole_group_is_one_signal(serve) -> None:
     """systemd and a terminal signal every process of a gateway, and the supervisor passes its own on: that is not the
     second signal, which ends what is left at once."""
     go_on = asyncio.Event()
-
-    async def handler(state, reader, writer) -> None:
-        await read_request(reader)
-        writer.write(STREAM_HEAD + chunk(sse(delta("Hel"))))
-        await go_on.wait()
-        writer.write(chunk(sse(delta("lo", "stop"), USAGE, "[DONE]")) + b"0\r\n\r\n")
-
-    async with raw_server(handler) as upstream, httpx.AsyncClient(timeout=60) as client:
+    async with raw_server(in_two_halves(go_on)) as upstream, httpx.AsyncClient(timeout=60) as client:
         gateway = started(serve, upstream.url, server={"host": "127.0.0.1", "drain": "60s", "workers": 2})
         _, rest, first = await begun(gateway, client)
         workers = psutil.Process(gateway.pid).children(recursive=True)
