@@ -14,7 +14,7 @@ from gateway.telemetry.otlp_http import Sender, Sent
 
 CAPACITY = 2048
 """Traces that may wait; about 2 KB each."""
-BATCH = 256
+BATCH = 512
 """Traces in one export."""
 BATCH_BYTES = 4 * 1024 * 1024
 """Size at which it is sent with fewer: collectors take 20 MiB by default."""

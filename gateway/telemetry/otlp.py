@@ -42,8 +42,10 @@ class Encoder:
 
     def request(self, spans: Iterable[bytes]) -> bytes:
         """The body of one export of spans that `span` has encoded."""
-        scoped = field(b"\x12", b"".join((self._scope, *spans, self._schema)))
-        return field(b"\x0a", self._resource + scoped)
+        spans = tuple(spans)
+        size = len(self._scope) + sum(map(len, spans)) + len(self._schema)
+        scoped = b"%b\x12%b" % (self._resource, varint(size))  # sizes first: the spans are copied once
+        return b"".join((b"\x0a", varint(len(scoped) + size), scoped, self._scope, *spans, self._schema))
 
     def span(self, span: Span) -> bytes:
         """One span, ready for `request`."""
@@ -95,6 +97,10 @@ def varint(number: int) -> bytes:
     number &= _INT64
     if number < 0x80:
         return b"%c" % number
+    if number < 0x4000:
+        return b"%c%c" % (number & 0x7F | 0x80, number >> 7)
+    if number < 0x200000:
+        return b"%c%c%c" % (number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14)
     groups = bytearray()
     while number >= 0x80:
         groups.append(number & 0x7F | 0x80)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway.facts import ALLOWED, Attempt, Exchange, Usage
+from gateway.facts import ALLOWED, Attempt, Exchange, Reading, Usage
 from gateway.telemetry.otlp import Encoder, field, text, varint
 from gateway.telemetry.semconv import Names
 from gateway.telemetry.spans import (
@@ -25,7 +25,6 @@ from gateway.telemetry.spans import (
     parts_of,
     stages_of,
 )
-from gateway.wire.traceparent import trace_id_of
 
 MOST = 4096
 """Templates kept."""
@@ -37,6 +36,7 @@ _DOUBLE = struct.Struct("<d").pack
 _AT = struct.Struct("<Q").pack
 _ROOT_FLAGS = struct.Struct("<2sI").pack
 _KNOWN, _REMOTE = 0x100, 0x200
+_OWN_FLAGS = _ROOT_FLAGS(b"\x85\x01", 1 | _KNOWN)
 
 Ints = tuple[bytes, ...]
 """Forms of an attribute that is a small integer, by how many bytes its varint has."""
@@ -66,23 +66,21 @@ class Templates:
         self._known: dict[tuple[object, ...], _Template] = {}
         self._memo: Memo = {}
         self._id = _escaped(_prefix("tollway.exchange.id", 2 + _ID) + b"\x0a%c" % _ID) + b"%b"
-        self._input = [_ints(name) for name in names.input_tokens]
-        self._output = [_ints(name) for name in names.output_tokens]
         self._limit = [_ints(name) for name in names.max_tokens]
-        self._cost = _ints("tollway.cost.nano_usd")
         self._events = _ints("tollway.stream.events")
         self._first = [_prefix(name, 9) + b"\x21" for name in names.first_chunk]
         stages = [_prefix(f"tollway.stage.{stage}", 9) + b"\x21" for stage in _STAGES]
         self._stages = struct.Struct("<" + "".join(f"{len(stage)}sd" for stage in stages)).pack
         self._stage = stages
+        self._forms: dict[tuple[int | None, int, int, int, str], bytes] = {}
         event = b"\x09" + bytes(8) + text(b"\x12", "first_token")
         self._first_token = field(b"\x5a", event)[:3], field(b"\x5a", event)[11:]
 
     def encode(self, x: Exchange, peers: Mapping[str, Peer]) -> bytes | None:
         """The spans of `x`, two of them, as `Encoder.span` would give them joined; None: it is not ordinary. `peers` as
         for `spans_of`."""
-        attempts, usage = x.attempts, x.usage
-        if attempts is None or len(attempts) != 1 or usage is None or len(x.id) != _ID:
+        attempts, usage, reading = x.attempts, x.usage, x.reading
+        if attempts is None or len(attempts) != 1 or usage is None or reading is None or len(x.id) != _ID:
             return None
         attempt = attempts[0]
         if (
@@ -98,29 +96,35 @@ class Templates:
         template = self._template(x, attempt, peers)
         if template is None:
             return None
-        parent = x.parent
-        own = bytes.fromhex(x.id[19:23] + x.id[24:])
-        trace = bytes.fromhex(trace_id_of(x))
+        stream = reading.stream
+        parent, received = x.parent, x.received_at
         begin = x.received_ns
-        stream = x.reading is not None and x.reading.stream
-        end = begin + max(0, round((x.finished_at - x.received_at) * 1e9))
+        end = begin + round((x.finished_at - received) * 1e9)
+        if end < begin:
+            end = begin
         if parent is None:
-            above, state, flags = b"", b"", _ROOT_FLAGS(b"\x85\x01", 1 | _KNOWN)
+            trace = bytes.fromhex(x.id.replace("-", ""))
+            own, above, state, flags = trace[8:], b"", b"", _OWN_FLAGS
             below = flags
         else:
+            trace = bytes.fromhex(parent.trace_id)
+            own = bytes.fromhex(x.id[19:23] + x.id[24:])
             state = text(b"\x1a", parent.state) if parent.state else b""
             above = b"\x22\x08" + bytes.fromhex(parent.span_id)
             flags = _ROOT_FLAGS(b"\x85\x01", parent.flags | _KNOWN | _REMOTE)
             below = _ROOT_FLAGS(b"\x85\x01", parent.flags | _KNOWN)
         root = b"\x0a\x10%b\x12\x08%b%b%b%b%b%b%b%b%b" % (
             trace, own, state, above, template.root, _TIMES(b"\x39", begin, b"\x41", end), template.block,
-            self._own(x, template, usage, stream), self._event(x) if stream else b"", flags,
+            self._own(x, reading, template, usage, stream), self._event(x) if stream else b"", flags,
         )  # fmt: skip
-        started = begin + max(0, round((x.forwarded_at - x.received_at) * 1e9))
         over = x.forwarded_at + attempt.seconds
-        if stream and x.committed:
-            over = max(over, x.finished_at)
-        ended = max(started, begin + max(0, round((over - x.received_at) * 1e9)))
+        if stream and x.committed and over < x.finished_at:
+            over = x.finished_at
+        started, ended = begin + round((x.forwarded_at - received) * 1e9), begin + round((over - received) * 1e9)
+        if started < begin:
+            started = begin
+        if ended < started:
+            ended = started
         child = b"\x0a\x10%b\x12\x08%b%b\x22\x08%b%b%b%b%b" % (
             trace, (int.from_bytes(own) + 1 & (1 << 64) - 1).to_bytes(8), state, own, template.upstream,
             _TIMES(b"\x39", started, b"\x41", ended), template.upstream_block, below,
@@ -157,43 +161,60 @@ class Templates:
         )
         return made
 
-    def _own(self, x: Exchange, template: _Template, usage: Usage, stream: bool) -> bytes:
-        """As `spans.own_of`."""
-        entry, names, reading = self._encoder.entry, self._names, x.reading
-        parts = [self._id % x.id.encode()]
-        if x.request_id != x.id:
-            parts.append(entry("tollway.request.id", x.request_id))
-        if reading is not None:
-            if reading.max_output_tokens is not None:
-                parts += [_int(forms, reading.max_output_tokens) for forms in self._limit]
-            if reading.choices != 1:
-                parts += [entry(name, reading.choices) for name in names.choices]
-            if stream and x.first_byte_at and x.events:
-                first = _DOUBLE(max(0.0, x.first_byte_at - x.received_at))
-                parts += [begin + first for begin in self._first]
-            if reading.service_tier and template.openai:
-                parts += [entry(name, reading.service_tier[:200]) for name in names.request_tier]
-        if x.service_tier and template.openai:
-            parts += [entry(name, x.service_tier[:200]) for name in names.response_tier]
-        parts += [_int(forms, usage.input_tokens) for forms in self._input]
-        parts += [_int(forms, usage.output_tokens) for forms in self._output]
+    def _own(self, x: Exchange, reading: Reading, template: _Template, usage: Usage, stream: bool) -> bytes:
+        """As `spans.own_of`: one form holds what most have, and what some have goes between."""
+        requested = self._encoder.entry("tollway.request.id", x.request_id) if x.request_id != x.id else b""
+        asked = parts = after = b""
+        if stream or reading.choices != 1 or template.openai:
+            asked = self._asked(x, reading, template, stream)
         if (
             usage.cache_read_tokens or usage.cache_write_5m_tokens or usage.cache_write_1h_tokens
             or usage.reasoning_tokens or usage.input_audio_tokens or usage.output_audio_tokens
             or usage.cache_read_audio_tokens or usage.input_image_tokens or usage.output_image_tokens
             or usage.cache_read_image_tokens
         ):  # fmt: skip
-            parts += [entry(name, tokens) for name, tokens in parts_of(usage, names)]
-        cost = x.cost
-        if cost.nanos is not None:
-            parts.append(_int(self._cost, cost.nanos))
-            if cost.price_version:
-                parts.append(entry("tollway.price.version", cost.price_version))
+            parts = b"".join([self._encoder.entry(name, tokens) for name, tokens in parts_of(usage, self._names)])
         if x.usage_estimated:
-            parts.append(entry("tollway.usage.estimated", True))
+            after = self._encoder.entry("tollway.usage.estimated", True)
         if x.events:
-            parts.append(_int(self._events, x.events))
-        parts.append(self._times(x))
+            after += _int(self._events, x.events)
+        cost = x.cost
+        given, taken = varint(usage.input_tokens), varint(usage.output_tokens)
+        nanos, version = (b"", "") if cost.nanos is None else (varint(cost.nanos), cost.price_version)
+        key = reading.max_output_tokens, len(given), len(taken), len(nanos), version
+        form = self._forms.get(key)
+        if form is None:
+            form = self._form(*key)
+        return form % (x.id.encode(), requested, asked, given, taken, parts, nanos, after, self._times(x))
+
+    def _form(self, limit: int | None, given: int, taken: int, nanos: int, version: str) -> bytes:
+        """What is alike where the limit asked for, the sizes of three numbers and the price version are."""
+        if len(self._forms) >= MOST:
+            self._forms.clear()
+        limits = b"" if limit is None else b"".join([_int(forms, limit) for forms in self._limit])
+        cost = b"%b"
+        if nanos:
+            priced = self._encoder.entry("tollway.price.version", version) if version else b""
+            cost = _number("tollway.cost.nano_usd", nanos) + _escaped(priced)
+        numbers = _number(self._names.input_tokens[0], given) + _number(self._names.output_tokens[0], taken)
+        made = b"%b%%b%b%%b%b%%b%b%%b%%b" % (self._id, _escaped(limits), numbers, cost)
+        self._forms[limit, given, taken, nanos, version] = made
+        return made
+
+    def _asked(self, x: Exchange, reading: Reading, template: _Template, stream: bool) -> bytes:
+        """What was asked for beside a limit, and the time to the first token."""
+        entry, names = self._encoder.entry, self._names
+        parts: list[bytes] = []
+        if reading.choices != 1:
+            parts += [entry(name, reading.choices) for name in names.choices]
+        if stream and x.first_byte_at and x.events:
+            first = _DOUBLE(max(0.0, x.first_byte_at - x.received_at))
+            parts += [begin + first for begin in self._first]
+        if template.openai:
+            if reading.service_tier:
+                parts += [entry(name, reading.service_tier[:200]) for name in names.request_tier]
+            if x.service_tier:
+                parts += [entry(name, x.service_tier[:200]) for name in names.response_tier]
         return b"".join(parts)
 
     def _times(self, x: Exchange) -> bytes:
@@ -229,6 +250,11 @@ def _ints(name: str) -> Ints:
     one = _escaped(_prefix(name, 2) + b"\x18") + b"%c"
     two = _escaped(_prefix(name, 3) + b"\x18") + b"%c%c"
     return one, two, text(b"\x0a", name) + b"\x12"
+
+
+def _number(name: str, size: int) -> bytes:
+    """The form of an attribute whose varint has `size` bytes."""
+    return _escaped(_prefix(name, size + 1) + b"\x18") + b"%b"
 
 
 def _int(forms: Ints, value: int) -> bytes:
