@@ -112,7 +112,7 @@ class Client(ABC):
 
     def reply(self, status: int, block: bytes, body: bytes) -> bool:
         """A whole answer in one write, without suspending. `block` is its header fields, each ended with CRLF, the
-        content-length among them. False: nothing was written; `answer` it."""
+        content-length among them, and `wire.headers.sound`. False: nothing was written; `answer` it."""
         return False
 
     def open(self, status: int, block: bytes) -> bool:

@@ -18,7 +18,7 @@ from gateway.seams import Late, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import decoded, settle_answer
 from gateway.tape import Tape, keep_answer, keep_stream
-from gateway.wire.headers import response_headers, split_fields
+from gateway.wire.headers import response_headers, sound, split_fields
 from gateway.world import World
 
 LINGER = 0.25
@@ -222,17 +222,18 @@ class Delivery:
         if but:
             passed = [pair for pair in passed if pair[0] not in but]
         overhead = (self.world.clock.monotonic() - x.received_at) - (x.headers_at - x.forwarded_at)
-        block = b"%bx-request-id: %b\r\n%bx-tollway-overhead-ms: %.3f\r\n%b" % (
-            b"".join([b"%b: %b\r\n" % pair for pair in passed]),
-            x.request_id.encode(),
+        outside = [b"%b: %b\r\n" % pair for pair in passed]
+        outside.append(b"x-request-id: %b\r\n" % x.request_id.encode())
+        block = b"%b%bx-tollway-overhead-ms: %.3f\r\n%b" % (
+            sound(b"".join(outside)),
             answer.target.block,
             overhead * 1e3,
             self.standing or b"",
         )
         if self.admission is not None:
-            block += self.admission.block()
+            block += sound(self.admission.block())
         if self.guard is not None and (told := header_of(x)):
-            block = b"%bx-tollway-guardrails: %b\r\n" % (block, told)
+            block += sound(b"x-tollway-guardrails: %b\r\n" % told)
         return block
 
     def patience(self, answer: Answer) -> tuple[float, float]:

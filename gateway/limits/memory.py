@@ -73,7 +73,8 @@ class MemoryStore:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._now = SteadyClock(clock).now_ns
+        self._clock = SteadyClock(clock)
+        self._now = self._clock.now_ns
         self._holds: dict[str, Hold] = {}
         self._due = 0
         """No hold expires before."""
@@ -132,7 +133,12 @@ class MemoryStore:
     ) -> bytes | None:
         """What `admit_now` does for nearly every request, in one frame and without an object between: this is the
         middle of a request, where every function that is called and every object that is touched has to be fetched."""
-        now = self._now()
+        clock = self._clock
+        now = clock.wall()
+        if now >= clock.last:
+            clock.last = now
+        else:
+            now = clock.now_ns()
         ready = self._ready.get(id(bounds))
         if ready is None or now >= self._due:
             return None
@@ -157,16 +163,12 @@ class MemoryStore:
         self._holds[hold] = Hold(plan.backs, amounts, plan.cells, None, plan, expires)
         if expires < self._due:
             self._due = expires
-        first = (first - now) // 1_000_000
-        second = (second - now) // 1_000_000
-        return words % (
-            most - requests.used,
-            first // 1000,
-            first % 1000,
-            size - tokens.used,
-            second // 1000,
-            second % 1000,
-        )
+        reset = (first - now) // 1_000_000
+        whole, part = reset // 1000, reset % 1000
+        if first == second:
+            return words % (most - requests.used, whole, part, size - tokens.used, whole, part)
+        reset = (second - now) // 1_000_000
+        return words % (most - requests.used, whole, part, size - tokens.used, reset // 1000, reset % 1000)
 
     def _reckon(self, seconds: float) -> int:
         """Nanoseconds; nearly every hold lives as long as the one before it may."""

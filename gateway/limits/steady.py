@@ -12,24 +12,26 @@ class SteadyClock:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._wall = clock.now_ns
+        self.wall = clock.now_ns
+        """What `now_ns` is while the wall clock is not behind `last`, which it has to become then: a caller in a hurry
+        may do both itself."""
         self._monotonic = clock.monotonic
-        self._last: int = 0
+        self.last: int = 0
         self._slowed: int = -1
         """What `_last` was made by the last slow step; anything else there: the wall was ahead in between."""
         self._since = 0.0
 
     def now_ns(self) -> int:
-        wall = self._wall()
-        if wall >= self._last:
-            self._last = wall
+        wall = self.wall()
+        if wall >= self.last:
+            self.last = wall
             return wall
         return self._slow()
 
     def _slow(self) -> int:
         elapsed = self._monotonic()
-        if self._last == self._slowed:
-            self._last += int((elapsed - self._since) * 5e8)
+        if self.last == self._slowed:
+            self.last += int((elapsed - self._since) * 5e8)
         self._since = elapsed
-        self._slowed = self._last
-        return self._last
+        self._slowed = self.last
+        return self.last

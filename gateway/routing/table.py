@@ -71,9 +71,17 @@ class Target(msgspec.Struct, frozen=True):
     """The fields of an answer that name who served, each ended with CRLF. Derived."""
 
     def __post_init__(self) -> None:
-        names = self.model.encode("ascii", "replace"), self.provider.name.encode("ascii", "replace")
+        names = _shown(self.model), _shown(self.provider.name)
         block = b"x-tollway-model: %b\r\nx-tollway-provider: %b\r\n" % names
         msgspec.structs.force_setattr(self, "block", block)
+
+
+def _shown(name: str) -> bytes:
+    """A name as it may stand in a header field. Behind a wildcard a client chooses the model's."""
+    return name.encode("ascii", "replace").translate(_IN_A_FIELD)
+
+
+_IN_A_FIELD = bytes(b if b >= 0x20 and b != 0x7F else ord("?") for b in range(256))
 
 
 class Route(msgspec.Struct, frozen=True):

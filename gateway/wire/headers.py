@@ -111,6 +111,15 @@ def response_headers(headers: Headers) -> Headers:
     return [pair for pair in out if pair[0] not in nominated] if nominated else out
 
 
+def sound(block: bytes) -> bytes:
+    """Fields that came from elsewhere and were joined to lines, each ended with CRLF, if they hold no other line end
+    and no NUL. Raises ValueError: with them a provider could put fields, or a whole answer, of its own into ours."""
+    lines = block.count(b"\r\n")
+    if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
+        raise ValueError("a response header holds a line end or NUL")
+    return block
+
+
 def split_fields(block: bytes) -> Headers:
     """Fields that were joined to lines, each ended with CRLF."""
     return [(name, value) for name, _, value in [line.partition(b": ") for line in block.split(b"\r\n")[:-1]]]

@@ -43,3 +43,9 @@ def test_credentials_follow_the_providers_dialect_and_the_operations() -> None:
     assert made["openai"] == {"openai": bearer, "anthropic": bearer}
     assert made["anthropic"] == {"openai": bearer, "anthropic": own}
     assert Provider(name="p", wire="openai", origin=Origin("http", "h", 1), base_path=b"").auth["openai"] == []
+
+
+def test_a_name_a_client_chose_ends_no_line_of_the_answers_head(target) -> None:
+    found = RouteTable([], [Route("*", (target("b", "*"),))]).find("m\r\nset-cookie: a\0é")
+    assert found.targets[0].block.startswith(b"x-tollway-model: m??set-cookie: a??\r\n")
+    assert found.targets[0].block.count(b"\n") == 2

@@ -14,6 +14,7 @@ from gateway.wire.headers import (
     request_headers,
     request_id,
     response_headers,
+    sound,
 )
 
 SECRET: Headers = [
@@ -217,3 +218,38 @@ def test_content_length(values: list[bytes], length: int | None):
 def test_header_gives_the_first():
     assert header([(b"a", b"1"), (b"a", b"2")], b"a") == b"1"
     assert header([], b"a") is None
+
+
+@pytest.mark.parametrize(
+    "injected",
+    [
+        b"x: a\r\rb\r\n",
+        b"x: a\nb: c\r\n",
+        b"x: a\rb: c\r\n",
+        b"x: a\x00\r\n",
+        b"x: a\n",
+        b"x: a\n\r\n",
+        b"\n",
+        b"x: a\r",
+    ],
+)
+def test_a_field_that_holds_a_line_end_is_not_sound(injected: bytes):
+    """RFC 9110 section 5.5: CR, LF and NUL in field values are "invalid and dangerous"."""
+    with pytest.raises(ValueError, match="line end or NUL"):
+        sound(b"content-type: a\r\n" + injected)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"x-a", b"via"]), st.binary(max_size=4)), max_size=3))
+def test_sound_fields_have_as_many_lines_as_there_are_fields(fields: Headers):
+    """Whatever bytes values hold. (A CRLF within a value cannot be told from the end of a field any more; the parsers
+    values come from let none through.)"""
+    block = b"".join(b"%b: %b\r\n" % field for field in fields)
+    try:
+        head = sound(block)
+    except ValueError:
+        assert any(set(value) & set(b"\r\n\0") for _, value in fields)
+        return
+    assert head == block
+    if not any(b"\r\n" in value for _, value in fields):
+        assert len(head.split(b"\r\n")) == 1 + len(fields)
+    assert b"\0" not in head
