@@ -100,6 +100,10 @@ class EmptyStream(TransportError):
     """The stream ended before its first data event."""
 
 
+class ErrorEvent(TransportError):
+    """The provider itself ended a stream with an error event, after it had begun."""
+
+
 async def ask(world: World, x: Exchange, out: Outgoing, target: Target, attempt: Attempt, ticket: int) -> Answer:
     """One target asked once, up to the point where its answer may be committed."""
     provider = target.provider

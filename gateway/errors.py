@@ -17,6 +17,7 @@ TollwayError
     ├── BadRequest 400  ├── Blocked 400        ├── Unauthenticated 401  ├── BudgetExhausted 402
     ├── Forbidden 403   ├── NotFound 404       ├── MethodNotAllowed 405 ├── BodyTimeout 408
     ├── BodyTooLarge 413├── RateLimited 429    ├── UpstreamBroken 502   ├── Overloaded 503
+    │                       │  └ UnreadableAnswer
     └── UpstreamTimeout 504
 """
 
@@ -238,6 +239,13 @@ class UpstreamBroken(Refusal):
     anthropic_type = "api_error"
     code = "upstream_error"
     outcome = "upstream_error"
+
+
+class UnreadableAnswer(UpstreamBroken):
+    """502: guardrails must read the answer, and cannot."""
+
+    def __init__(self, provider: str, why: str) -> None:
+        super().__init__(f"The answer of the provider '{provider}' cannot be read by this team's guardrails: {why}.")
 
 
 class Overloaded(Refusal):

@@ -96,6 +96,16 @@ class Passage:
         return ALLOWED if self._rewriter is None else self._rewriter.verdict
 
     @property
+    def unread(self) -> str:
+        """Why guardrails could not read an event, in words; empty: they read all."""
+        return "" if self._rewriter is None else self._rewriter.unread
+
+    @property
+    def broken(self) -> bool:
+        """It is `blocked` because of that, and nothing that was found."""
+        return self._rewriter is not None and self._rewriter.broken
+
+    @property
     def ended(self) -> bool:
         """Nothing more is to be read."""
         return self.over or self.blocked
