@@ -183,18 +183,17 @@ class Delivery:
             last += passage.block_end()
             response.close()
         else:
-            x.outcome = self.whole(stream)
+            x.outcome = self.whole(answer, stream)
         await client.write(last, more=False)
         self.answered = True
         if passage.over and not response.complete and not passage.blocked:
             await self.linger(response)
 
-    def whole(self, stream: OpenStream) -> Outcome:
+    def whole(self, answer: Answer, stream: OpenStream) -> Outcome:
         """The outcome of a stream that came to its end, which may be an error of the provider's own."""
         if not stream.reader.failed:
             return "ok"
-        error = ErrorEvent("it sent an error event in the middle of its stream", sent=True)
-        self.world.troubles.note(self.x.provider, error, self.world.clock.monotonic())
+        self.broke(answer, ErrorEvent("it sent an error event in the middle of its stream", sent=True))
         return "upstream_error"
 
     def unread(self, passage: Passage) -> Refusal | None:

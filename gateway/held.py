@@ -41,7 +41,7 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
     if not client.open(200, block):
         await client.head(200, split_fields(block))
     x.first_byte_at = x.finished_at = trip.world.clock.monotonic()
-    x.outcome = trip.whole(stream)
+    x.outcome = trip.whole(answer, stream)
     await client.write(events, more=False)
     trip.answered = True
     if passage.over and not answer.response.complete:

@@ -140,7 +140,7 @@ class Passage:
                     return self._broke(refusal)
                 out = self.take(batch, clock.monotonic())
                 if not chunk:
-                    if self.blocked or self.stream.reader.finished:
+                    if self.blocked or self._complete:
                         break
                     self.out = out
                     return UpstreamBroken(f"{self._provider} ended the stream before its answer was whole.")
@@ -230,9 +230,16 @@ class Passage:
             pieces.append(self._rewriter.event(event))
             self.blocked = self._rewriter.blocked
 
+    @property
+    def _complete(self) -> bool:
+        """Whether the provider has said all it wanted: the whole answer, or what kept it from giving that."""
+        reader = self.stream.reader
+        return reader.finished or reader.failed
+
     def _broke(self, refusal: Refusal) -> Refusal | None:
-        """The stream broke. One whose answer was whole has ended well, however its connection did."""
-        if not self.stream.reader.finished:
+        """The stream broke. One whose answer was whole has ended well, however its connection did, and one that told
+        its error itself has ended too."""
+        if not self._complete:
             return refusal
         self._close()
         return None
@@ -254,6 +261,8 @@ class Passage:
         if self._rewriter is not None and not self.blocked:
             self.out += self._rewriter.end()
             self.blocked = self._rewriter.blocked
+        if not self.blocked:
+            self.out += self.stream.reader.lacking()
 
     def block_end(self) -> bytes:
         """The dialect's own end of a stream that may not go on."""
