@@ -22,7 +22,7 @@ from gateway.forward import at_work, find_route, forward
 from gateway.guard import Guard, header_of
 from gateway.held import answer_held
 from gateway.listing import answer_models
-from gateway.operations import accept, wire_of
+from gateway.operations import accept, upgrade, wire_of
 from gateway.outside import Outside
 from gateway.passage import stream_error
 from gateway.passthrough import pass_through
@@ -90,6 +90,8 @@ class Trip(Delivery):
         world, snapshot, x, client, head = self.world, self.snapshot, self.x, self.client, self.head
 
         # accept
+        if client.method == "GET" and b"upgrade" in head.fields:
+            upgrade(client.path, head.fields[b"upgrade"])
         operation = x.operation = accept(client.method, client.path)
         if world.draining:
             raise _leaving()
