@@ -139,8 +139,9 @@ async def ask(world: World, x: Exchange, out: Outgoing, target: Target, attempt:
         x.headers_at = world.clock.monotonic()
         attempt.status = response.status
         if out.reading.stream and response.status < 300 and is_event_stream(response.headers):
-            if header(response.headers, b"content-encoding") not in (None, b"identity"):
-                raise errors.ProtocolBroken("a compressed event stream, though identity was asked for", sent=True)
+            encoding = header(response.headers, b"content-encoding")
+            if encoding is not None and encoding.lower() != b"identity":
+                raise errors.UnreadableStream("it is compressed though identity was asked for", sent=True)
             stream = await _open_stream(out, response, started + provider.timeouts.first_event)
             return Answer(target, response, stream=stream, ticket=ticket)
         arrived = response.whole()

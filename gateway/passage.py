@@ -9,7 +9,15 @@ from typing import Protocol
 
 from gateway.admission import NEVER
 from gateway.attempt import OpenStream
-from gateway.errors import DeadlineExceeded, Disconnected, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
+from gateway.errors import (
+    DeadlineExceeded,
+    Disconnected,
+    Refusal,
+    TransportError,
+    UnreadableStream,
+    UpstreamBroken,
+    UpstreamTimeout,
+)
 from gateway.facts import ALLOWED, Exchange, Verdict
 from gateway.inspection.events import EventRewriter
 from gateway.seams import Clock, Late, UpstreamResponse
@@ -250,7 +258,8 @@ class Passage:
             return UpstreamBroken(f"{self._provider} closed the connection in the middle of the stream.")
         if isinstance(error, DeadlineExceeded):
             return UpstreamTimeout(f"{self._provider} did not finish the stream within its total time.")
-        return UpstreamBroken(f"{self._provider} sent a stream that cannot be read.")
+        why = f": {error}" if isinstance(error, UnreadableStream) else ""
+        return UpstreamBroken(f"{self._provider} sent a stream that cannot be read{why}.")
 
     @property
     def _provider(self) -> str:

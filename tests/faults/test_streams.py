@@ -28,6 +28,8 @@ CASES: dict[str, dict[str, str]] = {
     "silent": {"first_event": "200ms"},
     "endless": {"total": "500ms"},
     "large": {},
+    "packed": {},
+    "identity": {},
     "left-streaming": {},
     "left-waiting": {},
     "had-it-all": {"idle": "5s"},
@@ -209,7 +211,34 @@ async def test_one_event_over_the_cap_is_an_error_event(gateway, listening) -> N
     async with raw_server(play(sse(delta("a")), b"data: " + b"x" * (1 << 21)), listening):
         _, body, _ = await ask(gateway, "large")
     assert b"upstream_error" in body
+    assert b"sent a stream that cannot be read: a server-sent event is over 1048576 bytes." in body
     assert len(body) < 10_000
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"br", b"zstd"])
+async def test_a_compressed_stream_is_named_as_what_it_is(gateway, listening, encoding: bytes) -> None:
+    """No compression on SSE: the gateway asks for identity, and its HTTP is valid."""
+
+    async def handler(state, reader, writer) -> None:
+        head, _ = await read_request(reader)
+        assert b"accept-encoding: identity" in head
+        writer.write(STREAM_HEAD[:-2] + b"content-encoding: " + encoding + b"\r\n\r\n")
+        await state.until_closed(reader)
+
+    async with raw_server(handler, listening):
+        status, body, _ = await ask(gateway, "packed")
+    told = "The provider 'packed' sent a stream that cannot be read: it is compressed though identity was asked for."
+    assert (status, json.loads(body)["error"]["message"]) == (502, told)
+
+
+async def test_an_encoding_of_identity_is_none(gateway, listening) -> None:
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD[:-2] + b"content-encoding: Identity\r\n\r\n" + chunk(WHOLE) + b"0\r\n\r\n")
+
+    async with raw_server(handler, listening):
+        status, body, _ = await ask(gateway, "identity", stream_options={"include_usage": True})
+    assert (status, body) == (200, WHOLE)
 
 
 @pytest.mark.parametrize("stream", [True, False])
