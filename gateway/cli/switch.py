@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from gateway.cli.admin_client import AdminError, KeyOption, UrlOption, path_of
-from gateway.cli.asking import JsonOption, answering, gateway_of, in_ledger, print_json
+from gateway.cli.asking import JsonOption, Signed, answering, gateway_of, in_ledger, print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ gateways take it within a second. Every change is in the audit log.
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     switch = typer.Typer(name="switch", help=_HELP, no_args_is_help=True)
-    switch.command("set")(set_switch)
+    switch.command("set", cls=Signed)(set_switch)
     switch.command("list")(list_switches)
-    switch.command("clear")(clear)
+    switch.command("clear", cls=Signed)(clear)
     app.add_typer(switch)
 
 
@@ -70,7 +70,7 @@ def set_switch(
 
     with answering("switch", json):
         if kind not in SCOPES:
-            raise AdminError(f"KIND: allowed are {', '.join(SCOPES)}", 400)
+            raise AdminError(f"KIND: there is no '{kind[:100]}'; allowed are {', '.join(SCOPES)}", 400)
         asked = request_of(
             kind=kind,
             scope=scope,
