@@ -172,9 +172,10 @@ def _until_ns(asked: SetSwitch, now_ns: int) -> int | None:
 def request_of(*, lasting: str | None, **fields: str | bool | None) -> SetSwitch:
     """What was asked, from words of a person. Raises `BadRequest`."""
     scopes = list(dict.fromkeys(scope for each in SCOPES.values() for scope in each))
-    if fields.get("scope") not in scopes:
-        told = str(fields.get("scope"))[:100]
-        raise BadRequest(f"scope: there is no '{told}'; allowed are {', '.join(scopes)}.", param="scope")
+    for name, known in (("kind", list(SCOPES)), ("scope", scopes)):
+        given = str(fields.get(name))
+        if given not in known:
+            raise BadRequest(f"{name}: there is no '{given[:100]}'; allowed are {', '.join(known)}.", param=name)
     try:
         return msgspec.convert({**fields, "for": lasting}, SetSwitch)
     except msgspec.ValidationError as error:

@@ -143,7 +143,10 @@ def report(
     with reading(engine) as connection:
         pruned_before = counter(connection, "pruned_before_ns")
         since_ns, until_ns, last_ns = covered(since_ns, until_ns, pruned_before, now_ns)
-        for source in sources(since_ns, last_ns, by_day=_daily(groups, filters)):
+        by_day = _daily(groups, filters)
+        if by_day and until_ns >= now_ns:  # the running day may come from its roll-up, as the running hour may
+            last_ns = _day_after(last_ns)
+        for source in sources(since_ns, last_ns, by_day=by_day):
             _add(connection, source, groups, filters, totals)
             unpriced.update(row.model for row in connection.execute(_unpriced(source, filters)))
         loaded_until = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
@@ -183,6 +186,10 @@ def _hour_after(ns: int) -> int:
     return -(-ns // HOUR_NS) * HOUR_NS
 
 
+def _day_after(ns: int) -> int:
+    return -(-ns // DAY_NS) * DAY_NS
+
+
 def _daily(groups: Sequence[str], filters: Filters) -> bool:
     """Whether roll-ups of days tell all that is asked."""
     return _OF_DAYS.issuperset(groups) and not filters.operation and not filters.tags
@@ -197,7 +204,7 @@ def sources(since_ns: int, until_ns: int, *, by_day: bool = False) -> list[FromC
         return [_raw(events.c.received_ns >= since_ns, events.c.received_ns < until_ns)]
     sources: list[FromClause] = []
     whole_hours = [(first, last)]
-    day, day_after = -(-first // DAY_NS) * DAY_NS, last // DAY_NS * DAY_NS
+    day, day_after = _day_after(first), last // DAY_NS * DAY_NS
     if by_day and day < day_after:
         sources.append(_days(days.c.day >= day // 10**9, days.c.day < day_after // 10**9))
         whole_hours = [(first, day), (day_after, last)]

@@ -52,7 +52,7 @@ def test_set_list_clear(config: Path) -> None:
         (
             ("set", "halt", "team", "search", "--reason", "x"),
             2,
-            "KIND: there is no 'halt'; allowed are stop",
+            "kind: there is no 'halt'; allowed are stop",
         ),
         (("set", "stop", "planet", "--reason", "x"), 2, "scope: there is no 'planet'; allowed are gateway"),
         (("set", "fallback", "team", "search", "--reason", "x"), 2, "is for model, not for 'team'.\n"),

@@ -262,6 +262,17 @@ def test_the_running_hour_needs_no_raw_events(engine: Engine):
     assert answer.until_ns == T0 + 1
 
 
+def test_the_running_day_needs_no_roll_ups_of_hours(engine: Engine):
+    day = T0 // DAY_NS * DAY_NS
+    put(engine, end(received_ns=T0))
+    with writing(engine) as connection:
+        connection.execute(delete(events))
+        connection.execute(delete(rollups))
+    answer = report(engine, ["team"], day, T0 + 1, clock=ManualClock(T0 + 1))
+    assert (answer.total["requests"], answer.until_ns) == (1, T0 + 1)
+    assert report(engine, ["team"], day, T0 + 1, clock=FAR).total["requests"] == 0, "of a day that is over, no part"
+
+
 def test_a_pruned_edge_is_widened_to_its_hour_and_says_so(engine: Engine):
     put(engine, end(received_ns=HOUR + 5), end(received_ns=HOUR + HOUR_NS + 5))
     prune_events(engine, HOUR + 2 * HOUR_NS)
