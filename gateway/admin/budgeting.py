@@ -192,7 +192,7 @@ class Budgeting:
         return next((rule for rule in self._written.rules if rule.each and name.startswith(f"{rule.id}:")), None)
 
     def _adjusted(self) -> LimitProgram:
-        live = [Adjustment(a.bound_key, a.extra, a.from_ns, a.until_ns, a.id) for a in self._store.live()]
+        live = [Adjustment(a.bound_key, a.extra, a.from_ns, a.until_ns) for a in self._store.live()]
         return self._written.adjusted(live, self._clock.now_ns())
 
     def _countable(self, bound: Bound, extra: int) -> int:
