@@ -100,6 +100,10 @@ class EmptyStream(TransportError):
     """The stream ended before its first data event."""
 
 
+class ErrorEvent(TransportError):
+    """The provider itself ended a stream with an error event, after it had begun."""
+
+
 async def ask(world: World, x: Exchange, out: Outgoing, target: Target, attempt: Attempt, ticket: int) -> Answer:
     """One target asked once, up to the point where its answer may be committed."""
     provider = target.provider
@@ -135,8 +139,9 @@ async def ask(world: World, x: Exchange, out: Outgoing, target: Target, attempt:
         x.headers_at = world.clock.monotonic()
         attempt.status = response.status
         if out.reading.stream and response.status < 300 and is_event_stream(response.headers):
-            if header(response.headers, b"content-encoding") not in (None, b"identity"):
-                raise errors.ProtocolBroken("a compressed event stream, though identity was asked for", sent=True)
+            encoding = header(response.headers, b"content-encoding")
+            if encoding is not None and encoding.lower() != b"identity":
+                raise errors.UnreadableStream("it is compressed though identity was asked for", sent=True)
             stream = await _open_stream(out, response, started + provider.timeouts.first_event)
             return Answer(target, response, stream=stream, ticket=ticket)
         arrived = response.whole()

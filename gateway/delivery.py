@@ -7,11 +7,11 @@ as what it was: whole, broken with an error event, or blocked with the dialect's
 import contextlib
 
 from gateway.admission import Admission
-from gateway.attempt import Answer, OpenStream, Outgoing
+from gateway.attempt import Answer, ErrorEvent, OpenStream, Outgoing
 from gateway.client import Client
-from gateway.errors import TransportError, UpstreamBroken
+from gateway.errors import DeadlineExceeded, Outcome, Refusal, TransportError, UnreadableAnswer, UpstreamBroken
 from gateway.facts import Exchange
-from gateway.guard import ENCODING, WITHHELD, Guard, blocked, header_of, unread_answer, withheld
+from gateway.guard import ENCODING, WITHHELD, Guard, blocked, header_of, withheld
 from gateway.passage import Passage, stream_error
 from gateway.ride import Live
 from gateway.seams import Late, UpstreamResponse
@@ -113,12 +113,12 @@ class Delivery:
     def readable(self, answer: Answer) -> bytes:
         """The body for guardrails to read. Raises `UpstreamBroken` when they cannot."""
         if not answer.whole:
-            raise unread_answer(self.x.provider, "it is too large")
+            raise UnreadableAnswer(self.x.provider, "it is too large")
         body = answer.plain
         if body is None:
             body = decoded(answer.body, answer.response.headers)
         if body is None:
-            raise unread_answer(self.x.provider, "it is compressed though that was not asked for")
+            raise UnreadableAnswer(self.x.provider, "it is compressed though that was not asked for")
         return body
 
     async def answer_rest(self, out: Outgoing, answer: Answer) -> None:
@@ -130,8 +130,10 @@ class Delivery:
             while chunk := await response.chunk(self.idle_until(answer)):
                 tail = (tail + chunk)[-65536:]
                 await self.client.write(chunk)
-        except (TransportError, Late):
-            x.outcome = "upstream_error"
+        except (TransportError, Late) as error:
+            broken = cut_short(error)
+            x.outcome = "upstream_timeout" if isinstance(broken, DeadlineExceeded) else "upstream_error"
+            self.broke(answer, broken)
             return self.client.abort()
         finally:
             answer.body = tail
@@ -155,7 +157,7 @@ class Delivery:
         try:
             out = passage.first(stream.first)
             if passage.blocked and not out:
-                raise blocked(passage.verdict, "answer")
+                raise self.unread(passage) or blocked(passage.verdict, "answer")
             x.status = 200
             x.committed = True
             block = SSE_BLOCK + self.own_headers(answer, SSE_OWN)
@@ -165,28 +167,45 @@ class Delivery:
             if self.admission is not None:
                 passage.look_at = self.admission.first_look()
                 passage.look = self.look
-            broken = await passage.pass_on(response, out)
+            broken = await passage.pass_on(response, out) or self.unread(passage)
         finally:
             if rewriter is not None and self.guard is not None:
                 self.guard.streamed(rewriter.verdict)
         last = passage.out
         x.finished_at = clock.monotonic()
-        if passage.blocked:
+        if broken is not None:
+            x.outcome, x.status = broken.outcome, broken.status
+            self.broke(answer, broken)
+            last += stream_error(broken, x)
+            response.close()
+        elif passage.blocked:
             x.outcome = "blocked"
             last += passage.block_end()
             response.close()
-        elif broken is not None:
-            x.outcome, x.status = broken.outcome, broken.status
-            self.world.circuits.failed(answer.target, answer.ticket, x.finished_at)
-            cause = broken.__cause__
-            self.world.troubles.note(x.provider, cause if isinstance(cause, TransportError) else broken, x.finished_at)
-            last += stream_error(broken, x)
         else:
-            x.outcome = "upstream_error" if stream.reader.failed else "ok"
+            x.outcome = self.whole(answer, stream)
         await client.write(last, more=False)
         self.answered = True
         if passage.over and not response.complete and not passage.blocked:
             await self.linger(response)
+
+    def whole(self, answer: Answer, stream: OpenStream) -> Outcome:
+        """The outcome of a stream that came to its end, which may be an error of the provider's own."""
+        if not stream.reader.failed:
+            return "ok"
+        self.broke(answer, ErrorEvent("it sent an error event in the middle of its stream", sent=True))
+        return "upstream_error"
+
+    def unread(self, passage: Passage) -> Refusal | None:
+        """The refusal that ends a stream with an event that guardrails could not read. None: there was none, or it
+        passed, as its rules say, and is only told."""
+        if not passage.unread:
+            return None
+        if passage.broken:
+            return UnreadableAnswer(self.x.provider, passage.unread)
+        told = UnreadableAnswer(self.x.provider, f"{passage.unread}; it passed unjudged")
+        self.world.troubles.note(self.x.provider, told, self.world.clock.monotonic())
+        return None
 
     def look(self, events: int) -> int:
         """Look after the reservation of a running stream; says at which event to do so again."""
@@ -213,6 +232,15 @@ class Delivery:
                 self.x.content.cleared = True
 
     # -- both ------------------------------------------------------------------------------------------------------
+
+    def broke(self, answer: Answer, error: Refusal | TransportError) -> None:
+        """Tell of an answer that failed after it had begun. What guardrails cannot read is no reason to leave a target
+        alone: others do not read it."""
+        now = self.world.clock.monotonic()
+        if not isinstance(error, UnreadableAnswer):
+            self.world.circuits.failed(answer.target, answer.ticket, now)
+        cause = error.__cause__
+        self.world.troubles.note(self.x.provider, cause if isinstance(cause, TransportError) else error, now)
 
     def own_headers(self, answer: Answer, but: frozenset[bytes] | None = None) -> bytes:
         """What goes on of the provider's fields (`but`: except these), and what every served answer carries; each
@@ -242,6 +270,11 @@ class Delivery:
 
     def idle_until(self, answer: Answer) -> float:
         return self.world.clock.monotonic() + answer.target.provider.timeouts.idle
+
+
+def cut_short(error: TransportError | Late) -> TransportError:
+    """Why the rest of a body did not come."""
+    return DeadlineExceeded("the body stopped coming", sent=True) if isinstance(error, Late) else error
 
 
 def _usd(nanos: int) -> bytes:

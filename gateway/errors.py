@@ -13,10 +13,12 @@ TollwayError
 │   ├── DeadlineExceeded       the total time of the exchange is over
 │   ├── Disconnected           the peer closed or reset before the response was complete
 │   └── ProtocolBroken         the peer did not speak valid HTTP/1.1, or passed a size bound
+│       └── UnreadableStream   its HTTP was valid, and its stream of events cannot be read
 └── Refusal                    the client gets an error envelope with a status
     ├── BadRequest 400  ├── Blocked 400        ├── Unauthenticated 401  ├── BudgetExhausted 402
     ├── Forbidden 403   ├── NotFound 404       ├── MethodNotAllowed 405 ├── BodyTimeout 408
     ├── BodyTooLarge 413├── RateLimited 429    ├── UpstreamBroken 502   ├── Overloaded 503
+    │                       │  └ UnreadableAnswer
     └── UpstreamTimeout 504
 """
 
@@ -109,6 +111,10 @@ class Disconnected(TransportError):
 
 class ProtocolBroken(TransportError):
     """The peer did not speak valid HTTP, or passed a bound on header or line sizes."""
+
+
+class UnreadableStream(ProtocolBroken):
+    """A stream of events that cannot be read. Its text says why, and holds nothing of the peer's."""
 
 
 class Refusal(TollwayError):
@@ -238,6 +244,13 @@ class UpstreamBroken(Refusal):
     anthropic_type = "api_error"
     code = "upstream_error"
     outcome = "upstream_error"
+
+
+class UnreadableAnswer(UpstreamBroken):
+    """502: guardrails must read the answer, and cannot."""
+
+    def __init__(self, provider: str, why: str) -> None:
+        super().__init__(f"The answer of the provider '{provider}' cannot be read by this team's guardrails: {why}.")
 
 
 class Overloaded(Refusal):

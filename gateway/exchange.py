@@ -16,13 +16,13 @@ from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import SSE_BLOCK, Delivery
 from gateway.dialects import for_operation
-from gateway.errors import Blocked, BodyTimeout, BudgetExhausted, Overloaded, Refusal
+from gateway.errors import Blocked, BodyTimeout, BudgetExhausted, Overloaded, Refusal, UpstreamBroken, UpstreamTimeout
 from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
 from gateway.guard import Guard, header_of
 from gateway.held import answer_held
 from gateway.listing import answer_models
-from gateway.operations import accept, wire_of
+from gateway.operations import accept, upgrade, wire_of
 from gateway.outside import Outside
 from gateway.passage import stream_error
 from gateway.passthrough import pass_through
@@ -90,6 +90,8 @@ class Trip(Delivery):
         world, snapshot, x, client, head = self.world, self.snapshot, self.x, self.client, self.head
 
         # accept
+        if client.method == "GET" and b"upgrade" in head.fields:
+            upgrade(client.path, head.fields[b"upgrade"])
         operation = x.operation = accept(client.method, client.path)
         if world.draining:
             raise _leaving()
@@ -186,12 +188,16 @@ class Trip(Delivery):
 
     async def deliver(self, out: Outgoing, answer: Answer) -> None:
         """The way back: whole, event by event, or held until detectors outside have judged all of it."""
-        if answer.stream is None:
-            await self.answer_whole(out, answer)
-        elif self.guard is not None and self.guard.outside is not None and self.guard.outside.holds:
-            await answer_held(self, answer, answer.stream, self.guard, self.guard.outside)
-        else:
-            await self.answer_stream(answer, answer.stream)
+        try:
+            if answer.stream is None:
+                await self.answer_whole(out, answer)
+            elif self.guard is not None and self.guard.outside is not None and self.guard.outside.holds:
+                await answer_held(self, answer, answer.stream, self.guard, self.guard.outside)
+            else:
+                await self.answer_stream(answer, answer.stream)
+        except (UpstreamBroken, UpstreamTimeout) as refusal:
+            self.broke(answer, refusal)
+            raise
 
     def close(self) -> None:
         """Give back the connection; settle what was not settled on the way; record. Synchronous, called once."""

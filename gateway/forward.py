@@ -208,6 +208,8 @@ def refusal_of(error: TransportError, provider: Provider, *, stream: bool = Fals
             return UpstreamBroken(f"The provider '{name}' cannot be reached.")
         case EmptyStream():
             return UpstreamBroken(f"The provider '{name}' ended the stream before its first event.")
+        case errors.UnreadableStream():
+            return UpstreamBroken(f"The provider '{name}' sent a stream that cannot be read: {error}.")
         case errors.ProtocolBroken():
             return UpstreamBroken(f"The provider '{name}' sent an answer that is not valid HTTP.")
         case _:

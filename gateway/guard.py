@@ -254,11 +254,6 @@ def _refusal(verdict: Verdict, what: str, said: str) -> Blocked:
     return Blocked(f"The {what} was blocked by this team's guardrails{named}.")
 
 
-def unread_answer(provider: str, why: str) -> UpstreamBroken:
-    """The refusal of an answer no guardrail could read."""
-    return UpstreamBroken(f"The answer of the provider '{provider}' cannot be read by this team's guardrails: {why}.")
-
-
 def withheld(x: Exchange, status: int) -> bytes:
     """The envelope in the place of an error answer that must not be shown."""
     said = (

@@ -6,7 +6,8 @@ import math
 
 from gateway.attempt import BUFFER_CAP, Answer, OpenStream
 from gateway.delivery import SSE_BLOCK, SSE_OWN, Delivery
-from gateway.guard import Guard, blocked, unread_answer
+from gateway.errors import UnreadableAnswer
+from gateway.guard import Guard, blocked
 from gateway.outside import Outside
 from gateway.passage import Passage
 from gateway.tape import keep_stream
@@ -23,14 +24,14 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
     try:
         first = passage.first(stream.first)
         passage.heard_at = trip.world.clock.monotonic()
-        broken = await passage.pass_on(answer.response, first)
+        broken = await passage.pass_on(answer.response, first) or trip.unread(passage)
     finally:
         if rewriter is not None:
             guard.streamed(rewriter.verdict)
-    if passage.blocked:
-        raise blocked(passage.verdict, "answer")
     if broken is not None:
         raise broken
+    if passage.blocked:
+        raise blocked(passage.verdict, "answer")
     events = await outside.stream(held.events + passage.out)
     if x.content is not None and x.operation is not None:
         keep_stream(x.content, x.operation.name, events)
@@ -40,7 +41,7 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
     if not client.open(200, block):
         await client.head(200, split_fields(block))
     x.first_byte_at = x.finished_at = trip.world.clock.monotonic()
-    x.outcome = "upstream_error" if stream.reader.failed else "ok"
+    x.outcome = trip.whole(answer, stream)
     await client.write(events, more=False)
     trip.answered = True
     if passage.over and not answer.response.complete:
@@ -64,7 +65,7 @@ class Hold:
         """Keep it. Raises `UpstreamBroken` when that is more than may be held."""
         self._size += len(data)
         if self._size > BUFFER_CAP:
-            raise unread_answer(self._provider, "it is too large")
+            raise UnreadableAnswer(self._provider, "it is too large")
         self._pieces.append(data)
         return True
 

@@ -8,7 +8,7 @@ key scopes and guardrails, and is refused here. Escapes of other octets (RFC 398
 import re
 from urllib.parse import unquote
 
-from gateway.errors import MethodNotAllowed, NotFound
+from gateway.errors import BadRequest, MethodNotAllowed, NotFound
 from gateway.facts import Operation, Wire
 
 FREE = frozenset({"models", "messages.count_tokens", "moderations"})
@@ -68,6 +68,22 @@ def accept(method: str, path: str) -> Operation:
             return entry[1]
         raise _wrong_method(method, path, entry[0])
     return _accept_other(method, path)
+
+
+def upgrade(path: str, asked: bytes) -> None:
+    """Raises `BadRequest` where the `upgrade` field of a GET asks for a WebSocket (RFC 6455 section 4.1). Any other may
+    be ignored (RFC 9110 section 7.8), and is: some clients offer h2c with every request."""
+    if not any(protocol.strip().lower() == b"websocket" for protocol in asked.split(b",")):
+        return
+    if path == "/v1/realtime" or path.startswith("/v1/realtime/"):
+        hint = "The Realtime API has no such form and cannot be used through it."
+    else:
+        hint = f"Send the request to {_shown(path)} as a POST."
+    raise BadRequest(
+        "This gateway does not speak WebSocket. It serves HTTP, and streams as server-sent events "
+        f"(POST with '\"stream\": true' in the body). {hint}",
+        code="websocket_not_supported",
+    )
 
 
 def wire_of(path: str) -> Wire:

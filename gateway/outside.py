@@ -20,6 +20,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.detectors import DetectorSet
+from gateway.errors import UnreadableAnswer
 from gateway.facts import Exchange, Operation, Segment, Usage, Verdict
 from gateway.inspection import rewrite_answer, rewrite_segments
 from gateway.inspection.brought import Pieces, given
@@ -171,7 +172,8 @@ class Outside:
         return await self._concluded(await self._begin(read(body), acting, "response"), body, rewritten_answer)
 
     async def stream(self, events: bytes) -> bytes:
-        """The events of a whole stream as they may leave. Raises `Blocked`."""
+        """The events of a whole stream as they may leave. Raises `Blocked`, and `UnreadableAnswer` for events that
+        cannot be judged, where a rule says so."""
         parser = SseParser(max(len(events), 1) + 1)
         parsed = [*parser.feed(events), *parser.close()]
         collected = Collected()
@@ -179,6 +181,8 @@ class Outside:
         for event in parsed:
             reader.event(event)
         reader.end()
+        if reader.unread:
+            self._unread(reader.unread)
         questions = {name: each for name, each in self._asked("response").items() if each.holds}
         began = await self._begin(collected.segments, questions, "response", streamed=True)
 
@@ -287,6 +291,19 @@ class Outside:
             model=reading.model if reading is not None else "",
             operation=self._guard.operation,
         )
+
+    def _unread(self, why: str) -> None:
+        """Have the rules fail on what nobody can be asked about. Raises `UnreadableAnswer` where one fails closed."""
+        guard, world = self._guard, self._world
+        inspector = self.engine.stream(guard.operation, key=guard.key, demoted=guard.demoted)
+        if inspector is None:
+            return
+        inspector.unread("UnreadableEvent")
+        guard.note(inspector.verdict, "response")
+        if inspector.blocked:
+            raise UnreadableAnswer(guard.x.provider, why)
+        told = UnreadableAnswer(guard.x.provider, f"{why}; it passed unjudged")
+        world.troubles.note(guard.x.provider, told, world.clock.monotonic())
 
     # -- concluding ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,15 @@ from typing import Protocol
 
 from gateway.admission import NEVER
 from gateway.attempt import OpenStream
-from gateway.errors import DeadlineExceeded, Disconnected, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
+from gateway.errors import (
+    DeadlineExceeded,
+    Disconnected,
+    Refusal,
+    TransportError,
+    UnreadableStream,
+    UpstreamBroken,
+    UpstreamTimeout,
+)
 from gateway.facts import ALLOWED, Exchange, Verdict
 from gateway.inspection.events import EventRewriter
 from gateway.seams import Clock, Late, UpstreamResponse
@@ -96,6 +104,16 @@ class Passage:
         return ALLOWED if self._rewriter is None else self._rewriter.verdict
 
     @property
+    def unread(self) -> str:
+        """Why guardrails could not read an event, in words; empty: they read all."""
+        return "" if self._rewriter is None else self._rewriter.unread
+
+    @property
+    def broken(self) -> bool:
+        """It is `blocked` because of that, and nothing that was found."""
+        return self._rewriter is not None and self._rewriter.broken
+
+    @property
     def ended(self) -> bool:
         """Nothing more is to be read."""
         return self.over or self.blocked
@@ -130,7 +148,7 @@ class Passage:
                     return self._broke(refusal)
                 out = self.take(batch, clock.monotonic())
                 if not chunk:
-                    if self.blocked or self.stream.reader.finished:
+                    if self.blocked or self._complete:
                         break
                     self.out = out
                     return UpstreamBroken(f"{self._provider} ended the stream before its answer was whole.")
@@ -220,9 +238,16 @@ class Passage:
             pieces.append(self._rewriter.event(event))
             self.blocked = self._rewriter.blocked
 
+    @property
+    def _complete(self) -> bool:
+        """Whether the provider has said all it wanted: the whole answer, or what kept it from giving that."""
+        reader = self.stream.reader
+        return reader.finished or reader.failed
+
     def _broke(self, refusal: Refusal) -> Refusal | None:
-        """The stream broke. One whose answer was whole has ended well, however its connection did."""
-        if not self.stream.reader.finished:
+        """The stream broke. One whose answer was whole has ended well, however its connection did, and one that told
+        its error itself has ended too."""
+        if not self._complete:
             return refusal
         self._close()
         return None
@@ -233,7 +258,8 @@ class Passage:
             return UpstreamBroken(f"{self._provider} closed the connection in the middle of the stream.")
         if isinstance(error, DeadlineExceeded):
             return UpstreamTimeout(f"{self._provider} did not finish the stream within its total time.")
-        return UpstreamBroken(f"{self._provider} sent a stream that cannot be read.")
+        why = f": {error}" if isinstance(error, UnreadableStream) else ""
+        return UpstreamBroken(f"{self._provider} sent a stream that cannot be read{why}.")
 
     @property
     def _provider(self) -> str:
@@ -244,6 +270,8 @@ class Passage:
         if self._rewriter is not None and not self.blocked:
             self.out += self._rewriter.end()
             self.blocked = self._rewriter.blocked
+        if not self.blocked:
+            self.out += self.stream.reader.lacking()
 
     def block_end(self) -> bytes:
         """The dialect's own end of a stream that may not go on."""

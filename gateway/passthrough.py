@@ -8,21 +8,22 @@ from collections.abc import AsyncIterator
 from gateway.admission import Admission
 from gateway.attempt import target_of
 from gateway.client import Client
+from gateway.delivery import cut_short
 from gateway.dialects.peek import Peeked, find_model
 from gateway.dialects.segments import json_segments
 from gateway.dialects.tail import reported
 from gateway.errors import (
     AtCapacity,
-    Disconnected,
     Forbidden,
     NotFound,
     ProviderLimited,
+    Refusal,
     TransportError,
-    UpstreamBroken,
+    UnreadableAnswer,
 )
 from gateway.facts import Attempt, Caller, Exchange, Segment
 from gateway.forward import credential_refused, enter, refusal_of
-from gateway.guard import ENCODING, WITHHELD, Guard, unread_answer, withheld
+from gateway.guard import ENCODING, WITHHELD, Guard, withheld
 from gateway.limits.turnstile import Place
 from gateway.routing.table import Provider
 from gateway.seams import Late, UpstreamRequest, UpstreamResponse
@@ -206,7 +207,7 @@ async def _answer(
                 tail = (tail + chunk)[-TAIL:]
             await client.write(chunk)
     except (TransportError, Late) as error:
-        x.outcome = "upstream_error" if isinstance(error, Disconnected) else "upstream_timeout"
+        x.outcome = _cut_short(world, provider, error).outcome
         return client.abort()
     if keep_tail and response.status < 400:
         _settle(x, snapshot, provider, tail)
@@ -226,7 +227,7 @@ async def _answer_read(
     refused = response.status >= 400
     is_json = any(name == b"content-type" and b"json" in value for name, value in response.headers)
     if not is_json and not refused:
-        raise unread_answer(provider.name, "it is not JSON")
+        raise UnreadableAnswer(provider.name, "it is not JSON")
     if response.status == 401:
         raise credential_refused(provider)
     body = b""
@@ -234,16 +235,16 @@ async def _answer_read(
         while chunk := await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
             body += chunk
             if len(body) > snapshot.server.max_body:
-                raise unread_answer(provider.name, "it is too large")
+                raise UnreadableAnswer(provider.name, "it is too large")
     except (TransportError, Late) as error:
-        raise UpstreamBroken(f"The answer of the provider '{provider.name}' did not come whole.") from error
+        raise _cut_short(world, provider, error) from error
     plain = decoded(body, response.headers)
     dropped = ENCODING
     if refused:
         shown = await guard.refused(plain if is_json else None)
         body, dropped = (withheld(x, response.status), WITHHELD) if shown is None else (shown, ENCODING)
     elif plain is None:
-        raise unread_answer(provider.name, "it is compressed in a way that is not read here")
+        raise UnreadableAnswer(provider.name, "it is compressed in a way that is not read here")
     else:
         _settle(x, snapshot, provider, plain)
         body = guard.opaque_answer(plain)
@@ -259,6 +260,13 @@ async def _answer_read(
     x.committed, x.outcome = True, "upstream_status" if refused else "ok"
     x.first_byte_at = world.clock.monotonic()
     await client.answer(response.status, headers, body)
+
+
+def _cut_short(world: World, provider: Provider, error: TransportError | Late) -> Refusal:
+    """Tell of an answer that failed after it had begun; what the client gets, if it has nothing yet."""
+    cause = cut_short(error)
+    world.troubles.note(provider.name, cause, world.clock.monotonic())
+    return refusal_of(cause, provider)
 
 
 def _answer_segments(body: bytes) -> list[Segment]:

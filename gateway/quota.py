@@ -130,8 +130,6 @@ class Adjustment(msgspec.Struct, frozen=True):
     extra: int
     from_ns: int
     until_ns: int
-    reason_id: str
-    """Names the entry of the audit log that says who and why."""
 
     def valid(self, now_ns: int) -> bool:
         return self.from_ns <= now_ns < self.until_ns

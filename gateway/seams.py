@@ -155,7 +155,7 @@ class StreamReader(Protocol):
     usage: Usage | None
     service_tier: str | None
     finished: bool
-    """A finish reason, `message_stop`, `response.completed` or `[DONE]` was seen: the answer is whole."""
+    """A finish or stop reason, `message_stop`, `response.completed` or `[DONE]` was seen: the answer is whole."""
     failed: bool
     """The provider itself sent an error event."""
 
@@ -170,6 +170,11 @@ class StreamReader(Protocol):
         """What takes the text of an event in place of the event, for data that are `head`, a JSON string's content and
         `tail`, like those of the last event, and may differ in padding; None: `event` must be asked. Texts are valid
         Unicode, and not empty."""
+        ...
+
+    def lacking(self) -> bytes:
+        """The event without which clients do not take the stream for ended, if it is `finished` and this has not
+        come."""
         ...
 
     def size(self) -> int:

@@ -196,6 +196,11 @@ class StreamInspector(Protocol):
         text; where something was held at the flush, the rules fail on it instead, open or closed as they say."""
         ...
 
+    def unread(self, error: str) -> None:
+        """A part of the answer came that nobody can read, for the reason whose name is `error`: the rules fail on it,
+        open or closed as they say. What is `blocked` afterwards must not go on."""
+        ...
+
     def held(self) -> int:
         """Characters held back now, all channels together."""
         ...

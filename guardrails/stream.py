@@ -157,6 +157,11 @@ class PolicyStream:
         self.blocked = self._tally.blocked
         return rest
 
+    def unread(self, error: str) -> None:
+        """See `guardrails/interface.py`."""
+        self._tally.failed("engine", error, self._plan.rules if self._plan is not None else ())
+        self.blocked = self._tally.blocked
+
     def held(self) -> int:
         """Characters held back now, all channels together."""
         return sum(channel.held() for channel in self._channels.values())

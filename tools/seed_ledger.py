@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gateway.ledger.posting import tags_hash
 from gateway.ledger.store import ensure_schema, open_engine, reading, writing
-from gateway.ledger.tables import DAY_SUMS, METERS, OUTCOMES, WASTED, days, events, rollups, segments, tags
+from gateway.ledger.tables import METERS, OUTCOMES, SUMS, WASTED, days, events, rollups, segments, tags
 from tools.own_postgres import postgres
 
 TEAMS = ("search", "support", "checkout", "research", "growth", "legal", "data", "mobile", "ops", "sales", "hr", "labs")
@@ -210,7 +210,7 @@ def _days_of() -> str:
     """INSERT … SELECT of the sums of all roll-ups per day."""
     key = "hour / 86400 * 86400, team, key_id, model, provider, CASE WHEN tags_hash <> '' THEN 1 ELSE 0 END"
     names = ", ".join(column.name for column in days.columns)
-    sums = ", ".join(f"SUM({name})" for name in DAY_SUMS)
+    sums = ", ".join(f"SUM({name})" for name in SUMS)
     return f"INSERT INTO rollup_days ({names}) SELECT {key}, {sums} FROM rollups GROUP BY {key}"
 
 

@@ -92,7 +92,7 @@ class Budgeting:
         """Allow anew what the calendar window's limit allows: as much is added as was used so far, until it ends.
 
         `used`: what the store that decides says; None: what the ledger says."""
-        bound = self.find(name)
+        bound, reason = self.find(name), checked_reason(reason, MAX_REASON)
         now_ns = self._clock.now_ns()
         window = running(bound, now_ns)
         if window is None:
@@ -115,7 +115,7 @@ class Budgeting:
             kind="reset",
             extra=self._countable(bound, used - before),
             until_ns=window.end_ns,
-            reason=checked_reason(reason, MAX_REASON),
+            reason=reason,
             actor=self._actor,
             limit=bound.rule.amount,
             money=bound.rule.budget,
@@ -169,8 +169,12 @@ class Budgeting:
             )
         names = [name for bound in known for name in (bound.key, bound.rule.id)]
         close = difflib.get_close_matches(name[:200], sorted(set(names)), 3, 0.5)
-        hint = f" Did you mean {' or '.join(repr(each) for each in close)}?" if close else ""
-        if not known:
+        if close:
+            hint = f" Did you mean {' or '.join(repr(each) for each in close)}?"
+        elif known:
+            more = ", …" if len(known) > _MOST_NAMES else ""
+            hint = f" There are {', '.join(bound.key for bound in known[:_MOST_NAMES])}{more}."
+        else:
             hint = " The configuration has no limits."
         raise NotFound(f"There is no budget or limit '{name[:100]}'.{hint}", code="budget_not_found")
 
@@ -188,7 +192,7 @@ class Budgeting:
         return next((rule for rule in self._written.rules if rule.each and name.startswith(f"{rule.id}:")), None)
 
     def _adjusted(self) -> LimitProgram:
-        live = [Adjustment(a.bound_key, a.extra, a.from_ns, a.until_ns, a.id) for a in self._store.live()]
+        live = [Adjustment(a.bound_key, a.extra, a.from_ns, a.until_ns) for a in self._store.live()]
         return self._written.adjusted(live, self._clock.now_ns())
 
     def _countable(self, bound: Bound, extra: int) -> int:
@@ -266,7 +270,7 @@ def _parse_amount(text: str, bound: Bound) -> int:
     except ValueError as error:
         raise BadRequest(f"amount: {error}.", param="amount") from None
     if amount <= 0:
-        raise BadRequest("amount: this adds nothing; allowed is more than 0.", param="amount")
+        raise BadRequest("amount: this adds nothing; allowed is more than 0, such as 50 USD.", param="amount")
     return amount
 
 
@@ -279,7 +283,7 @@ def _until_ns(until: str | None, lasting: str | None, now_ns: int) -> int:
     except ValueError as error:
         raise BadRequest(f"{name}: {error}.", param=name) from None
     if end_ns <= now_ns:
-        raise BadRequest(f"{name}: this is not in the future.", param=name)
+        raise BadRequest(f"{name}: this is not in the future; allowed is a time to come within 366 days.", param=name)
     if end_ns > now_ns + _LONGEST * 10**9:
         raise BadRequest(f"{name}: a raise is for a while, at most 366 days; change the limit instead.", param=name)
     return end_ns

@@ -33,6 +33,12 @@ PAUSED = Family(
     ("provider",),
     "max",
 )
+FAILURES = Family(
+    "tollway_upstream_failures",
+    "Failures of providers below HTTP, before an answer began and in its middle, by kind.",
+    "counter",
+    ("provider", "error"),
+)
 CONVERSATIONS = Family(
     "tollway_guardrail_conversations",
     "Requests in a conversation whose pseudonyms are kept, by what became of them: begun, resumed, away (the store), "
@@ -172,6 +178,7 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull(RELOADS, lambda: [((result,), count) for result, count in world.configuration.reloads.items()])
     metrics.pull_one(CONFIG_TIME, lambda: world.configuration.snapshot.loaded_ns / 1e9)
     metrics.pull(CONVERSATIONS, lambda: [((said,), count) for said, count in world.conversations.counts.items()])
+    metrics.pull(FAILURES, lambda: list(world.troubles.counts.items()))
     metrics.pull(CREDENTIAL, lambda: _credentials(world))
     metrics.pull(PAUSED, lambda: _paused(world))
     metrics.pull(BREAKER, lambda: _circuits(world))

@@ -14,6 +14,7 @@ from gateway.auth.keys import digest_of, make_key
 from gateway.errors import BadRequest, NotFound
 from gateway.seams import Clock
 from gateway.settings.references import matches
+from gateway.settings.schema_base import check_tag_text, check_tags
 from gateway.settings.units import parse_duration, parse_moment
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ MISSING_KEY_HASH = (
     "(openssl rand -hex 32 makes one), and keep it: changing it makes every key invalid."
 )
 MAX_NAME = 200
-MAX_TAGS = 32
 _LONGEST = 100 * 365 * 86400
 
 
@@ -59,7 +59,7 @@ class Keyring:
         if len(name) > MAX_NAME or (name and not name.isprintable()):
             raise BadRequest(f"name: allowed are at most {MAX_NAME} printable characters.", param="name")
         _check_models(models, known_models, team, team_models)
-        _check_tags(tags or {})
+        check_tags_of_key(tags or {})
         expires_ns = None if expires is None else expiry_ns(expires, self._clock.now_ns())
         material, secret = self._material()
         stored = self._store.create(material, team=team, name=name, models=models, tags=tags, expires_ns=expires_ns)
@@ -208,14 +208,11 @@ def _check_models(models: list[str] | None, known: Collection[str], team: str, a
             )
 
 
-def _check_tags(tags: dict[str, str]) -> None:
-    if len(tags) > MAX_TAGS:
-        raise BadRequest(f"tags: {len(tags)} are too many; allowed are {MAX_TAGS}.", param="tags")
-    for name, value in tags.items():
-        plain = f"{name}{value}"
-        if not name or len(plain) > MAX_NAME or not plain.isprintable() or "," in plain or "=" in plain:
-            raise BadRequest(
-                "tags: allowed are printable names and values without comma and equals sign, together at most 200 "
-                "characters.",
-                param="tags",
-            )
+def check_tags_of_key(tags: dict[str, str]) -> None:
+    """Raises `BadRequest` for what the configuration would not take either."""
+    try:
+        for text in (*tags.keys(), *tags.values()):
+            check_tag_text(text)
+        check_tags(tags)
+    except ValueError as error:
+        raise BadRequest(f"tags: {error}.", param="tags") from None

@@ -14,7 +14,7 @@ from gateway.errors import BadRequest, LedgerError, NotFound
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.switches import StoredSwitch, SwitchStore
 from gateway.operations import NAMES
-from gateway.routing.switches import Switch, unknown
+from gateway.routing.switches import SCOPES, Switch, unknown
 from gateway.seams import Clock
 from gateway.settings.schema import Root
 from gateway.settings.units import parse_duration, parse_moment
@@ -94,10 +94,14 @@ class Switching:
             known["key"] = [*configured, *(key.id for key in KeyStore(self._engine).list())]
         wrong = unknown(switch, known)
         if wrong:
-            raise BadRequest(f"{wrong[0].upper()}{wrong[1:]}.{_nearest(switch.name, known.get(switch.scope, ()))}")
+            unnamed = switch.name and not wrong.startswith("there is no ")
+            hint = "" if unnamed else _nearest(switch.name, known.get(switch.scope, ()))
+            raise BadRequest(f"{wrong[0].upper()}{wrong[1:]}.{hint}")
         if switch.scope == "model":
             self._check_model(switch.name, "name")
         if switch.kind == "fallback":
+            if not switch.value:
+                raise BadRequest("to: say which model serves instead.", param="to")
             self._check_model(switch.value, "to")
             if switch.value == switch.name:
                 raise BadRequest("A model cannot be its own fallback.", param="to")
@@ -141,7 +145,9 @@ def _nearest(name: str, among: Collection[str]) -> str:
     close = difflib.get_close_matches(name[:200], among, 3, 0.5)
     if close:
         return f" Did you mean {' or '.join(repr(each) for each in close)}?"
-    return f" Allowed are {', '.join(sorted(among))}." if 0 < len(among) <= MOST_TOLD else ""
+    if not among:
+        return " None is configured."
+    return f" Allowed are {', '.join(sorted(among))}." if len(among) <= MOST_TOLD else ""
 
 
 def _until_ns(asked: SetSwitch, now_ns: int) -> int | None:
@@ -165,6 +171,11 @@ def _until_ns(asked: SetSwitch, now_ns: int) -> int | None:
 
 def request_of(*, lasting: str | None, **fields: str | bool | None) -> SetSwitch:
     """What was asked, from words of a person. Raises `BadRequest`."""
+    scopes = list(dict.fromkeys(scope for each in SCOPES.values() for scope in each))
+    for name, known in (("kind", list(SCOPES)), ("scope", scopes)):
+        given = str(fields.get(name))
+        if given not in known:
+            raise BadRequest(f"{name}: there is no '{given[:100]}'; allowed are {', '.join(known)}.", param=name)
     try:
         return msgspec.convert({**fields, "for": lasting}, SetSwitch)
     except msgspec.ValidationError as error:

@@ -11,6 +11,7 @@ from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
 from gateway.routing.circuits import Circuits
 from gateway.routing.health import Health
+from gateway.routing.troubles import Troubles
 from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
@@ -48,6 +49,9 @@ class AdminWorld(Protocol):
 
     @property
     def circuits(self) -> Circuits: ...
+
+    @property
+    def troubles(self) -> Troubles: ...
 
     @property
     def limits(self) -> LimitStore: ...

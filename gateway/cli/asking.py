@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
+from typer.core import TyperCommand
 
 from gateway.cli.admin_client import AdminClient, AdminError, find_gateway
 
@@ -19,6 +21,18 @@ if TYPE_CHECKING:
     from gateway.settings.load import Written
 
 T = TypeVar("T")
+_NEGATIVE = re.compile(r"-\.?[0-9]")
+
+
+class Signed(TyperCommand):
+    """A command whose arguments may begin with a minus and a digit, so that what is wrong with `-5 USD` can be told: it
+    is no option that does not exist."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.ignore_unknown_options = any(_NEGATIVE.match(arg) for arg in args)
+        return super().parse_args(ctx, args)
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def list_entries(
     since: Annotated[str, typer.Option(help="From: an age (30m, 12h, 7d, 2w), a UTC date or a time.")] = "30d",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, the newest.")] = 200,
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
 ) -> None:

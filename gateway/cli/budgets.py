@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.admin_client import AdminError, KeyOption, UrlOption, path_of
-from gateway.cli.asking import JsonOption, answering, gateway_of, print_json
+from gateway.cli.asking import JsonOption, Signed, answering, gateway_of, print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     budgets = typer.Typer(name="budgets", help=_HELP, invoke_without_command=True)
     budgets.callback()(show)
-    budgets.command("raise")(raise_budget)
-    budgets.command("reset")(reset)
+    budgets.command("raise", cls=Signed)(raise_budget)
+    budgets.command("reset", cls=Signed)(reset)
     budgets.command("adjustments")(adjustments)
-    budgets.command("end")(end)
+    budgets.command("end", cls=Signed)(end)
     budgets.command("rebuild")(rebuild)
     app.add_typer(budgets)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gateway.cli.asking import print_json
+from gateway.cli.asking import Signed, print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
     keys = typer.Typer(name="keys", help=_HELP, no_args_is_help=True)
     keys.command("create")(create)
     keys.command("list")(list_keys)
-    keys.command("revoke")(revoke)
-    keys.command("rotate")(rotate)
+    keys.command("revoke", cls=Signed)(revoke)
+    keys.command("rotate", cls=Signed)(rotate)
     app.add_typer(keys)
 
 
@@ -71,8 +71,13 @@ def list_keys(
     json: JsonOption = False,
 ) -> None:
     """List keys by prefix and last four characters, oldest first."""
+    from gateway.admin.keyring import check_team
+
     with _keyring(config, json) as (keyring, written):
-        found = [key for key in keyring.list(team) if not active or key.state in ("active", "replaced")]
+        listed = keyring.list(team)
+        if team is not None and not listed:  # a team that is not configured any more may have keys still
+            check_team(team, written.root.teams)
+        found = [key for key in listed if not active or key.state in ("active", "replaced")]
     if json:
         print_json({"keys": found})
         return
@@ -164,7 +169,8 @@ def _tags(text: str | None) -> dict[str, str]:
         if not pair.strip():
             continue
         if not equals or not name.strip():
-            raise BadRequest("--tags: allowed is k=v,k=v.", param="tags")
+            lacks = "a name before its '='" if equals else "'=' and a value"
+            raise BadRequest(f"--tags: '{pair.strip()[:100]}' lacks {lacks}; allowed is k=v,k=v.", param="tags")
         if name.strip() in found:
             raise BadRequest(f"--tags: '{name.strip()[:100]}' is given twice.", param="tags")
         found[name.strip()] = value.strip()

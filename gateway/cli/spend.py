@@ -78,7 +78,6 @@ def spend(
     from gateway.errors import ConfigError, LedgerError
     from gateway.ledger import spend as ledger
     from gateway.ledger.charges import charges
-    from gateway.ledger.periods import moment_ns
     from gateway.ledger.store import ledger_at
 
     form = _form(form, json, written)
@@ -90,7 +89,8 @@ def spend(
         at_ns = now_ns()
         groups = ledger.check_groups([name.strip() for name in by.split(",") if name.strip()])
         filters = _filters(team, key, model, provider, tag)
-        since_ns, until_ns = moment_ns(since, at_ns), moment_ns(until, at_ns)
+        _check_text(by, *(team or ()), *(key or ()), *(model or ()), *(provider or ()), *(tag or ()))
+        since_ns, until_ns = _moment("--since", since, at_ns), _moment("--until", until, at_ns)
         if since_ns >= until_ns:
             raise LedgerError("the range is empty: --since must be before --until")
         ledger_url, journal = (url, None) if url is not None else ledger_of_config(config)
@@ -107,8 +107,30 @@ def spend(
             report = ledger.report(engine, groups, since_ns, until_ns, filters)
         _write(report, form, out, journal)
     except (LedgerError, OSError) as error:
-        print(f"tollway spend: {error}", file=sys.stderr)
+        told = f"{out} cannot be written: {error.strerror}" if isinstance(error, OSError) else error
+        print(f"tollway spend: {told}", file=sys.stderr)
         raise typer.Exit(1) from None
+
+
+def _check_text(*texts: str) -> None:
+    """No database takes bytes that are no UTF-8, which a shell passes on as lone surrogates."""
+    from gateway.errors import LedgerError
+
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise LedgerError(f"{text!r} is not valid UTF-8") from None
+
+
+def _moment(option: str, text: str, at_ns: int) -> int:
+    from gateway.errors import LedgerError
+    from gateway.ledger.periods import moment_ns
+
+    try:
+        return moment_ns(text, at_ns)
+    except LedgerError as error:
+        raise LedgerError(f"{option}: {error}") from None
 
 
 def _written(context: typer.Context) -> set[str]:
@@ -172,7 +194,7 @@ def _filters(
     for text in tag or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise LedgerError(f"--tag {text!r} is not NAME=VALUE")
+            raise LedgerError(f"--tag {text!r} is not NAME=VALUE, such as app=shop")
         pairs.append((name.strip(), value.strip()))
     return Filters(
         team=tuple(team or ()),

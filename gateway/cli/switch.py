@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gateway.cli.admin_client import AdminError, KeyOption, UrlOption, path_of
-from gateway.cli.asking import JsonOption, answering, gateway_of, in_ledger, print_json
+from gateway.cli.admin_client import KeyOption, UrlOption, path_of
+from gateway.cli.asking import JsonOption, Signed, answering, gateway_of, in_ledger, print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ gateways take it within a second. Every change is in the audit log.
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     switch = typer.Typer(name="switch", help=_HELP, no_args_is_help=True)
-    switch.command("set")(set_switch)
+    switch.command("set", cls=Signed)(set_switch)
     switch.command("list")(list_switches)
-    switch.command("clear")(clear)
+    switch.command("clear", cls=Signed)(clear)
     app.add_typer(switch)
 
 
@@ -66,11 +66,8 @@ def set_switch(
     """
     from gateway.admin.switch_shapes import SwitchView
     from gateway.admin.switching import request_of
-    from gateway.routing.switches import SCOPES
 
     with answering("switch", json):
-        if kind not in SCOPES:
-            raise AdminError(f"KIND: allowed are {', '.join(SCOPES)}", 400)
         asked = request_of(
             kind=kind,
             scope=scope,

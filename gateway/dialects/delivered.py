@@ -27,6 +27,10 @@ class Delivered:
         """See `StreamReader.listener`."""
         return None
 
+    def lacking(self) -> bytes:
+        """See `StreamReader.lacking`."""
+        return b""
+
     def text(self) -> str:
         """The output text delivered so far: all choices, reasoning and tool arguments, as they came."""
         return self._text.getvalue()

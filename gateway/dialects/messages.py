@@ -81,6 +81,7 @@ class _Piece(msgspec.Struct, gc=False):
     text: str | None = None
     partial_json: str | None = None
     thinking: str | None = None
+    stop_reason: msgspec.Raw = msgspec.Raw()
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -97,12 +98,18 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _event = msgspec.json.Decoder(_Event).decode
+_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 class MessagesStream(Delivered):
-    """Finished with `message_stop`; failed with an `error` event. Usage always comes and is never stripped."""
+    """Finished with a stop reason, after which nothing more is said, or with `message_stop`; failed with an `error`
+    event. Usage always comes and is never stripped."""
 
-    __slots__ = ()
+    __slots__ = ("_stopped",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped = False
 
     def event(self, name: bytes, data: bytes) -> bool:
         try:
@@ -111,7 +118,7 @@ class MessagesStream(Delivered):
             if name == b"error":
                 self.failed = True
             elif name == b"message_stop":
-                self.finished = True
+                self.finished = self._stopped = True
             return True
         piece = event.delta or event.content_block
         if piece is not None:
@@ -124,7 +131,13 @@ class MessagesStream(Delivered):
         if given(event.usage):
             self.merge_usage(event.usage)
         if kind == "message_stop":
+            self.finished = self._stopped = True
+        elif kind == "message_delta" and piece is not None and given(piece.stop_reason):
             self.finished = True
         elif kind == "error" or given(event.error) or name == b"error":
             self.failed = True
         return True
+
+    def lacking(self) -> bytes:
+        """Some compatible servers end with the stop reason; clients that wait for `message_stop` get it."""
+        return b"" if self._stopped or self.failed or not self.finished else _STOP

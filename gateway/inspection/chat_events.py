@@ -32,8 +32,8 @@ class ChatEvents(EventRewriter):
     _last = b"{}"
     _name = b""
 
-    def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan], *, closed: bool = True) -> None:
-        super().__init__(inspector, shapes, closed=closed)
+    def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan]) -> None:
+        super().__init__(inspector, shapes)
         self._done: set[bytes] = set()
         self._calls: dict[bytes, Channel] = {}
         """The last tool call of each choice."""

@@ -9,8 +9,9 @@ an event ends (`_ending`), and how an event of its own looks that carries a piec
   back of it is sent in the event that ends it, where that has room for a text, or before it in an event of its own.
 - After an error of the provider, and after a block, nothing that was held back is ever sent.
 - A string this code knows to be text, but not to be a piece of one, is judged whole, by itself, and rewritten in place.
-- What cannot be read (no JSON, names given twice, too deep) or not be rewritten (member names) is not sent under
-  `closed`; `unreadable` counts such events.
+- On what cannot be read (no JSON, names given twice, too deep) the rules fail: it passes as it came, or, where one is
+  enforced and `closed`, the stream is `broken` there. `unread` says why.
+- What must be rewritten and cannot be (member names) ends the stream as a block does.
 
 An exception out of a call means that nothing of that event may be sent. The stream must not go on then.
 """
@@ -32,6 +33,7 @@ MAX_CHANNELS = 4096
 _MEMOS = 4096
 _SHORT = 256
 """Characters of a text that is remembered although it need not come again: labels that are in every event."""
+_NOT_CLEAR = "an event of its stream is not valid JSON, has a member twice, or is nested too deep"
 
 
 class _TooMany(Exception):
@@ -77,16 +79,17 @@ class EventRewriter:
 
     keep_texts = False
 
-    def __init__(self, inspector: StreamInspector, shapes: "Shapes[Plan]", *, closed: bool = True) -> None:
+    def __init__(self, inspector: StreamInspector, shapes: "Shapes[Plan]") -> None:
         self.blocked = False
         """A finding demands the end: call `block_end`. Every further event gives nothing."""
+        self.broken = False
+        """It is `blocked` because of an event that could not be judged: the client gets an error for its end."""
         self.logprobs_dropped = 0
         """Log-probabilities that were left out, because they repeat a text that was changed or held back."""
-        self.unreadable = 0
-        """Events that could not be judged."""
+        self.unread = ""
+        """Why the last event that could not be judged could not be, in words; empty: all could."""
         self._inspector = inspector
         self._shapes = shapes
-        self._closed = closed
         self._over = False
         self._failed = False
         self._channels: dict[Key, Channel] = {}
@@ -117,6 +120,8 @@ class EventRewriter:
         if found is None:
             if data.strip() == b"[DONE]":
                 return self.end() + (b"" if self.blocked else event.raw)
+            if not data.strip():
+                return event.raw
             try:
                 found = self._learn(event.name, data)
             except ValueError:
@@ -127,11 +132,11 @@ class EventRewriter:
         except ValueError:
             return self._unread(event)
         if plan.names and self._whole(plan.names, "assistant", False) != plan.names and not self._inspector.blocked:
-            return self._unread(event)
+            return self._block([])
         try:
             return self._carry(event, data, plan, spans, texts)
         except _TooMany:
-            return self._unread(event)
+            return self._unread(event, "TooManyTexts", f"it has more than {MAX_CHANNELS} texts")
 
     def relayed(self, framed: bytes, start: int) -> bytes | None:
         """As `event`, for an HTTP chunk whose data, from `start` on, are one event: the chunk to send in its place,
@@ -236,9 +241,13 @@ class EventRewriter:
         if not silent and slot.logprobs < 0 and slot.call < 0 and plan.sequence < 0:
             self.repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
 
-    def _unread(self, event: SseEvent) -> bytes:
-        self.unreadable += 1
-        return b"" if self._closed else event.raw
+    def _unread(self, event: SseEvent, error: str = "UnreadableEvent", why: str = _NOT_CLEAR) -> bytes:
+        self.unread = why
+        self._inspector.unread(error)
+        if not self._inspector.blocked:
+            return event.raw
+        self.broken = True
+        return self._block([])
 
     def _learn(self, name: bytes, data: bytes) -> tuple[Plan, Spans]:
         found = scan(data)

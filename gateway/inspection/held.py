@@ -33,6 +33,9 @@ class Collected:
     def flush(self, channel: str) -> str:
         return ""
 
+    def unread(self, error: str) -> None:
+        """Who collects asks the rules: see `EventRewriter.unread`."""
+
     def held(self) -> int:
         return 0
 
@@ -70,6 +73,9 @@ class Replaced:
 
     def flush(self, channel: str) -> str:
         return ""
+
+    def unread(self, error: str) -> None:
+        """The rules have let it pass."""
 
     def held(self) -> int:
         return sum(len(text) for channel, text in self._rewrites.items() if channel not in self._given)

@@ -29,8 +29,8 @@ _LAST = frozenset(("message_delta", "message_stop"))
 class MessagesEvents(EventRewriter):
     """Anthropic messages."""
 
-    def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan], *, closed: bool = True) -> None:
-        super().__init__(inspector, shapes, closed=closed)
+    def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan]) -> None:
+        super().__init__(inspector, shapes)
         self._begun: dict[bytes, bool] = {}
         """Indexes of blocks; whether each is open."""
         self._usage = b'{"output_tokens":0}'

@@ -34,8 +34,8 @@ class ResponsesEvents(EventRewriter):
     keep_texts = True
     _last = SseEvent(b"", b"", b"{}")
 
-    def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan], *, closed: bool = True) -> None:
-        super().__init__(inspector, shapes, closed=closed)
+    def __init__(self, inspector: StreamInspector, shapes: Shapes[Plan]) -> None:
+        super().__init__(inspector, shapes)
         self._shift = 0
         self._number = -1
         """Of the last event that was sent."""

@@ -24,7 +24,6 @@ class Rewriters:
     def __init__(self) -> None:
         self._shapes: dict[str, Shapes[Plan]] = {name: Shapes() for name in _KINDS}
 
-    def open(self, operation: str, inspector: StreamInspector, *, closed: bool = True) -> EventRewriter:
-        """A rewriter for one stream. `closed`: what cannot be judged is not sent. `KeyError` for an operation that is
-        not in `OPERATIONS`."""
-        return _KINDS[operation](inspector, self._shapes[operation], closed=closed)
+    def open(self, operation: str, inspector: StreamInspector) -> EventRewriter:
+        """A rewriter for one stream. `KeyError` for an operation that is not in `OPERATIONS`."""
+        return _KINDS[operation](inspector, self._shapes[operation])

@@ -29,7 +29,7 @@ DAY_NS = DAY * 10**9
 
 
 class Slice(msgspec.Struct, frozen=True, gc=False):
-    """What some names came to. Sums as in `tables.DAY_SUMS`; names that are not told apart are empty."""
+    """What some names came to. Sums as in `tables.SUMS`; names that are not told apart are empty."""
 
     day: int
     """Its beginning, seconds since the epoch, UTC; 0: days are not told apart."""

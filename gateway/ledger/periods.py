@@ -8,6 +8,8 @@ from gateway.ledger.posting import HOUR_NS
 
 _AGO = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
 _UNITS_NS = {"m": 60 * 10**9, "h": HOUR_NS, "d": 24 * HOUR_NS, "w": 168 * HOUR_NS}
+_END_NS = 2**63
+"""Nanoseconds of the last moment that a database can hold, in the year 2262."""
 
 HINT = "allowed are now, an age (30m, 12h, 7d, 2w), a UTC date (2026-11-01) and a time (2026-11-01T12:00Z)"
 
@@ -32,4 +34,6 @@ def moment_ns(text: str, now_ns: int) -> int:
     nanos = (passed.days * 86_400 + passed.seconds) * 10**9 + passed.microseconds * 1000
     if nanos < 0:
         raise LedgerError(f"{text!r} is before 1970; {HINT}")
+    if nanos >= _END_NS:
+        raise LedgerError(f"{text!r} is too far away; {HINT}")
     return nanos

@@ -15,7 +15,6 @@ from gateway.facts import Usage
 from gateway.ledger.events import MAX_NAME, EndRecord
 from gateway.ledger.store import counter
 from gateway.ledger.tables import (
-    DAY_SUMS,
     DIMENSIONS,
     METERS,
     OUTCOMES,
@@ -33,6 +32,7 @@ Value = str | int | float | bool | None
 Row = dict[str, Value]
 
 HOUR_NS = 3_600 * 10**9
+DAY_NS = 24 * HOUR_NS
 MAX_TOKENS = 10**12
 MAX_NANOS = 10**16
 """Beyond these a figure is a provider's nonsense; without a bound one answer could overflow a roll-up (64 bits)."""
@@ -68,7 +68,7 @@ def _driver_insert(table: Table, keys: Sequence[str] = (), sums: Sequence[str] =
 
 _SQLITE_EVENTS = _driver_insert(events)
 _SQLITE_ROLLUPS = _driver_insert(rollups, ("hour", *DIMENSIONS), SUMS)
-_SQLITE_DAYS = _driver_insert(days, _DAY_KEY, DAY_SUMS)
+_SQLITE_DAYS = _driver_insert(days, _DAY_KEY, SUMS)
 _SQLITE_THERE = text("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(:ids))")
 
 
@@ -223,8 +223,8 @@ def day_rows(hours: Iterable[Row]) -> list[Row]:
             row["provider"],
             int(row["tags_hash"] != ""),
         )
-        total = totals.setdefault(key, dict.fromkeys(DAY_SUMS, 0))
-        for name in DAY_SUMS:
+        total = totals.setdefault(key, dict.fromkeys(SUMS, 0))
+        for name in SUMS:
             total[name] += _number(row[name])
     return [
         {**dict(zip(_DAY_KEY, key, strict=True)), **total}
@@ -275,7 +275,7 @@ def _add_days(connection: Connection, rows: Sequence[Row]) -> None:
     if connection.dialect.name == "sqlite":
         _driver_execute(connection, _SQLITE_DAYS, days, rows)
     elif rows:
-        _grow(connection, days, _DAY_KEY, DAY_SUMS, rows)
+        _grow(connection, days, _DAY_KEY, SUMS, rows)
 
 
 def _grow(connection: Connection, table: Table, keys: Sequence[str], sums: Sequence[str], rows: Sequence[Row]) -> None:

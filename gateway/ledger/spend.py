@@ -1,6 +1,7 @@
 """Spend reports: requests, tokens and cost by any dimension over any range, from roll-ups.
 
-A range is half open, `since <= received < until`. Whole hours in it come from roll-ups. A part of an hour at either
+A range is half open, `since <= received < until`. Whole hours in it come from roll-ups; of whole days, from those of
+days, where no hour, operation or tag is asked for, which only roll-ups of hours tell. A part of an hour at either
 edge comes from that hour's raw events; where those are pruned, the edge hour is taken whole from the roll-ups, and the
 report's `since` and `until` say so. So at most two hours of raw events are read, and none for the hour that is running.
 Both are read in one transaction and agree with each other.
@@ -27,9 +28,9 @@ from sqlalchemy import (
 
 from gateway.clock import SystemClock
 from gateway.errors import LedgerError
-from gateway.ledger.posting import HOUR_NS, MORE_TRIES
+from gateway.ledger.posting import DAY_NS, HOUR_NS, MORE_TRIES
 from gateway.ledger.store import counter, reading
-from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, WASTED, events, rollups, segments, tags
+from gateway.ledger.tables import DIMENSIONS, METERS, OUTCOMES, SUMS, WASTED, days, events, rollups, segments, tags
 from gateway.seams import Clock
 
 GROUPS = ("team", "key", "model", "provider", "operation", "hour", "day", "month")
@@ -37,6 +38,9 @@ GROUPS = ("team", "key", "model", "provider", "operation", "hour", "day", "month
 
 _COLUMNS = {"team": "team", "key": "key_id", "model": "model", "provider": "provider", "operation": "operation"}
 _TIMES = ("hour", "day", "month")
+_DAY_NAMES = ("team", "key_id", "model", "provider")
+_OF_DAYS = frozenset(("team", "key", "model", "provider", "day", "month"))
+"""What roll-ups of days can be grouped by."""
 _MOST_NAMES = 20
 
 
@@ -139,7 +143,10 @@ def report(
     with reading(engine) as connection:
         pruned_before = counter(connection, "pruned_before_ns")
         since_ns, until_ns, last_ns = covered(since_ns, until_ns, pruned_before, now_ns)
-        for source in sources(since_ns, last_ns):
+        by_day = _daily(groups, filters)
+        if by_day and until_ns >= now_ns:  # the running day may come from its roll-up, as the running hour may
+            last_ns = _day_after(last_ns)
+        for source in sources(since_ns, last_ns, by_day=by_day):
             _add(connection, source, groups, filters, totals)
             unpriced.update(row.model for row in connection.execute(_unpriced(source, filters)))
         loaded_until = connection.execute(select(func.max(segments.c.updated_ns))).scalar()
@@ -179,20 +186,41 @@ def _hour_after(ns: int) -> int:
     return -(-ns // HOUR_NS) * HOUR_NS
 
 
-def sources(since_ns: int, until_ns: int) -> list[FromClause]:
-    """Tables of the same shape that together hold the range: roll-ups for whole hours, raw events for the rest."""
+def _day_after(ns: int) -> int:
+    return -(-ns // DAY_NS) * DAY_NS
+
+
+def _daily(groups: Sequence[str], filters: Filters) -> bool:
+    """Whether roll-ups of days tell all that is asked."""
+    return _OF_DAYS.issuperset(groups) and not filters.operation and not filters.tags
+
+
+def sources(since_ns: int, until_ns: int, *, by_day: bool = False) -> list[FromClause]:
+    """Tables of the same shape that together hold the range: roll-ups for whole hours, raw events for the rest.
+    `by_day`: roll-ups of days for whole days (UTC), which have no operation and no tags, and their day for `hour`."""
     first = _hour_after(since_ns)
     last = until_ns // HOUR_NS * HOUR_NS
     if first > last:
         return [_raw(events.c.received_ns >= since_ns, events.c.received_ns < until_ns)]
     sources: list[FromClause] = []
-    if first < last:
-        hours = and_(rollups.c.hour >= first // 10**9, rollups.c.hour < last // 10**9)
-        sources.append(select(rollups).where(hours).subquery())
+    whole_hours = [(first, last)]
+    day, day_after = _day_after(first), last // DAY_NS * DAY_NS
+    if by_day and day < day_after:
+        sources.append(_days(days.c.day >= day // 10**9, days.c.day < day_after // 10**9))
+        whole_hours = [(first, day), (day_after, last)]
+    for start, end in whole_hours:
+        if start < end:
+            hours = and_(rollups.c.hour >= start // 10**9, rollups.c.hour < end // 10**9)
+            sources.append(select(rollups).where(hours).subquery())
     for start, end in ((since_ns, first), (last, until_ns)):
         if start < end:
             sources.append(_raw(events.c.received_ns >= start, events.c.received_ns < end))
     return sources
+
+
+def _days(*where: ColumnElement[bool]) -> FromClause:
+    """Roll-ups of days in the shape of those of hours, as far as they have it."""
+    return select(days.c.day.label("hour"), *(days.c[name] for name in (*_DAY_NAMES, *SUMS))).where(*where).subquery()
 
 
 def _raw(*where: ColumnElement[bool]) -> FromClause:

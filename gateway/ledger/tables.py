@@ -122,31 +122,16 @@ rollups = Table(
 )
 """Sums of `events` per hour (of receipt) and dimension; kept when raw events are pruned."""
 
-DAY_SUMS = (
-    "requests",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cost_nanos",
-    "unpriced_requests",
-    "estimated_requests",
-    *(f"outcome_{name}" for name in OUTCOMES),
-    *(f"cost_{name}" for name in WASTED),
-    "unpriced_tokens",
-    "retried_requests",
-)
-"""What a day's roll-up adds up."""
-
 days = Table(
     "rollup_days",
     metadata,
     Column("day", BigInteger, primary_key=True, autoincrement=False),
     *(Column(name, Text, primary_key=True) for name in ("team", "key_id", "model", "provider")),
     Column("tagged", Integer, primary_key=True, autoincrement=False),
-    *(Column(name, BigInteger, nullable=False) for name in DAY_SUMS),
+    *(Column(name, BigInteger, nullable=False) for name in SUMS),
 )
 """Sums of `rollups` per day (UTC, its beginning in seconds), kept in the same transactions: a month of them is read in
-milliseconds, however many tags and hours there are. `tagged`: 1 with any tag, else 0."""
+milliseconds, however many tags, operations and hours there are. `tagged`: 1 with any tag, else 0."""
 
 tags = Table(
     "tags",

@@ -35,11 +35,6 @@ def bucket_end(seconds: int, index: int) -> int:
     return -(-(index + 1) * seconds * SECOND // BUCKETS)
 
 
-def bucket_release(seconds: int, index: int) -> int:
-    """First nanosecond at which what was charged in this part does not count any more: the part is wholly outside."""
-    return bucket_end(seconds, index) + seconds * SECOND
-
-
 def period(calendar: Calendar, now_ns: int) -> Period:
     """The period of `calendar` that runs at `now_ns`. Periods follow one another without gap or overlap.
 

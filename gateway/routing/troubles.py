@@ -24,11 +24,14 @@ class Troubles:
 
     def __init__(self, tell: Callable[[Trouble], None]) -> None:
         self._tell = tell
+        self.counts: dict[tuple[str, str], int] = {}
+        """Failures by provider and class: providers come from the configuration and classes are few."""
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def note(self, provider: str, error: Exception, now: float) -> None:
         """A failure at `now` (monotonic seconds). Never raises."""
         kind = (provider, type(error).__name__)
+        self.counts[kind] = self.counts.get(kind, 0) + 1
         quiet_until, untold = self._told.get(kind, (now, 0))
         if now < quiet_until:
             self._told[kind] = (quiet_until, untold + 1)

@@ -92,4 +92,4 @@ class AdjustmentWatch:
 
 def adjustment_of(stored: StoredAdjustment) -> Adjustment:
     """A stored adjustment as the limit program takes it."""
-    return Adjustment(stored.bound_key, stored.extra, stored.from_ns, stored.until_ns, stored.id)
+    return Adjustment(stored.bound_key, stored.extra, stored.from_ns, stored.until_ns)

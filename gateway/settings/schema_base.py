@@ -33,6 +33,12 @@ from gateway.settings.units import (
 T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+MOST_TAGS = 32
+MOST_OF_A_TAG = 200
+"""Characters of name and value."""
+ALLOWED_IN_TAGS = (
+    "allowed are printable names and values without comma and equals sign, together at most 200 characters"
+)
 _LABEL = re.compile(r"[^\x00-\x20\x7f,*]{1,256}\*?|\*")
 
 
@@ -119,12 +125,33 @@ def check_model(text: str) -> str:
     return text
 
 
+def check_tag_text(text: str) -> str:
+    """A name or a value of a cost attribution tag: as `--tags k=v,k=v` and the header can write it."""
+    if len(text) > MOST_OF_A_TAG or not text.isprintable() or "," in text or "=" in text:
+        raise ValueError(f"this cannot be in a tag; {ALLOWED_IN_TAGS}")
+    return text
+
+
+def check_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Cost attribution tags, of a team or of a key, wherever they are written."""
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"{len(tags)} are too many; allowed are {MOST_TAGS}")
+    for name, value in tags.items():
+        if not name or len(name) + len(value) > MOST_OF_A_TAG:
+            wrong = "is too long" if name else "has no name"
+            raise ValueError(f"a tag {wrong}; {ALLOWED_IN_TAGS}")
+    return tags
+
+
 def _blank(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
 Name = Annotated[str, BeforeValidator(lambda value: check_name(value) if isinstance(value, str) else value)]
 ModelName = Annotated[str, BeforeValidator(lambda value: check_model(value) if isinstance(value, str) else value)]
+_TagText = Annotated[str, AfterValidator(check_tag_text)]
+Tags = Annotated[dict[_TagText, _TagText], AfterValidator(check_tags)]
+"""Cost attribution tags, values by name."""
 Secret = Annotated[SecretStr, WithJsonSchema({"type": "string", "examples": ["${env:NAME}", "${file:/run/secrets/x}"]})]
 """Text that is never printed."""
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank), WithJsonSchema({"type": "string"})]

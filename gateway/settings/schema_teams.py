@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from gateway.auth.keys import parse_hash
-from gateway.settings.schema_base import ModelName, Moment, Name, Section, is_text
+from gateway.settings.schema_base import ModelName, Moment, Name, Section, Tags, is_text
 from gateway.settings.schema_limit_values import Zone
 from gateway.settings.schema_limits import Budgets, OwnLimitsSection
 
@@ -35,7 +35,7 @@ class KeySection(Section):
     models: list[ModelName] | None = Field(
         None, description="Models this key may use, among its team's; wildcards as prefix*. Default: all its team's."
     )
-    tags: dict[str, str] = Field({}, description="Cost attribution tags; they win over the team's.")
+    tags: Tags = Field({}, description="Cost attribution tags; they win over the team's.")
     budget: Budgets | None = Field(None, description="What it may spend: one budget or a list; []: no limit.")
     limits: OwnLimitsSection | None = Field(None, description="How fast it may go.")
     priority: Priority | None = Field(None, description="interactive or batch. Default: the team's.")
@@ -47,7 +47,7 @@ class TeamSection(Section):
     models: list[ModelName] | None = Field(
         None, description="Models it may use; wildcards as prefix*. Default: all. An empty list: none."
     )
-    tags: dict[str, str] = Field({}, description="Cost attribution tags of every request of the team.")
+    tags: Tags = Field({}, description="Cost attribution tags of every request of the team.")
     budget: Budgets | None = Field(None, description="What it may spend: one budget or a list; []: no limit.")
     limits: OwnLimitsSection | None = Field(None, description="How fast it may go, all its keys together.")
     zone: Zone | None = Field(

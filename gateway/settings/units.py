@@ -39,6 +39,8 @@ _COUNT = re.compile(rf"({_NUMBER}) ?([kKM]?)", re.ASCII)
 _COUNTS = {"": 1, "k": 1000, "K": 1000, "M": 1_000_000}
 _OTHER_MONEY = re.compile(rf"{_NUMBER} ?[^\W\d_]{{3}}|[^\W\d_]{{3}} ?{_NUMBER}|[€£¥] ?{_NUMBER}|{_NUMBER} ?[€£¥]")
 
+_MANY_DIGITS = re.compile(r"[0-9]{16}|\.[0-9]{10}")
+
 MONEY_HINT = "allowed is an amount in US dollars, such as 500 USD or 0.25 USD"
 PERCENT_HINT = "allowed is a percentage from 0% to 100%, such as 5% or 99.5%"
 COUNT_HINT = "allowed is a whole number from 1, such as 600, 200k or 2M"
@@ -46,12 +48,22 @@ SHARE_HINT = "allowed are on, off and a percentage such as 1%"
 DATE_HINT = "allowed is a UTC date such as 2027-01-31, or a time with its zone such as 2027-01-31T12:00:00Z"
 
 
+def _odd(text: str, what: str, hint: str) -> ValueError:
+    """What is wrong with a text that is not what it should be. Never repeats it."""
+    if text.startswith("-") and text[1:2].isdigit():
+        return ValueError(f"this {what} is negative; {hint}")
+    if _MANY_DIGITS.search(text):
+        return ValueError(f"this {what} has too many digits; allowed are 15, and 9 behind the point")
+    article = "an" if what[0] in "aeiou" else "a"
+    return ValueError(f"this is not {article} {what}; {hint}")
+
+
 def parse_size(text: str) -> int:
     """Bytes. `20MiB` is 20 · 2^20, `20MB` is 20 · 10^6."""
     found = _SIZE.fullmatch(text.strip())
     scale = _SIZES.get(found[2].lower()) if found else None
     if found is None or scale is None:
-        raise ValueError(f"this is not a size; {SIZE_HINT}")
+        raise _odd(text.strip(), "size", SIZE_HINT)
     size = Decimal(found[1]) * scale
     if size != size.to_integral_value():
         raise ValueError(f"this size is not a whole number of bytes; {SIZE_HINT}")
@@ -64,7 +76,7 @@ def parse_duration(text: str) -> float:
     if text == "0":
         return 0.0
     if _DURATION.fullmatch(text) is None:
-        raise ValueError(f"this is not a duration; {DURATION_HINT}")
+        raise _odd(text, "duration", DURATION_HINT)
     return float(sum(Decimal(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
 
 
@@ -77,7 +89,7 @@ def parse_money(text: str) -> int:
     if found is None and _OTHER_MONEY.fullmatch(text):
         raise ValueError(f"this currency is not known: amounts are in US dollars; {MONEY_HINT}")
     if found is None:
-        raise ValueError(f"this is not an amount of money; {MONEY_HINT}")
+        raise _odd(text, "amount of money", MONEY_HINT)
     return int(Decimal(found[1] or found[2]) * 1_000_000_000)
 
 
@@ -86,7 +98,7 @@ def parse_count(text: str) -> int:
     text = text.strip()
     found = _COUNT.fullmatch(text.removeprefix("-"))
     if found is None:
-        raise ValueError(f"this is not a whole number; {COUNT_HINT}")
+        raise _odd(text, "whole number", COUNT_HINT)
     count = Decimal(found[1]) * _COUNTS[found[2]]
     if text.startswith("-") or count == 0:
         raise ValueError("this is too small; allowed is 1 or more")

@@ -30,6 +30,12 @@ PROVIDERS = Board(
                     "reqps",
                 ),
                 Panel(
+                    "Failures by kind",
+                    (Query(f"sum by (provider, error) (rate(tollway_upstream_failures_total{RATE}))",
+                           "{{provider}} {{error}}"),),
+                    "reqps", description="What a status does not tell, before an answer began and in its middle.",
+                ),
+                Panel(
                     "Retries and fallbacks",
                     (Query(f"sum by (provider, kind) (rate(tollway_upstream_retries_total{RATE}))",
                            "{{provider}} {{kind}}"),),

@@ -15,7 +15,7 @@ import re
 
 import msgspec
 
-from gateway.errors import ProtocolBroken
+from gateway.errors import UnreadableStream
 
 MAX_EVENT = 1 << 20
 """Default bound of one event, bytes with its terminator."""
@@ -42,7 +42,7 @@ class SseEvent(msgspec.Struct, frozen=True, gc=False):
 class SseParser:
     """Splits one stream into events.
 
-    `feed()` and `close()` raise `ProtocolBroken` once an event is over `max_event` bytes; the events before it are
+    `feed()` and `close()` raise `UnreadableStream` once an event is over `max_event` bytes; the events before it are
     returned first, and then every further call raises.
     """
 
@@ -157,8 +157,8 @@ class SseParser:
         self._resume = max(begin, size - 2)
         return 0, 0
 
-    def _too_large(self) -> ProtocolBroken:
-        return ProtocolBroken(f"a server-sent event is over {self._max} bytes", sent=True)
+    def _too_large(self) -> UnreadableStream:
+        return UnreadableStream(f"a server-sent event is over {self._max} bytes", sent=True)
 
 
 def _whole(lines: list[bytes], end: bytes) -> list[SseEvent]:

@@ -72,8 +72,6 @@ class Look(msgspec.Struct, frozen=True):
     """A look-around."""
 
     part: "Node"
-    ahead: bool
-    wanted: bool
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -140,7 +138,7 @@ class _Reader:
             places = {"AT_BOUNDARY": "boundary", "AT_NON_BOUNDARY": "no-boundary"}
             return Edge(places.get(str(value), "beginning" if "BEGINNING" in str(value) else "end"))
         if op in ("ASSERT", "ASSERT_NOT"):
-            return Look(self.sequence(value[1], flags), value[0] > 0, op == "ASSERT")
+            return Look(self.sequence(value[1], flags))
         if op == "GROUPREF":
             return Again(value)
         if op == "GROUPREF_EXISTS":

@@ -1,6 +1,7 @@
 """must-haves on streams, time-outs and cancellation, each with a provider that misbehaves on a raw socket."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -27,9 +28,12 @@ CASES: dict[str, dict[str, str]] = {
     "silent": {"first_event": "200ms"},
     "endless": {"total": "500ms"},
     "large": {},
+    "packed": {},
+    "identity": {},
     "left-streaming": {},
     "left-waiting": {},
     "had-it-all": {"idle": "5s"},
+    "middle": {"idle": "500ms"},
 }
 """Each has a provider, a model and a team of its own name and these time-outs, in the gateway that tests share: no test
 sees what another broke or spent."""
@@ -207,7 +211,34 @@ async def test_one_event_over_the_cap_is_an_error_event(gateway, listening) -> N
     async with raw_server(play(sse(delta("a")), b"data: " + b"x" * (1 << 21)), listening):
         _, body, _ = await ask(gateway, "large")
     assert b"upstream_error" in body
+    assert b"sent a stream that cannot be read: a server-sent event is over 1048576 bytes." in body
     assert len(body) < 10_000
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"br", b"zstd"])
+async def test_a_compressed_stream_is_named_as_what_it_is(gateway, listening, encoding: bytes) -> None:
+    """No compression on SSE: the gateway asks for identity, and its HTTP is valid."""
+
+    async def handler(state, reader, writer) -> None:
+        head, _ = await read_request(reader)
+        assert b"accept-encoding: identity" in head
+        writer.write(STREAM_HEAD[:-2] + b"content-encoding: " + encoding + b"\r\n\r\n")
+        await state.until_closed(reader)
+
+    async with raw_server(handler, listening):
+        status, body, _ = await ask(gateway, "packed")
+    told = "The provider 'packed' sent a stream that cannot be read: it is compressed though identity was asked for."
+    assert (status, json.loads(body)["error"]["message"]) == (502, told)
+
+
+async def test_an_encoding_of_identity_is_none(gateway, listening) -> None:
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD[:-2] + b"content-encoding: Identity\r\n\r\n" + chunk(WHOLE) + b"0\r\n\r\n")
+
+    async with raw_server(handler, listening):
+        status, body, _ = await ask(gateway, "identity", stream_options={"include_usage": True})
+    assert (status, body) == (200, WHOLE)
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -319,3 +350,53 @@ async def test_why_a_provider_failed_is_in_the_log_and_how_long_it_had_in_the_an
     logged = [json.loads(line) for line in gateway.log.read_text().splitlines() if '"upstream_failed"' in line]
     assert [(line["provider"], line["error"]) for line in logged] == [("p0", "ConnectFailed"), ("p1", "HeaderTimeout")]
     assert logged[0]["reason"].startswith("cannot connect to 127.0.0.1:1: ")
+
+
+HUGE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20000000\r\n\r\n"
+PASSED = b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 9\r\n\r\nabc"
+ERROR_EVENT = b'data: {"error": {"message": "CUDA out of memory"}}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "body", "stalls", "error", "outcome"),
+    [
+        ("/chat/completions", STREAM_HEAD, chunk(sse(delta("a"))), False, "Disconnected", "upstream_error"),
+        ("/chat/completions", STREAM_HEAD, chunk(sse(delta("a"))), True, "UpstreamTimeout", "upstream_timeout"),
+        ("/chat/completions", STREAM_HEAD, chunk(sse(delta("a"))) + chunk(ERROR_EVENT) + b"0\r\n\r\n", True,
+         "ErrorEvent", "upstream_error"),
+        ("/chat/completions", HUGE, b" " * 9_000_000, False, "Disconnected", "upstream_error"),
+        ("/chat/completions", HUGE, b" " * 9_000_000, True, "DeadlineExceeded", "upstream_timeout"),
+        ("/images/generations", PASSED, b"", False, "Disconnected", "upstream_error"),
+        ("/images/generations", PASSED, b"", True, "DeadlineExceeded", "upstream_timeout"),
+    ],
+)  # fmt: skip
+async def test_a_failure_in_the_middle_of_an_answer_is_told(
+    gateway, listening, path: str, head: bytes, body: bytes, stalls: bool, error: str, outcome: str
+) -> None:
+    """`upstream_failed`: a provider failed in a way its status does not tell, before its answer began or in its
+    middle."""
+
+    async def handler(state, reader, writer) -> None:
+        await read_request(reader)
+        writer.write(head + body)
+        await writer.drain()
+        if stalls:
+            await state.until_closed(reader)
+
+    def counted(name: str, label: str) -> float:
+        lines = httpx.get(gateway.url + "/metrics").text.splitlines()
+        found = [line for line in lines if line.startswith(name) and '"middle"' in line and label in line]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    failures = ("tollway_upstream_failures_total", f'error="{error}"')
+    requests = ("tollway_requests_total", f'outcome="{outcome}"')
+    before = await asyncio.to_thread(lambda: [counted(*failures), counted(*requests)])
+    async with raw_server(handler, listening), httpx.AsyncClient(timeout=60) as client:
+        asked = {**ASK, "model": "middle", "stream": head == STREAM_HEAD}
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            await client.post(gateway.v1 + path, json=asked, headers=key("middle"))
+    more = [count + 1 for count in before]
+    await asyncio.to_thread(wait_for, lambda: [counted(*failures), counted(*requests)] == more, "it to be counted")
+    logged = [json.loads(line) for line in gateway.log.read_text().splitlines() if '"upstream_failed"' in line]
+    assert ("middle", error) in {(line["provider"], line["error"]) for line in logged}
+    assert "CUDA" not in gateway.log.read_text()

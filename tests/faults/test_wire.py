@@ -156,3 +156,25 @@ def test_an_unknown_path_and_a_wrong_method(gateway) -> None:
     wrong = httpx.get(gateway.v1 + "/chat/completions", headers=KEY)
     assert wrong.status_code == 405
     assert wrong.headers["allow"] == "POST"
+
+
+HANDSHAKE = (
+    b"host: x\r\nauthorization: Bearer sk-search\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nupgrade: "
+)
+
+
+@pytest.mark.parametrize("path", [b"/v1/realtime?model=gpt-4o", b"/v1/responses", b"/v1/messages"])
+async def test_a_websocket_handshake_is_refused_in_the_dialects_envelope(gateway, path: bytes) -> None:
+    answer = await talk(gateway, b"GET " + path + b" HTTP/1.1\r\n" + HANDSHAKE + b"websocket\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    told = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert (told.get("type") == "error") == (path == b"/v1/messages"), "Anthropic's envelope on its path"
+    assert told["error"]["type"] == "invalid_request_error"
+    assert "does not speak WebSocket" in told["error"]["message"]
+
+
+async def test_an_offer_of_h2c_is_served_as_if_it_had_not_been_made(gateway) -> None:
+    answer = await talk(gateway, b"GET /v1/models HTTP/1.1\r\n" + HANDSHAKE + b"h2c\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")

@@ -59,6 +59,16 @@ def test_a_held_stream_that_breaks_is_a_bad_gateway(gateway: Guarded, model: Scr
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_error")
 
 
+def test_an_event_that_nobody_can_be_asked_about_is_not_passed_under_closed(gateway: Guarded, model: Scripted) -> None:
+    """Issue 3 section 6: "An internal failure of the guardrail never lets raw text through under `closed`"."""
+    unread = b'data: {"choices":[{"delta":{"content":"' + WORD.encode() + b'"\n\n'
+    events = chat_stream(chat("all is well"))
+    model.says(by_stream({}, events.replace(b"data: [DONE]", unread + b"data: [DONE]")))
+    for team, status in (("mask", 502), ("late-open-held", 200)):
+        answer = post(gateway, team, stream=True)
+        assert (answer.status_code, WORD in answer.text) == (status, status == 200)
+
+
 def test_streams_pass_where_the_rule_says_so(gateway: Guarded, model: Scripted, zoo: Services) -> None:
     model.says(by_stream(chat(SAID), chat_stream(chat(SAID))))
     assert content(post(gateway, "passing", stream=True)) == SAID

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import MethodNotAllowed, NotFound, Refusal
-from gateway.operations import accept, model_of, wire_of
+from gateway.errors import BadRequest, MethodNotAllowed, NotFound, Refusal
+from gateway.operations import accept, model_of, upgrade, wire_of
 
 FIRST_CLASS = {
     "/v1/chat/completions": "chat.completions",
@@ -137,3 +137,25 @@ def test_model_ids_survive_quoting(model: str):
     path = "/v1/models/" + quote(model, safe="")
     assert accept("GET", path).name == "models"
     assert model_of(path) == model
+
+
+@pytest.mark.parametrize("asked", [b"websocket", b"WebSocket", b"h2c, websocket", b" websocket "])
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/v1/realtime", "The Realtime API has no such form"),
+        ("/v1/realtime/calls", "The Realtime API has no such form"),
+        ("/v1/responses", "Send the request to /v1/responses as a POST."),
+    ],
+)
+def test_a_websocket_is_refused_with_what_is_served(asked: bytes, path: str, hint: str):
+    with pytest.raises(BadRequest, match="server-sent events") as caught:
+        upgrade(path, asked)
+    assert (caught.value.status, caught.value.code) == (400, "websocket_not_supported")
+    assert hint in caught.value.message
+
+
+@given(st.lists(st.sampled_from([b"h2c", b"TLS/1.0", b"websockets", b"x", b""])))
+def test_any_other_upgrade_is_ignored(protocols: list[bytes]):
+    """RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field"."""
+    upgrade("/v1/models", b", ".join(protocols))

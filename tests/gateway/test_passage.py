@@ -19,10 +19,12 @@ from gateway.inspection.rewriters import Rewriters
 from gateway.operations import accept
 from gateway.passage import PING, Passage, stream_error
 from gateway.wire.sse import SseParser
-from tests.gateway.inspection.helpers import Hoarder, Masker
+from tests.gateway.inspection.helpers import Clients, Hoarder, Masker
+from tests.support.answers import message, message_stream
 from tests.support.provided import Piece, Provided
 from tests.support.raw import delta, sse
 
+CLIENTS = Clients()
 IDLE, PINGED = 30.0, 12.0
 WHOLE = sse(delta("one"), delta(" two"), delta("", "stop"), "[DONE]")
 ASKED = b'{"model": "m", "stream": true, "stream_options": {"include_usage": true}, "messages": []}'
@@ -48,9 +50,14 @@ class Recipient:
         self.got += framed[framed.index(b"\n") + 1 : -2]
 
 
-def passage(client: Recipient | Hold, clock: ManualClock, rewriter: EventRewriter | None = None) -> Passage:
-    """A passage of a chat completion to `client`."""
-    operation = accept("POST", "/v1/chat/completions")
+def passage(
+    client: Recipient | Hold,
+    clock: ManualClock,
+    rewriter: EventRewriter | None = None,
+    path: str = "/v1/chat/completions",
+) -> Passage:
+    """A passage of a stream of an operation to `client`."""
+    operation = accept("POST", path)
     dialect = for_operation(operation.name)
     x = Exchange("x", "x", clock.now_ns(), clock.monotonic())
     x.operation, x.provider = operation, "openai"
@@ -60,11 +67,16 @@ def passage(client: Recipient | Hold, clock: ManualClock, rewriter: EventRewrite
     return found
 
 
-def pass_on(*pieces: Piece, to: Recipient | Hold | None = None) -> tuple[bytes, Refusal | None]:
+def pass_on(
+    *pieces: Piece,
+    to: Recipient | Hold | None = None,
+    path: str = "/v1/chat/completions",
+    rewriter: EventRewriter | None = None,
+) -> tuple[bytes, Refusal | None]:
     """What the client got, and why the stream broke, if it did."""
     client = Recipient() if to is None else to
     clock = ManualClock()
-    on = passage(client, clock)
+    on = passage(client, clock, rewriter, path)
     provider = Provided(clock, *pieces)
     broken = asyncio.run(on.pass_on(provider, b""))
     assert provider.relay is None, "who is done with a stream offers nothing any more"
@@ -87,6 +99,39 @@ def test_a_stream_that_ends_early_is_broken_and_what_was_whole_of_it_arrived(end
         got, broken = pass_on(WHOLE[:end], *last)
         assert WHOLE.startswith(got)
         assert (broken is None) == (b'"stop"' in got), got
+
+
+MESSAGE = message_stream(message("Yours, ann "))
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+
+@given(st.integers(0, len(MESSAGE)), st.sampled_from([None, Masker, Hoarder]))
+def test_a_message_that_ends_with_its_stop_reason_is_whole_and_gets_its_last_event(
+    end: int, inspector: type[Masker] | None
+) -> None:
+    """Upstream closes without its last event: if a finish reason was seen, end cleanly. Never end a broken stream as if
+    it were whole."""
+    for last in ((), (Disconnected("gone", sent=True),), (2 * IDLE,)):
+        rewriter = None if inspector is None else Rewriters().open("messages", inspector())
+        got, broken = pass_on(MESSAGE[:end], *last, path="/v1/messages", rewriter=rewriter)
+        whole = b'"stop_reason": "end_turn"' in got
+        assert (broken is None) == whole
+        assert got.count(b"event: message_stop\n") == whole
+        if whole:
+            assert CLIENTS.message(got).content[0].text == "Yours, ann "
+    unnamed = MESSAGE.replace(b"event: message_stop\n", b"")
+    assert pass_on(unnamed, path="/v1/messages") == (unnamed, None), "it said so itself"
+
+
+@pytest.mark.parametrize("last", [(), (Disconnected("gone", sent=True),), (2 * IDLE,)])
+def test_a_provider_that_told_its_error_itself_is_not_corrected(last: tuple[Piece, ...]) -> None:
+    """The client gets one error event, and it is the provider's own."""
+    told = sse(delta("one"), '{"error": {"message": "out of memory"}}')
+    got, broken = pass_on(told, *last)
+    assert (got.replace(PING, b""), broken) == (told, None)
+    told = MESSAGE[:-200].rpartition(b"event: ")[0] + b'event: error\ndata: {"type":"error","error":{"type":"x"}}\n\n'
+    got, broken = pass_on(told, *last, path="/v1/messages")
+    assert (got.replace(PING, b""), broken) == (told, None)
 
 
 def test_silence_is_filled_with_comments_and_ends_in_a_timeout() -> None:

@@ -21,5 +21,5 @@ def test_what_does_not_stream_takes_no_stream() -> None:
 
 
 def test_a_raise_holds_from_its_beginning_and_before_its_end() -> None:
-    adjustment = Adjustment("teams.t.budget", 5, 10, 20, "audit-1")
+    adjustment = Adjustment("teams.t.budget", 5, 10, 20)
     assert [adjustment.valid(now) for now in (9, 10, 19, 20)] == [False, True, True, False]

@@ -217,6 +217,29 @@ def test_a_machine_that_breaks_ends_the_stream(monkeypatch: pytest.MonkeyPatch) 
     assert stream.verdict.failures[0].detector == "engine"
 
 
+@pytest.mark.parametrize("mode", ["shadow", "warn", "enforce"])
+@pytest.mark.parametrize("on_failure", ["open", "closed"])
+def test_on_what_nobody_can_read_the_rules_fail(mode: str, on_failure: str) -> None:
+    """The rules fail on it, open or closed as they say. A rule in shadow or warn never blocks."""
+    rule = Rule(id="m", detector="mail", action="mask", mode=mode, on_failure=on_failure)  # pyright: ignore
+    stream = PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream()
+    assert stream is not None
+    said = stream.feed("c", "ann ")
+    stream.unread("UnreadableEvent")
+    closed = (mode, on_failure) == ("enforce", "closed")
+    assert stream.blocked is closed
+    assert said + stream.feed("c", "a@b.co ") + stream.flush("c") == (
+        "ann " if closed else "ann <EMAIL_ADDRESS> " if mode == "enforce" else "ann a@b.co "
+    )
+    (failure,) = stream.verdict.failures
+    assert (failure.detector, failure.error, failure.rules, failure.closed) == (
+        "engine",
+        "UnreadableEvent",
+        ("m",),
+        closed,
+    )
+
+
 def late(on_failure: str, mode: str, first: str, held: bool) -> tuple[str, bool]:
     rule = Rule(id="m", detector="mail", action="mask", mode=mode, on_failure=on_failure)  # pyright: ignore
     stream = PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream()

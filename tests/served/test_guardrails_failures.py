@@ -5,7 +5,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import anthropic
 import httpx
+import openai
 import pytest
 
 from tests.support.answers import chat, chat_stream, message, message_stream, response, response_stream
@@ -132,6 +134,88 @@ def test_in_the_middle_of_a_stream_open_lets_the_rest_pass(gateway: Guarded, pro
     text = "".join(choice.delta.content or "" for part in parts for choice in part.choices)
     assert text.endswith(f"{BOOM}, and then the rest.")
     counted(gateway, "open", before)
+
+
+BEFORE = "First comes this. "
+SECRET = "4111111111111111"
+NOT_JSON = b'data: {"choices":[{"delta":{"content":"my card is 4111111111111111"\n\n'
+
+
+def unread_stream(events: bytes, ahead: int) -> bytes:
+    """A stream in which an event that is no JSON stands behind the first `ahead` events."""
+    parts = events.split(b"\n\n")
+    return b"\n\n".join(parts[:ahead]) + b"\n\n" + NOT_JSON + b"\n\n".join(parts[ahead:])
+
+
+def upstream_failures(gateway: Guarded, error: str) -> float:
+    wanted = f'error="{error}"'
+    lines = httpx.get(gateway.url + "/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith("tollway_upstream_failures_total{") and wanted in line]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+def unread_counted(gateway: Guarded, outcome: str) -> float:
+    wanted = f'tollway_guardrail_failures_total{{detector="engine",outcome="{outcome}"}} '
+    lines = httpx.get(gateway.url + "/metrics").text.splitlines()
+    return next((float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted)), 0.0)
+
+
+def row_of(gateway: Guarded, answer: httpx.Response) -> dict:
+    return gateway.row(answer.headers["x-request-id"])
+
+
+def test_an_event_that_cannot_be_read_ends_a_stream_with_an_error_when_closed(
+    gateway: Guarded, provider: Scripted
+) -> None:
+    """Issue 3 section 6: "An internal failure of the guardrail never lets raw text through under `closed`"; and the
+    client is told, in its dialect's shape, that its answer is not whole."""
+    before, closed = upstream_failures(gateway, "UnreadableAnswer"), unread_counted(gateway, "closed")
+    provider.says(by_stream({}, unread_stream(chat_stream(chat(BEFORE), 6), 3), 9))
+    answer = ask(gateway, "closed", stream=True)
+    *_, last = [line for line in answer.text.splitlines() if line.startswith("data: ")]
+    error = json.loads(last.removeprefix("data: "))["error"]
+    assert (answer.status_code, error["code"]) == (200, "upstream_error")
+    assert "cannot be read by this team's guardrails" in error["message"]
+    assert SECRET not in answer.text
+    assert "[DONE]" not in answer.text
+    assert row_of(gateway, answer)["outcome"] == "upstream_error"
+    provider.says(by_stream({}, unread_stream(message_stream(message(BEFORE), 6), 4)))
+    with (
+        pytest.raises(anthropic.APIStatusError, match="cannot be read"),
+        gateway.anthropic("closed").messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as events,
+    ):
+        events.get_final_message()
+    provider.says(by_stream({}, unread_stream(response_stream(response(BEFORE), 6), 6)))
+    with pytest.raises(openai.APIError, match="cannot be read"):
+        list(gateway.openai("closed").responses.create(model="gpt-4o-mini", input="x", stream=True))
+    wait_for(lambda: upstream_failures(gateway, "UnreadableAnswer") == before + 3, "all three to be counted")
+    wait_for(lambda: unread_counted(gateway, "closed") == closed + 3, "the guardrails' failures to be counted")
+    log = Path(gateway.data) / "gateway.log"
+    wait_for(lambda: '"UnreadableAnswer"' in log.read_text(), "the log to tell")
+    told_of = [json.loads(line) for line in log.read_text().splitlines() if '"UnreadableAnswer"' in line]
+    assert (told_of[0]["event"], told_of[0]["level"]) == ("upstream_failed", "warning")
+    assert SECRET not in log.read_text()
+
+
+def test_an_event_that_cannot_be_read_before_all_others_is_a_bad_gateway(gateway: Guarded, provider: Scripted) -> None:
+    provider.says(by_stream({}, NOT_JSON + chat_stream(chat(BEFORE))))
+    answer = ask(gateway, "closed", stream=True)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_error")
+    assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("team", ["open", "warned"])
+def test_an_event_that_cannot_be_read_passes_when_open_or_not_enforced_and_is_told(
+    gateway: Guarded, provider: Scripted, team: str
+) -> None:
+    before, passed = upstream_failures(gateway, "UnreadableAnswer"), unread_counted(gateway, "open")
+    provider.says(by_stream({}, unread_stream(chat_stream(chat(BEFORE), 6), 3), 9))
+    answer = ask(gateway, team, stream=True)
+    assert NOT_JSON.decode() in answer.text
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert row_of(gateway, answer)["outcome"] == "ok"
+    wait_for(lambda: upstream_failures(gateway, "UnreadableAnswer") == before + 1, "it to be counted")
+    wait_for(lambda: unread_counted(gateway, "open") == passed + 1, "the guardrail's failure to be counted")
 
 
 def alerts(gateway: Guarded, rule: str) -> list[dict]:

@@ -133,6 +133,9 @@ def policies(url: str) -> dict[str, list[dict]]:
         "warn": [external("webhook", url, mode="warn")],
         "late": [external("webhook", url, deadline="200ms", cache="0")],
         "late-open": [external("webhook", url, deadline="200ms", cache="0", on_failure="open")],
+        "late-open-held": [
+            external("webhook", url, name="held", on=["response"], streams="hold", on_failure="open")
+        ],
         "reworded": [
             external("litellm", url, name="words", entities=["REWRITTEN"], action="mask", **both),
             external("litellm", url, name="words", entities=["BLOCKED"], on=["request"]),

@@ -17,6 +17,7 @@ from gateway.limits.waiting import WaitingRoom
 from gateway.pseudonyms.store import MemoryConversations
 from gateway.routing.circuits import Circuits
 from gateway.routing.health import Health
+from gateway.routing.troubles import Troubles
 from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.telemetry.metrics import Metrics
@@ -44,6 +45,7 @@ class FakeWorld:
         self.traces: Traces | None = None
         self.health = Health()
         self.circuits = Circuits(lambda flip: None)
+        self.troubles = Troubles(lambda trouble: None)
         self.tally = Tally()
         self.limits: LimitStore = MemoryStore(clock)
         self.turnstiles = Turnstiles(clock.monotonic)

@@ -66,6 +66,7 @@ def test_what_a_key_may_be(tmp_path) -> None:
             {"tags": {"": "v"}},
             {"tags": {"k": "a\nb"}},
             {"tags": {"k": "a=b"}},
+            {"tags": {"k" * 100: "v" * 101}},
             {"expires": "yesterday"},
         ]
         for changes in refused:

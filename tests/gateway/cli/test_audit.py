@@ -115,6 +115,10 @@ def test_a_log_that_was_cut_off(cli: Cli) -> None:
 def test_what_is_wrong_is_said(cli: Cli) -> None:
     wrong = cli("verify", "--head", "12")
     assert (wrong.exit_code, "NUMBER:HASH" in wrong.stderr) == (2, True)
+    for since in ("9999-12-31", "-5d", ""):
+        wrong = cli("list", "--since", since)
+        assert (wrong.exit_code, "--since: " in wrong.stderr, "allowed are" in wrong.stderr) == (2, True, True)
+    assert cli("list", "--limit", "9" * 25).exit_code == 2
     cli.write(ledger="off")
     for command in ("list", "verify"):
         assert "keeps no ledger" in cli(command).stderr

@@ -140,6 +140,23 @@ def test_raise_reset_end(cli: Cli) -> None:
         ),
         (["raise", "teams.search.budget", "5 USD", "--reason", "x"], 2, "Say until when"),
         (["raise", "teams.search.budget", "many", "--for", "1h", "--reason", "x"], 2, "500 USD or 0.25 USD"),
+        *[
+            (["raise", "teams.search.budget", amount, "--for", "1h", "--reason", "x"], 2, f"amount: {told}")
+            for amount, told in (
+                ("-5 USD", "this amount is negative; allowed is an amount in US dollars, such as 500 USD"),
+                ("-5", "this amount of money is negative; allowed is"),
+                ("-.5 USD", "this is not an amount of money; allowed is"),
+                ("0 USD", "this adds nothing; allowed is more than 0, such as 50 USD"),
+                ("9" * 20 + " USD", "this amount of money has too many digits; allowed are 15"),
+                ("٣ USD", "this is not an amount of money; allowed is"),
+                ("", "this is not an amount of money; allowed is"),
+            )
+        ],
+        (["raise", "teams.search.tokens_per_minute", "-2", "--for", "1h", "--reason", "x"], 2, "allowed is 1 or more"),
+        (["raise", "teams.search.budget", "5 USD", "--for", "-1h", "--reason", "x"], 2, "this duration is negative"),
+        (["raise", "search", "5 USD", "--for", "1h", "--reason", "x"], 2, "There are teams.search.budget, teams."),
+        (["reset", "teams.search.budget", "--reason", ""], 2, "reason: allowed is printable text"),
+        (["end", "-1", "--reason", "x"], 2, "There is no adjustment '-1'"),
         (["reset", "teams.search.tokens_per_minute", "--reason", "x"], 1, "Raise it for a while instead"),
         (["reset", "teams.search.budget", "--reason", "x"], 1, "used nothing since its window began"),
         (["end", "adj-1", "--reason", "x"], 2, "There is no adjustment 'adj-1'"),

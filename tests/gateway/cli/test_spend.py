@@ -116,10 +116,19 @@ def test_names_of_clients_are_not_markup(app: typer.Typer, tmp_path: Path):
         (["--since", "soon"], "allowed are now, an age"),
         (["--since", "1h", "--until", "2h"], "the range is empty"),
         (["--tag", "app"], "--tag 'app' is not NAME=VALUE"),
+        (["--since", "-5d"], "--since: '-5d' is no moment"),
+        (["--until", "9999-12-31"], "--until: '9999-12-31' is too far away"),
+        (["--team", "a\udcff"], "'a\\udcff' is not valid UTF-8"),
     ],
 )
 def test_wrong_use_exits_2_and_says_what_is_allowed(app: typer.Typer, url: str, arguments: list[str], message: str):
     assert message in run(app, "--url", url, *arguments, code=2)
+
+
+@pytest.mark.parametrize("form", ["csv", "focus"])
+def test_a_file_that_cannot_be_written_exits_1(app: typer.Typer, url: str, tmp_path: Path, form: str):
+    said = run(app, "--url", url, "--format", form, "--out", f"{tmp_path}/none/x", code=1)
+    assert "/none/x cannot be written: No such file or directory" in said
 
 
 def test_no_ledger_exits_1(app: typer.Typer, tmp_path: Path):

@@ -49,8 +49,17 @@ def test_set_list_clear(config: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "problem"),
     [
-        (("set", "halt", "team", "search", "--reason", "x"), 2, "KIND: allowed are stop, fallback, guardrail"),
-        (("set", "stop", "planet", "--reason", "x"), 2, "Invalid enum value 'planet'"),
+        (
+            ("set", "halt", "team", "search", "--reason", "x"),
+            2,
+            "kind: there is no 'halt'; allowed are stop",
+        ),
+        (("set", "stop", "planet", "--reason", "x"), 2, "scope: there is no 'planet'; allowed are gateway"),
+        (("set", "fallback", "team", "search", "--reason", "x"), 2, "is for model, not for 'team'.\n"),
+        (("set", "fallback", "model", "gpt-4o-mini", "--reason", "x"), 2, "to: say which model serves instead"),
+        (("set", "guardrail", "policy", "pi", "--to", "shadow", "--reason", "x"), 2, "None is configured"),
+        (("set", "stop", "team", "-1", "--reason", "x"), 2, "there is no team '-1'. Allowed are"),
+        (("clear", "-1"), 1, "there is no switch '-1'"),
         ((*STOP, "--reason", "x", "--permanent", "--for", "1h"), 2, "Say once how long"),
         (("clear", "sw-none"), 1, "there is no switch 'sw-none'"),
         ((*STOP, "--reason", "x", "--admin-url", "http://127.0.0.1:9"), 2, "--admin-url needs an admin key"),

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from gateway.dialects.messages import CountTokensDialect, MessagesDialect, MessagesStream
 from gateway.facts import Reading, Usage
 from gateway.operations import accept
@@ -47,13 +49,21 @@ def test_a_stream():
         ]
     )
     assert stream.text() == 'abc{"d'
-    assert not stream.finished
+    assert stream.finished, "nothing more is said after a stop reason"
+    assert stream.lacking() == b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
     assert stream.usage is not None
     assert (stream.usage.input_tokens, stream.usage.output_tokens) == (115, 40)
     assert (stream.usage.cache_read_tokens, stream.usage.cache_write_5m_tokens) == (100, 5)
     assert stream.service_tier == "priority"
     assert stream.event(b"message_stop", b'{"type":"message_stop"}')
     assert stream.finished
+    assert stream.lacking() == b""
+
+
+@pytest.mark.parametrize("delta", [{}, {"stop_reason": None}, {"stop_reason": ""}])
+def test_without_a_stop_reason_a_message_is_not_whole(delta: dict[str, Any]):
+    stream = feed([{"type": "message_delta", "delta": delta, "usage": {"output_tokens": 40}}])
+    assert (stream.finished, stream.lacking()) == (False, b"")
 
 
 def test_error_event():

@@ -41,6 +41,7 @@ class Masker:
     """Masks with a hold-back; JSON is held whole. Blocks at the word BLOCK."""
 
     hoards = False
+    closed = True
 
     def __init__(self) -> None:
         self.verdict: Verdict = ALLOWED
@@ -68,6 +69,9 @@ class Masker:
         text, is_json = self._held.pop(channel, ("", False))
         return "" if self.blocked else self._judged(text, is_json)
 
+    def unread(self, error: str) -> None:
+        self.blocked = self.blocked or self.closed
+
     def held(self) -> int:
         return sum(len(text) for text, _ in self._held.values())
 
@@ -85,6 +89,12 @@ class Hoarder(Masker):
     hoards = True
 
 
+class Open(Masker):
+    """Its rules pass what nobody can read."""
+
+    closed = False
+
+
 class Passer:
     """Changes nothing."""
 
@@ -96,6 +106,9 @@ class Passer:
 
     def flush(self, channel: str) -> str:
         return ""
+
+    def unread(self, error: str) -> None:
+        pass
 
     def held(self) -> int:
         return 0
@@ -114,11 +127,9 @@ def sse(*events: Any, named: bool = False) -> bytes:
     return out
 
 
-def rewritten(
-    operation: str, stream: bytes, inspector: Any = None, rewriters: Rewriters | None = None, **options: Any
-) -> bytes:
+def rewritten(operation: str, stream: bytes, inspector: Any = None, rewriters: Rewriters | None = None) -> bytes:
     """What a client gets of a provider's stream."""
-    rewriter = (rewriters or Rewriters()).open(operation, inspector or Masker(), **options)
+    rewriter = (rewriters or Rewriters()).open(operation, inspector or Masker())
     parser = SseParser()
     out = b""
     for event in parser.feed(stream) + parser.close():

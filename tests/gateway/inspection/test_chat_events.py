@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.inspection.rewriters import Rewriters
+from gateway.wire.sse import SseParser
 from guardrails.engine import PolicyEngine
 from guardrails.interface import Segment
 from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
-from tests.gateway.inspection.helpers import Clients, Hoarder, Masker, Passer, cut, mask, objects, rewritten, sse
+from tests.gateway.inspection.helpers import Clients, Hoarder, Masker, Open, Passer, cut, mask, objects, rewritten, sse
 from tests.support.detectors import ReGate, mail
 
 CLIENTS = Clients()
@@ -298,12 +299,33 @@ def test_a_surrogate_pair_cut_in_two_is_one_character():
 @pytest.mark.parametrize(
     "data",
     [b"{", b"not JSON 12", b'{"choices":[{"delta":{"content":"a","content":"12"}}]}', b"[" * 100 + b"]" * 100,
-     b'{"choices":[{"delta":{"x":{"a@b.c":"y"}}}]}', b'{"choices":[{"delta":{"content":"\xff"}}]}'],
+     b'{"choices":[{"delta":{"content":"\xff"}}]}'],
 )  # fmt: skip
-def test_what_cannot_be_judged_is_not_sent_under_closed(data: bytes):
-    event = b"data: " + data + b"\n\n"
-    assert rewritten("chat.completions", event * 3) == b""
-    assert rewritten("chat.completions", event * 3, closed=False) == event * 3
+def test_what_cannot_be_read_passes_or_breaks_the_stream_as_the_rules_say(data: bytes):
+    """On what cannot be read the rules fail: it passes as it came, or, where one is enforced and `closed`, the stream
+    is `broken` there."""
+    before, event = sse(chunk({"content": "a "})), b"data: " + data + b"\n\n"
+    for inspector, passed in ((Masker(), b""), (Open(), event)):
+        rewriter = Rewriters().open("chat.completions", inspector)
+        assert rewriter.event(SseParser().feed(before)[0]) == before
+        assert [rewriter.event(each) for each in SseParser().feed(event * 2)] == [passed] * 2
+        assert rewriter.broken == rewriter.blocked == (not passed)
+        assert rewriter.unread
+        assert not [word for word in ("12", "content") if word in rewriter.unread], "nothing of it is told"
+
+
+def test_a_member_name_that_must_be_masked_ends_the_stream_as_a_block_does():
+    """What must be rewritten and cannot be (member names) ends the stream as a block does."""
+    rewriter = Rewriters().open("chat.completions", Open())
+    assert rewriter.event(SseParser().feed(b'data: {"choices":[{"delta":{"x":{"a@b.c":"y"}}}]}\n\n')[0]) == b""
+    assert (rewriter.blocked, rewriter.broken, rewriter.unread) == (True, False, "")
+
+
+@pytest.mark.parametrize("event", [b"data:\n\n", b"data:  \n\n", b"event: ping\ndata:\n\n"])
+def test_an_event_whose_data_are_empty_says_nothing(event: bytes):
+    rewriter = Rewriters().open("chat.completions", Masker())
+    assert rewriter.event(SseParser().feed(event)[0]) == event
+    assert not rewriter.blocked
 
 
 @settings(max_examples=40, deadline=None)

@@ -125,8 +125,8 @@ def test_events_that_repeat_are_rewritten_as_any_other(
         expected = long.event(event)
         assert short.event(event) == expected
         assert as_chunk(relayed, event, told) == expected
-        assert (short.blocked, short.unreadable) == (long.blocked, long.unreadable)
-        assert (relayed.blocked, relayed.unreadable) == (long.blocked, long.unreadable)
+        assert (short.blocked, short.unread) == (long.blocked, long.unread)
+        assert (relayed.blocked, relayed.unread) == (long.blocked, long.unread)
     assert short.end() == long.end() == relayed.end()
     assert short.block_end("why") == long.block_end("why") == relayed.block_end("why")
 

@@ -50,3 +50,10 @@ def test_anything_else_says_what_is_allowed(text: str):
 def test_mistakes(text: str):
     with pytest.raises(LedgerError, match="allowed are"):
         moment_ns(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["2262-04-12", "9999-12-31"])
+def test_what_no_database_can_hold_is_too_far_away(text: str):
+    assert moment_ns("2262-04-11", NOW) < 2**63
+    with pytest.raises(LedgerError, match="is too far away; allowed are"):
+        moment_ns(text, NOW)

@@ -3,6 +3,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,13 +11,14 @@ from sqlalchemy import Engine, delete
 
 from gateway.clock import ManualClock
 from gateway.errors import LedgerError
+from gateway.facts import Usage
 from gateway.ledger.events import EndRecord
 from gateway.ledger.export import as_json
-from gateway.ledger.posting import HOUR_NS, post
+from gateway.ledger.posting import DAY_NS, HOUR_NS, event_row, post, rollup_rows
 from gateway.ledger.retention import prune_events
 from gateway.ledger.spend import Filters, Report, iso, report, usd
 from gateway.ledger.store import ensure_schema, open_engine, writing
-from gateway.ledger.tables import events, metadata
+from gateway.ledger.tables import METERS, SUMS, events, metadata, rollups
 from tests.gateway.ledger.helpers import T0, end, random_end
 
 FAR = ManualClock(T0 + 10**16)
@@ -112,7 +114,7 @@ def range_case(engine: Engine, seeds: list[int], since: int, until: int) -> None
     made = [random_end(random.Random(seed)) for seed in seeds]
     with writing(engine) as connection:
         for table in metadata.sorted_tables:
-            if table.name in ("events", "rollups", "tags"):
+            if table.name in ("events", "rollups", "rollup_days", "tags"):
                 connection.execute(delete(table))
     put(engine, *made)
     answer = ask(engine, "team,model", since, until)
@@ -174,6 +176,76 @@ def test_totals_of_rollups_equal_totals_of_raw_events_on_postgresql(
     range_case(shared_postgres, seeds, *sorted(bounds))
 
 
+DAYS = given(
+    seeds=st.lists(st.integers(0, 2**32), max_size=25, unique=True),
+    bounds=st.lists(
+        st.one_of(
+            st.integers(-1, 5).map(lambda day: (T0 // DAY_NS + day) * DAY_NS),
+            st.integers(-1, 100).map(lambda hour: HOUR + hour * HOUR_NS),
+            st.integers(T0 - DAY_NS, T0 + 5 * DAY_NS),
+        ),
+        min_size=2,
+        max_size=2,
+        unique=True,
+    ),
+)
+
+
+def days_case(engine: Engine, seeds: list[int], since: int, until: int) -> None:
+    made: list[EndRecord] = []
+    for seed in seeds:
+        chance = random.Random(seed)
+        usage = Usage(**{name: chance.randrange(1000) for name in METERS}, seconds=chance.randrange(9) / 2)
+        made.append(msgspec.structs.replace(random_end(chance, 4 * DAY_NS), usage=usage))
+    with writing(engine) as connection:
+        for table in metadata.sorted_tables:
+            if table.name in ("events", "rollups", "rollup_days", "tags"):
+                connection.execute(delete(table))
+    put(engine, *made)
+    of_days = ask(engine, "team,model", since, until)
+    of_hours = ask(engine, "team,model,operation", since, until)
+    assert of_days.total == of_hours.total
+    assert of_days.unpriced_models == of_hours.unpriced_models
+    assert paid(costs(of_days)) == paid(
+        expected([r for r in made if since <= r.received_ns < until], lambda r: (r.team, r.model))
+    )
+    raw = rollup_rows(map(event_row, (r for r in made if since <= r.received_ns < until)))
+    summed = {name: sum(int(row[name] or 0) for row in raw) for name in SUMS}
+    assert of_days.total == {**summed, "requests": summed["requests"] - summed["outcome_refused"]}
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@DAYS
+def test_totals_of_days_hours_and_raw_events_are_the_same_on_sqlite(
+    shared_sqlite: Engine, seeds: list[int], bounds: list[int]
+):
+    """A report over any range adds up to exactly the raw events in it, whether roll-ups of days, of hours,
+    or raw events tell it, or all of them."""
+    days_case(shared_sqlite, seeds, *sorted(bounds))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@DAYS
+def test_totals_of_days_hours_and_raw_events_are_the_same_on_postgresql(
+    shared_postgres: Engine, seeds: list[int], bounds: list[int]
+):
+    """The same on PostgreSQL."""
+    days_case(shared_postgres, seeds, *sorted(bounds))
+
+
+def test_whole_days_never_read_roll_ups_of_hours(engine: Engine):
+    day = T0 // DAY_NS * DAY_NS
+    put(engine, *(end(received_ns=day + n * HOUR_NS + 5) for n in range(48)))
+    with writing(engine) as connection:
+        connection.execute(delete(events))
+        connection.execute(delete(rollups))
+    for by in ("team", "key,model,provider", "day", "month,team", ""):
+        assert ask(engine, by, day, day + 2 * DAY_NS).total["requests"] == 48
+    assert ask(engine, "team", day, day + 2 * DAY_NS, model=("gpt-4o-mini",)).total["requests"] == 48
+    for by in ("hour", "operation", "tag:app"):
+        assert ask(engine, by, day, day + 2 * DAY_NS).total["requests"] == 0, "these only hours tell"
+
+
 def test_whole_hours_never_read_raw_events(engine: Engine):
     put(engine, *(end(received_ns=HOUR + n * HOUR_NS + 5) for n in range(5)))
     with writing(engine) as connection:
@@ -188,6 +260,17 @@ def test_the_running_hour_needs_no_raw_events(engine: Engine):
     answer = report(engine, ["team"], HOUR, T0 + 1, clock=ManualClock(T0 + 1))
     assert answer.total["requests"] == 1
     assert answer.until_ns == T0 + 1
+
+
+def test_the_running_day_needs_no_roll_ups_of_hours(engine: Engine):
+    day = T0 // DAY_NS * DAY_NS
+    put(engine, end(received_ns=T0))
+    with writing(engine) as connection:
+        connection.execute(delete(events))
+        connection.execute(delete(rollups))
+    answer = report(engine, ["team"], day, T0 + 1, clock=ManualClock(T0 + 1))
+    assert (answer.total["requests"], answer.until_ns) == (1, T0 + 1)
+    assert report(engine, ["team"], day, T0 + 1, clock=FAR).total["requests"] == 0, "of a day that is over, no part"
 
 
 def test_a_pruned_edge_is_widened_to_its_hour_and_says_so(engine: Engine):

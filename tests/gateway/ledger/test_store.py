@@ -26,7 +26,7 @@ from gateway.ledger.store import (
     schema_version,
     writing,
 )
-from gateway.ledger.tables import DIMENSIONS, SUMS, counters, metadata, rollups
+from gateway.ledger.tables import DIMENSIONS, SUMS, counters, days, metadata, rollups
 from tests.gateway.ledger.helpers import ensure_schema_together
 
 
@@ -62,6 +62,8 @@ def test_a_ledger_of_the_first_release_is_brought_up_to_date(ledger_url: str):
         assert counter(connection, "kept") == 7
         kept = connection.execute(select(*(rollups.c[name] for name in SUMS))).one()
         assert dict(zip(SUMS, kept, strict=True)) == {**dict.fromkeys(SUMS, 0), **old}
+        of_day = connection.execute(select(days.c.day, days.c.tagged, *(days.c[name] for name in SUMS))).one()
+        assert tuple(of_day) == (0, 0, *kept)
     first.dispose()
 
 

@@ -160,7 +160,7 @@ def test_what_is_known_without_traffic() -> None:
 
 
 def raised(extra: int, since: int = 0, until: int = 10, key: str = "r:t") -> Adjustment:
-    return Adjustment(key, extra, since, until, "audit-1")
+    return Adjustment(key, extra, since, until)
 
 
 def test_raises_hold_for_their_counter_and_their_time() -> None:

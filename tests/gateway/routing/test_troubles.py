@@ -35,3 +35,4 @@ def test_one_a_minute_at_most_and_none_goes_uncounted(gaps: list[float]) -> None
     assert len(gaps) - len(told) >= sum(trouble.untold for _, trouble in told)
     troubles.note("p", ConnectFailed("refused"), now + QUIET)
     assert len(told) + sum(trouble.untold for _, trouble in told) == len(gaps) + 1
+    assert troubles.counts == {("p", "ConnectFailed"): len(gaps) + 1}

@@ -106,6 +106,19 @@ def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
         ("teams: {a: {models: gpt-4o}}", "6:21: this is not a list; allowed is a list such as [a, b]"),
         ("teams: {a: {models: [gpt-4]}}", "6:22: unknown model 'gpt-4'; did you mean 'gpt-4o'?"),
         ("teams: {a: {models: [x/*]}}", "6:22: unknown model 'x/*'; allowed are gpt-4o"),
+        ("teams: {a: {tags: {app: 'x,y'}}}", "6:25: this cannot be in a tag; allowed are printable names and values"),
+        ("teams: {a: {tags: {ok: x, 'b=c': y}}}", "6:27: this cannot be in a tag; allowed are printable names"),
+        ("teams: {a: {tags: {'': y}}}", "6:13: a tag has no name; allowed are printable names and values"),
+        (f"teams: {{a: {{tags: {{k: {'v' * 200}}}}}}}", "6:13: a tag is too long; allowed are printable names"),
+        (
+            f"teams: {{a: {{tags: {{{', '.join(f't{n}: v' for n in range(33))}}}}}}}",
+            "6:13: 33 are too many; allowed are 32",
+        ),
+        (
+            "teams: {a: {keys: [{id: x, hash: 'sha256:…', tags: {app: \"x\\ny\"}}]}}",
+            "6:58: this cannot be in a tag; allowed are printable names and values without comma and equals sign, "
+            "together at most 200 characters",
+        ),
         ("teams: {a: {guardrails: standrd}}", "6:25: unknown guardrail policy 'standrd'; none is configured"),
         ("teams: {a: {guardrails: [p, q]}}\nguardrails: {p: []}", "6:29: unknown guardrail policy 'q'; allowed are p"),
         (

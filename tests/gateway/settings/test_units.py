@@ -1,5 +1,6 @@
 """Every unit reads back what it was written as, and refuses everything else without repeating it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -185,3 +186,20 @@ def test_a_share_is_a_word_or_a_percentage(text: str) -> None:
             parse_share(text)
     else:
         assert parse_share(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "told"),
+    [
+        (parse_duration, "-7d", "this duration is negative; allowed is a number with a unit"),
+        (parse_size, "-1KiB", "this size is negative; allowed is a size"),
+        (parse_money, "-5", "this amount of money is negative; allowed is an amount in US dollars"),
+        (parse_money, f"{10**15} USD", "this amount of money has too many digits; allowed are 15, and 9 behind"),
+        (parse_money, "0.0000000001 USD", "this amount of money has too many digits"),
+        (parse_duration, f"{10**15}w", "this duration has too many digits"),
+        (parse_count, f"{10**15}", "this whole number has too many digits"),
+    ],
+)
+def test_what_is_wrong_with_a_number_is_told(parse: Callable[[str], object], text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        parse(text)

@@ -49,6 +49,16 @@ def _words(name: str) -> sa.Column[str]:
 
 
 def upgrade() -> None:
+    _events()
+    _keys()
+    op.bulk_insert(
+        sa.table("counters", sa.column("name", sa.Text), sa.column("value", sa.BigInteger)),
+        [{"name": "keys_version", "value": 0}, {"name": "pruned_before_ns", "value": 0}],
+    )
+
+
+def _events() -> None:
+    """Events, what is summed of them, and how far they are loaded."""
     op.create_table(
         "events",
         sa.Column("id", sa.String(64), primary_key=True),
@@ -103,6 +113,9 @@ def upgrade() -> None:
         _number("updated_ns"),
     )
     op.create_table("counters", sa.Column("name", sa.Text, primary_key=True), _number("value"))
+
+
+def _keys() -> None:
     op.create_table(
         "keys",
         sa.Column("id", sa.Text, primary_key=True),
@@ -118,8 +131,4 @@ def upgrade() -> None:
         sa.Column("revoked_ns", sa.BigInteger),
         sa.Column("rotated_from", sa.Text, sa.ForeignKey("keys.id")),
         sa.Column("overlap_until_ns", sa.BigInteger),
-    )
-    op.bulk_insert(
-        sa.table("counters", sa.column("name", sa.Text), sa.column("value", sa.BigInteger)),
-        [{"name": "keys_version", "value": 0}, {"name": "pruned_before_ns", "value": 0}],
     )

@@ -37,7 +37,7 @@ async def test_a_switch_is_set_shown_and_cleared(admin: httpx.AsyncClient, world
         ({"target": "stop:team", "name": "search", "reason": ""}, "reason"),
         ({"target": "fallback:model", "name": "gpt-4o-mini", "to": "nothing", "reason": "r"}, "nothing"),
         ({"target": "guardrail:policy", "name": "x", "to": "shadow", "reason": "r"}, "policy"),
-        ({"target": "made:up", "reason": "r"}, "Invalid"),
+        ({"target": "made:up", "reason": "r"}, "there is no"),
         ({"target": "stop:team", "name": "search", "reason": "r", "for": "soon"}, "for"),
     ],
 )
