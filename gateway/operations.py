@@ -66,8 +66,15 @@ def accept(method: str, path: str) -> Operation:
     if entry is not None:
         if entry[0] == method:
             return entry[1]
+        if method == "GET" and path == "/v1/chat/completions":
+            return _PASSTHROUGH  # lists what was stored
         raise _wrong_method(method, path, entry[0])
     return _accept_other(method, path)
+
+
+def anthropic_passthrough(operation: Operation | None, says_so: bool) -> Operation:
+    """`operation`, which is passed through, as Anthropic's if its client `says_so`: both APIs have `/v1/files`."""
+    return _PASSTHROUGH_ANTHROPIC if says_so or operation is None else operation
 
 
 def wire_of(path: str) -> Wire:

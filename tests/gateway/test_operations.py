@@ -30,7 +30,10 @@ def test_first_class_operations(path: str, name: str):
     assert operation.generates == (name in ("chat.completions", "completions", "responses", "messages"))
     assert operation.wire == ("anthropic" if "messages" in path else "openai") == wire_of(path)
     assert accept("POST", path) is operation
-    for method in ("GET", "PUT", "DELETE", "post", "OPTIONS"):
+    lists = ("GET",) if path == "/v1/chat/completions" else ()
+    for method in lists:
+        assert accept(method, path).name == "passthrough"
+    for method in {"GET", "PUT", "DELETE", "post", "OPTIONS"}.difference(lists):
         with pytest.raises(MethodNotAllowed, match="allowed: POST") as caught:
             accept(method, path)
         assert caught.value.headers == ((b"allow", b"POST"),)

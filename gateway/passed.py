@@ -1,0 +1,75 @@
+"""What an answer that was passed through cost: booked when it was made, and not again whenever it is read."""
+
+from gateway.client import Client
+from gateway.dialects.ending import Ending, reported_by_events
+from gateway.dialects.jobs import Job, costs_nothing, job_in, job_in_stream
+from gateway.dialects.tail import reported
+from gateway.facts import Exchange
+from gateway.ledger.bills import Bills
+from gateway.routing.table import Provider
+from gateway.seams import Headers
+from gateway.settings.snapshot import Snapshot
+from gateway.settle import DEFERRED, FREE_OF_CHARGE, cost_of, decoded
+from gateway.wire.headers import header
+
+TAIL = 64 * 1024
+"""Bytes of an answer that are kept to find its usage in."""
+EVENTS = 1024 * 1024
+"""The same of a stream, whose last event may hold all of an answer."""
+_STORED = "/v1/chat/completions/"
+_READS = frozenset(("GET", "HEAD", "DELETE"))
+
+
+def keeps(client: Client, headers: Headers, most: int) -> Ending | None:
+    """What to keep of an answer with these `headers`; None: nothing in it could tell usage. An answer that is read may
+    show a job: it is kept whole, up to half of `most` bytes."""
+    kind = header(headers, b"content-type") or b""
+    if b"event-stream" in kind:
+        return Ending(EVENTS)
+    if b"json" not in kind:
+        return None
+    return Ending(most // 2 if _reads(client) else TAIL)
+
+
+def settle_passed(
+    bills: Bills, x: Exchange, snapshot: Snapshot, provider: Provider, client: Client, headers: Headers, ending: Ending
+) -> None:
+    """Usage and cost of an answer below 400. One without usage costs what nobody here knows: no cost, rather than
+    zero."""
+    events = b"event-stream" in (header(headers, b"content-type") or b"")
+    body = decoded(ending.bytes, headers) if ending.whole else ending.bytes
+    if body is None:
+        return
+    job = job_in_stream(body) if events else job_in(body) if ending.whole else None
+    if job is not None:
+        return _settle_job(bills, x, snapshot, provider, job)
+    if _reads(client) or (not events and ending.whole and costs_nothing(body)):
+        x.cost = FREE_OF_CHARGE
+        return None
+    x.usage, x.service_tier = reported_by_events(body) if events else reported(body)
+    x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
+    return None
+
+
+def settle_unread(x: Exchange, client: Client) -> None:
+    """The same of an answer below 400 that tells no usage whatever it holds, such as a file."""
+    if _reads(client):
+        x.cost = FREE_OF_CHARGE
+
+
+def _settle_job(bills: Bills, x: Exchange, snapshot: Snapshot, provider: Provider, job: Job) -> None:
+    if not job.ended or job.usage is None:
+        x.cost = DEFERRED
+        return
+    if not bills.claim(provider.name, job.id, x.received_ns / 1e9):
+        x.cost = FREE_OF_CHARGE
+        return
+    x.model = job.model or x.model
+    x.usage, x.service_tier = job.usage, job.tier
+    x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
+
+
+def _reads(client: Client) -> bool:
+    """Whether the request asks for what was made before. Cancelling tells what was used until then, and a stored chat
+    can be labelled anew."""
+    return client.method in _READS or client.path.endswith("/cancel") or client.path.startswith(_STORED)
