@@ -32,6 +32,8 @@ _TABLE: dict[str, tuple[str, Operation]] = {
     ),
 }
 
+_PASSED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Methods that are passed through. Not TRACE: whoever answers it shows the provider's credential (RFC 9110, 9.3.8)."""
 _MODEL_PREFIX = "/v1/models/"
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\?#;]|//|/\.{1,2}(?:/|$)")
 """Control characters, back-slash, delimiters that end or parametrise a segment, empty and dot segments."""
@@ -98,6 +100,8 @@ def _accept_other(method: str, path: str) -> Operation:
         raise _not_found(path, "empty, '.' and '..' segments, encoded letters or slashes and ';' are not accepted")
     if path == "/v1" or path.endswith("/"):
         raise _not_found(path, "a path below /v1/ ends without a slash, such as /v1/chat/completions")
+    if method not in _PASSED:
+        raise _wrong_method(method, path, ", ".join(_PASSED))
     lower = path.lower()
     if lower != path and (lower in _TABLE or lower.startswith(_MODEL_PREFIX)):
         raise _not_found(path, "paths are in lower case")

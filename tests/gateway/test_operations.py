@@ -140,3 +140,10 @@ def test_model_ids_survive_quoting(model: str):
     path = "/v1/models/" + quote(model, safe="")
     assert accept("GET", path).name == "models"
     assert model_of(path) == model
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE", "get", ""])
+def test_methods_that_could_show_a_credential_are_not_passed_through(method: str):
+    """RFC 9110, 9.3.8: a server reflects a TRACE request, with the fields a proxy has added."""
+    with pytest.raises(MethodNotAllowed, match="allowed: GET"):
+        accept(method, "/v1/files")
