@@ -37,7 +37,7 @@ GROUPS = ("team", "key", "model", "provider", "operation", "hour", "day", "month
 
 _COLUMNS = {"team": "team", "key": "key_id", "model": "model", "provider": "provider", "operation": "operation"}
 _TIMES = ("hour", "day", "month")
-_MOST_NAMES = 20
+MOST_NAMES = 20
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ def report(
         if sums["requests"] or sums["cost_nanos"] or not groups
     ]
     rows.sort(key=_order)
-    names = sorted(unpriced)[:_MOST_NAMES]
+    names = sorted(unpriced)[:MOST_NAMES]
     return Report(
         since_ns=since_ns,
         until_ns=until_ns,
@@ -277,7 +277,7 @@ def _unpriced(source: FromClause, filters: Filters) -> Select[tuple[str]]:
         .where(*matching(source, filters))
         .distinct()
         .order_by(source.c.model)
-        .limit(_MOST_NAMES)
+        .limit(MOST_NAMES)
     )
 
 

@@ -217,3 +217,13 @@ def test_content_length(values: list[bytes], length: int | None):
 def test_header_gives_the_first():
     assert header([(b"a", b"1"), (b"a", b"2")], b"a") == b"1"
     assert header([], b"a") is None
+
+
+def test_an_accept_encoding_of_the_gateway_s_own_stands_alone() -> None:
+    """RFC 9110, 5.3: fields of one name are a list, so `gzip` beside `identity` would still ask for gzip."""
+    sent = request_headers([(b"accept-encoding", b"gzip")], readable=False, extra=[(b"accept-encoding", b"identity")])
+    assert sent == [(b"accept-encoding", b"identity")]
+
+
+def test_anthropic_s_own_request_id_reaches_its_client() -> None:
+    assert response_headers([(b"request-id", b"req_1"), (b"x-request-id", b"1")]) == [(b"request-id", b"req_1")]
