@@ -4,7 +4,7 @@ from gateway.client import Client
 from gateway.dialects.ending import Ending, reported_by_events
 from gateway.dialects.jobs import Job, costs_nothing, job_in, job_in_stream
 from gateway.dialects.tail import reported
-from gateway.facts import Exchange
+from gateway.facts import UNPRICED, Exchange
 from gateway.ledger.bills import Bills
 from gateway.routing.table import Provider
 from gateway.seams import Headers
@@ -12,6 +12,8 @@ from gateway.settings.snapshot import Snapshot
 from gateway.settle import DEFERRED, FREE_OF_CHARGE, cost_of, decoded
 from gateway.wire.headers import header
 
+FILES = ("/content", "/results")
+"""How paths of files end. Nothing is looked for in them, so they may come compressed."""
 TAIL = 64 * 1024
 """Bytes of an answer that are kept to find its usage in."""
 EVENTS = 1024 * 1024
@@ -26,7 +28,7 @@ def keeps(client: Client, headers: Headers, most: int) -> Ending | None:
     kind = header(headers, b"content-type") or b""
     if b"event-stream" in kind:
         return Ending(EVENTS)
-    if b"json" not in kind:
+    if b"json" not in kind or client.path.endswith(FILES):
         return None
     return Ending(most // 2 if _reads(client) else TAIL)
 
@@ -39,7 +41,7 @@ def settle_passed(
     events = b"event-stream" in (header(headers, b"content-type") or b"")
     body = decoded(ending.bytes, headers) if ending.whole else ending.bytes
     if body is None:
-        return
+        return settle_unread(x, client)
     job = job_in_stream(body) if events else job_in(body) if ending.whole else None
     if job is not None:
         return _settle_job(bills, x, snapshot, provider, job)
@@ -52,9 +54,8 @@ def settle_passed(
 
 
 def settle_unread(x: Exchange, client: Client) -> None:
-    """The same of an answer below 400 that tells no usage whatever it holds, such as a file."""
-    if _reads(client):
-        x.cost = FREE_OF_CHARGE
+    """The same of an answer below 400 that tells no usage that can be read: a file, or speech."""
+    x.cost = FREE_OF_CHARGE if _reads(client) else UNPRICED
 
 
 def _settle_job(bills: Bills, x: Exchange, snapshot: Snapshot, provider: Provider, job: Job) -> None:

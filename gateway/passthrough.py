@@ -25,7 +25,7 @@ from gateway.forward import credential_refused, enter, refusal_of
 from gateway.guard import ENCODING, WITHHELD, Guard, unread_answer, withheld
 from gateway.limits.turnstile import Place
 from gateway.operations import anthropic_passthrough
-from gateway.passed import keeps, settle_passed, settle_unread
+from gateway.passed import FILES, keeps, settle_passed, settle_unread
 from gateway.routing.table import Provider
 from gateway.seams import Late, UpstreamRequest, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
@@ -37,8 +37,6 @@ from gateway.world import World
 
 PEEK = 64 * 1024
 """Bytes of the body that may be read before anything is forwarded."""
-_FILES = (b"/content", b"/results")
-"""How paths of files end, which may come compressed: nothing is looked for in them."""
 
 
 async def pass_through(
@@ -108,16 +106,15 @@ async def _ask(
     x.forwarded_at = world.clock.monotonic()
     attempt = Attempt(provider=provider.name, model=x.model)
     x.attempts, x.provider = [attempt], provider.name
-    path = raw_path(client)
     request = UpstreamRequest(
         origin=provider.origin,
         method=client.method,
-        target=target_of(provider, path, client.query),
+        target=target_of(provider, raw_path(client), client.query),
         headers=request_headers(
             head.headers if world.traces is None else head.untraced,
             readable=False,
             extra=[
-                *([] if path.endswith(_FILES) else [(b"accept-encoding", b"identity")]),
+                *([] if client.path.endswith(FILES) else [(b"accept-encoding", b"identity")]),
                 (b"x-request-id", x.request_id.encode()),
                 *([] if world.traces is None else [(TRACEPARENT, world.traces.traceparent(x))]),
                 *provider.auth[x.operation.wire],

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from gateway.client import Client
-from gateway.facts import Exchange
+from gateway.facts import UNPRICED, Exchange
 from gateway.passed import EVENTS, TAIL, keeps, settle_unread
 from gateway.settle import FREE_OF_CHARGE
 
@@ -44,4 +44,4 @@ def test_nothing_is_kept_of_a_file() -> None:
 def test_reading_is_free_and_making_is_not(method: str, free: bool) -> None:
     x = Exchange("id", "id", 0, 0.0)
     settle_unread(x, cast(Client, Asked(method)))
-    assert (x.cost is FREE_OF_CHARGE) is free
+    assert x.cost is (FREE_OF_CHARGE if free else UNPRICED)

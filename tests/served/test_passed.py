@@ -159,6 +159,21 @@ def test_images_tell_their_usage_in_streams_and_to_clients_that_take_gzip(
     assert [row[:2] for row in booked(2)] == [("gpt-image-1", 50)] * 2
 
 
+def test_what_cannot_be_read_is_not_taken_for_free(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    sdk = client(passing)
+    upstream.says(lambda wire, seen: wire.whole(b"sound", content_type="audio/mpeg"))
+    assert sdk.audio.speech.create(model="gpt-4o-mini", voice="alloy", input="x").read() == b"sound"
+    upstream.says(lambda wire, seen: wire.whole(b"\x8b\x00\x80{}\x03", content_encoding="br"))
+    with httpx.stream(
+        "POST",
+        passing.v1 + "/images/generations",
+        json={"model": "gpt-image-1", "prompt": "x"},
+        headers={"authorization": "Bearer sk-search"},
+    ) as answer:
+        assert answer.headers["content-encoding"] == "br"
+    assert [row[2:4] for row in booked(2)] == [(None, True)] * 2
+
+
 def test_anthropic_s_files_and_batches_go_to_anthropic(passing: Gateway, upstream: Scripted) -> None:
     upstream.seen.clear()
     answers(upstream, *[{"data": [], "has_more": False, "first_id": None, "last_id": None}] * 3)
