@@ -205,7 +205,7 @@ async def _answer(
         raise credential_refused(provider)
     headers = response_headers(response.headers)
     headers += [(b"x-request-id", x.request_id.encode()), (b"x-tollway-provider", provider.name.encode())]
-    ending = keeps(client, response.headers, snapshot.server.max_body) if response.status < 400 else None
+    ending = keeps(client, x, snapshot, provider, response.headers) if response.status < 400 else None
     x.committed = True
     await client.head(response.status, headers)
     x.first_byte_at = world.clock.monotonic()

@@ -32,6 +32,7 @@ class Job(msgspec.Struct, frozen=True):
 
 class _Object(msgspec.Struct, gc=False):
     object: Any = None
+    type: Any = None
     id: str = ""
     model: str | None = None
     status: Any = None
@@ -54,6 +55,8 @@ def job_in(answer: bytes | msgspec.Raw) -> Job | None:
         shown = _object(answer)
     except (ValueError, RecursionError):
         return None
+    if shown.type == "message_batch" and shown.id:
+        return Job(shown.id, "", False, None, None)  # its results tell what it used (dialects/results.py)
     kind = shown.object
     if not shown.id or not (kind in ("batch", "thread.run") or (kind == "response" and shown.background is True)):
         return None

@@ -1,12 +1,16 @@
 """What is looked at of an answer that is passed through, and when. Whole ways: `tests/served/test_passed.py`."""
 
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from gateway.client import Client
+from gateway.dialects.ending import Ending
 from gateway.facts import UNPRICED, Exchange
-from gateway.passed import EVENTS, TAIL, keeps, settle_unread
+from gateway.passed import EVENTS, TAIL, Tally, keeps, settle_unread
+from gateway.routing.table import Provider
+from gateway.settings.snapshot import Snapshot
 from gateway.settle import FREE_OF_CHARGE
 
 
@@ -15,6 +19,13 @@ class Asked:
 
     def __init__(self, method: str, path: str = "/v1/images/generations") -> None:
         self.method, self.path = method, path
+
+
+def kept(method: str, path: str, kind: bytes) -> Ending | Tally | None:
+    snapshot = SimpleNamespace(server=SimpleNamespace(max_body=1_000_000))
+    client = cast(Client, Asked(method, path))
+    x = Exchange("id", "id", 0, 0.0)
+    return keeps(client, x, cast(Snapshot, snapshot), cast(Provider, None), [(b"content-type", kind)])
 
 
 @pytest.mark.parametrize(
@@ -27,8 +38,8 @@ class Asked:
     ],
 )
 def test_the_end_of_an_answer_is_kept_and_all_of_what_is_read(method: str, path: str, kind: bytes, most: int) -> None:
-    ending = keeps(cast(Client, Asked(method, path)), [(b"content-type", kind)], 1_000_000)
-    assert ending is not None
+    ending = kept(method, path, kind)
+    assert isinstance(ending, Ending)
     ending.add(b"x" * 2 * most)
     assert ending.whole
     ending.add(b"x")
@@ -37,7 +48,9 @@ def test_the_end_of_an_answer_is_kept_and_all_of_what_is_read(method: str, path:
 
 
 def test_nothing_is_kept_of_a_file() -> None:
-    assert keeps(cast(Client, Asked("GET", "/v1/files/f/content")), [(b"content-type", b"audio/mpeg")], 100) is None
+    assert kept("GET", "/v1/files/f/content", b"application/json") is None
+    assert kept("POST", "/v1/audio/speech", b"audio/mpeg") is None
+    assert isinstance(kept("GET", "/v1/messages/batches/b/results", b"application/x-jsonl"), Tally)
 
 
 @pytest.mark.parametrize(("method", "free"), [("GET", True), ("DELETE", True), ("POST", False)])

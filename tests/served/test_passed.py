@@ -3,6 +3,7 @@
 import gzip
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -54,19 +55,25 @@ def booked(passing: Gateway) -> "Booked":
 
 
 class Booked:
-    """What the ledger got since this was made."""
+    """What the ledger gets of requests made after this was. Those before may still be on their way there."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.before = gateway.booked()
+        self.path = gateway.data / "tollway.db"
+        self.since = time.time_ns()
 
     def __call__(self, requests: int) -> list[tuple[str, int, int | None, bool, str]]:
-        """Model, input tokens, cost in nano-dollars, unpriced and price version of the next `requests`, in order."""
-        wait_for(lambda: self.gateway.booked() >= self.before + requests, "the ledger")
-        with closing(sqlite3.connect(f"file:{self.gateway.data / 'tollway.db'}?mode=ro", uri=True)) as books:
-            query = "SELECT model, input_tokens, cost_nanos, unpriced, price_version FROM events ORDER BY id"
-            rows = [(*row[:3], bool(row[3]), row[4]) for row in books.execute(query)]
-        return rows[int(self.before) :]
+        """Model, input tokens, cost in nano-dollars, unpriced and price version of `requests`, in order."""
+        wait_for(lambda: len(self.rows()) >= requests, "the ledger")
+        return self.rows()
+
+    def rows(self) -> list[tuple[str, int, int | None, bool, str]]:
+        query = """SELECT model, input_tokens, cost_nanos, unpriced, price_version FROM events
+                   WHERE received_ns >= ? ORDER BY id"""
+        try:
+            with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as books:
+                return [(*row[:3], bool(row[3]), row[4]) for row in books.execute(query, (self.since,))]
+        except sqlite3.OperationalError:
+            return []
 
 
 def client(gateway: Gateway) -> OpenAI:
@@ -203,3 +210,27 @@ def test_every_model_of_a_batch_must_be_allowed(passing: Gateway, upstream: Scri
         OpenAI(base_url=passing.v1, api_key="sk-small", max_retries=0).post(
             "/images/generations", body=json.loads(body), cast_to=object
         )
+
+
+def test_a_message_batch_is_booked_by_its_results_once(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    message = {"model": "claude-3-7-sonnet-20250219", "usage": {"input_tokens": 100, "output_tokens": 10}}
+    told = {"custom_id": "a", "result": {"type": "succeeded", "message": message}}
+    failed = {"custom_id": "b", "result": {"type": "expired"}}
+    results = b"\n".join(json.dumps(line).encode() for line in (told, failed, told))
+    batch = {"id": "msgbatch_1", "type": "message_batch", "processing_status": "in_progress"}
+
+    def plays(wire: Wire, seen: Seen) -> None:
+        if seen.method == "POST":
+            return wire.whole(json.dumps(batch).encode())
+        return wire.whole(results, content_type="application/x-jsonl")
+
+    upstream.says(plays)
+    url, headers = passing.v1 + "/messages/batches", {"x-api-key": "sk-search", "anthropic-version": "2023-06-01"}
+    asked = {"requests": [{"custom_id": "a", "params": {"model": "claude-3-7-sonnet-20250219"}}]}
+    assert httpx.post(url, json=asked, headers=headers).status_code == 200
+    for _ in range(2):
+        assert httpx.get(url + "/msgbatch_1/results", headers=headers).content == results
+    rows = booked(3)
+    assert [row[1] for row in rows] == [0, 200, 0]
+    assert [row[2] for row in rows] == [0, 2 * (100 * 3000 + 10 * 15000), 0]
+    assert [row[3] for row in rows] == [False] * 3
