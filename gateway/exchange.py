@@ -275,6 +275,7 @@ async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:
             *kind,
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", x.request_id.encode()),
+            *([(b"request-id", x.request_id.encode())] if wire == "anthropic" else ()),
             *refusal.headers,
         ]
         if isinstance(refusal, Blocked) and (told := header_of(x)):

@@ -32,6 +32,8 @@ _TABLE: dict[str, tuple[str, Operation]] = {
     ),
 }
 
+_PASSED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Methods that are passed through. Not TRACE: whoever answers it shows the provider's credential (RFC 9110, 9.3.8)."""
 _MODEL_PREFIX = "/v1/models/"
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\?#;]|//|/\.{1,2}(?:/|$)")
 """Control characters, back-slash, delimiters that end or parametrise a segment, empty and dot segments."""
@@ -66,6 +68,8 @@ def accept(method: str, path: str) -> Operation:
     if entry is not None:
         if entry[0] == method:
             return entry[1]
+        if method == "GET" and path == "/v1/chat/completions":
+            return _PASSTHROUGH  # lists what was stored
         raise _wrong_method(method, path, entry[0])
     return _accept_other(method, path)
 
@@ -84,6 +88,11 @@ def upgrade(path: str, asked: bytes) -> None:
         f"(POST with '\"stream\": true' in the body). {hint}",
         code="websocket_not_supported",
     )
+
+
+def anthropic_passthrough(operation: Operation | None, says_so: bool) -> Operation:
+    """`operation`, which is passed through, as Anthropic's if its client `says_so`: both APIs have `/v1/files`."""
+    return _PASSTHROUGH_ANTHROPIC if says_so or operation is None else operation
 
 
 def wire_of(path: str) -> Wire:
@@ -107,6 +116,8 @@ def _accept_other(method: str, path: str) -> Operation:
         raise _not_found(path, "empty, '.' and '..' segments, encoded letters or slashes and ';' are not accepted")
     if path == "/v1" or path.endswith("/"):
         raise _not_found(path, "a path below /v1/ ends without a slash, such as /v1/chat/completions")
+    if method not in _PASSED:
+        raise _wrong_method(method, path, ", ".join(_PASSED))
     lower = path.lower()
     if lower != path and (lower in _TABLE or lower.startswith(_MODEL_PREFIX)):
         raise _not_found(path, "paths are in lower case")

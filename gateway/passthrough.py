@@ -9,9 +9,9 @@ from gateway.admission import Admission
 from gateway.attempt import target_of
 from gateway.client import Client
 from gateway.delivery import cut_short
-from gateway.dialects.peek import Peeked, find_model
+from gateway.dialects.ending import Ending
+from gateway.dialects.peek import Peeked, find_models
 from gateway.dialects.segments import json_segments
-from gateway.dialects.tail import reported
 from gateway.errors import (
     AtCapacity,
     Forbidden,
@@ -25,10 +25,12 @@ from gateway.facts import Attempt, Caller, Exchange, Segment
 from gateway.forward import credential_refused, enter, refusal_of
 from gateway.guard import ENCODING, WITHHELD, Guard, withheld
 from gateway.limits.turnstile import Place
+from gateway.operations import anthropic_passthrough
+from gateway.passed import FILES, keeps, settle_passed, settle_unread
 from gateway.routing.table import Provider
 from gateway.seams import Late, UpstreamRequest, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
-from gateway.settle import cost_of, decoded
+from gateway.settle import decoded
 from gateway.wire.head import Head
 from gateway.wire.headers import request_headers, response_headers
 from gateway.wire.traceparent import TRACEPARENT
@@ -36,24 +38,22 @@ from gateway.world import World
 
 PEEK = 64 * 1024
 """Bytes of the body that may be read before anything is forwarded."""
-TAIL = 64 * 1024
-"""Bytes of a JSON answer that are kept to find its usage in."""
 
 
 async def pass_through(
     world: World, snapshot: Snapshot, x: Exchange, client: Client, head: Head, caller: Caller, guard: Guard | None
 ) -> None:
     """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
-    assert x.operation is not None
+    x.operation = anthropic_passthrough(x.operation, b"anthropic-version" in head.fields)
     if guard is not None and guard.reads_requests:
         opening, rest = await client.read(snapshot.server.max_body), client.chunks()
     else:
         opening, rest = await _open_body(client, head, snapshot.server.max_upload)
     came = len(opening)
-    peeked = find_model(head.content_type, opening)
-    provider, opening = _choose(snapshot, caller, x, peeked, opening)
+    found = find_models(head.content_type, opening)
+    provider, opening = _choose(snapshot, caller, x, found, opening)
     if snapshot.limits is not None:
-        admission = Admission(world, snapshot, x, caller, None, peeked.model if peeked is not None else "")
+        admission = Admission(world, snapshot, x, caller, None, found[-1].model if found else "")
         if not admission.now():
             await admission.ask()
         if snapshot.limits.by_provider:
@@ -115,6 +115,7 @@ async def _ask(
             head.headers if world.traces is None else head.untraced,
             readable=False,
             extra=[
+                *([] if client.path.endswith(FILES) else [(b"accept-encoding", b"identity")]),
                 (b"x-request-id", x.request_id.encode()),
                 *([] if world.traces is None else [(TRACEPARENT, world.traces.traceparent(x))]),
                 *provider.auth[x.operation.wire],
@@ -164,53 +165,64 @@ async def _open_body(client: Client, head: Head, limit: int) -> tuple[bytes, Asy
 
 
 def _choose(
-    snapshot: Snapshot, caller: Caller, x: Exchange, peeked: Peeked | None, opening: bytes
+    snapshot: Snapshot, caller: Caller, x: Exchange, found: list[Peeked], opening: bytes
 ) -> tuple[Provider, bytes]:
-    """The provider of the model in the body, else the default one; and the body with the provider's model name."""
+    """The provider of the model in the body, else the default one; and the body with the provider's model names. Every
+    model that is named must be allowed; the last one decides, as with a JSON member that is written twice."""
     routes = snapshot.routes
-    if peeked is not None and (route := routes.find(peeked.model)) is not None:
+    for peeked in found:
         if not caller.models.allows(peeked.model):
             raise Forbidden(f"This key may not use the model '{peeked.model[:200]}'.", param="model")
+    provider: Provider | None = None
+    for peeked in reversed(found):
+        route = routes.find(peeked.model)
+        if route is None:
+            x.model = x.model or peeked.model
+            continue
         target = route.targets[0]
         if (switches := snapshot.switches) is not None:
             route = switches.route(routes, route, x.received_ns)
             target = switches.running(route.targets, x.received_ns)[0]
-        x.model = target.model
-        return target.provider, peeked.replaced(opening, target.model)
-    if peeked is not None and not caller.models.allows(peeked.model):
-        raise Forbidden(f"This key may not use the model '{peeked.model[:200]}'.", param="model")
-    if routes.passthrough is None:
+        if provider is None:
+            x.model, provider = target.model, target.provider
+        if target.provider is provider:
+            opening = peeked.replaced(opening, target.model)
+    if provider is not None:
+        return provider, opening
+    assert x.operation is not None
+    default = routes.passthrough_of(x.operation.wire)
+    if default is None:
         raise NotFound("No provider is configured for this path.", code="unknown_path")
     if snapshot.switches is not None:
-        snapshot.switches.provider(routes.passthrough, x.received_ns)
-    x.model = peeked.model if peeked is not None else ""
-    return routes.passthrough, opening
+        snapshot.switches.provider(default, x.received_ns)
+    return default, opening
 
 
 async def _answer(
     world: World, snapshot: Snapshot, x: Exchange, client: Client, provider: Provider, response: UpstreamResponse
 ) -> None:
-    """Stream the answer through; a JSON answer's usage is found in its tail."""
+    """Stream the answer through; its usage is found in its end."""
     if response.status == 401:
         raise credential_refused(provider)
     headers = response_headers(response.headers)
     headers += [(b"x-request-id", x.request_id.encode()), (b"x-tollway-provider", provider.name.encode())]
-    keep_tail = any(name == b"content-type" and b"json" in value for name, value in headers)
+    ending = keeps(client, x, snapshot, provider, response.headers) if response.status < 400 else None
     x.committed = True
     await client.head(response.status, headers)
     x.first_byte_at = world.clock.monotonic()
     x.outcome = "ok" if response.status < 400 else "upstream_status"
-    tail = b""
     try:
         while chunk := await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
-            if keep_tail:
-                tail = (tail + chunk)[-TAIL:]
+            if ending is not None:
+                ending.add(chunk)
             await client.write(chunk)
     except (TransportError, Late) as error:
         x.outcome = _cut_short(world, provider, error).outcome
         return client.abort()
-    if keep_tail and response.status < 400:
-        _settle(x, snapshot, provider, tail)
+    if ending is not None:
+        settle_passed(world.bills, x, snapshot, provider, client, response.headers, ending)
+    elif response.status < 400:
+        settle_unread(x, client)
     await client.write(b"", more=False)
 
 
@@ -246,7 +258,10 @@ async def _answer_read(
     elif plain is None:
         raise UnreadableAnswer(provider.name, "it is compressed in a way that is not read here")
     else:
-        _settle(x, snapshot, provider, plain)
+        ending = Ending(len(plain))
+        ending.add(plain)
+        told = [pair for pair in response.headers if pair[0] != b"content-encoding"]
+        settle_passed(world.bills, x, snapshot, provider, client, told, ending)
         body = guard.opaque_answer(plain)
         if guard.outside is not None:
             body = await guard.outside.answer(body, _answer_segments)
@@ -271,12 +286,6 @@ def _cut_short(world: World, provider: Provider, error: TransportError | Late) -
 
 def _answer_segments(body: bytes) -> list[Segment]:
     return json_segments(body, role="assistant")
-
-
-def _settle(x: Exchange, snapshot: Snapshot, provider: Provider, tail: bytes) -> None:
-    """An answer without usage costs what nobody here knows: no cost, rather than zero."""
-    x.usage, x.service_tier = reported(tail)
-    x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
 
 
 async def _joined(opening: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -158,6 +158,8 @@ class StreamReader(Protocol):
     """A finish or stop reason, `message_stop`, `response.completed` or `[DONE]` was seen: the answer is whole."""
     failed: bool
     """The provider itself sent an error event."""
+    job: str
+    """Id of the job that the provider does whoever listens to it; empty: it ends with the stream."""
 
     def event(self, name: bytes, data: bytes) -> bool:
         """Take one data event; False means: do not pass it on (a usage event the client did not ask for).

@@ -10,6 +10,7 @@ import zlib
 import msgspec
 
 from gateway.attempt import Answer, Outgoing
+from gateway.dialects.jobs import job_in
 from gateway.errors import Refusal
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.operations import FREE
@@ -22,6 +23,8 @@ from pricing.tokens import TokenCounter
 
 NO_COST = Cost(nanos=0)
 FREE_OF_CHARGE = Cost(nanos=0, price_version="free")
+DEFERRED = Cost(nanos=0, price_version="deferred")
+"""Of an answer that only begins a job: the exchange that first sees its end is booked what it used."""
 _MOST_DECODED = 32 * 1024 * 1024
 
 
@@ -40,6 +43,9 @@ def settle_answer(
     body = answer.plain = decoded(answer.body, answer.response.headers)
     x.usage, x.service_tier = out.dialect.usage(body) if body is not None else (None, None)
     if x.usage is None and body is not None and answer.whole and out.operation.name not in FREE:
+        if (job := job_in(body)) is not None and not job.ended:
+            x.cost = DEFERRED
+            return
         try:
             texts = [segment.text for segment in out.dialect.answer_segments(body)]
         except Refusal:  # no JSON
@@ -60,7 +66,11 @@ def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Ou
     assert answer.stream is not None
     reader = answer.stream.reader
     x.usage, x.service_tier = reader.usage, reader.service_tier
+    x.job = reader.job
     if not complete(reader):
+        if x.job:
+            x.job, x.usage, x.cost = "", None, DEFERRED
+            return
         estimate(x, tokens, out, reader)
     price(x, snapshot, answer, x.finished_at)
 

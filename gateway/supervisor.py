@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from gateway.server import bind
+from gateway.telemetry.logs import alert
 
 RESTART_PAUSE = 1.0
 """Seconds between a worker's death and its replacement, doubled up to a minute while it keeps dying young."""
@@ -46,12 +47,13 @@ class _Worker:
         self.born = time.monotonic()
 
     def look(self, now: float) -> None:
-        """Replace it if it has died, after a pause."""
+        """Replace it if it has died, after a pause, and say so."""
         if self.process.poll() is None:
             return
         if not self.due:
             self.pause = min(self.pause * 2, 60.0) if now - self.born < YOUNG else RESTART_PAUSE
             self.due = now + self.pause
+            alert("worker_died", worker=self.process.pid, status=self.process.returncode, seconds=self.pause)
         elif now >= self.due:
             self.due = 0.0
             self.start()

@@ -19,6 +19,7 @@ from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
 from gateway.forecasts import watch_forecasts
 from gateway.inspection import Rewriters
+from gateway.ledger.bills import Bills
 from gateway.ledger.findings import take
 from gateway.ledger.journal import Journal
 from gateway.limits.learned import LearnedOutput
@@ -117,6 +118,7 @@ class World:
         self.workers = self.snapshot.server.workers
         self._set_capacities()
         sinks = [sink for sink in (metrics, self.access_log, traces) if sink is not None]
+        self.bills = Bills(None if self.snapshot.ledger is None else Path(self.snapshot.ledger.journal) / "bills")
         self.books = Books(journal, sinks, self._settle_limits, self.defect)
 
     @property
@@ -192,6 +194,8 @@ class World:
         ledger = self.configuration.snapshot.ledger
         if ledger is not None and ledger.findings is not None:
             take(x, ledger.findings)
+        if x.job:
+            self.bills.claim(x.provider, x.job, x.received_ns / 1e9)
         self.books.record(x)
 
     def _settle_limits(self, x: Exchange) -> None:

@@ -266,12 +266,13 @@ def _show(console: Console, table: Table, notes: list[tuple[str, str]]) -> None:
 
 def _notes(report: Report, journal: Path | None) -> list[tuple[str, str]]:
     """Lines under the table: style and text."""
-    from gateway.ledger.spend import usd, wasted
+    from gateway.ledger.spend import MOST_NAMES, usd, wasted
 
     total = report.total
     notes: list[tuple[str, str]] = []
     if total["unpriced_requests"]:
         names = ", ".join(name or "(none)" for name in report.unpriced_models)
+        names += ", …" if len(report.unpriced_models) >= MOST_NAMES else ""
         count = f"{total['unpriced_requests']:,} request" + ("s" if total["unpriced_requests"] > 1 else "")
         notes.append(("yellow", f"Warning: {count} of models without a price: {names}: are not in the total."))
     lost = wasted(total)

@@ -14,13 +14,14 @@ class Delivered:
     """State of one streamed answer. Text goes into one growing buffer of a byte per ASCII character, because a list of
     pieces costs sixty bytes for each token."""
 
-    __slots__ = ("_text", "failed", "finished", "service_tier", "usage")
+    __slots__ = ("_text", "failed", "finished", "job", "service_tier", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.service_tier: str | None = None
         self.finished = False
         self.failed = False
+        self.job = ""
         self._text = io.StringIO()
 
     def listener(self, head: bytes, tail: bytes) -> Callable[[str], object] | None:

@@ -1,11 +1,15 @@
-"""Finds the model in the beginning of a body that is otherwise not read: a JSON field or a multipart form field."""
+"""Finds the models in the beginning of a body that is otherwise not read: JSON fields or a multipart form field."""
 
 import re
 
 import msgspec
 
-_JSON_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,512})"')
+_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+_JSON_VALUE = re.compile(rb'\s*+:\s*+"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _FORM_MODEL = re.compile(rb'name="?model"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,512})\r\n', re.IGNORECASE)
+_LONGEST = 512
+_MOST = 10_000
+"""Models looked at in one body: more than Anthropic takes in a part of a batch that fits the beginning."""
 
 
 class Peeked(msgspec.Struct, frozen=True):
@@ -14,8 +18,6 @@ class Peeked(msgspec.Struct, frozen=True):
     model: str
     start: int
     end: int
-    length: int
-    """Bytes of the opening it was found in."""
     quoted: bool
     """It stands in a JSON string."""
 
@@ -27,23 +29,55 @@ class Peeked(msgspec.Struct, frozen=True):
         return opening[: self.start] + name + opening[self.end :]
 
 
-def find_model(content_type: bytes, opening: bytes) -> Peeked | None:
-    """The model named in `opening` (the body's first bytes), or None. Only the first occurrence counts; a JSON string's
-    text cannot be mistaken for the field, because quotes inside strings are escaped."""
+def find_models(content_type: bytes, opening: bytes) -> list[Peeked]:
+    """The models named in `opening` (the body's first bytes), in order.
+
+    In JSON these are the members `model` of the outermost object; where there is none, those of objects within it, such
+    as the requests of a batch. A text that quotes a body cannot be mistaken for one, because quotes inside strings are
+    escaped.
+    """
     kind = content_type[:40].lower()
     if b"json" in kind:
-        return _found(_JSON_MODEL.search(opening), opening, quoted=True)
+        return _in_json(opening)
     if kind.startswith(b"multipart/form-data"):
-        return _found(_FORM_MODEL.search(opening), opening, quoted=False)
-    return None
+        match = _FORM_MODEL.search(opening)
+        found = _peeked(match, quoted=False) if match is not None else None
+        return [found] if found is not None else []
+    return []
 
 
-def _found(match: "re.Match[bytes] | None", opening: bytes, *, quoted: bool) -> Peeked | None:
-    if match is None:
-        return None
+def _in_json(opening: bytes) -> list[Peeked]:
+    depth: int = 0
+    own: list[Peeked] = []
+    inner: list[Peeked] = []
+    for token in _JSON_TOKEN.finditer(opening):
+        text = bytes(token[0])
+        if text[0] in b"{[":
+            depth += 1
+        elif text[0] in b"}]":
+            depth -= 1
+        elif _is_model(text) and (match := _JSON_VALUE.match(opening, token.end())) is not None:
+            found = _peeked(match, quoted=True)
+            if found is not None:
+                (own if depth == 1 else inner).append(found)
+    return (own or inner)[:_MOST]
+
+
+def _is_model(text: bytes) -> bool:
+    if b"\\" not in text:
+        return text == b'"model"'
+    try:
+        return len(text) <= len(b'"model"') * 6 and msgspec.json.decode(text) == "model"
+    except msgspec.DecodeError:
+        return False
+
+
+def _peeked(match: "re.Match[bytes]", *, quoted: bool) -> Peeked | None:
     raw = match.group(1)
+    if not 0 < len(raw) <= _LONGEST:
+        return None
     try:
         model = msgspec.json.decode(b'"' + raw + b'"', type=str) if quoted else raw.decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return Peeked(model, match.start(1), match.end(1), len(opening), quoted)
+    return Peeked(model, match.start(1), match.end(1), quoted)

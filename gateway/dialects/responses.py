@@ -4,6 +4,8 @@ Source: platform.openai.com/docs/api-reference/responses and …/responses-strea
 the model; here the model must be named, because a key's scope, limits and prices depend on it.
 """
 
+from typing import Any
+
 import msgspec
 
 from gateway.dialects.body import checked_model, decode_request, replace_model, token_limit
@@ -85,6 +87,8 @@ def with_items(usage: Usage, items: "list[_Item]") -> Usage:
 
 
 class _Response(msgspec.Struct, gc=False):
+    id: Any = None
+    background: Any = None
     output: list[_Item] = []
     usage: msgspec.Raw = msgspec.Raw()
     service_tier: str | None = None
@@ -144,6 +148,8 @@ class ResponsesStream(Delivered):
         return True
 
     def _response(self, kind: str, response: _Response) -> None:
+        if response.background is True and isinstance(response.id, str):
+            self.job = response.id
         self.take_usage(response.usage)
         if self.usage is not None and response.output:
             self.usage = with_items(self.usage, response.output)

@@ -41,7 +41,7 @@ _TIMES = ("hour", "day", "month")
 _DAY_NAMES = ("team", "key_id", "model", "provider")
 _OF_DAYS = frozenset(("team", "key", "model", "provider", "day", "month"))
 """What roll-ups of days can be grouped by."""
-_MOST_NAMES = 20
+MOST_NAMES = 20
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +160,7 @@ def report(
         if sums["requests"] or sums["cost_nanos"] or not groups
     ]
     rows.sort(key=_order)
-    names = sorted(unpriced)[:_MOST_NAMES]
+    names = sorted(unpriced)[:MOST_NAMES]
     return Report(
         since_ns=since_ns,
         until_ns=until_ns,
@@ -305,7 +305,7 @@ def _unpriced(source: FromClause, filters: Filters) -> Select[tuple[str]]:
         .where(*matching(source, filters))
         .distinct()
         .order_by(source.c.model)
-        .limit(_MOST_NAMES)
+        .limit(MOST_NAMES)
     )
 
 

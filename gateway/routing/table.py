@@ -1,6 +1,6 @@
 """The compiled routes: providers, targets, and which route a model name takes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -105,14 +105,25 @@ class RouteTable:
     """All routes of a snapshot. Exact names win over wildcards, longer wildcards over shorter ones."""
 
     def __init__(
-        self, routes: Iterable[Route], wildcards: Iterable[Route], passthrough: Provider | None = None
+        self,
+        routes: Iterable[Route],
+        wildcards: Iterable[Route],
+        passthrough: Provider | None = None,
+        others: Mapping[Wire, Provider] | None = None,
     ) -> None:
-        """A wildcard route's name ends with `*`; its targets' model `*` stands for the rest of the asked name (or, in
+        """`others`: where operations without a model go whose wire `passthrough` does not speak.
+
+        A wildcard route's name ends with `*`; its targets' model `*` stands for the rest of the asked name (or, in
         `prefix-*`, is replaced by it)."""
         self.exact = {route.name: route for route in routes}
         self.wildcards = tuple(sorted(wildcards, key=lambda route: len(route.name), reverse=True))
         self.passthrough = passthrough
         """Where operations without a model go."""
+        self._others = others or {}
+
+    def passthrough_of(self, wire: Wire) -> Provider | None:
+        """Where operations without a model go that are of `wire`."""
+        return self._others.get(wire, self.passthrough)
 
     def find(self, model: str) -> Route | None:
         """The route of `model`, with wildcards filled in; None when the name is unknown."""
@@ -131,6 +142,7 @@ class RouteTable:
         found = {provider.name: provider for provider in routed}
         if self.passthrough is not None:
             found[self.passthrough.name] = self.passthrough
+        found.update({provider.name: provider for provider in self._others.values()})
         return [found[name] for name in sorted(found)]
 
     def names(self) -> list[str]:

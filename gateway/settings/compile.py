@@ -7,7 +7,7 @@ import msgspec
 from pydantic import SecretStr
 
 from gateway.auth.keys import KeyEntry, KeyIndex, parse_hash
-from gateway.facts import Caller, Engine, ModelScope
+from gateway.facts import Caller, Engine, ModelScope, Wire
 from gateway.ledger.keystore import StoredKey
 from gateway.quota import Capacity
 from gateway.routing.breaker import BreakerOptions
@@ -48,7 +48,7 @@ def compile_snapshot(
     Raises `ConfigError` with the place of every guardrail rule that cannot be compiled."""
     root = written.root
     providers = {name: compile_provider(name, section) for name, section in root.providers.items()}
-    routes = _routes(root, providers, written.passthrough)
+    routes = _routes(root, providers, written)
     prices = None if written.prices is None else PriceBook(written.prices, catalogue)
     server_secret = _secret(root.secrets.key_hash)
     guardrails = compile_guardrails(written, workshop or Workshop())
@@ -151,12 +151,14 @@ def compile_provider(name: str, section: ProviderSection) -> Provider:
     )
 
 
-def _routes(root: Root, providers: dict[str, Provider], passthrough: str | None) -> RouteTable:
+def _routes(root: Root, providers: dict[str, Provider], written: Written) -> RouteTable:
     exact: list[Route] = []
     wildcards: list[Route] = []
     for name, section in root.models.items():
         (wildcards if name.endswith("*") else exact).append(_route(name, section, providers))
-    return RouteTable(exact, wildcards, providers[passthrough] if passthrough is not None else None)
+    passthrough = written.passthrough
+    others: dict[Wire, Provider] = {wire: providers[name] for wire, name in written.passthrough_others.items()}
+    return RouteTable(exact, wildcards, providers[passthrough] if passthrough is not None else None, others)
 
 
 def _route(name: str, section: ModelSection, providers: dict[str, Provider]) -> Route:

@@ -14,6 +14,7 @@ import msgspec
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from gateway.errors import ConfigError
+from gateway.facts import Wire
 from gateway.ledger.findings import FindingsOptions
 from gateway.settings.complaints import complaints, place_of
 from gateway.settings.guardrail_checks import check_guardrails
@@ -68,6 +69,11 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     def passthrough(self) -> str | None:
         """Name of the provider of operations that name no model."""
         return self.root.passthrough or next(iter(self.root.providers), None)
+
+    @property
+    def passthrough_others(self) -> dict[Wire, str]:
+        """The first provider of each wire that the one above does not speak."""
+        return _others(self.root, self.passthrough)
 
 
 class LoadError(ConfigError):
@@ -270,6 +276,15 @@ def leaves(value: object, path: DataPath = ()) -> "list[tuple[DataPath, object]]
     return [(path, value)]
 
 
+def _others(root: Root, default: str | None) -> dict[Wire, str]:
+    own = root.providers[default].dialect if default in root.providers else None
+    found: dict[Wire, str] = {}
+    for name, provider in root.providers.items():
+        if provider.dialect != own:
+            found.setdefault(provider.dialect, name)
+    return found
+
+
 def _hash_of(root: Root, prices: Data, terms: dict[DataPath, tuple[str, ...]]) -> str:
     """Defaults count as if they were written. Secrets enter as digests."""
     meaning: list[tuple[list[str], str]] = []
@@ -281,7 +296,8 @@ def _hash_of(root: Root, prices: Data, terms: dict[DataPath, tuple[str, ...]]) -
         else:
             spoken = f"{type(value).__name__}:{value}"
         meaning.append(([f"{step:09d}" if isinstance(step, int) else step for step in path], spoken))
-    passthrough = root.passthrough or next(iter(root.providers), "")
+    default = root.passthrough or next(iter(root.providers), "")
+    passthrough = "/".join([default, *_others(root, default).values()])
     listed = sorted((path, hashlib.sha256("\n".join(each).encode()).hexdigest()) for path, each in terms.items())
     whole = msgspec.json.encode([sorted(meaning), passthrough, prices, *([listed] if listed else [])], order="sorted")
     return hashlib.sha256(whole).hexdigest()[:16]

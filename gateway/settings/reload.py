@@ -56,6 +56,8 @@ class Configuration:
         self._workers = workers
         self._env = env
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        """Held until everybody has heard of a reload: a signal and the file watch may ask for one at once."""
         self._stored: tuple[StoredKey, ...] = ()
         self._adjustments: tuple[Adjustment, ...] = ()
         self._switches: tuple[Switch, ...] = ()
@@ -74,16 +76,18 @@ class Configuration:
     def reload(self, reason: str) -> ReloadResult:
         """Read the files again. Blocks for some milliseconds, or a second where guardrail detectors changed: call it by
         `asyncio.to_thread`. Never raises."""
-        with self._lock:
-            result = self._reloaded(reason)
-            self.last_error = result.error
-            self.reloads["success" if result.ok else "failure"] += 1
-        for listener in self._listeners:
-            listener(result)
+        with self._turn:
+            with self._lock:
+                result = self._reloaded(reason)
+                self.last_error = result.error
+                self.reloads["success" if result.ok else "failure"] += 1
+            for listener in self._listeners:
+                listener(result)
         return result
 
     def subscribe(self, listener: Callable[[ReloadResult], None]) -> None:
-        """Have `listener` called after every reload, on the thread that reloaded."""
+        """Have `listener` called after every reload, on the thread that reloaded, one at a time and in their order. It
+        must not reload."""
         self._listeners.append(listener)
 
     def set_keys(self, stored: Sequence[StoredKey]) -> None:

@@ -150,7 +150,8 @@ class Root(Section):
     providers: dict[Name, ProviderSection] = Field({}, description="Model providers by name.")
     passthrough: Name | None = Field(
         None,
-        description="Provider of operations that name no model (files, batches, …). Default: the first provider.",
+        description="Provider of operations that name no model (files, batches, …). Default: the first provider. "
+        "Operations of the other dialect go to the first provider that speaks it, if there is one.",
     )
     models: dict[ModelName, ModelSection] = Field(
         {}, description="Model names that clients may use. A name may end with *: the longest match wins."

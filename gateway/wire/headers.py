@@ -8,7 +8,8 @@ Towards the provider. Goes: what describes the body or the protocol version, tra
 
 Towards the client. The provider's `x-ratelimit-*` and `anthropic-ratelimit-*` stay, because on this road those names
 mean the team's own limits; `openai-organization`, `openai-project` and `anthropic-organization-id` stay, because they
-name the operator's account; `x-request-id` stays, because the client gets the gateway's; `location` stays, because a
+name the operator's account; `x-request-id` stays, because the client gets the gateway's, while Anthropic's
+`request-id` goes, because its SDKs show it and its support asks for it; `location` stays, because a
 redirect is never followed nor handed on; `content-length` stays, because framing belongs to the server (see
 `content_length`).
 """
@@ -53,6 +54,7 @@ _CLIENT = frozenset(
         b"openai-model",
         b"openai-processing-ms",
         b"openai-version",
+        b"request-id",
         b"retry-after",
         b"retry-after-ms",
         b"x-should-retry",
@@ -92,7 +94,7 @@ def request_headers(headers: Headers, *, readable: bool, extra: Headers | None =
         out.append((b"accept-encoding", b"identity"))
     if extra:
         replaced = {name for name, _ in extra}
-        if not replaced.isdisjoint(_UPSTREAM):
+        if not readable or not replaced.isdisjoint(_UPSTREAM):
             out = [pair for pair in out if pair[0] not in replaced]
         out += extra
     return out

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import os
+import signal
 
 import httpx
+import psutil
 import yaml
 
+from gateway.settings.state import running
 from tests.support.served import get_json, wait_for
 
 RELOADS = 200
@@ -110,3 +114,13 @@ def test_a_revoked_key_is_refused_by_every_worker(serve) -> None:
         lambda: all(httpx.get(gateway.v1 + "/models", headers=headers).status_code == 401 for _ in range(8)),
         "the key to be refused by both workers",
     )
+
+
+def test_a_worker_that_died_is_replaced_and_told(serve) -> None:
+    gateway = serve("--workers", "2")
+    [victim, *_] = [
+        child.pid for child in psutil.Process(gateway.pid).children() if "worker_main" in " ".join(child.cmdline())
+    ]
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: f'"worker": {victim}, "status": -9' in gateway.log.read_text(), "the death to be told")
+    wait_for(lambda: len(running(gateway.data / "run")) == 2, "another worker")

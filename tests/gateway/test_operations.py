@@ -30,7 +30,10 @@ def test_first_class_operations(path: str, name: str):
     assert operation.generates == (name in ("chat.completions", "completions", "responses", "messages"))
     assert operation.wire == ("anthropic" if "messages" in path else "openai") == wire_of(path)
     assert accept("POST", path) is operation
-    for method in ("GET", "PUT", "DELETE", "post", "OPTIONS"):
+    lists = ("GET",) if path == "/v1/chat/completions" else ()
+    for method in lists:
+        assert accept(method, path).name == "passthrough"
+    for method in {"GET", "PUT", "DELETE", "post", "OPTIONS"}.difference(lists):
         with pytest.raises(MethodNotAllowed, match="allowed: POST") as caught:
             accept(method, path)
         assert caught.value.headers == ((b"allow", b"POST"),)
@@ -159,3 +162,10 @@ def test_a_websocket_is_refused_with_what_is_served(asked: bytes, path: str, hin
 def test_any_other_upgrade_is_ignored(protocols: list[bytes]):
     """RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field"."""
     upgrade("/v1/models", b", ".join(protocols))
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE", "get", ""])
+def test_methods_that_could_show_a_credential_are_not_passed_through(method: str):
+    """RFC 9110, 9.3.8: a server reflects a TRACE request, with the fields a proxy has added."""
+    with pytest.raises(MethodNotAllowed, match="allowed: GET"):
+        accept(method, "/v1/files")

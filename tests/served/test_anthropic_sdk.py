@@ -57,5 +57,7 @@ def test_a_wrong_key_raises_the_sdks_own_error(gateway) -> None:
 
 
 def test_an_unknown_model_raises_not_found(client: Anthropic) -> None:
-    with pytest.raises(anthropic.NotFoundError):
+    with pytest.raises(anthropic.NotFoundError) as caught:
         client.messages.create(model="claude-nothing", max_tokens=5, messages=ASK)
+    assert caught.value.request_id
+    assert caught.value.request_id == caught.value.body["request_id"]

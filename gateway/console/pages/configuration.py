@@ -16,7 +16,7 @@ from gateway.admin.workers import Report, read_report
 from gateway.console.candidate import MOST, Judgement, judge
 from gateway.console.visit import Visit
 from gateway.errors import BadRequest, LedgerError
-from gateway.routing.table import Route
+from gateway.routing.table import Route, RouteTable
 from gateway.settings.state import running
 
 HISTORY_NS = 90 * 86_400 * 10**9
@@ -41,6 +41,12 @@ class Change(msgspec.Struct, frozen=True):
     old_hash: str
     new_hash: str
     difference: list[str]
+
+
+def _default(routes: RouteTable) -> str:
+    """Where operations go that name no model."""
+    found = (routes.passthrough_of("openai"), routes.passthrough_of("anthropic"))
+    return " and ".join(dict.fromkeys(provider.name for provider in found if provider is not None))
 
 
 class Configuring:
@@ -95,7 +101,7 @@ async def _context(
         "loaded_ns": snapshot.loaded_ns,
         "providers": providers.providers,
         "models": [_model(route) for route in (*routes.exact.values(), *routes.wildcards)],
-        "passthrough": "" if routes.passthrough is None else routes.passthrough.name,
+        "passthrough": _default(routes),
         "teams": len(world.configuration.written.root.teams),
         "changes": await asyncio.to_thread(_changes, snapshot.server.runtime_dir),
         "versions": versions,

@@ -1,40 +1,70 @@
+"""The model of a body that is not read."""
+
 import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.peek import find_model
+from gateway.dialects.peek import find_models
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
+JSON = b"application/json"
+
+
+def names(body: bytes) -> list[str]:
+    return [found.model for found in find_models(JSON, body)]
 
 
 @given(model=NAMES, prompt=st.text(max_size=80), other=NAMES)
 def test_a_json_model_is_found_and_replaced_and_nothing_else_changes(model: str, prompt: str, other: str) -> None:
     body = json.dumps({"prompt": prompt, "model": model, "n": 1}).encode()
-    found = find_model(b"application/json; charset=utf-8", body)
-    assert found is not None
+    [found] = find_models(b"application/json; charset=utf-8", body)
     assert found.model == model
     assert json.loads(found.replaced(body, other)) == {"prompt": prompt, "model": other, "n": 1}
 
 
 def test_a_prompt_that_quotes_a_body_is_not_mistaken_for_it() -> None:
-    body = json.dumps({"prompt": '{"model": "evil"}', "model": "good"}).encode()
-    assert find_model(b"application/json", body).model == "good"
+    assert names(json.dumps({"prompt": '{"model": "evil"}', "model": "good"}).encode()) == ["good"]
+
+
+def test_a_model_within_does_not_stand_for_the_body_s_own() -> None:
+    assert names(b'{"metadata":{"model":"allowed"},"list":[{"model":"allowed"}],"model":"dear"}') == ["dear"]
+
+
+def test_every_model_that_a_reader_could_take_is_named() -> None:
+    """RFC 8259: names within an object SHOULD be unique; readers differ in which of two they take. Any character may
+    be escaped."""
+    assert names(b'{"model":"a", "mod\\u0065l" : "b", "other": {"model":"c"}}') == ["a", "b"]
+
+
+def test_all_requests_of_a_batch_name_theirs() -> None:
+    body = json.dumps({"requests": [{"custom_id": n, "params": {"model": n, "max_tokens": 1}} for n in "abc"]}).encode()
+    assert names(body) == ["a", "b", "c"]
+    for found in reversed(find_models(JSON, body)):
+        body = found.replaced(body, "longer-" + found.model)
+    assert names(body) == ["longer-a", "longer-b", "longer-c"]
+
+
+def test_the_beginning_of_a_body_is_enough() -> None:
+    assert names(b'{"model":"a","input":"cut in a str') == ["a"]
+    assert names(b'{"model":"cut in its na') == []
 
 
 def test_a_form_field_is_found_and_replaced() -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n'
     tail = b'\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n\x00\xff'
-    found = find_model(b"multipart/form-data; boundary=b", head + b"whisper-1" + tail)
+    [found] = find_models(b"multipart/form-data; boundary=b", head + b"whisper-1" + tail)
     assert found.model == "whisper-1"
     assert found.replaced(head + b"whisper-1" + tail, "big") == head + b"big" + tail
 
 
-@given(st.binary(max_size=200))
+@given(
+    st.binary(max_size=200) | st.lists(st.sampled_from([b'"model"', b":", b'"', b"\\", b"{", b"}", b"["])).map(b"".join)
+)
 def test_arbitrary_bytes_never_raise(body: bytes) -> None:
-    find_model(b"application/json", body)
-    find_model(b"multipart/form-data", body)
+    find_models(JSON, body)
+    find_models(b"multipart/form-data", body)
 
 
 def test_other_kinds_name_no_model() -> None:
-    assert find_model(b"audio/wav", b'"model": "x"') is None
+    assert find_models(b"audio/wav", b'"model": "x"') == []

@@ -271,3 +271,14 @@ def test_a_key_has_its_teams_weight_and_its_own_priority(write: Callable[..., Pa
     capacities = {provider.name: provider.capacity for provider in snapshot.routes.providers()}
     assert capacities["two"] == Capacity(concurrent=4, queue=1000, queue_per_team=2, wait=10.0)
     assert capacities["openai"] is None
+
+
+def test_passthrough_goes_to_the_first_provider_that_speaks_its_dialect(write: Callable[..., Path]) -> None:
+    def of(text: str) -> list[str]:
+        routes = compiled(write(text)).routes
+        found = [routes.passthrough_of("openai"), routes.passthrough_of("anthropic")]
+        return [provider.name for provider in found if provider is not None]
+
+    assert of(TEXT) == ["openai", "claude"]
+    assert of(TEXT.replace("passthrough: claude", "passthrough: far")) == ["far", "claude"]
+    assert of(TEXT.replace("dialect: anthropic", "dialect: openai")) == ["claude", "claude"]

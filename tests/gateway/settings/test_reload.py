@@ -174,3 +174,33 @@ def test_readers_never_see_half_a_configuration(configuration: Configuration, pa
         reader.join()
     assert mixed == []
     assert len(seen) > 1
+
+
+def test_reloads_at_once_are_told_one_after_the_other(configuration: Configuration) -> None:
+    """A signal and the file watch may meet: what is written of a reload must not be written by two."""
+    inside, most = 0, 0
+    order: list[str] = []
+    started = threading.Barrier(4)
+
+    def listener(result: ReloadResult) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        started_others.wait(0.05)
+        order.append(result.reason)
+        inside -= 1
+
+    started_others = threading.Event()
+    configuration.subscribe(listener)
+
+    def reload(n: int) -> None:
+        started.wait(30)
+        configuration.reload(str(n))
+
+    threads = [threading.Thread(target=reload, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert most == 1
+    assert sorted(order) == ["0", "1", "2", "3"]

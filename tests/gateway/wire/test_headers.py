@@ -253,3 +253,13 @@ def test_sound_fields_have_as_many_lines_as_there_are_fields(fields: Headers):
     if not any(b"\r\n" in value for _, value in fields):
         assert len(head.split(b"\r\n")) == 1 + len(fields)
     assert b"\0" not in head
+
+
+def test_an_accept_encoding_of_the_gateway_s_own_stands_alone() -> None:
+    """RFC 9110, 5.3: fields of one name are a list, so `gzip` beside `identity` would still ask for gzip."""
+    sent = request_headers([(b"accept-encoding", b"gzip")], readable=False, extra=[(b"accept-encoding", b"identity")])
+    assert sent == [(b"accept-encoding", b"identity")]
+
+
+def test_anthropic_s_own_request_id_reaches_its_client() -> None:
+    assert response_headers([(b"request-id", b"req_1"), (b"x-request-id", b"1")]) == [(b"request-id", b"req_1")]
