@@ -59,7 +59,7 @@ async def pass_through(
             await _limited(admission, provider)
     world.begin(x)
     if guard is not None:
-        opening = guard.opaque_request(opening, b"json" in head.content_type)
+        opening = await guard.opaque_request(opening, b"json" in head.content_type)
         if guard.outside is not None and opening:
             opening = await guard.outside.request(opening, json_segments)
     length = None if client.length is None else client.length + len(opening) - came
@@ -246,7 +246,7 @@ async def _answer_read(
         raise unread_answer(provider.name, "it is compressed in a way that is not read here")
     else:
         _settle(x, snapshot, provider, plain)
-        body = guard.opaque_answer(plain)
+        body = await guard.opaque_answer(plain)
         if guard.outside is not None:
             body = await guard.outside.answer(body, _answer_segments)
     headers = [pair for pair in response_headers(response.headers) if pair[0] not in dropped]

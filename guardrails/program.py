@@ -12,7 +12,9 @@ from guardrails.policy import REWRITING, SEVERITY, Policy, Rule
 from guardrails.scanner import Scanner
 
 SLICE = 200_000
-"""Characters in which matches are looked for at a time."""
+"""Characters in which matches are looked for at a time, at most;"""
+PIECE = 4_000
+"""and at least, where others are let go first in between."""
 WORD = 64
 """what is longer than this many characters is no word of prose."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from guardrails.actions import Hasher
 from guardrails.detector import Match
-from guardrails.interface import Action, Direction, Failure, Finding, Mode, RuleResult, Segment, Verdict
+from guardrails.interface import Action, Breathe, Direction, Failure, Finding, Mode, RuleResult, Segment, Verdict
 from guardrails.policy import SEVERITY, in_rollout
 from guardrails.program import CompiledRule
 from guardrails.vault import Vault
@@ -17,8 +17,8 @@ class Tally:
     """State of one inspection: its circumstances, and what was concluded so far."""
 
     __slots__ = (
-        "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "demoted", "direction", "dropped",
-        "failures", "findings", "hasher", "key", "over", "roles", "spent", "timer", "vault",
+        "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted", "direction",
+        "dropped", "failures", "findings", "hasher", "key", "over", "roles", "spent", "timer", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -29,7 +29,10 @@ class Tally:
         key: str = "",
         vault: Vault | None = None,
         demoted: Collection[str] = (),
+        breathe: Breathe | None = None,
     ) -> None:
+        self.breathe = breathe
+        """Called between two slices of a long text."""
         self.direction = direction
         self.hasher = hasher
         self.timer = timer

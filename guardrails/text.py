@@ -20,13 +20,15 @@ from guardrails.detector import Hit, Match
 from guardrails.interface import Action
 from guardrails.judging import Judge
 from guardrails.policy import SEVERITY
-from guardrails.program import SLICE, CompiledRule, Program
+from guardrails.program import PIECE, SLICE, CompiledRule, Program
 from guardrails.resolve import Candidate, by_start, runs
 from guardrails.spelling import Spelling, sound
 from guardrails.tally import Tally
 
 _PATIENT = 256
 """Characters held back from which on the machine waits for more before it looks again."""
+FEW = 200
+"""Hits of the gate in a slice that leave time for a longer one."""
 _SLACK = 64
 """Characters that may be kept longer than needed, so that the window is not copied on every feed."""
 _WORDS = re.compile("[A-Za-z \n,.;'!?]*+").fullmatch
@@ -193,10 +195,12 @@ class Text:
             certain = self._settled(end)
             if certain <= self._known:
                 return ""
-        if final or certain > self._program.cap or not self._is_quiet(buf, end):
-            self._look(certain, hits)
+        out = ""
+        long = self._tally.breathe is not None and certain - self._known > PIECE
+        if final or long or certain > self._program.cap or not self._is_quiet(buf, end):
+            out = self._look(certain, hits)
         self._known = certain
-        return "" if self._tally.blocked else self._release(certain)
+        return "" if self._tally.blocked else out + self._release(certain)
 
     def _settled(self, end: int) -> int:
         """Up to where it is certain which matches start. By locality no detector can need more than its reach, whatever
@@ -253,36 +257,49 @@ class Text:
         self._quiet = end
         return True
 
-    def _look(self, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
-        """Find the matches that start before `high` and were not known."""
+    def _look(self, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> str:
+        """Find the matches that start before `high` and were not known. Returns what could be passed on meanwhile."""
         program = self._program
         cap = program.cap
         base = self._base
         if high <= cap:
-            if hits is None and high - self._known > SLICE:
-                self._find_sliced(high)
-            else:
-                self._find(self._buf, base, self._known, high, hits)
-            return
+            if hits is None and high - self._known > (SLICE if self._tally.breathe is None else PIECE):
+                return self._find_sliced(high)
+            self._find(self._buf, base, self._known, high, hits)
+            return ""
         low = int(cap)
-        if self._known < low:
-            self._find_sliced(low)
+        out = self._find_sliced(low) if self._known < low else ""
         if program.both_ends:
             low = max(low, high - low)
             window = max(low - program.before, 0)
             self._find(self._buf[window:], window, low, high, None)
+        return out
 
-    def _find_sliced(self, high: int) -> None:
+    def _find_sliced(self, high: int) -> str:
         """The same as `_find` up to `high`, in steps: a text of nothing but hits would need a hundred bytes for each
-        of its own. By locality no match knows the difference."""
-        program, base = self._program, self._base
+        of its own. By locality no match knows the difference. Where others wait for their turn, the steps are short
+        if there is much to look at, and what is certain is acted on at every step, unless it blocks: a blocked text
+        is looked at to its end."""
+        program, base, breathe = self._program, self._base, self._tally.breathe
         farthest = max(program.reach.values(), default=0)
-        for low in range(self._known, high, SLICE):
-            stop, begin = min(low + SLICE, high), max(low - program.before, base)
-            self._find(self._buf[begin - base : stop - base + farthest], begin, low, stop, None)
+        size = SLICE if breathe is None else PIECE
+        out: list[str] = []
+        known, blocks = self._known, False
+        while known < high:
+            stop, begin = min(known + size, high), max(known - program.before, base)
+            seen = self._find(self._buf[begin - base : stop - base + farthest], begin, known, stop, None)
+            known = stop
+            if breathe is not None:
+                breathe()
+                size = min(2 * size, SLICE) if seen <= FEW else max(size // 2, PIECE)
+                blocks = blocks or self._tally.blocked or any(candidate.blocks for candidate in self._pending)
+                if not blocks:
+                    out.append(self._passed(known))
+        return "".join(out)
 
-    def _find(self, window: str, base: int, low: int, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
-        """Find the matches that start in `low..high`, looking at `window` alone, which begins at `base`."""
+    def _find(self, window: str, base: int, low: int, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> int:
+        """Find the matches that start in `low..high`, looking at `window` alone, which begins at `base`. Returns how
+        often the gate saw something there."""
         program = self._program
         scanner = program.scanner
         gate = program.gate
@@ -294,13 +311,15 @@ class Text:
                 for number in program.detectors:
                     if scanner.detectors[number].expressions:
                         self._failed(number, error)
-                return
+                return 0
         if hits is None and program.gated:
-            return
+            return 0
         whole = self._base + len(self._buf) if self._tally.direction == "request" else math.inf
+        count = 0
         for number in program.detectors:
             detector = scanner.detectors[number]
             own = hits.get(number, ()) if hits is not None else ()
+            count += len(own)
             if own and low > base:
                 own = _behind(own, window, low - base - program.leads[number])
             if (not own and detector.expressions) or number in self._dead:
@@ -318,6 +337,7 @@ class Text:
             self._tally.took(detector.name, since)
         if len(self._pending) > 1:
             self._pending.sort(key=by_start)
+        return count
 
     def _consider(self, rules: Sequence[CompiledRule], match: Match, base: int, window: str, whole: float) -> None:
         """Ask every rule of a detector about its match."""
@@ -372,15 +392,17 @@ class Text:
 
     def _release(self, certain: int) -> str:
         """What can be passed on now that every match that starts before `certain` is known."""
-        done = self._done
-        if not self._pending:
-            self._done = certain
-            out = self._source(done, certain)
-        else:
-            out = self._acted(done, certain)
+        out = self._passed(certain)
         if self._known - self._program.before - self._base > _SLACK:
             self._trim()
         return out
+
+    def _passed(self, certain: int) -> str:
+        done = self._done
+        if self._pending:
+            return self._acted(done, certain)
+        self._done = certain
+        return self._source(done, certain)
 
     def _acted(self, done: int, certain: int) -> str:
         """The same where there are matches to act on."""
