@@ -126,7 +126,7 @@ class PolicyStream:
 
     def pace(self, breathe: Breathe | None) -> None:
         """See `guardrails/interface.py`."""
-        self._tally.breathe = breathe
+        self._tally.pace(breathe)
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         """Take more of a channel's text. `role` and `json` are those of its first piece."""

@@ -18,7 +18,7 @@ class Tally:
 
     __slots__ = (
         "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted", "direction",
-        "dropped", "failures", "findings", "hasher", "key", "over", "roles", "spent", "timer", "vault",
+        "dropped", "failures", "findings", "hasher", "key", "over", "paused", "roles", "spent", "timer", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -31,8 +31,10 @@ class Tally:
         demoted: Collection[str] = (),
         breathe: Breathe | None = None,
     ) -> None:
-        self.breathe = breathe
+        self.breathe: Breathe | None = None
         """Called between two slices of a long text."""
+        self.paused = 0
+        """Nanoseconds that took, all in all, in which no detector was at work."""
         self.direction = direction
         self.hasher = hasher
         self.timer = timer
@@ -56,6 +58,21 @@ class Tally:
         self._types: dict[CompiledRule, set[str]] = {}
         self._actions: dict[CompiledRule, Action] = {}
         self._verdict: Verdict | None = None
+        self.pace(breathe)
+
+    def pace(self, breathe: Breathe | None) -> None:
+        """From now on `breathe` is called between slices of long texts."""
+        timer = self.timer
+        if breathe is None or timer is None:
+            self.breathe = breathe
+            return
+
+        def timed() -> None:
+            since = timer()
+            breathe()
+            self.paused += timer() - since
+
+        self.breathe = timed
 
     def mode(self, compiled: CompiledRule) -> Mode:
         """The mode in force for this exchange."""
@@ -126,9 +143,9 @@ class Tally:
                 self.blocked = self.blocked or (blocks and self.mode(compiled) == "enforce")
 
     def took(self, detector: str, since: int) -> None:
-        """Add what a detector took; `since` is the timer's value before."""
+        """Add what a detector took; `since` is the timer's value before, less what was `paused` by then."""
         if self.timer is not None:
-            self.spent[detector] = self.spent.get(detector, 0) + self.timer() - since
+            self.spent[detector] = self.spent.get(detector, 0) + self.timer() - self.paused - since
 
     def verdict(self, rewrites: tuple[Segment, ...] = ()) -> Verdict:
         """What is concluded so far. Made anew only after something was found."""

@@ -27,8 +27,6 @@ from guardrails.tally import Tally
 
 _PATIENT = 256
 """Characters held back from which on the machine waits for more before it looks again."""
-FEW = 200
-"""Hits of the gate in a slice that leave time for a longer one."""
 _SLACK = 64
 """Characters that may be kept longer than needed, so that the window is not copied on every feed."""
 _WORDS = re.compile("[A-Za-z \n,.;'!?]*+").fullmatch
@@ -277,9 +275,8 @@ class Text:
 
     def _find_sliced(self, high: int) -> str:
         """The same as `_find` up to `high`, in steps: a text of nothing but hits would need a hundred bytes for each
-        of its own. By locality no match knows the difference. Where others wait for their turn, the steps are short
-        if there is much to look at, and what is certain is acted on at every step, unless it blocks: a blocked text
-        is looked at to its end."""
+        of its own. By locality no match knows the difference. Where others wait for their turn, the steps are shorter,
+        and what is certain is acted on at every step, unless it blocks: a blocked text is looked at to its end."""
         program, base, breathe = self._program, self._base, self._tally.breathe
         farthest = max(program.reach.values(), default=0)
         size = SLICE if breathe is None else PIECE
@@ -287,19 +284,17 @@ class Text:
         known, blocks = self._known, False
         while known < high:
             stop, begin = min(known + size, high), max(known - program.before, base)
-            seen = self._find(self._buf[begin - base : stop - base + farthest], begin, known, stop, None)
+            self._find(self._buf[begin - base : stop - base + farthest], begin, known, stop, None)
             known = stop
             if breathe is not None:
                 breathe()
-                size = min(2 * size, SLICE) if seen <= FEW else max(size // 2, PIECE)
                 blocks = blocks or self._tally.blocked or any(candidate.blocks for candidate in self._pending)
                 if not blocks:
                     out.append(self._passed(known))
         return "".join(out)
 
-    def _find(self, window: str, base: int, low: int, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> int:
-        """Find the matches that start in `low..high`, looking at `window` alone, which begins at `base`. Returns how
-        often the gate saw something there."""
+    def _find(self, window: str, base: int, low: int, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
+        """Find the matches that start in `low..high`, looking at `window` alone, which begins at `base`."""
         program = self._program
         scanner = program.scanner
         gate = program.gate
@@ -311,33 +306,33 @@ class Text:
                 for number in program.detectors:
                     if scanner.detectors[number].expressions:
                         self._failed(number, error)
-                return 0
+                return
         if hits is None and program.gated:
-            return 0
+            return
         whole = self._base + len(self._buf) if self._tally.direction == "request" else math.inf
-        count = 0
+        tally = self._tally
+        breathe, paused = tally.breathe, program.paused
         for number in program.detectors:
             detector = scanner.detectors[number]
             own = hits.get(number, ()) if hits is not None else ()
-            count += len(own)
             if own and low > base:
                 own = _behind(own, window, low - base - program.leads[number])
             if (not own and detector.expressions) or number in self._dead:
                 continue
-            timer = self._tally.timer
-            since = timer() if timer is not None else 0
+            since = tally.timer() - tally.paused if tally.timer is not None else 0
             try:
-                for match in detector.confirm(window, own):
+                pausing = paused.get(number) if breathe is not None else None
+                matches = detector.confirm(window, own) if pausing is None else pausing(window, own, breathe)
+                for match in matches:
                     if low <= base + match.start < high:
                         if not match.start < match.end <= len(window):
                             raise IndexError
                         self._consider(program.rules_of[number], match, base, window, whole)
             except Exception as error:
                 self._failed(number, error)
-            self._tally.took(detector.name, since)
+            tally.took(detector.name, since)
         if len(self._pending) > 1:
             self._pending.sort(key=by_start)
-        return count
 
     def _consider(self, rules: Sequence[CompiledRule], match: Match, base: int, window: str, whole: float) -> None:
         """Ask every rule of a detector about its match."""

@@ -132,7 +132,7 @@ class Served:
         return seconds, max(waits), status
 
     def _process(self, *command: str) -> str:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603
             [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
@@ -142,9 +142,9 @@ class Served:
         return "http://" + child.stdout.readline().split("http://")[1].split()[0]
 
     def _wait(self) -> None:
-        client = http.client.HTTPConnection(self._host, timeout=30)
         for _ in range(600):
             with contextlib.suppress(OSError, http.client.HTTPException):
+                client = http.client.HTTPConnection(self._host, timeout=30)
                 if _post(client, PING, "sk-beside") == 200:
                     return
             time.sleep(0.05)
@@ -168,6 +168,10 @@ def _post(client: http.client.HTTPConnection, body: bytes, key: str) -> int:
     while answer.read(1 << 20):
         pass
     return answer.status
+
+
+def _hash(key: str) -> str:
+    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
 
 
 def _configuration(data: Path, mock: str, other: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
