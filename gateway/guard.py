@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from gateway.conversation import Conversations, Talk
 from gateway.dialects.segments import json_segments
+from gateway.dialects.values import check_values
 from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
 from gateway.facts import ALLOWED, Engine, Exchange, Segment, Verdict
 from gateway.inspection import NotRewritable, rewrite_segments
@@ -211,6 +212,8 @@ class Guard:
         """The same for a long body: read, judged and rewritten in slices beside the event loop."""
 
         def work(breathe: Breathe) -> tuple[Verdict, bytes | NotRewritable]:
+            if direction == "request":
+                check_values(body, breathe)
             verdict = self._asked(read(body), direction, breathe)
             if not verdict.rewrites:
                 return verdict, body

@@ -19,6 +19,7 @@ from guardrails.actions import label, replacement
 from guardrails.detector import Hit, Match
 from guardrails.interface import Action
 from guardrails.judging import Judge
+from guardrails.matching.offsets import behind
 from guardrails.policy import SEVERITY
 from guardrails.program import PIECE, SLICE, CompiledRule, Program
 from guardrails.resolve import Candidate, by_start, runs
@@ -288,8 +289,7 @@ class Text:
             known = stop
             if breathe is not None:
                 breathe()
-                blocks = blocks or self._tally.blocked or any(candidate.blocks for candidate in self._pending)
-                if not blocks:
+                if not (blocks := blocks or self._tally.blocked or any(each.blocks for each in self._pending)):
                     out.append(self._passed(known))
         return "".join(out)
 
@@ -310,20 +310,18 @@ class Text:
         if hits is None and program.gated:
             return
         whole = self._base + len(self._buf) if self._tally.direction == "request" else math.inf
-        tally = self._tally
-        breathe, paused = tally.breathe, program.paused
+        tally, breathe, paused = self._tally, self._tally.breathe, program.paused
         for number in program.detectors:
             detector = scanner.detectors[number]
             own = hits.get(number, ()) if hits is not None else ()
             if own and low > base:
-                own = _behind(own, window, low - base - program.leads[number])
+                own = behind(own, window, low - base - program.leads[number])
             if (not own and detector.expressions) or number in self._dead:
                 continue
             since = tally.timer() - tally.paused if tally.timer is not None else 0
             try:
-                pausing = paused.get(number) if breathe is not None else None
-                matches = detector.confirm(window, own) if pausing is None else pausing(window, own, breathe)
-                for match in matches:
+                pausing = paused.get(number)
+                for match in pausing(window, own, breathe) if pausing and breathe else detector.confirm(window, own):
                     if low <= base + match.start < high:
                         if not match.start < match.end <= len(window):
                             raise IndexError
@@ -449,11 +447,3 @@ class Text:
             self._base = keep
             if self._spelling is not None:
                 self._spelling.forget(keep)
-
-
-def _behind(hits: Sequence[Hit], window: str, at: int) -> list[Hit]:
-    """Hits that end behind a character: what ends before it announces no new match."""
-    if at <= 0:
-        return list(hits)
-    offset = at if window.isascii() else len(window[:at].encode())
-    return [hit for hit in hits if hit.end > offset]

@@ -104,6 +104,14 @@ def nested(size: int) -> str:
     return '{"messages": ' + "[" * (size // 2) + "]" * (size // 2) + "}"
 
 
+def messages(size: int) -> str:
+    return '{"messages": [' + ",".join(['{"role":"user","content":"a"}'] * (size // 30)) + "]}"
+
+
+def numbers(size: int) -> str:
+    return '{"messages": [], "tools": [{"a": [' + "1," * (size // 2) + "1]}]}"
+
+
 def escaped(size: int) -> str:
     return '{"messages": [{"role": "user", "content": "' + "x \\ud800 a@b.org " * (size // 17) + '"}]}'
 
@@ -119,6 +127,9 @@ CASES: dict[str, tuple[int, Callable[[int], str], Callable[[str, PolicyEngine], 
     "lone surrogates": (2 * MEGABYTE, repeated("x\ud800 a@b.org "), whole),
     "lone surrogates in a body": (2 * MEGABYTE, escaped, body),
     "a body nested 500,000 deep": (MEGABYTE, nested, body),
+    "a body of 600,000 messages": (18 * MEGABYTE, messages, body),
+    "a body of 390,000 numbers": (780_000, numbers, body),
+    "a body of 10,000,000 numbers": (20 * MEGABYTE, numbers, body),
     "bait: a a a": (2 * MEGABYTE, repeated("a"), whole),
     "bait: digits and dashes": (2 * MEGABYTE, repeated("1-2 3.4("), whole),
     "bait: dots": (2 * MEGABYTE, repeated("a."), whole),
