@@ -67,7 +67,7 @@ def test_others_are_served_while_a_hostile_body_is_read_and_who_leaves_ends_it(
     """Issue 3 section 8: "bounded time": a body that takes the patterns seconds holds up nobody, and is dropped with
     its client. What others get meanwhile, they get before it is done: no time is measured."""
     provider.says(chat("fine"))
-    body = asking("212-555-0147, " * 70_000)
+    body = asking("a@b.org " * 120_000)
     fields = f"authorization: Bearer sk-masked\r\nx-request-id: left\r\ncontent-length: {len(body)}"
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{fields}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", int(guarded.url.rsplit(":", 1)[1]))) as hostile:
@@ -84,7 +84,7 @@ def test_others_are_served_while_a_hostile_body_is_read_and_who_leaves_ends_it(
         return process.cpu_percent(0.2) < 50
 
     wait_for(idle, "the work to end with its client")
-    assert all(b"212-555" not in seen.body for seen in provider.seen)
+    assert all(b"a@b.org" not in seen.body for seen in provider.seen)
 
 
 def test_lone_surrogates_do_not_hide_a_finding(guarded: Guarded, provider: Scripted) -> None:
