@@ -196,6 +196,8 @@ class Cycle(Client):
             await self._wait()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
+        if not self.more_body:
+            self.wire.flow.resume_reading()  # or a client that leaves would not be noticed
         return {"type": "http.request", "body": self._take(), "more_body": self.more_body}
 
     async def _wait(self) -> None:

@@ -11,7 +11,7 @@ from gateway.attempt import Answer, ErrorEvent, OpenStream, Outgoing
 from gateway.client import Client
 from gateway.errors import DeadlineExceeded, Outcome, Refusal, TransportError, UnreadableAnswer, UpstreamBroken
 from gateway.facts import Exchange
-from gateway.guard import ENCODING, WITHHELD, Guard, blocked, header_of, withheld
+from gateway.guard import ENCODING, SHORT, WITHHELD, Guard, blocked, header_of, withheld
 from gateway.passage import Passage, stream_error
 from gateway.ride import Live
 from gateway.seams import Late, UpstreamResponse
@@ -101,7 +101,9 @@ class Delivery:
         refuses with may quote the prompt: it is judged too, and said in our own words where it cannot be shown."""
         status = answer.response.status
         if status < 400:
-            body = guard.answer(out.dialect, self.readable(answer))
+            plain = self.readable(answer)
+            short = len(plain) <= SHORT
+            body = guard.answer(out.dialect, plain) if short else await guard.long_answer(out.dialect, plain)
             if guard.outside is not None:
                 body = await guard.outside.answer(body, out.dialect.answer_segments)
             return body, ENCODING
@@ -153,9 +155,9 @@ class Delivery:
             self.client = Tape(self.client, keep_stream(x.content, x.operation.name))
         client = self.client
         rewriter = self.guard.stream(self.world.rewriters) if self.guard is not None else None
-        passage = Passage(x, stream, rewriter, client, clock, *self.patience(answer))
+        passage = Passage(x, stream, rewriter, client, clock, *self.patience(answer), self.world.slices)
         try:
-            out = passage.first(stream.first)
+            out = await passage.first(stream.first)
             if passage.blocked and not out:
                 raise self.unread(passage) or blocked(passage.verdict, "answer")
             x.status = 200

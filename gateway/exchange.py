@@ -19,7 +19,7 @@ from gateway.dialects import for_operation
 from gateway.errors import Blocked, BodyTimeout, BudgetExhausted, Overloaded, Refusal, UpstreamBroken, UpstreamTimeout
 from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
-from gateway.guard import Guard, header_of
+from gateway.guard import SHORT, Guard, header_of
 from gateway.held import answer_held
 from gateway.listing import answer_models
 from gateway.operations import accept, upgrade, wire_of
@@ -171,7 +171,10 @@ class Trip(Delivery):
         guard = self.guard = Guard(world, snapshot, engine, x, out.operation.name)
         if guard.pseudonyms is not None:
             await guard.recall(world.conversations, self.head.fields.get(CONVERSATION), out.body)
-        out.body = guard.request(out.dialect, out.body)
+        if len(out.body) <= SHORT:
+            out.body = guard.request(out.dialect, out.body)
+        else:
+            out.body = await guard.long_request(out.dialect, out.body)
         if guard.outside is not None:
             out.body = await guard.outside.request(out.body, out.dialect.prompt_segments, out.dialect)
         if guard.talk is not None:

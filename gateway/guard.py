@@ -11,23 +11,29 @@ from types import MappingProxyType
 
 from gateway.conversation import Conversations, Talk
 from gateway.dialects.segments import json_segments
+from gateway.dialects.values import check_values
 from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
 from gateway.facts import ALLOWED, Engine, Exchange, Segment, Verdict
 from gateway.inspection import NotRewritable, rewrite_segments
 from gateway.inspection.brought import merged
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
-from gateway.outside import Outside, Rewrite, rewritten_answer
+from gateway.outside import Outside, Read, Rewrite, rewritten_answer
 from gateway.pseudonyms.naming import conversation_of
 from gateway.seams import Dialect
 from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
+from gateway.slices import Breathe
 from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
 from gateway.world import World
 from guardrails.interface import Direction
 from guardrails.vault import Vault
 
+SHORT = 4_096
+"""Bytes of a body that guardrails read on the event loop. A longer one may take longer than others should wait."""
+GLANCED = 4 * SHORT
+"""Bytes of a body that the gate alone sees there: most of what it lets pass has nothing for the rest to do."""
 CONTAINERS = {
     "chat.completions": b'"choices"',
     "completions": b'"choices"',
@@ -49,7 +55,8 @@ UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = ("demoted", "engine", "governor", "key", "operation", "outside", "pseudonyms", "talk", "vault", "x")
+    __slots__ = ("demoted", "engine", "governor", "key", "operation", "outside",
+                 "pseudonyms", "slices", "talk", "vault", "x")  # fmt: skip
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor_of(snapshot)
@@ -57,6 +64,7 @@ class Guard:
         if snapshot.switches is not None and snapshot.guardrails is not None:
             self.demoted |= snapshot.switches.shadowed(snapshot.guardrails.rules_of, x.received_ns)
         self.engine = engine
+        self.slices = world.slices
         self.x = x
         self.operation = operation
         self.key = x.caller.key_id if x.caller is not None else ""
@@ -88,19 +96,31 @@ class Guard:
 
     def request(self, dialect: Dialect, body: bytes) -> bytes:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""
-        if self.engine.clear(body, "request", self.operation):
-            if self.governor is not None:
-                self.tell(ALLOWED, self.engine.rules("request", self.operation))
-            return body
-        return self._request(body, dialect.prompt_segments(body))
+        return body if self._clear(body, "request") else self._request(body, dialect.prompt_segments(body))
 
-    def opaque_request(self, body: bytes, is_json: bool) -> bytes:
+    async def long_request(self, dialect: Dialect, body: bytes) -> bytes:
+        """The same for a body longer than `SHORT`."""
+        if len(body) <= GLANCED and self._clear(body, "request"):
+            return body
+        return await self._carried_out_beside(body, dialect.prompt_segments, "request", rewrite_segments)
+
+    def _clear(self, body: bytes, direction: Direction, within: bytes = b"") -> bool:
+        """Whether a glance shows that there is nothing in a body; then that is noted."""
+        vault = self.vault if direction == "response" else None
+        clear = self.engine.clear(body, direction, self.operation, vault=vault, within=within)
+        if clear and self.governor is not None:
+            self.tell(ALLOWED, self.engine.rules(direction, self.operation))
+        return clear
+
+    async def opaque_request(self, body: bytes, is_json: bool) -> bytes:
         """The same for an operation that is passed through: a JSON body is read, any other cannot be."""
         if not body or not self.reads_requests:
             return body
         if not is_json:
             raise Blocked(UNREADABLE.format("request", "it is not JSON"), code="guardrail_cannot_read")
-        return self._request(body, json_segments(body))
+        if len(body) <= SHORT:
+            return self._request(body, json_segments(body))
+        return await self._carried_out_beside(body, json_segments, "request", rewrite_segments)
 
     @property
     def reads_requests(self) -> bool:
@@ -111,20 +131,22 @@ class Guard:
 
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON."""
-        within = CONTAINERS.get(self.operation, b"")
-        if self.engine.clear(body, "response", self.operation, vault=self.vault, within=within):
-            if self.governor is not None:
-                self.tell(ALLOWED, self.engine.rules("response", self.operation))
+        if self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
             return body
         return self._answer(body, dialect.answer_segments(body))
 
-    def opaque_answer(self, body: bytes) -> bytes:
-        """The same for an answer in JSON of an operation that is passed through."""
+    async def long_answer(self, dialect: Dialect, body: bytes) -> bytes:
+        """The same for a body longer than `SHORT`."""
+        if len(body) <= GLANCED and self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
+            return body
+        return await self._carried_out_beside(body, dialect.answer_segments, "response", rewritten_answer)
+
+    async def opaque_answer(self, body: bytes) -> bytes:
+        """The same for an answer in JSON of an operation that is passed through. Raises `UpstreamBroken`."""
         try:
-            segments = _anything(body)
+            return await self._any_answer(body)
         except BadRequest:
             raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
-        return self._answer(body, segments)
 
     async def refused(self, body: bytes | None) -> bytes | None:
         """The body of an error answer as it may go on: it may quote the prompt. None: it must not, because it is
@@ -132,13 +154,18 @@ class Guard:
         if body is None:
             return None
         try:
-            body = self._answer(body, _anything(body))
+            body = await self._any_answer(body)
             return body if self.outside is None else await self.outside.answer(body, _anything)
         except (BadRequest, UpstreamBroken):
             return None
 
     def _answer(self, body: bytes, segments: list[Segment]) -> bytes:
         return self._carried_out(body, segments, "response", rewritten_answer)
+
+    async def _any_answer(self, body: bytes) -> bytes:
+        if len(body) <= SHORT:
+            return self._answer(body, _anything(body))
+        return await self._carried_out_beside(body, _anything, "response", rewritten_answer)
 
     def stream(self, rewriters: Rewriters) -> EventRewriter | None:
         """What rewrites a streamed answer; None: nothing looks at it."""
@@ -179,12 +206,41 @@ class Guard:
 
     def _carried_out(self, body: bytes, segments: list[Segment], direction: Direction, rewrite: Rewrite) -> bytes:
         """Ask the engine, and give the body as it may go on, rewritten by `rewrite`."""
+        return self._concluded(self._asked(segments, direction), body, direction, rewrite)
+
+    async def _carried_out_beside(self, body: bytes, read: Read, direction: Direction, rewrite: Rewrite) -> bytes:
+        """The same for a long body: read, judged and rewritten in slices beside the event loop."""
+
+        def work(breathe: Breathe) -> tuple[Verdict, bytes | NotRewritable]:
+            if direction == "request":
+                check_values(body, breathe)
+            verdict = self._asked(read(body), direction, breathe)
+            if not verdict.rewrites:
+                return verdict, body
+            breathe()
+            try:
+                return verdict, rewrite(body, verdict.rewrites)
+            except NotRewritable as error:
+                return verdict, error
+
+        verdict, written = await self.slices.run(work)
+
+        def done(_: bytes, __: Sequence[Segment]) -> bytes:
+            if isinstance(written, NotRewritable):
+                raise written
+            return written
+
+        return self._concluded(verdict, body, direction, done)
+
+    def _asked(self, segments: list[Segment], direction: Direction, breathe: Breathe | None = None) -> Verdict:
         vault = self.vault
         if direction == "response" and self.outside is not None and self.outside.restores:
             vault = None
-        verdict = self.engine.inspect(
-            segments, direction, self.operation, key=self.key, vault=vault, demoted=self.demoted
+        return self.engine.inspect(
+            segments, direction, self.operation, key=self.key, vault=vault, demoted=self.demoted, breathe=breathe
         )
+
+    def _concluded(self, verdict: Verdict, body: bytes, direction: Direction, rewrite: Rewrite) -> bytes:
         if self.governor is not None:
             self.tell(verdict, self.engine.rules(direction, self.operation))
         if verdict is ALLOWED:

@@ -20,9 +20,9 @@ async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard:
     await trip.cleared(guard)
     rewriter = guard.stream(trip.world.rewriters)
     held, idle = Hold(x.provider), answer.target.provider.timeouts.idle
-    passage = Passage(x, stream, rewriter, held, trip.world.clock, idle, math.inf)
+    passage = Passage(x, stream, rewriter, held, trip.world.clock, idle, math.inf, trip.world.slices)
     try:
-        first = passage.first(stream.first)
+        first = await passage.first(stream.first)
         passage.heard_at = trip.world.clock.monotonic()
         broken = await passage.pass_on(answer.response, first) or trip.unread(passage)
     finally:

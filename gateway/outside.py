@@ -146,10 +146,11 @@ class Outside:
         if questions:
             waiting = {name: each for name, each in questions.items() if each.waits}
             if waiting:
-                body = await self._concluded(await self._begin(read(body), waiting, "request"), body, rewrite_segments)
+                began = await self._begin(await self._texts(body, read), waiting, "request")
+                body = await self._concluded(began, body, rewrite_segments)
             later = {name: each for name, each in questions.items() if each.loud and not each.waits}
             if later:
-                self._later = await self._begin(read(body), later, "request")
+                self._later = await self._begin(await self._texts(body, read), later, "request")
             await self._measure(questions, body, read, "request")
         self._dialect, self._sent = dialect, body
         return body
@@ -169,7 +170,8 @@ class Outside:
         acting = {name: each for name, each in questions.items() if each.loud}
         if not acting:
             return body
-        return await self._concluded(await self._begin(read(body), acting, "response"), body, rewritten_answer)
+        began = await self._begin(await self._texts(body, read), acting, "response")
+        return await self._concluded(began, body, rewritten_answer)
 
     async def stream(self, events: bytes) -> bytes:
         """The events of a whole stream as they may leave. Raises `Blocked`, and `UnreadableAnswer` for events that
@@ -233,11 +235,15 @@ class Outside:
         self._questions[direction] = found
         return found
 
+    async def _texts(self, body: bytes, read: Read) -> list[Segment]:
+        """The texts of a body; of a long one taken beside the event loop."""
+        return read(body) if len(body) <= _QUICK else await self._world.slices.run(lambda _: read(body))
+
     async def _measure(self, questions: Mapping[str, Question], body: bytes, read: Read, direction: Direction) -> None:
         """Ask those whose rules only measure."""
         quiet = {name: each for name, each in questions.items() if not each.loud}
         if quiet:
-            self._quiet.append(await self._begin(read(body), quiet, direction))
+            self._quiet.append(await self._begin(await self._texts(body, read), quiet, direction))
 
     async def _begin(
         self,

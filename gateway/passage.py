@@ -5,6 +5,7 @@ arrive (`relay`), without waking the coroutine that waits in `pass_on`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from gateway.admission import NEVER
@@ -21,12 +22,16 @@ from gateway.errors import (
 from gateway.facts import ALLOWED, Exchange, Verdict
 from gateway.inspection.events import EventRewriter
 from gateway.seams import Clock, Late, UpstreamResponse
+from gateway.slices import Slices
 from gateway.wire.envelopes import error_event
 from gateway.wire.sse import SseEvent
 
 LAST_EVENTS = frozenset((b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"))
 """After one of these, or `[DONE]`, a stream has nothing more to say."""
 PING = b": ping\n\n"
+SHORT = 4_096
+"""Bytes of events, and characters held back before them, that guardrails judge on the event loop. More may take longer
+than others should wait."""
 _FIELD = len(b"data: ")
 _BLANK = len(b"\n\n")
 """What is around the data of an event of one line."""
@@ -55,6 +60,7 @@ class Passage:
         "_ping",
         "_quiet",
         "_rewriter",
+        "_slices",
         "blocked",
         "heard_at",
         "look",
@@ -75,10 +81,12 @@ class Passage:
         clock: Clock,
         idle: float,
         ping: float,
+        slices: Slices,
     ) -> None:
         """`rewriter`: the guardrails that read it, if any do. `idle`: seconds the provider may send no event; `ping`:
-        those after which a client that hears nothing gets a comment."""
+        those after which a client that hears nothing gets a comment. `slices`: where long events are rewritten."""
         self.x = x
+        self._slices = slices
         self.stream = stream
         self._rewriter = rewriter
         self._client = client
@@ -137,7 +145,9 @@ class Passage:
                     batch = parser.feed(chunk) if chunk else parser.close()
                 except Late:
                     if clock.monotonic() >= self.heard_at + self._idle:
-                        return self._broke(UpstreamTimeout(f"{self._provider} sent no event for {self._idle:g} s."))
+                        return await self._broke(
+                            UpstreamTimeout(f"{self._provider} sent no event for {self._idle:g} s.")
+                        )
                     await client.write(PING)
                     self.spoke_at = clock.monotonic()
                     out = b""
@@ -145,8 +155,8 @@ class Passage:
                 except TransportError as error:
                     refusal = self._broken_by(error)
                     refusal.__cause__ = error
-                    return self._broke(refusal)
-                out = self.take(batch, clock.monotonic())
+                    return await self._broke(refusal)
+                out = await self._taken(batch, response)
                 if not chunk:
                     if self.blocked or self._complete:
                         break
@@ -155,42 +165,70 @@ class Passage:
         finally:
             response.offer(None)
         self.out = out
-        self._close()
+        await self._close()
         return None
 
-    def first(self, events: list[SseEvent]) -> bytes:
+    async def first(self, events: list[SseEvent]) -> bytes:
         """What may leave of the events that were read, and understood, before the answer was begun."""
         pieces: list[bytes] = []
+        long = self._is_long(events)
         for event in events:
             if event.data is not None:
                 self.x.events += 1
                 self.over = self.over or event.data == b"[DONE]" or event.name in LAST_EVENTS
-            self._pass(event, pieces)
+            if long:
+                await self._pass_long(event, pieces)
+            else:
+                self._pass(event, pieces)
         return b"".join(pieces)
 
     def take(self, events: list[SseEvent], now: float) -> bytes:
-        """What may leave of these events."""
+        """What may leave of these events, if they are not long."""
         pieces: list[bytes] = []
-        reader = self.stream.reader
         for event in events:
-            data = event.data
-            if data is not None:
-                self.heard_at = now
-                self.x.events += 1
-                if data == b"[DONE]" or event.name in LAST_EVENTS:
-                    self.over = True
-                if not reader.event(event.name, data):
-                    continue
-            self._pass(event, pieces)
+            if self._heard(event, now):
+                self._pass(event, pieces)
         if self.x.events >= self.look_at:
             self.look_at = self.look(self.x.events)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _taken(self, events: list[SseEvent], response: UpstreamResponse) -> bytes:
+        """What may leave of these events. While long ones are judged none is relayed, and the provider's time stands
+        still."""
+        now = self._clock.monotonic()
+        if not self._is_long(events):
+            return self.take(events, now)
+        response.offer(None)
+        pieces: list[bytes] = []
+        for event in events:
+            if self._heard(event, now):
+                await self._pass_long(event, pieces)
+        self.heard_at = self._clock.monotonic()
+        if self.x.events >= self.look_at:
+            self.look_at = self.look(self.x.events)
+        return b"".join(pieces)
+
+    def _is_long(self, events: list[SseEvent]) -> bool:
+        """Whether guardrails may have more to do with them than others should wait for."""
+        rewriter = self._rewriter
+        return rewriter is not None and sum([len(event.raw) for event in events]) + rewriter.held() > SHORT
+
+    def _heard(self, event: SseEvent, now: float) -> bool:
+        """Note that an event came. False: it is not to be passed on."""
+        data = event.data
+        if data is None:
+            return True
+        self.heard_at = now
+        self.x.events += 1
+        if data == b"[DONE]" or event.name in LAST_EVENTS:
+            self.over = True
+        return self.stream.reader.event(event.name, data)
 
     def relay(self, framed: bytes, start: int) -> float:
         """See `seams.Relay`. Takes what nearly every read of a stream is: one chunk with one event of one line of data,
         which goes to the client as it is, in the same frame. Everything else is left to `pass_on`."""
         client, rewriter = self._client, self._rewriter
-        if not client.flowing():
+        if not client.flowing() or (len(framed) > SHORT and rewriter is not None):
             return 0.0
         out = None if rewriter is None else rewriter.relayed(framed, start)
         if out is None:
@@ -244,12 +282,17 @@ class Passage:
         reader = self.stream.reader
         return reader.finished or reader.failed
 
-    def _broke(self, refusal: Refusal) -> Refusal | None:
+    async def _pass_long(self, event: SseEvent, pieces: list[bytes]) -> None:
+        if self._rewriter is not None and not self.blocked:
+            pieces.append(await self._slices.run(partial(self._rewriter.beside, event)))
+            self.blocked = self._rewriter.blocked
+
+    async def _broke(self, refusal: Refusal) -> Refusal | None:
         """The stream broke. One whose answer was whole has ended well, however its connection did, and one that told
         its error itself has ended too."""
         if not self._complete:
             return refusal
-        self._close()
+        await self._close()
         return None
 
     def _broken_by(self, error: TransportError) -> Refusal:
@@ -265,10 +308,13 @@ class Passage:
     def _provider(self) -> str:
         return f"The provider '{self.x.provider}'"
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         """The answer is whole: what guardrails still hold may leave."""
         if self._rewriter is not None and not self.blocked:
-            self.out += self._rewriter.end()
+            if self._is_long([]):
+                self.out += await self._slices.run(partial(self._rewriter.beside, None))
+            else:
+                self.out += self._rewriter.end()
             self.blocked = self._rewriter.blocked
         if not self.blocked:
             self.out += self.stream.reader.lacking()

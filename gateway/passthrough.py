@@ -60,7 +60,7 @@ async def pass_through(
             await _limited(admission, provider)
     world.begin(x)
     if guard is not None:
-        opening = guard.opaque_request(opening, b"json" in head.content_type)
+        opening = await guard.opaque_request(opening, b"json" in head.content_type)
         if guard.outside is not None and opening:
             opening = await guard.outside.request(opening, json_segments)
     length = None if client.length is None else client.length + len(opening) - came
@@ -262,7 +262,7 @@ async def _answer_read(
         ending.add(plain)
         told = [pair for pair in response.headers if pair[0] != b"content-encoding"]
         settle_passed(world.bills, x, snapshot, provider, client, told, ending)
-        body = guard.opaque_answer(plain)
+        body = await guard.opaque_answer(plain)
         if guard.outside is not None:
             body = await guard.outside.answer(body, _answer_segments)
     headers = [pair for pair in response_headers(response.headers) if pair[0] not in dropped]

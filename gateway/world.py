@@ -41,6 +41,7 @@ from gateway.settings.reload import Configuration, ReloadResult
 from gateway.settings.snapshot import Snapshot
 from gateway.settings.state import StateFile
 from gateway.settings.watch import watch_files
+from gateway.slices import Slices
 from gateway.tasks import TaskGroup
 from gateway.telemetry.access import AccessLog
 from gateway.telemetry.exporter import FLUSH
@@ -96,6 +97,7 @@ class World:
         self.waiting_room = WaitingRoom(clock.monotonic)
         self.tickets = Tickets()
         self.rewriters = Rewriters()
+        self.slices = Slices(clock.monotonic)
         self.tasks = TaskGroup(_failed)
         self.detectors = Detectors(clock, self.tasks)
         self.live: set[Live] = set()
@@ -329,6 +331,7 @@ class World:
 
     async def aclose(self) -> None:
         """End everything. Called when no exchange is under way any more."""
+        self.slices.close()
         await self.detectors.aclose()
         await self.tasks.close()
         self.settle_uncounted()

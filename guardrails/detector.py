@@ -18,7 +18,7 @@ findings are a function of the text alone, local, and in a known distance settle
   should be within a few characters of the end, and never further from it than `reach.length + reach.after`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -74,6 +74,11 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     """Id of the rule that matched, stable over releases: on-call switches rules off by it."""
     evidence: str = ""
     """Class of evidence: pattern, checksum, context, entropy, list, model, heuristic, external."""
+
+
+Pausing = Callable[[str, Sequence[Hit], Callable[[], None]], list[Match]]
+"""As `Detector.confirm`, calling its last argument now and then. A detector that takes more than a microsecond for each
+character of some texts has such a method, `confirm_paused`."""
 
 
 class Detector(Protocol):

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 
 from guardrails import glance
 from guardrails.actions import Hasher
-from guardrails.interface import ALLOWED, NOTHING_GIVEN, Direction, Given, Segment, Verdict
+from guardrails.interface import ALLOWED, NOTHING_GIVEN, Breathe, Direction, Given, Segment, Verdict
 from guardrails.jsontext import JsonText
 from guardrails.judging import STEP, WINDOW, Judge
 from guardrails.policy import Policy, PolicyError, problems
-from guardrails.program import Plan, Plans, Program
+from guardrails.program import PIECE, Plan, Plans, Program
 from guardrails.scanner import Scanner
 from guardrails.stream import Opener, PolicyStream
 from guardrails.tally import Tally
@@ -108,6 +108,7 @@ class PolicyEngine:
         vault: Vault | None = None,
         demoted: Collection[str] = (),
         given: Given = NOTHING_GIVEN,
+        breathe: Breathe | None = None,
     ) -> Verdict:
         """See `guardrails/interface.py`. With action `pseudonymize` and no vault, and in answers, values are masked.
         Segments behind one that blocks are not looked at."""
@@ -122,19 +123,22 @@ class PolicyEngine:
             for index, segment in enumerate(segments):
                 if tally is not None and tally.blocked:
                     break
+                if breathe is not None:
+                    breathe()
                 text = segment.text
                 program = plan.program(segment.role) if plan is not None else None
                 if program is not None and plan is not None:
                     total += len(text)
                     if total > plan.total:
-                        tally = tally or self._begun(plan, direction, key, vault, demoted, given)
+                        tally = tally or self._begun(plan, direction, key, vault, demoted, given, breathe)
                         tally.exceed(plan.rules, segment.path, total)
                         if tally.blocked:
                             break
                     document = segment.path.endswith(self._json_paths)
-                    seen = program.seen(text) if program.quick and not document else None
+                    whole = program.quick and not document and (breathe is None or len(text) <= PIECE)
+                    seen = program.seen(text) if whole else None
                     if seen is None or seen:
-                        tally = tally or self._begun(plan, direction, key, vault, demoted, given)
+                        tally = tally or self._begun(plan, direction, key, vault, demoted, given, breathe)
                         text = self._judged(program, tally, segment, seen, document, given, index)
                 if restoring is not None:
                     text = restoring.restore(text, self._is_document(segment))
@@ -189,10 +193,17 @@ class PolicyEngine:
         return segment.path.endswith(self._json_paths) and segment.text.lstrip(" \t\r\n")[:1] in ("{", "[")
 
     def _begun(
-        self, plan: Plan, direction: Direction, key: str, vault: Vault | None, demoted: Collection[str], given: Given
+        self,
+        plan: Plan,
+        direction: Direction,
+        key: str,
+        vault: Vault | None,
+        demoted: Collection[str],
+        given: Given,
+        breathe: Breathe | None,
     ) -> Tally:
         """A tally; outside detectors that did not answer have failed their rules already."""
-        tally = Tally(direction, self._hasher, self._timer, key, vault, demoted)
+        tally = Tally(direction, self._hasher, self._timer, key, vault, demoted, breathe)
         for name, error in given.failures.items():
             rules = [compiled for compiled in plan.rules if compiled.rule.detector == name]
             if rules:

@@ -3,7 +3,7 @@
 The gateway knows guardrails by this module alone. What finds things is behind `guardrails/detector.py`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,6 +14,8 @@ from guardrails.vault import Vault
 Direction = Literal["request", "response"]
 Action = Literal["allow", "flag", "mask", "redact", "hash", "pseudonymize", "block", "reroute"]
 Mode = Literal["shadow", "warn", "enforce"]
+Breathe = Callable[[], None]
+"""What long work calls now and then, so that its caller can let others go first. What it raises ends the work."""
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -152,12 +154,14 @@ class Engine(Protocol):
         vault: Vault | None = None,
         demoted: Collection[str] = (),
         given: Given = NOTHING_GIVEN,
+        breathe: Breathe | None = None,
     ) -> Verdict:
         """Judge the segments of one body. Linear in the size of the text; never blocks, never raises on input.
 
         `key`: what a rollout in percent is stable by, such as the key's or the conversation's id. `vault`: pseudonyms
         of this exchange, made in the request and restored in the answer. `demoted`: ids of rules that are to be in
-        shadow now. `given`: what detectors outside found.
+        shadow now. `given`: what detectors outside found. `breathe`: called between texts, and between slices of long
+        ones; changes nothing of the verdict.
         """
         ...
 
@@ -183,6 +187,10 @@ class StreamInspector(Protocol):
     def blocked(self) -> bool:
         """A finding demands the end of the stream. What was returned so far was safe; nothing more is ever
         returned."""
+        ...
+
+    def pace(self, breathe: Breathe | None) -> None:
+        """From now on `breathe` is called between slices of a long piece. Changes nothing of what comes out."""
         ...
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:

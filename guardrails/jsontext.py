@@ -10,6 +10,7 @@ is depends on the text alone.
 
 import json
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 _BODY = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+\\?', re.DOTALL)
@@ -61,6 +62,10 @@ class Stop(Protocol):
 
     @property
     def blocked(self) -> bool: ...
+    @property
+    def breathe(self) -> Callable[[], None] | None:
+        """Called now and then in a long document."""
+        ...
 
 
 class JsonText:
@@ -107,8 +112,10 @@ class JsonText:
             self._carry = ""
         out: list[str] = []
         at = 0
-        start = self._at
+        start, breathe = self._at, self._stop.breathe
         while at < len(text) and not self._stop.blocked:
+            if breathe is not None:
+                breathe()
             if self._string is not None:
                 at = self._inside(self._string, text, at, out, final)
             else:
@@ -127,8 +134,10 @@ class JsonText:
             self._carry = text[end:]
         decoded: list[str] = []
         spelled: list[tuple[int, str]] = []
-        size = 0
+        size, breathe = 0, self._stop.breathe
         for found in _ESCAPE.finditer(text, at, end):
+            if breathe is not None and not len(spelled) & 1023:
+                breathe()
             start, after = found.span()
             raw = text[start:after]
             size += start - at

@@ -71,7 +71,7 @@ class Judge:
             rules = [compiled for compiled in every if compiled not in self._tally.over]
             if not rules:
                 continue
-            since = timer() if timer is not None else 0
+            since = timer() - self._tally.paused if timer is not None else 0
             try:
                 for match in classifier.judge(text, self._role):
                     for compiled in rules:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from guardrails.actions import Hasher
-from guardrails.detector import Classifier, Match
+from guardrails.detector import Classifier, Match, Pausing
 from guardrails.glance import LARGEST
 from guardrails.interface import Direction
 from guardrails.matching.extent import joined
@@ -12,7 +12,9 @@ from guardrails.policy import REWRITING, SEVERITY, Policy, Rule
 from guardrails.scanner import Scanner
 
 SLICE = 200_000
-"""Characters in which matches are looked for at a time."""
+"""Characters in which matches are looked for at a time, at most;"""
+PIECE = 25_000
+"""and at least, where others are let go first in between."""
 WORD = 64
 """what is longer than this many characters is no word of prose."""
 
@@ -77,7 +79,7 @@ class Program:
 
     __slots__ = (
         "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
-        "leads", "limits", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
+        "leads", "limits", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
         "word",
     )  # fmt: skip
 
@@ -99,6 +101,12 @@ class Program:
         )
         self.external = {name: tuple(by_name[name]) for name in scanner.external if name in by_name}
         reaches = [scanner.detectors[number].reach for number in used]
+        self.paused: dict[int, Pausing] = {
+            number: pausing
+            for number in used
+            if (pausing := getattr(scanner.detectors[number], "confirm_paused", None))
+        }
+        """The detectors that take long where there is much to look at, and let others go first in between."""
         self.before = max((reach.before for reach in reaches), default=0)
         """Left context that must be kept, in characters."""
         self.leads = {

@@ -7,7 +7,7 @@ before it. Matches never reach over channels. Pseudonyms are restored last, in w
 
 import math
 
-from guardrails.interface import Verdict
+from guardrails.interface import Breathe, Verdict
 from guardrails.jsontext import JsonText
 from guardrails.judging import Judge
 from guardrails.program import Plan, Program
@@ -123,6 +123,10 @@ class PolicyStream:
     def verdict(self) -> Verdict:
         """What was concluded so far; its findings' paths are the channels' names."""
         return self._tally.verdict()
+
+    def pace(self, breathe: Breathe | None) -> None:
+        """See `guardrails/interface.py`."""
+        self._tally.pace(breathe)
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         """Take more of a channel's text. `role` and `json` are those of its first piece."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from guardrails.actions import Hasher
 from guardrails.detector import Match
-from guardrails.interface import Action, Direction, Failure, Finding, Mode, RuleResult, Segment, Verdict
+from guardrails.interface import Action, Breathe, Direction, Failure, Finding, Mode, RuleResult, Segment, Verdict
 from guardrails.policy import SEVERITY, in_rollout
 from guardrails.program import CompiledRule
 from guardrails.vault import Vault
@@ -17,8 +17,8 @@ class Tally:
     """State of one inspection: its circumstances, and what was concluded so far."""
 
     __slots__ = (
-        "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "demoted", "direction", "dropped",
-        "failures", "findings", "hasher", "key", "over", "roles", "spent", "timer", "vault",
+        "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted", "direction",
+        "dropped", "failures", "findings", "hasher", "key", "over", "paused", "roles", "spent", "timer", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -29,7 +29,12 @@ class Tally:
         key: str = "",
         vault: Vault | None = None,
         demoted: Collection[str] = (),
+        breathe: Breathe | None = None,
     ) -> None:
+        self.breathe: Breathe | None = None
+        """Called between two slices of a long text."""
+        self.paused = 0
+        """Nanoseconds that took, all in all, in which no detector was at work."""
         self.direction = direction
         self.hasher = hasher
         self.timer = timer
@@ -53,6 +58,21 @@ class Tally:
         self._types: dict[CompiledRule, set[str]] = {}
         self._actions: dict[CompiledRule, Action] = {}
         self._verdict: Verdict | None = None
+        self.pace(breathe)
+
+    def pace(self, breathe: Breathe | None) -> None:
+        """From now on `breathe` is called between slices of long texts."""
+        timer = self.timer
+        if breathe is None or timer is None:
+            self.breathe = breathe
+            return
+
+        def timed() -> None:
+            since = timer()
+            breathe()
+            self.paused += timer() - since
+
+        self.breathe = timed
 
     def mode(self, compiled: CompiledRule) -> Mode:
         """The mode in force for this exchange."""
@@ -123,9 +143,9 @@ class Tally:
                 self.blocked = self.blocked or (blocks and self.mode(compiled) == "enforce")
 
     def took(self, detector: str, since: int) -> None:
-        """Add what a detector took; `since` is the timer's value before."""
+        """Add what a detector took; `since` is the timer's value before, less what was `paused` by then."""
         if self.timer is not None:
-            self.spent[detector] = self.spent.get(detector, 0) + self.timer() - since
+            self.spent[detector] = self.spent.get(detector, 0) + self.timer() - self.paused - since
 
     def verdict(self, rewrites: tuple[Segment, ...] = ()) -> Verdict:
         """What is concluded so far. Made anew only after something was found."""

@@ -19,8 +19,9 @@ from guardrails.actions import label, replacement
 from guardrails.detector import Hit, Match
 from guardrails.interface import Action
 from guardrails.judging import Judge
+from guardrails.matching.offsets import behind
 from guardrails.policy import SEVERITY
-from guardrails.program import SLICE, CompiledRule, Program
+from guardrails.program import PIECE, SLICE, CompiledRule, Program
 from guardrails.resolve import Candidate, by_start, runs
 from guardrails.spelling import Spelling, sound
 from guardrails.tally import Tally
@@ -193,10 +194,12 @@ class Text:
             certain = self._settled(end)
             if certain <= self._known:
                 return ""
-        if final or certain > self._program.cap or not self._is_quiet(buf, end):
-            self._look(certain, hits)
+        out = ""
+        long = self._tally.breathe is not None and certain - self._known > PIECE
+        if final or long or certain > self._program.cap or not self._is_quiet(buf, end):
+            out = self._look(certain, hits)
         self._known = certain
-        return "" if self._tally.blocked else self._release(certain)
+        return "" if self._tally.blocked else out + self._release(certain)
 
     def _settled(self, end: int) -> int:
         """Up to where it is certain which matches start. By locality no detector can need more than its reach, whatever
@@ -253,33 +256,42 @@ class Text:
         self._quiet = end
         return True
 
-    def _look(self, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
-        """Find the matches that start before `high` and were not known."""
+    def _look(self, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> str:
+        """Find the matches that start before `high` and were not known. Returns what could be passed on meanwhile."""
         program = self._program
         cap = program.cap
         base = self._base
         if high <= cap:
-            if hits is None and high - self._known > SLICE:
-                self._find_sliced(high)
-            else:
-                self._find(self._buf, base, self._known, high, hits)
-            return
+            if hits is None and high - self._known > (SLICE if self._tally.breathe is None else PIECE):
+                return self._find_sliced(high)
+            self._find(self._buf, base, self._known, high, hits)
+            return ""
         low = int(cap)
-        if self._known < low:
-            self._find_sliced(low)
+        out = self._find_sliced(low) if self._known < low else ""
         if program.both_ends:
             low = max(low, high - low)
             window = max(low - program.before, 0)
             self._find(self._buf[window:], window, low, high, None)
+        return out
 
-    def _find_sliced(self, high: int) -> None:
+    def _find_sliced(self, high: int) -> str:
         """The same as `_find` up to `high`, in steps: a text of nothing but hits would need a hundred bytes for each
-        of its own. By locality no match knows the difference."""
-        program, base = self._program, self._base
+        of its own. By locality no match knows the difference. Where others wait for their turn, the steps are shorter,
+        and what is certain is acted on at every step, unless it blocks: a blocked text is looked at to its end."""
+        program, base, breathe = self._program, self._base, self._tally.breathe
         farthest = max(program.reach.values(), default=0)
-        for low in range(self._known, high, SLICE):
-            stop, begin = min(low + SLICE, high), max(low - program.before, base)
-            self._find(self._buf[begin - base : stop - base + farthest], begin, low, stop, None)
+        size = SLICE if breathe is None else PIECE
+        out: list[str] = []
+        known, blocks = self._known, False
+        while known < high:
+            stop, begin = min(known + size, high), max(known - program.before, base)
+            self._find(self._buf[begin - base : stop - base + farthest], begin, known, stop, None)
+            known = stop
+            if breathe is not None:
+                breathe()
+                if not (blocks := blocks or self._tally.blocked or any(each.blocks for each in self._pending)):
+                    out.append(self._passed(known))
+        return "".join(out)
 
     def _find(self, window: str, base: int, low: int, high: int, hits: Mapping[int, Sequence[Hit]] | None) -> None:
         """Find the matches that start in `low..high`, looking at `window` alone, which begins at `base`."""
@@ -298,24 +310,25 @@ class Text:
         if hits is None and program.gated:
             return
         whole = self._base + len(self._buf) if self._tally.direction == "request" else math.inf
+        tally, breathe, paused = self._tally, self._tally.breathe, program.paused
         for number in program.detectors:
             detector = scanner.detectors[number]
             own = hits.get(number, ()) if hits is not None else ()
             if own and low > base:
-                own = _behind(own, window, low - base - program.leads[number])
+                own = behind(own, window, low - base - program.leads[number])
             if (not own and detector.expressions) or number in self._dead:
                 continue
-            timer = self._tally.timer
-            since = timer() if timer is not None else 0
+            since = tally.timer() - tally.paused if tally.timer is not None else 0
             try:
-                for match in detector.confirm(window, own):
+                pausing = paused.get(number)
+                for match in pausing(window, own, breathe) if pausing and breathe else detector.confirm(window, own):
                     if low <= base + match.start < high:
                         if not match.start < match.end <= len(window):
                             raise IndexError
                         self._consider(program.rules_of[number], match, base, window, whole)
             except Exception as error:
                 self._failed(number, error)
-            self._tally.took(detector.name, since)
+            tally.took(detector.name, since)
         if len(self._pending) > 1:
             self._pending.sort(key=by_start)
 
@@ -372,15 +385,17 @@ class Text:
 
     def _release(self, certain: int) -> str:
         """What can be passed on now that every match that starts before `certain` is known."""
-        done = self._done
-        if not self._pending:
-            self._done = certain
-            out = self._source(done, certain)
-        else:
-            out = self._acted(done, certain)
+        out = self._passed(certain)
         if self._known - self._program.before - self._base > _SLACK:
             self._trim()
         return out
+
+    def _passed(self, certain: int) -> str:
+        done = self._done
+        if self._pending:
+            return self._acted(done, certain)
+        self._done = certain
+        return self._source(done, certain)
 
     def _acted(self, done: int, certain: int) -> str:
         """The same where there are matches to act on."""
@@ -432,11 +447,3 @@ class Text:
             self._base = keep
             if self._spelling is not None:
                 self._spelling.forget(keep)
-
-
-def _behind(hits: Sequence[Hit], window: str, at: int) -> list[Hit]:
-    """Hits that end behind a character: what ends before it announces no new match."""
-    if at <= 0:
-        return list(hits)
-    offset = at if window.isascii() else len(window[:at].encode())
-    return [hit for hit in hits if hit.end > offset]

@@ -1,20 +1,27 @@
-"""What hostile input costs the guardrails, in time and memory: `.venv/bin/python tools/show_hostile.py [--scale 0.1]`.
+"""What hostile input costs the guardrails, in time and memory, and others in patience:
+`.venv/bin/python tools/show_hostile.py [--scale 0.1] [--served]`.
 
 Personal data, secrets, a pattern and 10,000 terms of one's own, as one policy that masks, on texts made to hurt: 20 MB,
 100,000 matches, lone surrogates, deep nesting, bait for backtracking, and what a stream would have to hold for ever.
 Each runs in a process of its own, at half its size and at its size: doubled input may cost twice the time, and memory a
 bounded multiple. `held` is the most that a stream kept back, in characters. Exit 1 if something is not bounded.
+
+`--served` sends each case to a real gateway instead, as a request, as the answer to one, or as a stream with events of
+4,000 characters and of 250,000, while another client goes on with small requests of its own: `s` is the hostile
+request's time, `pause` the longest that client waited for an answer, and `idle` the same beside a small request.
 """
 
 import argparse
+import json
 import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,6 +37,8 @@ from guardrails.secrets.detector import SecretDetector
 from guardrails.words.language import UserPattern
 from guardrails.words.patterns import PatternDetector
 from guardrails.words.terms import TermDetector, TermList
+from tools.hostile_gateway import events, served
+from tools.hostile_gateway import whole as whole_answer
 
 MOST_GROWTH = 3.0
 """Time of a doubled input over time of the input; linear is 2."""
@@ -95,6 +104,14 @@ def nested(size: int) -> str:
     return '{"messages": ' + "[" * (size // 2) + "]" * (size // 2) + "}"
 
 
+def messages(size: int) -> str:
+    return '{"messages": [' + ",".join(['{"role":"user","content":"a"}'] * (size // 30)) + "]}"
+
+
+def numbers(size: int) -> str:
+    return '{"messages": [], "tools": [{"a": [' + "1," * (size // 2) + "1]}]}"
+
+
 def escaped(size: int) -> str:
     return '{"messages": [{"role": "user", "content": "' + "x \\ud800 a@b.org " * (size // 17) + '"}]}'
 
@@ -110,6 +127,9 @@ CASES: dict[str, tuple[int, Callable[[int], str], Callable[[str, PolicyEngine], 
     "lone surrogates": (2 * MEGABYTE, repeated("x\ud800 a@b.org "), whole),
     "lone surrogates in a body": (2 * MEGABYTE, escaped, body),
     "a body nested 500,000 deep": (MEGABYTE, nested, body),
+    "a body of 600,000 messages": (18 * MEGABYTE, messages, body),
+    "a body of 390,000 numbers": (780_000, numbers, body),
+    "a body of 10,000,000 numbers": (20 * MEGABYTE, numbers, body),
     "bait: a a a": (2 * MEGABYTE, repeated("a"), whole),
     "bait: digits and dashes": (2 * MEGABYTE, repeated("1-2 3.4("), whole),
     "bait: dots": (2 * MEGABYTE, repeated("a."), whole),
@@ -127,6 +147,63 @@ CASES: dict[str, tuple[int, Callable[[int], str], Callable[[str, PolicyEngine], 
     ),
     "stream: JSON nested": (2 * MEGABYTE, repeated("["), partial(streamed, as_json=True)),
 }  # fmt: skip
+
+
+BOUNDED = 0.05
+"""Seconds another client may wait: some turns of the loop, on a machine that has more to do."""
+RULES: list[dict[str, Any]] = [
+    {"detect": "pii", "action": "mask", "mode": "enforce", "max_scan": 100 * MEGABYTE, "max_total": 100 * MEGABYTE},
+    {"detect": "secrets", "action": "mask", "mode": "enforce", "max_scan": 100 * MEGABYTE, "max_total": 100 * MEGABYTE},
+]
+
+
+def asking(text: str, stream: bool = False) -> bytes:
+    request = {"model": "hostile", "messages": [{"role": "user", "content": text}], "stream": stream}
+    return json.dumps(request, ensure_ascii=not text.isascii() and not sound(text)).encode()
+
+
+def sound(text: str) -> bool:
+    """Whether a text can be UTF-8."""
+    return not any("\ud800" <= char <= "\udfff" for char in text[:100])
+
+
+def shapes(name: str, scale: float) -> Iterator[tuple[str, bytes]]:
+    """The ways a case comes to a gateway, each with the provider's answer (empty: a small one)."""
+    size, write, run = CASES[name]
+    text = write(int(size * scale))
+    if run is body:
+        yield "request", text.encode().replace(b'{"messages"', b'{"model": "hostile", "messages"', 1)
+        return
+    if run is whole:
+        yield "request", asking(text)
+        yield "answer", whole_answer(text)
+        return
+    for events_of in (CHUNK, 250_000):
+        yield f"stream {events_of}", events(text, events_of, isinstance(run, partial))
+
+
+def show_served(names: Iterable[str], scale: float) -> int:
+    worst = 0
+    print(f"{'input':28}{'as':>15}{'MB':>6}{'s':>8}{'idle ms':>9}{'pause ms':>10}  status")  # noqa: T201
+    with served(RULES) as gateway:
+        for name in names:
+            for way, data in shapes(name, scale):
+                gateway.provider.answer, gateway.provider.kind = whole_answer("Fine."), "application/json"
+                idle = max(gateway.longest_pause(asking("Hello"))[1] for _ in range(20))
+                if way != "request":
+                    gateway.provider.answer = data
+                if way.startswith("stream"):
+                    gateway.provider.kind = "text/event-stream"
+                sent = data if way == "request" else asking("Hello", way.startswith("stream"))
+                seconds, pause, status = gateway.longest_pause(sent)
+                wrong = "" if pause <= BOUNDED else " PAUSE"
+                worst = worst or len(wrong)
+                print(  # noqa: T201
+                    f"{name:28}{way:>15}{len(data) / MEGABYTE:6.1f}{seconds:8.2f}{idle * 1000:9.1f}{pause * 1000:10.1f}"
+                    f"  {status}{wrong}",
+                    flush=True,
+                )
+    return 1 if worst else 0
 
 
 def measured(name: str, scale: float, answer: Connection) -> None:
@@ -150,7 +227,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of each size")
     parser.add_argument("--case", help="one of them")
+    parser.add_argument("--served", action="store_true", help="how long another client of a gateway waits")
     options = parser.parse_args()
+    if options.served:
+        return show_served([options.case] if options.case else CASES, options.scale)
     worst = 0
     print(f"{'input':28}{'MB':>6}{'half s':>8}{'s':>8}{'grows':>7}{'MB mem':>8}{'held':>7}  outcome")  # noqa: T201
     for name in [options.case] if options.case else CASES:

@@ -24,7 +24,7 @@ from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
 from gateway.inspection.scan import scan, text_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
-from guardrails.interface import StreamInspector
+from guardrails.interface import Breathe, StreamInspector
 
 Key = tuple[str, *tuple[bytes, ...]]
 """Family and ids of a channel."""
@@ -137,6 +137,18 @@ class EventRewriter:
             return self._carry(event, data, plan, spans, texts)
         except _TooMany:
             return self._unread(event, "TooManyTexts", f"it has more than {MAX_CHANNELS} texts")
+
+    def beside(self, event: SseEvent | None, breathe: Breathe) -> bytes:
+        """As `event` (None: `end`), for one that is long or has much held back before it: with pauses."""
+        self._inspector.pace(breathe)
+        try:
+            return self.end() if event is None else self.event(event)
+        finally:
+            self._inspector.pace(None)
+
+    def held(self) -> int:
+        """Characters held back now."""
+        return self._inspector.held()
 
     def relayed(self, framed: bytes, start: int) -> bytes | None:
         """As `event`, for an HTTP chunk whose data, from `start` on, are one event: the chunk to send in its place,

@@ -6,7 +6,7 @@ engine's own.
 
 from collections.abc import Mapping
 
-from guardrails.interface import ALLOWED, Segment, Verdict
+from guardrails.interface import ALLOWED, Breathe, Segment, Verdict
 
 _DOCUMENT = ".arguments"
 """Ends the path of a channel that is JSON, as it ends those of tool calls' arguments in bodies."""
@@ -24,6 +24,9 @@ class Collected:
     @property
     def verdict(self) -> Verdict:
         return ALLOWED
+
+    def pace(self, breathe: Breathe | None) -> None:
+        """Nothing here takes long."""
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         self._kinds.setdefault(channel, (role, json))
@@ -62,6 +65,9 @@ class Replaced:
     @property
     def verdict(self) -> Verdict:
         return ALLOWED
+
+    def pace(self, breathe: Breathe | None) -> None:
+        """Nothing here takes long."""
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         if channel not in self._rewrites:

@@ -147,14 +147,20 @@ def _rule(written: RuleSection, id_: str, part: Part, path: DataPath) -> Rule:
     )
 
 
+MAX_TOTAL = 4_000_000
+"""Characters of one request that patterns look at unless a rule says otherwise: what fills a context of a million
+tokens, and half a minute of one core at the worst text."""
+
+
 def _total(written: RuleSection) -> float:
-    """A classifier costs a hundred times what a pattern does, and all of it on the event loop."""
+    """A classifier costs a hundred times what a pattern does on prose, and patterns as much on text made to hurt."""
     if written.detect in OUTSIDE:
         return math.inf
+    if written.max_total is not None:
+        return written.max_total
     builtin = catalogue.BUILTINS.get(written.detect)
-    if written.max_total is None:
-        return written.max_scan if builtin is not None and builtin.kind == "texts" else math.inf
-    return written.max_total
+    judges = builtin is not None and builtin.kind == "texts"
+    return written.max_scan if judges else max(written.max_scan, MAX_TOTAL)
 
 
 def _types(written: RuleSection) -> frozenset[str]:

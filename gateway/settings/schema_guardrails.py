@@ -173,7 +173,7 @@ class RuleSection(Section):
         ge=1,
         description="Characters of one request that are looked at, all texts together; the text that goes beyond, and "
         "those behind it, are not. Default: as max_scan for detectors that judge whole texts, which take longer; else "
-        "any.",
+        "4M, or max_scan where that is more.",
     )
     beyond: Literal["block", "allow", "scan_head_and_tail"] = Field(
         "block",

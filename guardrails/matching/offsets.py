@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from guardrails.detector import Hit
+
 _CONTINUATIONS = bytes(range(0x80, 0xC0))
 
 
@@ -19,3 +21,11 @@ def to_characters(text: str, ends: Sequence[int]) -> Sequence[int]:
         seen = end
         at[end] = characters
     return [at[end] for end in ends]
+
+
+def behind(hits: Sequence[Hit], window: str, at: int) -> list[Hit]:
+    """Hits that end behind the character `at` of `window`: what ends before it announces no new match."""
+    if at <= 0:
+        return list(hits)
+    offset = at if window.isascii() else len(window[:at].encode())
+    return [hit for hit in hits if hit.end > offset]

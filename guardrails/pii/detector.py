@@ -15,7 +15,7 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 | context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 
 from guardrails.detector import Expression, Hit, Match, Reach
@@ -30,13 +30,15 @@ from guardrails.pii.rules import DEFAULT, Row, described, read
 from guardrails.pii.suffixes import Suffixes
 from guardrails.pii.tail import Tail
 from guardrails.pii.url import Url
-from guardrails.pii.windows import characters, clusters, foreign_digits, merged, regions
+from guardrails.pii.windows import characters, clusters, foreign_digits, merged, paced, regions
 
 _END = itemgetter(1)
 EVERYONE = -1
 """Whom the gate's expression calls that is for all recognizers."""
 CLOSE = 64
 """Digits outside ASCII that are so close are looked at in one go: every stretch costs a recognizer more than that."""
+STRETCH = 500
+"""Characters that are looked at between two pauses."""
 NEAR = 128
 """A match within another of its type and at least its score is dropped, if that one starts at most so far before it."""
 
@@ -110,15 +112,21 @@ class PiiDetector:
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
         """See `Detector.confirm`."""
+        return self.confirm_paused(text, hits, None)
+
+    def confirm_paused(self, text: str, hits: Sequence[Hit], breathe: Callable[[], None] | None) -> list[Match]:
+        """See `guardrails.detector.Pausing`."""
         if not hits:
             return []
         kept: list[tuple[int, int, str, Match]] = []
-        candidates, without = self._candidates(text, hits), self._without
+        candidates, without = self._candidates(text, hits, breathe), self._without
         near = Near(text, sum(map(len, candidates.values())))
         for entity, found in candidates.items():
             among = self._context[entity].among
             seen: list[tuple[int, int, float, str, str]] = []
             for start, end, score, rule, evidence in found:
+                if breathe is not None and not len(seen) & 127:
+                    breathe()
                 if without and rule in without:
                     continue
                 if score < 1.0 and among(near.before(start)):
@@ -128,7 +136,9 @@ class PiiDetector:
         kept.sort()
         return [match for _, _, _, match in kept]
 
-    def _candidates(self, text: str, hits: Sequence[Hit]) -> dict[str, list[Candidate]]:
+    def _candidates(
+        self, text: str, hits: Sequence[Hit], breathe: Callable[[], None] | None
+    ) -> dict[str, list[Candidate]]:
         """By entity, what begins where the hits say that something may."""
         found: dict[str, list[Candidate]] = {}
         ends, foreign = self._ends(text, hits)
@@ -139,6 +149,8 @@ class PiiDetector:
             if dense and one.foreign:
                 # A digit outside ASCII may stand anywhere in a match, so that every start up to it is looked at.
                 stretches = merged(stretches, [(max(low - one.back, 0), high + 1) for low, high in dense])
+            if breathe is not None:
+                stretches = paced(stretches, STRETCH, breathe)
             scan, among = one.scan, found.get(one.entity)
             for low, high in stretches:
                 if candidates := scan(text, low, high):

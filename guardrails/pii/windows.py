@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 CONTINUATION = bytes(range(0x80, 0xC0))
 INNER = re.compile(rb"[\x80-\xbf]")
@@ -95,3 +95,16 @@ def foreign_digits() -> str:
 
 def _bytes(values: Iterable[int]) -> str:
     return "".join(f"\\x{value:02x}" for value in values)
+
+
+def paced(stretches: Iterable[tuple[int, int]], most: int, breathe: Callable[[], None]) -> Iterator[tuple[int, int]]:
+    """The same stretches in parts of at most `most`, with a breath before a part once as much was looked at."""
+    done = most
+    for low, high in stretches:
+        for begin in range(low, high, most):
+            end = min(begin + most, high)
+            if done >= most:
+                breathe()
+                done = 0
+            done += end - begin
+            yield begin, end

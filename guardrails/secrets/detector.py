@@ -10,7 +10,7 @@ without one (or in a key block that is still open): that is where `settled` poin
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from guardrails.detector import Expression, Hit, Match, Reach
 from guardrails.matching.offsets import to_characters
@@ -85,11 +85,18 @@ class SecretDetector:
         self._span = self.reach.length + self.reach.after
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
+        return self.confirm_paused(text, hits, None)
+
+    def confirm_paused(self, text: str, hits: Sequence[Hit], breathe: Callable[[], None] | None) -> list[Match]:
+        """See `guardrails.detector.Pausing`."""
         if not hits:
             return []
         ends = to_characters(text, [hit.end for hit in hits])
         best: dict[int, tuple[int, int, Match]] = {}
-        for kind, end in {(hit.expression, end) for hit, end in zip(hits, ends, strict=True)}:
+        looks = {(hit.expression, end) for hit, end in zip(hits, ends, strict=True)}
+        for number, (kind, end) in enumerate(looks):
+            if breathe is not None and not number & 15:
+                breathe()
             for order, match in self._look(text, kind, end):
                 known = best.get(match.start)
                 if known is None or (match.end, -order) > (known[2].end, -known[1]):

@@ -18,6 +18,7 @@ from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import Rewriters
 from gateway.operations import accept
 from gateway.passage import PING, Passage, stream_error
+from gateway.slices import Slices
 from gateway.wire.sse import SseParser
 from tests.gateway.inspection.helpers import Clients, Hoarder, Masker
 from tests.support.answers import message, message_stream
@@ -62,7 +63,7 @@ def passage(
     x = Exchange("x", "x", clock.now_ns(), clock.monotonic())
     x.operation, x.provider = operation, "openai"
     stream = OpenStream(SseParser(1 << 20), dialect.stream(dialect.read(operation, ASKED)), [])
-    found = Passage(x, stream, rewriter, client, clock, IDLE, PINGED)
+    found = Passage(x, stream, rewriter, client, clock, IDLE, PINGED, Slices(clock.monotonic))
     found.heard_at = found.spoke_at = clock.monotonic()
     return found
 

@@ -108,6 +108,7 @@ class Echo:
     def __init__(self) -> None:
         self.fed = 0
         self.blocked = False
+        self.breathe = None
 
     def __call__(self, origin: int, *, name: bool = False, quoted: bool = False) -> "Echo":
         return self

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from guardrails.engine import PolicyEngine
 from guardrails.interface import Action, Segment
+from guardrails.matching.gate import open_gate
+from guardrails.pii import PiiDetector
 from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
+from guardrails.secrets.detector import SecretDetector
 from guardrails.text import Text
 from guardrails.vault import LENGTH, Vault
 from tests.fuzz.fuzz_shipped import RIG, compare_stream, cut, prose, secrets
@@ -307,3 +310,44 @@ def test_a_long_text_is_looked_through_in_steps_and_nothing_is_lost(seed: int) -
         sliced = SHIPPED.inspect([Segment("x", "user", text)], "request")
     assert (sliced.rewrites, sliced.results) == (whole.rewrites, whole.results)
     assert sorted(sliced.findings, key=repr) == sorted(whole.findings, key=repr)
+
+
+BLOCKING = PolicyEngine(
+    [
+        Policy(
+            "p", (Rule(id="pii", detector="pii", action="block"), Rule(id="secrets", detector="secrets", action="mask"))
+        )
+    ],
+    Scanner([PiiDetector(), SecretDetector()], gate=open_gate),
+    key=KEY,
+)
+
+
+@given(st.integers(0, 1 << 30), st.sampled_from([SHIPPED, BLOCKING]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_what_pauses_decides_what_it_would_without(seed: int, judge: PolicyEngine, document: bool) -> None:
+    """`Engine.inspect`: "`breathe` ... changes nothing of the verdict", nor of what a stream lets out."""
+    chance = random.Random(seed)
+    text = "".join(prose(chance, STOCK) for _ in range(4))
+    segments = [Segment("x", "user", text), Segment("y.arguments", "user", json.dumps({"a": text, "b": 4111111111}))]
+    whole = judge.inspect(segments, "request")
+    piece = text if not document else segments[1].text
+    streams = [judge.stream(), judge.stream()]
+    pauses = [0]
+
+    def breathe() -> None:
+        pauses[0] += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("text", "program", "engine"):
+            patch.setattr(f"guardrails.{module}.PIECE", chance.randrange(1, 400))
+        patch.setattr("guardrails.pii.detector.STRETCH", chance.randrange(1, 50))
+        paused = judge.inspect(segments, "request", breathe=breathe)
+        streams[1].pace(breathe)
+        out = [each.feed("c", piece, json=document) + each.flush("c") for each in streams]
+    assert pauses[0] > 2
+    assert (paused.action, paused.enforced, paused.rewrites) == (whole.action, whole.enforced, whole.rewrites)
+    assert paused.results == whole.results
+    assert sorted(paused.findings, key=repr) == sorted(whole.findings, key=repr)
+    assert out[0] == out[1]
+    assert streams[0].verdict.results == streams[1].verdict.results

@@ -17,12 +17,12 @@ from tests.support.served import key_hash, wait_for
 
 DEFECT = """
 from guardrails.pii import detector
-confirm = detector.PiiDetector.confirm
-def broken(self, text, hits):
+confirm = detector.PiiDetector.confirm_paused
+def broken(self, text, hits, breathe):
     if "boom@" in text:
         raise LookupError(text)
-    return confirm(self, text, hits)
-detector.PiiDetector.confirm = broken
+    return confirm(self, text, hits, breathe)
+detector.PiiDetector.confirm_paused = broken
 """
 """A bug in a detector, met by texts with `boom@` in them."""
 BOOM = "boom@example.org"

@@ -1,6 +1,7 @@
 """Guardrails against hostile input and reloads under load: bounded time and memory, no 500, one policy per stream."""
 
 import json
+import socket
 import threading
 import time
 
@@ -58,6 +59,32 @@ def test_hostile_requests_end_soon_in_bounded_memory(
     assert EMAIL not in answer.text
     if answer.status_code == 200:
         assert b"@example.com" not in provider.last.body
+
+
+def test_others_are_served_while_a_hostile_body_is_read_and_who_leaves_ends_it(
+    guarded: Guarded, provider: Scripted
+) -> None:
+    """Issue 3 section 8: "bounded time": a body that takes the patterns seconds holds up nobody, and is dropped with
+    its client. What others get meanwhile, they get before it is done: no time is measured."""
+    provider.says(chat("fine"))
+    body = asking("a@b.org " * 120_000)
+    fields = f"authorization: Bearer sk-masked\r\nx-request-id: left\r\ncontent-length: {len(body)}"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{fields}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(guarded.url.rsplit(":", 1)[1]))) as hostile:
+        hostile.sendall(head.encode() + body)
+        hostile.setblocking(False)
+        for _ in range(5):
+            assert post(guarded, asking("hi"), "free").status_code == 200
+        with pytest.raises(BlockingIOError):
+            hostile.recv(1)
+    assert guarded.row("left")["outcome"] == "client_left"
+    process = psutil.Process(guarded.pid)
+
+    def idle() -> bool:
+        return process.cpu_percent(0.2) < 50
+
+    wait_for(idle, "the work to end with its client")
+    assert all(b"a@b.org" not in seen.body for seen in provider.seen)
 
 
 def test_lone_surrogates_do_not_hide_a_finding(guarded: Guarded, provider: Scripted) -> None:

@@ -65,6 +65,9 @@ class Masker:
         self._held[channel] = (text[stop:], json)
         return self._judged(text[:stop])
 
+    def pace(self, breathe: Any) -> None:
+        pass
+
     def flush(self, channel: str) -> str:
         text, is_json = self._held.pop(channel, ("", False))
         return "" if self.blocked else self._judged(text, is_json)
@@ -103,6 +106,9 @@ class Passer:
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         return text
+
+    def pace(self, breathe: Any) -> None:
+        pass
 
     def flush(self, channel: str) -> str:
         return ""
