@@ -39,6 +39,8 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
     inside: bool = False
     parts: bool = False
     """`starts` may be parts of words; else they start with a word of the text."""
+    ending: int = 0
+    """How many of the last characters of a text are read; 0: all of it."""
     assigned: bool = False
     """The groups `a` and `b` must be names that strings are assigned to before the match, which begins there."""
 
@@ -60,6 +62,12 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
 
     def matches(self, text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
         """Start and end of each match in a text of these words."""
+        if self.ending:
+            offset = max(0, len(text) - self.ending)
+            yield from (
+                (offset + a, offset + b) for a, b in (m.span() for m in self.expression.finditer(text[offset:]))
+            )
+            return
         if not self.starts:
             yield from (match.span() for match in self.expression.finditer(text))
             return
@@ -106,6 +114,18 @@ _HIDDEN = r"(?:system|initial|original|hidden|secret|full|entire|exact|internal|
 _REVEAL = "reveal|print|repeat|show|output|display|leak|dump|recite|disclose|expose|tell me|give me|share|paste|copy|write out|what is|what are|what was|what were|translate|summarize|encode"
 _LOOT = "conversation|chat history|chat log|passwords?|api keys?|credentials|secrets?|tokens?|emails|e-mails|inbox|contacts|customer list|files?|documents?|database|personal (?:data|information)|user(?:'s)? data|environment variables"
 _LOOT_WORDS = "conversation history log password passwords key keys credential credentials secret secrets token tokens emails mails inbox contacts list file files document documents database data information variables"
+_DARK = (
+    "bomb bombs explosive explosives firearm firearms weapon weapons gun guns shooting shootings meth methamphetamine cocaine heroin fentanyl "
+    "lsd drugs narcotics hack hacks hacked hacking hacker hackers malware ransomware keylogger phishing ddos fraud fraudulent scam scams "
+    "counterfeit counterfeiting forge forged forging forgery launder laundering bribe bribes bribery blackmail extort extortion evasion smuggle "
+    "smuggling trafficking steal stealing stolen theft rob robbing robbery burglary shoplifting piracy pirated kill killing murder assassinate "
+    "torture poison poisoning massacre genocide terrorist terrorism kidnap kidnapping racist racism sexist sexism antisemitic homophobic slurs "
+    "supremacist supremacy nazi nazis porn pornographic erotic suicide self-harm underage minors misinformation disinformation defamatory defame "
+    "defamation deepfake deepfakes propaganda cannibalism vandalism vandalize stalk stalking drunk dui ponzi cloning illegal illegally unethical "
+    "controversial harmful"
+)
+"""Words that harmful requests have, and many a harmless text: of use only beside another sign."""
+_UNBOUND = "unfiltered|uncensored|unrestricted|unlimited|amoral|jailbroken|unethical|unaligned|unrestrained|unbound|unchained|lawless|immoral"
 _AI = "ai|ais|assistants?|llms?|language models?|chatbots?|ai agents?|chatgpt|gpt|copilot|claude|gemini"
 
 RULES = (
@@ -143,13 +163,13 @@ RULES = (
          r"|ignore (?:\w{1,12} ){0,3}(?:instruções|ordens|regras|diretrizes)",
          "the same in other languages, by a word that English has too", parts=True, starts=("ignor",),
          also=_words("instructions consignes règles directives instrucciones órdenes reglas directrices istruzioni regole direttive instruções ordens regras diretrizes")),
-    Rule("injection.role_forging", INJECTION, 0.85,
+    Rule("injection.role_forging", INJECTION, 0.9,
          _words("system inst sys im endoftext eot turn role instruction"),
          r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|<start_of_turn>|</?system>|\[system\]\("
          r"|[\"']role[\"']\s{0,3}:\s{0,3}[\"'](?:system|developer)[\"']|(?<![^\n])#{2,4} ?(?:system|instruction):?\s|(?:(?<![^\n])|(?<=\n )|(?<=\n  )|(?<=\n   )|(?<=\n    ))\[?system(?: message| prompt| override| note)?\]?:\s",
          "writes markers that only the application may write",
          parts=True, starts=("<|", "<start_of", "<system", "</system", "<<", "[inst", "[/inst", "[system", '"role', "'role", "##", "system"), roles=frozenset({"user", "tool", "input"})),
-    Rule("injection.prompt_extraction", INJECTION, 0.85,
+    Rule("injection.prompt_extraction", INJECTION, 0.9,
          _words("prompt prompts instructions instruction rules message messages directives configuration above"),
          rf"\b(?:(?:{_REVEAL})\b"
          rf"{_GAP}(?:your {_HIDDEN}|your (?:instructions|prompt|rules|directives)\b(?! for)|the {_HIDDEN})|(?:repeat|print|output|copy|show)\b{_GAP}(?:words|text|everything|all)\b{_GAP}above\b)",
@@ -162,13 +182,13 @@ RULES = (
          r"|\b(?:render|show|include|insert|append|embed|add|display|output)\b[^\n]{0,60}!\[[^\]\n]{0,80}\]\(https?://[^\s)?&]{1,300}[?&][^\s)]{0,200}\)"
          r"|\b(?:markdown image|image tag)\b[^\n]{0,80}https?://[^\n]{0,80}\b(?:conversation|history|summary|password|secret|data)\b",
          "an address that is to be filled with what the model knows", inside=True),
-    Rule("injection.tool_hijack", INJECTION, 0.85,
+    Rule("injection.tool_hijack", INJECTION, 0.9,
          _words("send forward email upload post transmit exfiltrate transfer wire delete curl rm"),
          rf"\b(?:send|forward|e-?mail|upload|post|transmit|exfiltrate|deliver)\b{_GAP}(?:{_LOOT})\b(?:[^\w.!?\n]{{1,3}}[\w'@.:/-]{{1,40}}){{0,6}}?[^\w]{{1,3}}(?:to )?(?:https?://|[\w.+-]{{1,40}}@[\w-]{{1,40}}\.)"
          r"|\b(?:curl|wget)\b[^\n|]{1,120}\|\s{0,3}(?:ba|z)?sh\b|\brm -rf [/~*]",
          "sends data away or destroys it", also=_words(f"{_LOOT_WORDS} curl wget rm"),
          starts=("send", "forward", "e-mail", "email", "upload", "post", "transmit", "exfiltrate", "deliver", "curl", "wget", "rm -rf"), roles=frozenset({"tool", "input"})),
-    Rule("injection.hidden_text", INJECTION, 0.85,
+    Rule("injection.hidden_text", INJECTION, 0.9,
          frozenset(["<!--", "display:", "font-size", "visibility:", "[//]:"]),
          r"(?:<!--|\[//\]: ?#|(?:display: ?none|font-size: ?0|visibility: ?hidden)[^>\n]{0,60}>)[^\n]{0,200}\b"
          rf"(?:(?:{_AI})\b[^\n]{{0,60}}\b(?:must|should|please|instructions?|ignore|send|reply|say)|(?:{_IGNORE}) (?:all|any|the|your|previous|prior))\b",
@@ -228,35 +248,114 @@ RULES = (
     Rule("jailbreak.in_character", JAILBREAK, 0.9, _words("character"),
          r"\b(?:stay|stays|remain|break|breaks|breaking|keep) (?:in )?character\b[^\n]{0,300}\b(?:refuse|restrict|polic(?:y|ies)|censor|illegal|unethical|immoral|filter|jailbreak|openai|uncensored|unfiltered|limits|no matter|tokens)",
          "must not leave a role that has no rules", starts=("stay", "remain", "break", "keep")),
-    Rule("jailbreak.opposite", JAILBREAK, 0.85, _words("opposite contrary antithesis twin version alter"),
+    Rule("jailbreak.opposite", JAILBREAK, 0.9, _words("opposite contrary antithesis twin version alter"),
          r"\b(?:opposite|contrary|antithesis|evil (?:twin|version)|unfiltered version|alter ego|jailbroken version) (?:of|to) (?:chatgpt|chat gpt|gpt|openai|an? (?:\w{1,12} ){0,2}ai\b|ai (?:language )?models?|(?:ai |language )?model|assistant|chatbot)",
          "a role that is the model's contrary", starts=("opposite", "contrary", "antithesis", "evil twin", "evil version", "unfiltered version", "alter ego", "jailbroken version"),
          also=_words("chatgpt chat gpt openai ai model models assistant chatbot")),
-    Rule("jailbreak.against_policy", JAILBREAK, 0.85, _words("openai openai's content usage moderation"),
+    Rule("jailbreak.against_policy", JAILBREAK, 0.9, _words("openai openai's content usage moderation"),
          r"\b(?:(?:no matter|regardless of|without (?:regard (?:to|for)|caring about|considering)|not bound by|unbound by|exempt from) (?:\w{1,8} ){0,3}?|(?:disregard|ignor|bypass|overrid|break|violat)\w{0,3} (?:\w{1,8} ){0,2}?)"
          r"(?:openai(?:'s)?(?: \w{1,12}){0,2}? (?:polic(?:y|ies)|guidelines|rules|terms|restrictions|limitations|filters?|guardrails)|(?:content|usage|moderation) (?:polic(?:y|ies)|guidelines|filters?|restrictions))",
          "speaks of breaking the provider's policies", starts=("no matter", "regardless", "without", "not bound by", "unbound by", "exempt from", "disregard", "disregarding", "ignore", "ignoring", "bypass", "bypassing",
                  "override", "overriding", "break", "breaking", "violate", "violating"),
          also=_words("policy policies guidelines rules terms restrictions limitations filter filters guardrails")),
-    Rule("jailbreak.anything_goes", JAILBREAK, 0.85, _words("even no regardless whether"),
+    Rule("jailbreak.anything_goes", JAILBREAK, 0.9, _words("even no regardless whether"),
          r"\b(?:even if|no matter (?:how|if|what)|regardless (?:of )?(?:how|if|whether|what)?|whether or not) ?[^.!?\n]{0,60}\b(?:illegal|unethical|immoral|harmful|offensive|dangerous|inappropriate|explicit|controversial)\b",
          "wants it although it is wrong", starts=("even if", "no matter", "regardless", "whether or not"),
          also=_words("illegal unethical immoral harmful offensive dangerous inappropriate explicit controversial")),
-    Rule("jailbreak.disclaimer", JAILBREAK, 0.85, _words("used implemented applied carried executed use"),
+    Rule("jailbreak.disclaimer", JAILBREAK, 0.9, _words("used implemented applied carried executed use"),
          r"\b(?:not|never|won't) (?:actually |be |to be |intended |meant |ever ){0,3}(?:used|implemented|applied|carried out|executed|for use) (?:\w{1,12} ){0,4}?(?:malicious|harmful|illegal|real[- ]life|real[- ]world|in reality|any harm|unethical)",
          "promises that what it asks for will not be used", starts=("not", "never", "won't"),
          also=_words("malicious harmful illegal real reality harm unethical")),
-    Rule("jailbreak.disclaimer", JAILBREAK, 0.85, _words("hypothetical fictional fiction academic educational research entertainment"),
+    Rule("jailbreak.disclaimer", JAILBREAK, 0.9, _words("hypothetical fictional fiction academic educational research entertainment"),
          r"\b(?:purely|only|strictly|solely|just|merely) (?:for )?(?:\w{1,14} ){0,3}?(?:hypothetical|fictional|fiction|academic|educational|research|entertainment)\b[^.!?\n]{0,80}\b(?:never|not|won't) (?:be )?(?:\w{1,12} ){0,3}?(?:used|implemented|applied|intended|promote|encourage|endorse|carried|malicious|harm|illegal|real)",
          "the same by its purpose", starts=("purely", "only", "strictly", "solely", "just", "merely"), also=_words("never not won't")),
-    Rule("injection.about_answer", INJECTION, 0.85, _words("your"),
+    Rule("injection.about_answer", INJECTION, 0.9, _words("your"),
          r"(?:(?<= in )|(?<= of )|(?<= to )|(?<= with )|(?<= throughout )|(?<= into )|(?<= after )|(?<= before )|(?<= under ))your (?:next |final |entire |whole |own |complete )?(?:response|answer|reply|output|summary|responses|answers|replies|summaries)\b",
          "a document says what the answer is to be like", starts=("your",),
          also=_words("response answer reply output summary responses answers replies summaries"), roles=frozenset({"tool", "input"})),
-    Rule("injection.code_insertion", INJECTION, 0.85, _words("code snippet script excerpt"),
+    Rule("injection.code_insertion", INJECTION, 0.9, _words("code snippet script excerpt"),
          r"\b(?:add|insert|include|inclusion of|incorporate|integrate|embed|inject|employ|apply|use|make|utilize|implement|introduce)\b[^.!?\n]{0,30}\b(?:code|snippet|script|excerpt|code block)\b[^.!?\n]{0,60}\byour (?:\w{1,12} ){0,2}?(?:implementation|code|codebase|solution|answer|response|explanation|elucidation|project|program)\b",
          "a document has code to put into the answer", starts=("add", "insert", "include", "inclusion of", "incorporate", "integrate", "embed", "inject", "employ", "apply", "use", "make", "utilize", "implement", "introduce"),
          also=_words("your"), roles=frozenset({"tool", "input"})),
+    Rule("jailbreak.persona", JAILBREAK, 0.9, _words(_UNBOUND.replace("|", " ")),
+         rf"\b(?:{_UNBOUND})\b,? (?:and |but )?(?:\w{{1,12}},? ){{0,3}}?(?:language model|chat ?bot|ai|llm|assistant|gpt\w{{0,8}}|artificial intelligence)\b",
+         "the same, in whatever sentence", starts=tuple(_UNBOUND.split("|")),
+         also=_words("ai chatbot bot llm assistant model gpt gpt-4 gpt4 artificial")),
+    Rule("jailbreak.persona", JAILBREAK, 0.9,
+         _words("restricciones censura filtros filtro límites restrictions restriction filtres filtre limites censure einschränkungen filter grenzen zensur uneingeschränkt "
+                "restrizioni filtri limiti restrições beperkingen filters censuur ograniczeń filtrów cenzury ограничений фильтров цензуры"),
+         r"\b(?:sin (?:restricciones|filtros?|límites|censura)|sans (?:aucune restriction|restrictions?|filtres?|limites|censure)|ohne (?:einschränkungen|filter|grenzen|zensur)|uneingeschränkt"
+         r"|senza (?:restrizioni|filtri|limiti|censura)|sem (?:restrições|filtros?|limites|censura)|zonder (?:beperkingen|filters?|censuur)|bez (?:ograniczeń|filtrów|cenzury)|без (?:ограничений|фильтров|цензуры))\b",
+         "the same in other languages", starts=("sin", "sans", "ohne", "uneingeschränkt", "senza", "sem", "zonder", "bez", "без"),
+         also=_words("responde responder responderás responda responderá contesta contestar modo ia réponds réponde répondre repondre répondez répond antworte antwortest beantworte "
+                     "antworten richtlinien ki rispondi rispondere risponderai respondas odpowiadaj odpowiedz beantwoord antwoord отвечай ответь отвечать ии")),
+    Rule("jailbreak.switched_off", JAILBREAK, 0.9,
+         frozenset(("refusal", "safe", "filter", "ethic", "moderation", "censor", "guardrail", "restriction", "alignment", "disclaimer", "apolog")),
+         r"\b(?:allow_?(?:refusals?|disclaimers?|apolog(?:y|ies))|safe_?mode|safety(?:[_ ]?(?:filters?|mode|checks?|protocols?))?|content[_ ]?filter(?:s|ing)?|ethics?|moderation|censorship|guardrails|restrictions|alignment|refusals?|disclaimers?)"
+         r"[\"']?\s?(?:=|:|->)\s?[\"'\[]?(?:false|off|none|disabled?|0\b|null|removed|bypassed|no\b|zero)",
+         "a setting that takes the model's rules away", inside=True, parts=True,
+         starts=("allowrefus", "allow_refus", "allowdiscl", "allow_discl", "allowapol", "allow_apol", "safe", "content_filter", "content filter", "contentfilter", "ethic", "moderation",
+                 "censorship", "guardrails", "restrictions", "alignment", "refusal", "disclaimer")),
+    Rule("jailbreak.two_answers", JAILBREAK, 0.9, _words("respond responds answer answers reply"),
+         r"\b(?:respond|answer|reply)s? to (?:every|all|any|each) (?:prompt|question|request|message|query|instruction)s?\b[^.!?\n]{0,80}\b(?:unfiltered|unlimited|two|both|moraliz\w{1,4}|uncensored|regardless|no matter)"
+         r"|\b(?:respond|answer|reply)\b[^.!?\n]{0,60}\b(?:two|2|both) (?:\w{1,10} ){0,2}(?:manners|personalities|voices)|\b(?:respond|answer|reply)(?: \w{1,12}){0,3} normally\b[^\n]{0,80}\bthen\b",
+         "wants two voices to whatever is asked", starts=("respond", "responds", "answer", "answers", "reply")),
+    Rule("jailbreak.anything_goes", JAILBREAK, 0.9, _words("regard regardless concern respect consideration irrespective care thought"),
+         r"\b(?:without|no|zero|lacks?)(?: \w{1,10}){0,2} (?:concern|regard|respect|consideration|care|thought) (?:for|to|of|about) (?:\w{1,12} ){0,2}?(?:legal\w{0,6}|ethic\w{0,3}|moral\w{0,4}|social norms|harm\w{0,3}|polic\w{1,3}|laws?|consequences|safety|political)\b"
+         r"|\birrespective of (?:how|whether|any)\b[^.!?\n]{0,50}\b(?:immoral|unethical|illegal|harmful|ethic\w{0,3}|moral\w{0,4})\b",
+         "the same without regard for anything", starts=("without", "no", "zero", "lack", "lacks", "irrespective")),
+    Rule("jailbreak.disclaimer", JAILBREAK, 0.9,
+         _words("educational academic informational research journalistic fictional hypothetical entertainment awareness theoretical satirical illustrative"),
+         r"\b(?:purely|solely|strictly|only|just|merely|exclusively) (?:for )?(?:the )?(?:purposes? of )?(?:educational|academic|informational|research|journalistic|fictional|hypothetical|entertainment|awareness|theoretical|satirical|illustrative)\b",
+         "the same around a dark word", starts=("purely", "solely", "strictly", "only", "just", "merely", "exclusively"), also=_words(_DARK), roles=frozenset({"user", "input"})),
+    Rule("injection.prompt_extraction", INJECTION, 0.9,
+         _words("configuration prompt prompts instructions message definitions schemas boundaries parameters logic guardrails window tokens description definition rules constraints preprompt"),
+         rf"\b(?:{_REVEAL}|describe|export|list|explain|confirm|detail|walk me through|go over|quote|serialize|provide|echo)\b[^.!?\n]{{0,80}}?\b(?:your|its own|the ai's) (?:\w{{1,12}}[ ,]{{1,2}}){{0,3}}?"
+         r"(?:configuration|system (?:prompt|instructions|message)s?|tool (?:definitions|configuration|schemas)|safety (?:boundaries|rules)|operational parameters|filtering logic|guardrails|context window|prior tokens|role (?:description|definition)|behaviou?ral (?:rules|constraints)|pre-?prompt|hidden instructions|developer (?:message|instructions))\b",
+         "asks for the model's own set-up", starts=(*_REVEAL.split("|"), "describe", "export", "list", "explain", "confirm", "detail", "walk me through", "go over", "quote", "serialize", "provide", "echo"),
+         also=_words("your its ai's"), roles=frozenset({"user", "input"})),
+    Rule("injection.override_foreign", INJECTION, 0.9,
+         _words("richtlinien sicherheitsrichtlinien filter einschränkungen restrictions filtres précède restricciones filtros políticas anterior restrizioni filtri linee restrições"),
+         r"(?:ignorier|vergiss|missachte|umgehe?)\w{0,4} (?:\w{1,12} ){0,3}(?:\w{0,12}richtlinien|filter|einschränkungen)"
+         r"|(?:oublie|ignore|contourne)[zr]? (?:\w{1,12} ){0,3}(?:restrictions|filtres|tout ce qui précède)|(?:ignora|olvida|omite|evita)\w{0,2} (?:\w{1,12} ){0,3}(?:restricciones|filtros|políticas|todo lo anterior)"
+         r"|(?:ignora|dimentica)\w{0,3} (?:\w{1,12} ){0,3}(?:restrizioni|filtri|linee guida)|(?:ignore|esqueça) (?:\w{1,12} ){0,3}(?:restrições|filtros|políticas)",
+         "rules by their other names", parts=True, starts=("ignor", "vergiss", "missacht", "umgeh", "oublie", "contourne", "olvida", "omite", "evita", "dimentica", "esqueça")),
+    Rule("injection.role_forging", INJECTION, 0.9, frozenset(("nota del sistema", "nota di sistema", "nota do sistema", "note système", "note du système", "systemhinweis", "systemnachricht",
+         "neue anweisung", "nuevas instrucciones", "nouvelles instructions", "nuove istruzioni", "novas instruções", "новые инструкции", "新指令", "新的指令", "新しい指示", "새로운 지시", "new instruction", "new directive", "new order")),
+         r"(?:nota d(?:el|i|o) sistema|note (?:du )?système|systemhinweis|systemnachricht|neue anweisung(?:en)?|nuevas instrucciones|nouvelles instructions|nuove istruzioni|novas instruções|новые инструкции|新(?:的)?指令|新しい指示|새로운 지시)\s?[:：]"
+         r"|new (?:instruction|directive|order)s?\b\s?(?:[:*#\]]|--)",
+         "a heading that announces new orders", inside=True, parts=True,
+         starts=("nota d", "note ", "systemhinweis", "systemnachricht", "neue anweisung", "nuevas instr", "nouvelles instr", "nuove istr", "novas instr", "новые инстр", "新", "새로운", "new instruction", "new directive", "new order"),
+         roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.prompt_extraction", INJECTION, 0.9, frozenset(("系统提示", "提示词", "系统指令", "初始指令", "你的指令", "你的规则", "システムプロンプト", "初期指示", "시스템 프롬프트", "초기 지시",
+         "system prompt", "systemprompt", "systemaufforderung", "systemanweisung", "invite système", "prompt système", "prompt del sistema", "instrucciones del sistema", "prompt di sistema", "prompt do sistema", "системн")),
+         r"(?:告诉我|显示|输出|打印|列出|重复|透露|泄露).{0,10}(?:系统提示|提示词|系统指令|初始指令|你的指令|你的规则)|(?:システムプロンプト|初期指示).{0,8}(?:教え|表示|出力|見せ)|(?:시스템 프롬프트|초기 지시)\w{0,2} ?(?:\w{1,6} ){0,2}(?:알려|보여|출력)"
+         r"|(?:zeig|verrat|nenn|gib|affich|révèl|montr|muestr|revel|mostra|dime|покаж|раскро|выведи)\w{0,5} (?:\w{1,10} ){0,3}"
+         r"(?:system ?prompt|systemaufforderung|systemanweisung\w{0,2}|invite système|prompt système|prompt del sistema|instrucciones del sistema|prompt di sistema|prompt do sistema|системн\w{2,4} (?:промпт|инструкци))",
+         "the same in other languages", inside=True, parts=True,
+         starts=("告诉我", "显示", "输出", "打印", "列出", "重复", "透露", "泄露", "システム", "初期", "시스템", "초기", "zeig", "verrat", "nenn", "gib", "affich", "révèl", "montr", "muestr", "revel", "mostra", "dime", "покаж", "раскро", "выведи"),
+         roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.encoded_order", INJECTION, 0.9, _words("decode decrypt decipher unscramble"),
+         r"\b(?:decode|decrypt|decipher|unscramble)\b[^.!?\n]{0,60}\b(?:and|then) (?:\w{1,10} )?(?:follow|execute|obey|perform|carry out|comply|do (?:exactly )?what|act on)\b",
+         "wants what is hidden in a code to be obeyed", starts=("decode", "decrypt", "decipher", "unscramble")),
+    Rule("injection.addressed_to_ai", INJECTION, 0.9, _words("reading processing parsing summarizing summarising"),
+         r"\b(?:ai|ai assistant|assistant|llm|bot|chatbot|language model)s? (?:reading|processing|parsing|summari[sz]ing) this\b", "speaks to whatever reads it",
+         starts=("ai", "assistant", "llm", "bot", "chatbot", "language model"), roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.tool_hijack", INJECTION, 0.9, _words("call calls"),
+         r"\bcalls? (?:the )?(?:send|delete|http|post|exec|execute|transfer|forward|fetch|upload|grant|drop|share)_\w{1,20}(?: tool| function)? (?:on|with|to|for)\b",
+         "a document orders a tool call", starts=("call", "calls"), roles=frozenset({"tool", "input"})),
+    Rule("injection.about_answer", INJECTION, 0.9, _words("before after"),
+         r"\b(?:before|after) (?:answering|replying|responding|summari[sz]ing|you (?:answer|reply|respond|summari[sz]e))\b[^.!?\n]{0,40}[,:]? (?:please )?(?:also )?(?:run|execute|call|send|forward|record|email|fetch|include|mention|delete)\b",
+         "a document has something done before the answer", starts=("before", "after"), roles=frozenset({"tool", "input"})),
+    Rule("injection.last_line", INJECTION, 0.9,
+         _words("write draft compose create generate provide give suggest recommend list tell show help summarize summarise translate paraphrase rephrase break explain describe compare outline define "
+                "calculate solve convert rewrite render what who where how why which"),
+         r"(?:\n|\A|[.!?…)`] )[ \t]*(?:please |kindly |now |also )?"
+         r"(?![^\n]*\b(?:i|we|my|our|us|me know|he|she|they|this|that|it|attached|below|above|following|monday|tuesday|wednesday|thursday|friday|tomorrow|today|asap|soon|feedback|deadline|instructions|steps|see)\b)"
+         r"(?:(?:write|draft|compose|create|generate|provide|give|suggest|recommend|list|tell|show|help) (?:me |us )?(?:with )?(?:an?|the|some|\d{1,3}|\w{1,14}ings?|tips|ideas|how|to)\b[^\n]{3,140}"
+         r"|(?:summari[sz]e|translate|paraphrase|rephrase|break down|explain|describe|compare|outline|define|calculate|solve|convert|rewrite|render) (?:the |an? |your |how |why |what |\w{1,14} )[^\n]{3,140}"
+         r"|(?:what|who|where|how|why|which)(?:'s| is| are| do| does| did| was| were| \w{1,14} are| \w{1,14} is) [^\n]{3,140}\?)\s{0,4}\Z",
+         "a document ends with a task for an assistant", roles=frozenset({"tool", "input"}), ending=240),
 )  # fmt: skip
 
 
