@@ -381,10 +381,18 @@ class Heuristics:
 
     def __init__(self, disabled: Collection[str] = ()) -> None:
         self.rules = tuple(rule for rule in RULES if rule.id not in disabled)
+        self._anyhow = frozenset(place for place, rule in enumerate(self.rules) if rule.inside)
+        named: dict[str, list[int]] = {}
+        for place, rule in enumerate(self.rules):
+            for word in () if rule.inside else rule.needs:
+                named.setdefault(word, []).append(place)
+        self._named = {word: tuple(places) for word, places in named.items()}
 
     def find(self, text: str, words: Set[str], role: str) -> Iterator[tuple[Rule, int, int]]:
         """Rule, start and end of each match in folded lower-case text. Linear in the text; never raises."""
-        for rule in self.rules:
+        named = map(self._named.__getitem__, self._named.keys() & words)
+        for place in sorted(self._anyhow.union(*named)):
+            rule = self.rules[place]
             if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
                 continue
             for start, end in islice(rule.matches(text, words), MOST_MATCHES):
