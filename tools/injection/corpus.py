@@ -55,6 +55,8 @@ PLAN = {
     "direct": 7000, "jailbreak": 5000, "harmful": 6000, "foreign_attack": 4000, "indirect": 9000,
     "benign_text": 16000, "doc": 7000, "foreign_benign": 4000, "sysprompt": 500, "asked": 3000,
     "pretext": 5000, "pretext_good": 6000, "steal": 6000, "steal_ok": 6000, "talk": 3000, "page": 4000,
+    "framed_bad": 8000, "framed_good": 9000, "probe": 3000, "probe_ok": 2500, "agent_bad": 3000, "agent_ok": 2500,
+    "jb_more": 3500, "jb_more_ok": 3000,
 }  # fmt: skip
 """How many texts of each kind are generated."""
 
@@ -80,6 +82,10 @@ KINDS = {
     "harmful": "jailbreak",
     "pretext": "jailbreak",
     "steal": "injection",
+    "framed_bad": "jailbreak",
+    "probe": "injection",
+    "agent_bad": "injection",
+    "jb_more": "jailbreak",
 }
 
 

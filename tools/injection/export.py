@@ -3,7 +3,7 @@
 import numpy as np
 
 from guardrails.injection.model import LinearModel
-from guardrails.injection.weights import Grams, Hint, Weights
+from guardrails.injection.weights import Bag, Grams, Hint, Weights
 from guardrails.injection.words import WIDE, starts_of
 
 from .learn import Data, Floats, Model, scores
@@ -34,6 +34,7 @@ def pack_model(model: Model, heads: list[str], note: str) -> Weights:
         grams=grams,
         hints={name: _hint(*hint) for name, hint in model.hints.items()},
         calibration=model.calibration,
+        bag=_bag(*model.bag) if model.bag else None,
         note=note,
     )
 
@@ -44,15 +45,29 @@ def _hint(gains: Floats, edge: float) -> Hint:
     return Hint(np.rint(gains / scale).astype(np.int8).tobytes(), round(edge / scale))
 
 
+def _bag(rarity: Floats, gain: Floats, constant: float) -> Bag:
+    """Gains are of words as much as they are rare; the length of a text is the root of the sum of squared rarities."""
+    gains, parts = (rarity * gain)[1:], rarity[1:] ** 2
+    up, long = 127 / max(1e-9, float(np.abs(gains).max())), 127 / max(1e-9, float(parts.max()))
+    counted = np.where(parts > 0, np.maximum(1, np.rint(parts * long)), 0)
+    return Bag(
+        np.rint(gains * up).astype(np.int8).tobytes(),
+        counted.astype(np.int8).tobytes(),
+        float(np.sqrt(long) / up),
+        constant,
+    )
+
+
 def difference(model: Model, weights: Weights, data: Data, count: int = 300) -> float:
     """The greatest difference between what was fitted and what the packed weights say, over some texts' best attack
-    scores: rounding and left out features, and the proof that both count the same features."""
+    scores and bags: rounding and left out features, and the proof that both count the same features."""
     linear = LinearModel(weights)
     chosen = np.linspace(0, len(data.rows) - 1, count).astype(int)
-    fitted = scores(model, data, chosen)[:, 0]
-    packed = []
+    table = scores(model, data, chosen)
+    fitted, packed = table[:, 0] + table[:, 4], []
     for row in chosen:
         words = [data.texts.names[number] for number in data.texts.words[row]]
         worth = linear.worth(linear.glance(words), WIDE, "attack", starts_of(len(words), WIDE))
-        packed.append(max(linear.score(words[start : start + WIDE.size], WIDE)[0] for start in worth))
+        best = max(linear.score(words[start : start + WIDE.size], WIDE)[0] for start in worth)
+        packed.append(best + linear.bag(set(words)))
     return float(np.quantile(np.abs(fitted - np.array(packed)), 0.99))

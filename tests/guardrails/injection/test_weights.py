@@ -37,6 +37,14 @@ def test_shipped_weights_are_whole_and_small(name: str) -> None:
         assert len(set(numbers(grams.keys))) == len(grams.keys) // 8
 
 
+def test_the_bag_is_of_the_vocabulary() -> None:
+    found, unsafe = packaged("injection"), packaged("moderation")
+    assert found.bag is not None
+    assert unsafe.bag is None
+    assert len(found.bag.words) == len(found.bag.rarity) == len(found.words)
+    assert min(memoryview(found.bag.rarity).cast("b")) >= 0
+
+
 def test_shipped_heads_and_calibration() -> None:
     assert packaged("injection").heads == ["attack", "kind", "request"]
     assert packaged("injection").calibration.keys() == {"user", "tool"}
