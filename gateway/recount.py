@@ -90,7 +90,7 @@ async def recount(
         return [(each.bound, each.place_us, amount) for each, amount in zip(wanted, sums, strict=True) if amount > 0]
 
     behind = await store.restore(await asyncio.to_thread(asked), generations.ledger)
-    anew = [(group, one) for group, one in turns.items() if not one.ready]
+    anew = [(group, one) for group, one in turns.items() if not one.own]
     await generations.ready(anew)
     return Recounted(behind, bool(anew))
 

@@ -6,10 +6,10 @@ first begins a new one, which is not ready until what the ledger knows was count
 `cut` says what that is. The counters that were lost held what had ended before they were, and every worker tells the
 new ones what ended after (`arrears`); so the new ones must be given what ended before the cut, once. Each worker knows
 when it lost the store it knew, and the latest of these moments is the cut: nothing that was counted only there ended
-after it. A worker that never saw another generation knows no better than now.
+after it. A worker that never saw another generation answers for what ended since its own start.
 
 Gateways that share a store need not share a ledger. Each is restored from by itself, and a worker waits for its own;
-while it does not know which that is (the database is away), for any.
+while it does not know which that is (the database is away), for any. One that joins others waits for nothing.
 """
 
 import asyncio
@@ -43,7 +43,9 @@ class Generation(msgspec.Struct, frozen=True):
     """What finished before this (by gateways' clocks) was counted by those before, and is in the ledger only."""
     born_ns: int
     ready: bool
-    """What this worker's ledger knows was restored, or need not be."""
+    """This worker need not wait for what its ledger knows."""
+    own: bool
+    """What its ledger knows was restored."""
     adopted: bool
     """Its counters were there before it: there is nothing to restore."""
 
@@ -59,6 +61,9 @@ class Generations:
         self._script = script("generation.lua")
         self._known: dict[str, Generation] = {}
         self._lost_ns = 0
+        self._started_ns = clock.now_ns()
+        self._joined: dict[str, str] = {}
+        """Generations that were in use already when this worker came."""
         self.groups: tuple[str, ...] = ("g",)
         self.ledger = ""
         """Name of the ledger this worker restores from; "": it does not know yet."""
@@ -89,7 +94,7 @@ class Generations:
             age = self._age(one.born_ns)
             if not self.ledger or one.adopted or (one.ready and age > CORRECTED):
                 continue
-            term = min(max(age, FIRST_TERM), LONGEST_TERM) if one.ready else FIRST_TERM
+            term = min(max(age, FIRST_TERM), LONGEST_TERM) if one.own else FIRST_TERM
             key = self._key(group, f"recounting:{self.ledger}")
             turn = ("SET", key, self._worker, "NX", "PX", int(term * 1000))
             if (await self._ask(group, [turn]))[0] is not None:
@@ -106,14 +111,16 @@ class Generations:
     async def _look(self, group: str) -> None:
         known, first = self._known.get(group), self._known.get("g")
         adopt = known is None and group != "g" and first is not None and first.adopted
-        lost_ns = self._lost_ns or self._clock.now_ns()
+        lost_ns = self._started_ns if known is None else self._lost_ns or self._clock.now_ns()
         (reply,) = await self._ask(group, [self._call(group, "", "" if known is None else known.id, lost_ns, adopt)])
         name, cut, born, ready, adopted, own = reply
-        born_ns = int(born) * 1000
+        one = Generation(name.decode(), int(cut) * 1000, int(born) * 1000, False, own == b"1", adopted == b"1")
+        if known is None and ready == b"1":
+            self._joined[group] = one.id
         # Later than that, a ledger that nobody knew is one that was made anew from the journal of another.
-        any_will_do = not self.ledger or self._age(born_ns) > CORRECTED
-        is_ready = adopted == b"1" or own == b"1" or (ready == b"1" and any_will_do)
-        self._known[group] = Generation(name.decode(), int(cut) * 1000, born_ns, is_ready, adopted == b"1")
+        any_will_do = not self.ledger or self._joined.get(group) == one.id or self._age(one.born_ns) > CORRECTED
+        is_ready = one.adopted or one.own or (ready == b"1" and any_will_do)
+        self._known[group] = msgspec.structs.replace(one, ready=is_ready)
 
     def _age(self, born_ns: int) -> float:
         return (self._clock.now_ns() - born_ns) / 1e9

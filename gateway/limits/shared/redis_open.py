@@ -218,7 +218,11 @@ class SharedStore(RedisStore):
                     self._met = True
                     self._see("")
                     self.trust(ready, "" if ready else LOST)
-            pause = LOOK if self.restoring else ROUND * (1 + len(generations.groups) // FEW_GROUPS)
+            pause = (
+                LOOK
+                if self._there() and not self.remote.trusted
+                else ROUND * (1 + len(generations.groups) // FEW_GROUPS)
+            )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pause)
 

@@ -75,6 +75,7 @@ class RedisStore:
         self.workers = workers
         """Workers that share the limits, as far as is known."""
         self.up = False
+        self._decides = False
         self.counts = Counts()
         self._alone.reset(workers)
 
@@ -197,8 +198,7 @@ class RedisStore:
         else:
             self.counts.outages += 1
             self._alone.reset(self.workers)
-        if self._remote.trusted or not up:
-            self._on_state(up, reason)
+        self._say(reason)
 
     def trust(self, trusted: bool, reason: str) -> None:
         """Whether the servers' counters hold what they should. While they do not, the store is as good as away: what
@@ -206,15 +206,20 @@ class RedisStore:
         if trusted == self._remote.trusted:
             return
         self._remote.trusted = trusted
-        if not self.up:
-            return
-        if trusted:
+        if self.up and trusted:
             self._arrears.claim(self._open)
             self._tell()
-        else:
+        elif self.up:
             self.counts.outages += 1
             self._alone.reset(self.workers)
-        self._on_state(trusted, reason)
+        self._say(reason)
+
+    def _say(self, reason: str) -> None:
+        """Tell whoever wants to know whether this store decides, when that has changed."""
+        decides = self.up and self._remote.trusted
+        if decides != self._decides:
+            self._decides = decides
+            self._on_state(decides, reason)
 
     async def restore(self, places: Sequence[tuple[Bound, int, int]], ledger: str) -> int:
         """Add what counters had used before they were lost: (bound, place, amount in all), see `packing.Batch.restore`.

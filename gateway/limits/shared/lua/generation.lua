@@ -3,7 +3,8 @@
 -- KEYS[1]  hash {id, cut, born, ready: by any ledger, ready:LEDGER: by this one, adopted}
 -- KEYS[2]  the mark that gateways before left in a place that has its counters
 -- ARGV     '': say, and begin one when there is none; else the id of one that is ready now
---          an id for a new one; microsecond it is now; the id the caller knows, or ''; microsecond at which it lost that;
+--          an id for a new one; microsecond it is now; the id the caller knows, or ''; microsecond at which it lost that,
+--          or began;
 --          1: a new one has nothing to restore; the ledger the caller restores from, or ''
 --          (the microseconds are gateways' clocks', by which requests are stamped)
 -- -> {id, cut, born, ready, adopted, ready by this ledger or nil}
@@ -19,8 +20,7 @@ local id = call('HGET', key, 'id')
 local now, known, lost = ARGV[3], ARGV[4], ARGV[5]
 if not id then
     local adopted = (ARGV[6] == '1' or call('EXISTS', KEYS[2]) == 1) and '1' or '0'
-    local cut = known ~= '' and lost or now
-    call('HSET', key, 'id', ARGV[2], 'cut', cut, 'born', now, 'ready', adopted, 'adopted', adopted)
+    call('HSET', key, 'id', ARGV[2], 'cut', lost, 'born', now, 'ready', adopted, 'adopted', adopted)
 elseif known ~= '' and known ~= id then
     local v = call('HMGET', key, 'cut', 'born', 'adopted')
     local later = math.min(tonumber(lost), tonumber(v[2]))
