@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Engine
 
-from gateway.budgets import behind, restore
+from gateway.budgets import restore
 from gateway.conversation import Conversations
 from gateway.errors import LedgerError
 from gateway.incidents.watch import IncidentWatch
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.memory import MemoryStore
-from gateway.limits.stores import gauges_of, is_up, open_store
+from gateway.limits.stores import StoreAway, gauges_of, is_up, open_store
 from gateway.pseudonyms.redis_store import Command, RedisConversations
-from gateway.pseudonyms.store import ConversationStore, StoreAway
+from gateway.pseudonyms.store import ConversationStore
+from gateway.pseudonyms.store import StoreAway as ConversationsAway
+from gateway.recount import recount
 from gateway.seams import LimitStore
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.history import Historian
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
 
 FIRST_LOOK = 3.0
 """Seconds the start waits for what the database says."""
-STORE_LOST = 5.0
-"""Seconds between two looks whether a shared limit store still has what it held."""
+STORE_TURN, STORE_TURN_SOON = 1.0, 0.1
+"""Seconds between two looks whether it is this worker's turn to count again what a shared limit store has lost; the
+second while it waits for that."""
 STORE_LOOK, STORE_LOOKS = 0.02, 25
 """How often, and how many times, the start looks whether a shared limit store is there."""
 
@@ -66,11 +69,12 @@ async def open_limits(world: "World") -> None:
         workers=world.workers,
         patience=options.patience,
         lease=options.lease,
+        restored=world.snapshot.ledger is not None,
         on_state=on_state,
     )
     world.conversations = Conversations(shared_conversations(store))
     for _ in range(STORE_LOOKS):
-        if is_up(store):
+        if is_up(store) or cast("SharedStore", store).restoring:
             return
         await asyncio.sleep(STORE_LOOK)
     gauges = gauges_of(store)
@@ -87,28 +91,33 @@ def shared_conversations(store: LimitStore) -> ConversationStore:
         try:
             return await shared.ask(group, commands)
         except WireLost as error:
-            raise StoreAway(str(error)) from None
+            raise ConversationsAway(str(error)) from None
 
     return RedisConversations(asked, shared.prefix)
 
 
 async def watch_store(world: "World", store: "SharedStore", ledger: LedgerOptions, engine: Engine) -> None:
-    """Say when the shared store has lost what it held (started anew without its data, flushed, a replica without them):
-    budgets begin at zero there, and the ledger knows better. What is left in the store as a mark is lost with the rest.
-    """
+    """Count again from the ledger what the shared store has lost (started anew without its data, flushed, a replica
+    without them)."""
     from gateway.limits.shared.wire import WireLost
 
-    mark = f"{store.prefix}:{{g}}:kept"
+    flush = None if world.journal is None else world.books.close
+    told = ""
     while True:
-        with contextlib.suppress(WireLost, LedgerError):
-            program, gauges = world.snapshot.limits, store.gauges()
-            told = gauges.up and not gauges.owed
-            if told and program is not None and (await store.ask("g", [("GET", mark)]))[0] is None:
-                lost = await behind(store, program, engine, world.clock, Path(ledger.journal))
-                if lost:
-                    alert("limit_store_lost_counters", counters=len(lost), advice="tollway budgets rebuild")
-                await store.ask("g", [("SET", mark, 1)])
-        await asyncio.sleep(STORE_LOST)
+        try:
+            done = await recount(store, world.snapshot.limits, ledger, engine, world.clock, flush)
+        except (WireLost, StoreAway):
+            pass  # Who is away loses nothing more; it is counted when it is back.
+        except LedgerError as error:
+            if str(error) != told:
+                alert("limit_store_not_recounted", reason=str(error))
+            told = str(error)
+        else:
+            told = told if done is None else ""
+            if done is not None and done.behind:
+                tell = alert if done.anew else info
+                tell("limit_store_lost_counters" if done.anew else "limit_store_corrected", counters=done.behind)
+        await asyncio.sleep(STORE_TURN_SOON if store.restoring else STORE_TURN)
 
 
 async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
@@ -130,6 +139,10 @@ async def watch_ledger(world: "World", ledger: LedgerOptions) -> None:
     else:
         shared = cast("SharedStore", world.limits)
         world.tasks.start(watch_store(world, shared, ledger, engine), "watch the limit store")
+        for _ in range(round(FIRST_LOOK / STORE_LOOK)):
+            if not shared.restoring:
+                break
+            await asyncio.sleep(STORE_LOOK)
 
 
 async def _looked(*looks: Callable[[], object]) -> None:

@@ -161,24 +161,6 @@ async def rebuild(
     return rebuilt
 
 
-async def behind(
-    store: LimitStore, program: LimitProgram, engine: Engine, clock: Clock, journal: Path | None = None
-) -> list[Bound]:
-    """Counters that hold less than the ledger says was used: a store that has lost them would allow it once more.
-
-    Raises `LedgerError` when the database is away.
-    """
-    keys = await asyncio.to_thread(_keys, engine, clock)
-    bounds = [bound for bound in program.known(None, keys) if question(bound, clock.now_ns()) is not None]
-    sums = await asyncio.to_thread(used_of, engine, bounds, clock.now_ns(), journal)
-    levels = await store.levels(bounds)
-    return [
-        bound
-        for bound, booked, level in zip(bounds, sums, levels, strict=True)
-        if booked is not None and booked > level.used + level.reserved
-    ]
-
-
 async def restore(
     store: LimitStore,
     program: Callable[[], LimitProgram | None],
@@ -219,12 +201,12 @@ def _opened(url: str, clock: Clock) -> tuple[Engine, dict[str, str]]:
     ensure_schema(url)
     engine = open_engine(url)
     try:
-        return engine, _keys(engine, clock)
+        return engine, live_keys(engine, clock)
     except BaseException:
         engine.dispose()
         raise
 
 
-def _keys(engine: Engine, clock: Clock) -> dict[str, str]:
+def live_keys(engine: Engine, clock: Clock) -> dict[str, str]:
     """Teams of the ledger's keys that were not revoked, by id."""
     return {key.id: key.team for key in KeyStore(engine, clock).list() if key.revoked_ns is None}

@@ -1,11 +1,14 @@
 """The ledger database: how it is opened (SQLite or PostgreSQL), and how its schema is brought up to date."""
 
+import secrets
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, select, text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
@@ -185,6 +188,19 @@ def ensure_schema(url: str) -> None:
 def counter(connection: Connection, name: str) -> int:
     """A counter's value; 0 when it was never set."""
     return connection.execute(select(counters.c.value).where(counters.c.name == name)).scalar() or 0
+
+
+def identity(engine: Engine) -> int:
+    """A number that is this ledger's own, wherever it is reached: made when it is first asked for."""
+    with reading(engine) as connection:
+        if known := counter(connection, "ledger_id"):
+            return known
+    with writing(engine) as connection:
+        insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        made = insert(counters).values(name="ledger_id", value=secrets.randbits(62) | 1)
+        connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))
+    with reading(engine) as connection:
+        return counter(connection, "ledger_id")
 
 
 @contextmanager

@@ -158,7 +158,8 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`keys_version`: grows with every change of `keys`. `pruned_before_ns`: no raw event received before it is kept."""
+"""`keys_version`: grows with every change of `keys`. `pruned_before_ns`: no raw event received before it is kept.
+`ledger_id`: chosen once, at random."""
 
 keys = Table(
     "keys",

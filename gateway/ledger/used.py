@@ -32,13 +32,15 @@ from gateway.quota import Measure, Scope
 
 Marks = Mapping[str, int]
 """Bytes of each journal segment, by its name."""
-Range = tuple[int, int]
-"""From and up to, nanoseconds since the epoch."""
+Range = tuple[int, int, int]
+"""Received from and up to, and finished before (0: whenever), nanoseconds since the epoch."""
 _Identity = tuple[str, str, str, str, str, tuple[tuple[str, str], ...], tuple[str, ...]]
 
 COUNTED: frozenset[Measure] = frozenset({"requests", "input_tokens", "output_tokens", "tokens", "usd"})
 """Measures that the ledger can answer for."""
 _BATCH = 500
+_LONGEST_NS = 24 * HOUR_NS
+"""No exchange lasts longer."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -77,13 +79,14 @@ class Group(msgspec.Struct, frozen=True):
 
 class Question(msgspec.Struct, frozen=True):
     """How much was used of `measure` by `scope`, of what was received from `since_ns` on and before `until_ns`; with
-    what the counter of that name sent to another model."""
+    what the counter of that name sent to another model. `finished_ns`: only of what was finished before; 0: of all."""
 
     scope: Scope
     measure: Measure
     since_ns: int
     until_ns: int
     counter: str = ""
+    finished_ns: int = 0
 
 
 def used(engine: Engine, scope: Scope, measure: Measure, since_ns: int, until_ns: int) -> int:
@@ -101,13 +104,13 @@ def answers(
     """
     ranges: dict[Range, list[int]] = {}
     for at, question in enumerate(questions):
-        ranges.setdefault((question.since_ns, question.until_ns), []).append(at)
+        ranges.setdefault((question.since_ns, question.until_ns, question.finished_ns), []).append(at)
     found = [0] * len(questions)
     with reading(engine) as connection:
         ahead: dict[Range, list[Group]] = {} if directory is None else _ahead(connection, directory, marks, ranges)
-        for (since_ns, until_ns), asked in ranges.items():
+        for wanted, asked in ranges.items():
             by_model = any(questions[at].scope.model for at in asked)
-            index = _Index([*_groups(connection, since_ns, until_ns, by_model), *ahead.get((since_ns, until_ns), ())])
+            index = _Index([*_groups(connection, wanted, by_model), *ahead.get(wanted, ())])
             for at in asked:
                 scope, measure, name = questions[at].scope, questions[at].measure, questions[at].counter
                 found[at] = sum(group.of(measure) for group in index.near(scope) if matches(scope, group, name))
@@ -161,10 +164,15 @@ def _covers(pattern: str, model: str) -> bool:
     return model.startswith(pattern[:-1]) and model != "" if pattern.endswith("*") else pattern == model
 
 
-def _groups(connection: Connection, since_ns: int, until_ns: int, by_model: bool) -> Iterator[Group]:
+def _groups(connection: Connection, wanted: Range, by_model: bool) -> Iterator[Group]:
+    since_ns, until_ns, finished_ns = wanted
     pruned_before = counter(connection, "pruned_before_ns")
     names: dict[str, dict[str, str]] = {"": {}}
-    for source in _sources(since_ns, until_ns, pruned_before, by_model):
+    sources = [(source, 1) for source in _sources(since_ns, until_ns, pruned_before, by_model)]
+    if finished_ns and (recent_ns := max(since_ns, finished_ns - _LONGEST_NS)) < until_ns:
+        # Roll-ups do not know when a request was finished: those that were later are taken off again.
+        sources.append((_raw(recent_ns, until_ns, by_model, finished_ns), -1))
+    for source, sign in sources:
         names_of = ("team", "key_id", "asked", "provider", "operation", "tags_hash", "downgraded")
         by = [source.c[name] for name in names_of]
         sums = [func.sum(source.c[name]) for name in ("counted", "input_tokens", "output_tokens", "nanos")]
@@ -173,7 +181,7 @@ def _groups(connection: Connection, since_ns: int, until_ns: int, by_model: bool
             model, senders = _counted_as(str(asked), str(written))
             kept = _tags(connection, str(tags_hash), names)
             # PostgreSQL sums to Decimal.
-            requests, inputs, outputs, nanos = (int(str(amount or 0)) for amount in amounts)
+            requests, inputs, outputs, nanos = (sign * int(str(amount or 0)) for amount in amounts)
             yield Group(
                 str(team),
                 str(key),
@@ -227,7 +235,8 @@ def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool) -
     return [_summed(first, last, by_model), *edges]
 
 
-def _raw(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
+def _raw(since_ns: int, until_ns: int, by_model: bool, finished_ns: int = 0) -> FromClause:
+    """`finished_ns`: only what was finished then or later."""
     asked: ColumnElement[str] = events.c.asked if by_model else literal_column("''", Text)
     downgraded: ColumnElement[str] = events.c.downgraded if by_model else literal_column("''", Text)
     return (
@@ -241,6 +250,7 @@ def _raw(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
             func.coalesce(events.c.cost_nanos, 0).label("nanos"),
         )
         .where(events.c.received_ns >= since_ns, events.c.received_ns < until_ns)
+        .where(*([events.c.finished_ns >= finished_ns] if finished_ns else []))
         .subquery()
     )
 
@@ -300,8 +310,9 @@ def _sum_up(records: Iterable[EndRecord], sign: int, totals: dict[Range, dict[_I
         model, senders = _counted_as(asked, written)
         identity = (team, key, model, provider, operation, tuple(sorted(record.tags.items())), senders)
         amounts = (int(row["outcome"] != "refused"), row["input_tokens"], row["output_tokens"], row["cost_nanos"])
-        for (since_ns, until_ns), found in totals.items():
-            if since_ns <= record.received_ns < until_ns:
+        for (since_ns, until_ns, finished_ns), found in totals.items():
+            late = finished_ns and record.finished_ns >= finished_ns
+            if since_ns <= record.received_ns < until_ns and not late:
                 sums = found.setdefault(identity, [0, 0, 0, 0])
                 for at, amount in enumerate(amounts):
                     sums[at] += sign * int(amount or 0)

@@ -28,12 +28,14 @@ def open_store(
     patience: float = PATIENCE,
     on_state: Callable[[bool, str], None] | None = None,
     lease: float = 0.0,
+    restored: bool = False,
 ) -> LimitStore:
     """The store at `url`: `memory://`, or one of those `gateway.limits.shared.address` reads.
 
     `worker` names this process among all that share the limits (its host name and process id, say); `workers` is how
     many there are until the store has said so. `on_state(up, reason)` is told when a shared store comes and goes.
     `lease`: the share of a limit that this worker may take from a shared store in advance, 0 to 1; 0: none.
+    `restored`: a shared store that has lost what it held waits for `gateway.recount` before it decides again.
 
     A shared store must be opened within the running event loop; it connects by itself, and until it has, decides as if
     Redis were away. Raises `address.AddressError` for a URL, or TLS files, that cannot be used.
@@ -45,7 +47,7 @@ def open_store(
     from gateway.limits.shared.redis_open import SharedStore
 
     terms = Terms(lease) if lease else None
-    return SharedStore(parse_address(url), clock, worker, workers, patience, on_state or _say_nothing, terms)
+    return SharedStore(parse_address(url), clock, worker, workers, patience, on_state or _say_nothing, terms, restored)
 
 
 def is_up(store: LimitStore) -> bool:

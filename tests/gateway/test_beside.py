@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from sqlalchemy import text
 
 from gateway import beside
 from gateway.clock import SystemClock
@@ -20,6 +21,7 @@ from gateway.limits.stores import open_store
 from gateway.quota import Bound, Calendar, Rule
 from gateway.settings.snapshot import LedgerOptions, LimitOptions
 from tests.gateway.ledger.helpers import end
+from tests.gateway.limits.helpers import apart, until
 from tests.support.redis_servers import RedisServer
 
 
@@ -53,7 +55,7 @@ async def test_a_start_without_its_store_is_said(monkeypatch: pytest.MonkeyPatch
     said: list[tuple[str, str]] = []
     monkeypatch.setattr(beside, "alert", lambda event, **fields: said.append((event, fields["reason"])))
     world = SimpleNamespace(
-        snapshot=SimpleNamespace(limit_options=LimitOptions(store="redis://127.0.0.1:9")),
+        snapshot=SimpleNamespace(limit_options=LimitOptions(store="redis://127.0.0.1:9"), ledger=None),
         clock=SystemClock(),
         workers=1,
         draining=False,
@@ -65,40 +67,40 @@ async def test_a_start_without_its_store_is_said(monkeypatch: pytest.MonkeyPatch
     assert reason
 
 
-async def test_a_store_that_has_lost_its_counters_is_said(
+async def test_a_store_that_has_lost_its_counters_is_counted_again(
     monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    """Once, when the ledger knows better: not of a store that is new, and not of one that was rebuilt."""
-    monkeypatch.setattr(beside, "STORE_LOST", 0.01)
-    said: list[int] = []
-    monkeypatch.setattr(beside, "alert", lambda event, **fields: said.append(fields["counters"]))
+    """And it is said, once: not of a store that is new, and not of a ledger that is away in between."""
+    monkeypatch.setattr(beside, "STORE_TURN", 0.01)
+    monkeypatch.setattr(beside, "STORE_TURN_SOON", 0.01)
+    said: list[str] = []
+    monkeypatch.setattr(beside, "alert", lambda event, **fields: said.append(event))
     rule = Rule(id="teams.search.budget", measure="usd", amount=10**12, window=Calendar("year"))
+    bound = Bound(rule, rule.id)
     ledger = LedgerOptions(url=f"sqlite:///{tmp_path}/x.db", journal=str(tmp_path / "journal"))
     ensure_schema(ledger.url)
     engine, clock = open_engine(ledger.url), SystemClock()
-    store = cast(SharedStore, open_store(redis_server.url, clock=clock, worker="w", patience=5.0))
+    url = apart(redis_server.url)
+    store = cast(SharedStore, open_store(url, clock=clock, worker="w", patience=5.0, restored=True))
     world = SimpleNamespace(
-        snapshot=SimpleNamespace(limits=LimitProgram([Clause(rule=rule)])), clock=clock, limits=store
+        snapshot=SimpleNamespace(limits=LimitProgram([Clause(rule=rule)])), clock=clock, limits=store, journal=None
     )
     watch = asyncio.create_task(beside.watch_store(world, store, ledger, engine))  # pyright: ignore
-    mark = f"{store.prefix}:{{g}}:kept"
-
-    async def marked() -> None:
-        async with asyncio.timeout(60):
-            while redis_server.ask("GET", mark) is None:
-                await asyncio.sleep(0.01)
-
-    await marked()
+    await until(lambda: store.gauges().up, "it to be ready")
     assert said == [], "nothing was spent yet"
     with writing(engine) as connection:
-        post(connection, [end(received_ns=clock.now_ns(), cost_nanos=5)], clock.now_ns())
-    redis_server.ask("FLUSHALL")
-    await marked()
-    assert said == [1]
-    await store.put(Bound(rule, rule.id), 5)
-    redis_server.ask("DEL", mark)
-    await marked()
-    assert said == [1], "rebuilt"
+        post(connection, [end(received_ns=clock.now_ns(), finished_ns=clock.now_ns(), cost_nanos=5)], clock.now_ns())
+        connection.execute(text("ALTER TABLE journal_segments RENAME TO away"))
+    for key in cast("list[bytes]", redis_server.ask("KEYS", f"{store.prefix}:*")):
+        redis_server.ask("DEL", key)
+    await until(lambda: said and not store.gauges().up, "the loss to be noticed, and the ledger to be missed")
+    assert said == ["limit_store_not_recounted"]
+    with writing(engine) as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO journal_segments"))
+    await until(lambda: store.gauges().up, "it to be ready again")
+    await until(lambda: said[1:], "it to be said")
+    assert said[1:] == ["limit_store_lost_counters"]
+    assert (await store.levels([bound]))[0].used == 5
     watch.cancel()
     await store.aclose()
     engine.dispose()

@@ -205,3 +205,41 @@ async def test_redis_is_killed_and_comes_back_while_they_serve(tmp_path: Path, p
         spent = both.spent()
         assert spent == both.statuses[200] * PRICE <= budget
         wait_for(lambda: counted(redis) == spent, "the counter to hold what the books say")
+
+
+async def test_redis_comes_back_empty_while_they_serve(tmp_path: Path, provider: Scripted) -> None:
+    """ "Recovery without operator": a Redis that has lost everything is told by the ledgers, once by each, so that a
+    budget is not there to be spent a second time."""
+    budget = Decimal("0.126")
+    over = asyncio.Event()
+    with running(tmp_path / "redis") as redis, pair(tmp_path, provider, redis.url, budget) as both:
+        async with httpx.AsyncClient(timeout=LONGEST, limits=httpx.Limits(max_connections=None)) as client:
+
+            async def press(first: int) -> None:
+                number = first
+                while not over.is_set():
+                    await both.ask(client, number)
+                    number += 1
+
+            async def reached(served: int) -> None:
+                while both.statuses[200] < served:
+                    await asyncio.sleep(0.01)
+
+            pressing = [asyncio.ensure_future(press(number)) for number in range(20)]
+            async with asyncio.timeout(240):
+                await reached(200)
+                await asyncio.to_thread(redis.stop)
+                await asyncio.to_thread(redis.start)
+                while Counter(both.said())["limit_store_away"] < 4 or not both.all_up():
+                    await asyncio.sleep(0.05)
+                over.set()
+                await asyncio.gather(*pressing)
+                await both.exhaust(client)
+        assert set(both.statuses) == {200, 402}
+        said = Counter(both.said())
+        assert said["limit_store_lost_counters"] == 2, "of the two workers of each ledger one counted again"
+        assert not {"defect", "background_task_failed", "worker_died", "limit_store_not_recounted"} & set(said)
+        spent = both.spent()
+        assert spent == both.statuses[200] * PRICE <= budget
+        wait_for(lambda: spent <= counted(redis), "the counter to hold what the books say")
+        assert counted(redis) <= spent + 20 * PRICE, "twice only what ended in the very moment it was lost"

@@ -136,7 +136,7 @@ class Arrears:
         self._regrets.pop(hold, None)
 
     def _reaches(self, entry: Entry) -> bool:
-        return all(self._remote.ready(part.groups[0]) for part in self._remote.parts(entry.plan))
+        return all(self._remote.there(part.groups[0]) for part in self._remote.parts(entry.plan))
 
     def _tell_claims(self) -> bool:
         now = self._loop.time()

@@ -17,7 +17,7 @@ from gateway.limits.shared.plans import MICROS, Asked
 from gateway.limits.windows import Period, period
 from gateway.quota import BUCKETS, MEASURES, Bound, Calendar, Level, Rolling, Rule, Smooth
 
-ADMIT, SETTLE, EXTEND, UNDO, LEVEL, PUT, LEASE = 1, 2, 3, 4, 5, 6, 7
+ADMIT, SETTLE, EXTEND, UNDO, LEVEL, PUT, LEASE, RESTORE = 1, 2, 3, 4, 5, 6, 7, 8
 MARK_SECONDS = 60
 """How long it is remembered that a hold was settled."""
 
@@ -156,6 +156,10 @@ class Batch:
 
     def put(self, bound: Bound, used: int) -> None:
         self.operations.append((PUT, self._number(bound), used))
+
+    def restore(self, bound: Bound, place_us: int, amount: int, ledger: str) -> None:
+        """By this ledger, `amount` in all was used at this place before the counter was lost; see `turn.lua`."""
+        self.operations.append((RESTORE, self._number(bound), place_us, min(amount, _EXACT), ledger))
 
     def lease(self, name: str, bound: Bound, said: Report, life: float, part: float) -> None:
         """Say what was spent of a lease, and ask for more: at most `part` of what is left. It is over when nothing is

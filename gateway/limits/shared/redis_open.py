@@ -1,6 +1,7 @@
 """Puts the parts of the shared store together, and keeps it up to date: servers, layout, live workers."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from gateway.limits.memory import MemoryStore
 from gateway.limits.shared.address import Address
 from gateway.limits.shared.asking import Command, ask
 from gateway.limits.shared.fleet import Fleet, fleet_for
+from gateway.limits.shared.generation import Generations
 from gateway.limits.shared.lease import Terms
 from gateway.limits.shared.node import Find, Node, Prove
 from gateway.limits.shared.packing import script
@@ -23,6 +25,11 @@ from gateway.tasks import TaskGroup
 
 ROUND = 1.0
 """Seconds between two signs of life of a worker."""
+LOOK = 0.02
+"""Seconds between two looks whether a store that has lost what it held, or may have, is itself again."""
+FEW_GROUPS = 100
+"""Groups of a Cluster that are looked at every round."""
+LOST = "it has lost what it held; what was used before is counted again from the ledger"
 SILENT = 5.0
 """Seconds after which a silent worker does not count as live any more."""
 
@@ -77,6 +84,7 @@ class SharedStore(RedisStore):
     """A `RedisStore` and what keeps it going. Must be made within the running event loop; connects by itself.
 
     `worker` names this process among all that share the limits; `workers` is how many there are while nobody knows.
+    `restored`: somebody restores counters that were lost, and until then the store is as good as away.
     """
 
     def __init__(
@@ -88,6 +96,7 @@ class SharedStore(RedisStore):
         patience: float,
         on_state: OnState,
         lease: Terms | None = None,
+        restored: bool = False,
     ) -> None:
         self._turn, self._roll_call = script("turn.lua"), script("workers.lua")
         self._turn_sha = hashlib.sha1(self._turn, usedforsecurity=False).hexdigest()
@@ -108,14 +117,21 @@ class SharedStore(RedisStore):
         # A process that is started anew under the same name must not speak of the leases of the one before.
         named = f"{worker}:{clock.now_ns():x}"
         super().__init__(remote, MemoryStore(clock), clock, workers, on_state, lease, named)
+        self.generations = Generations(self.ask, address.prefix, clock, named) if restored else None
+        self._met = not restored
+        self._changed = asyncio.Event()
+        remote.trusted = not restored
         self._fleet.start()
-        self._tasks.start(self._rounds(), "limits: rounds")
+        self._keep("rounds")
+        if self.generations is not None:
+            self._keep("generations")
 
     def gauges(self) -> Gauges:
         nodes = self._fleet.nodes()
+        lost = LOST if self.restoring else ""
         return Gauges(
-            up=self.up,
-            reason=next((node.reason for node in nodes if not node.up), "" if self.up else "not connected yet"),
+            up=self.up and not lost,
+            reason=lost or next((node.reason for node in nodes if not node.up), "" if self.up else "not connected yet"),
             workers=self.workers,
             outages=self.counts.outages,
             connections=sum(node.connections for node in nodes),
@@ -134,6 +150,16 @@ class SharedStore(RedisStore):
             leased=0 if self.leases is None else self.leases.admitted,
             leases=0 if self.leases is None else self.leases.many,
         )
+
+    @property
+    def together(self) -> bool:
+        """All counters are on one server, and lost together."""
+        return self._fleet.together
+
+    @property
+    def restoring(self) -> bool:
+        """Its servers are there, and wait for what they have lost."""
+        return self.up and not self.remote.trusted
 
     async def ask(self, group: str, commands: Sequence[Command]) -> list[Reply]:
         """Have plain commands carried out by the server of a group, within the patience. Raises `WireLost`."""
@@ -165,11 +191,40 @@ class SharedStore(RedisStore):
                 raise WireLost(f"it answers: {told(reply)}")
 
     def _node_changed(self, node: Node, up: bool, reason: str) -> None:
+        self._changed.set()
         self._see(reason)
 
     def _see(self, reason: str) -> None:
+        there = self._there()
+        if self.generations is not None and not there:
+            # Who comes back may have lost what it held: nothing is said to it before that is known.
+            self.generations.lost()
+            self._met = self.remote.trusted = False
+        self.changed(there and self._met, reason)
+
+    def _there(self) -> bool:
         nodes = self._fleet.nodes()
-        self.changed(bool(nodes) and all(one.up for one in nodes), reason)
+        return bool(nodes) and all(one.up for one in nodes)
+
+    async def _follow(self, generations: Generations) -> None:
+        """See whether the servers still have what they held: at once when one comes or goes."""
+        while True:
+            self._changed.clear()
+            if self._there():
+                with contextlib.suppress(WireLost):
+                    ready = await generations.look()
+                    if self._changed.is_set():
+                        continue
+                    self._met = True
+                    self._see("")
+                    self.trust(ready, "" if ready else LOST)
+            pause = (
+                LOOK
+                if self._there() and not self.remote.trusted
+                else ROUND * (1 + len(generations.groups) // FEW_GROUPS)
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), pause)
 
     async def _rounds(self) -> None:
         while True:
@@ -181,10 +236,16 @@ class SharedStore(RedisStore):
             self.sweep()
             await asyncio.sleep(ROUND)
 
+    def _keep(self, name: str) -> None:
+        generations = self.generations
+        self._tasks.start(
+            self._rounds() if generations is None or name == "rounds" else self._follow(generations), name
+        )
+
     def _failed(self, name: str, error: BaseException) -> None:
         # Not the error's text: it might quote an address with its password.
         self._on_state(self.up, f"{name}: {type(error).__name__}")
-        asyncio.get_running_loop().call_later(ROUND, lambda: self._tasks.start(self._rounds(), name))
+        asyncio.get_running_loop().call_later(ROUND, self._keep, name)
 
     def _counted(self, node: Node, reply: Reply) -> None:
         if isinstance(reply, int):

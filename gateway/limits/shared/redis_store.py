@@ -30,6 +30,7 @@ FORGET = 60.0
 """Seconds a hold that expired is remembered here, so that a late settlement finds it."""
 LAST_WORDS = 1.0
 """Seconds for them when the store is closed."""
+RESTORED_AT_ONCE = 64
 PACE = 0.005
 """Seconds between two portions of what Redis is told after an outage."""
 
@@ -74,6 +75,7 @@ class RedisStore:
         self.workers = workers
         """Workers that share the limits, as far as is known."""
         self.up = False
+        self._decides = False
         self.counts = Counts()
         self._alone.reset(workers)
 
@@ -196,7 +198,40 @@ class RedisStore:
         else:
             self.counts.outages += 1
             self._alone.reset(self.workers)
-        self._on_state(up, reason)
+        self._say(reason)
+
+    def trust(self, trusted: bool, reason: str) -> None:
+        """Whether the servers' counters hold what they should. While they do not, the store is as good as away: what
+        is owed is told, and nothing is asked."""
+        if trusted == self._remote.trusted:
+            return
+        self._remote.trusted = trusted
+        if self.up and trusted:
+            self._arrears.claim(self._open)
+            self._tell()
+        elif self.up:
+            self.counts.outages += 1
+            self._alone.reset(self.workers)
+        self._say(reason)
+
+    def _say(self, reason: str) -> None:
+        """Tell whoever wants to know whether this store decides, when that has changed."""
+        decides = self.up and self._remote.trusted
+        if decides != self._decides:
+            self._decides = decides
+            self._on_state(decides, reason)
+
+    async def restore(self, places: Sequence[tuple[Bound, int, int]], ledger: str) -> int:
+        """Add what counters had used before they were lost: (bound, place, amount in all), see `packing.Batch.restore`.
+        Said again, it adds nothing. Returns how many of them were behind. Raises `StoreAway`."""
+        behind = 0
+        for at in range(0, len(places), RESTORED_AT_ONCE):
+            signals = [self._remote.restore(*place, ledger) for place in places[at : at + RESTORED_AT_ONCE]]
+            added = [await signal for signal in signals]
+            if None in added:
+                raise StoreAway("the limit store is away: not all was restored")
+            behind += sum(1 for more in added if more)
+        return behind
 
     def sweep(self) -> None:
         """Forget holds that nobody settled, long after they expired."""

@@ -149,6 +149,8 @@ class Remote:
         """Questions that had no answer within `patience`."""
         self.calls = 0
         self.operations = 0
+        self.trusted = True
+        """Its counters hold what they should: else they are told, and restored, but not asked."""
 
     def parts(self, plan: Plan) -> tuple[Plan, ...]:
         """What of a plan is asked in one place, in the order in which it is asked."""
@@ -157,6 +159,10 @@ class Remote:
     # --- asking -------------------------------------------------------------------------------------------------
 
     def ready(self, group: str) -> bool:
+        """The server of this group is there, has answered lately, and has what it held."""
+        return self.trusted and self.there(group)
+
+    def there(self, group: str) -> bool:
         """The server of this group is there, and has answered lately."""
         node = self._fleet.node_of(group)
         return node is not None and node.answers(self.patience)
@@ -189,6 +195,14 @@ class Remote:
         lane = self._lane(plan.groups[0])
         waiting = Waiting(None, None)
         lane.batch.put(plan.bounds[0], used)
+        self._ask(lane, waiting)
+        return waiting.signal
+
+    def restore(self, bound: Bound, place_us: int, amount: int, ledger: str) -> Signal[int | None]:
+        """See `packing.Batch.restore`."""
+        lane = self._lane(bound.group)
+        waiting = Waiting(None, None)
+        lane.batch.restore(bound, place_us, amount, ledger)
         self._ask(lane, waiting)
         return waiting.signal
 
@@ -317,7 +331,8 @@ class Remote:
             # Before those who run on now: the server works meanwhile.
             self._turn(lane)
         self.expired += answers.expired
-        self._note(call.bounds, answers.used)
+        if self.trusted:
+            self._note(call.bounds, answers.used)
         for operation, taker, answer in zip(call.operations, call.takers, answers.answers, strict=True):
             if isinstance(taker, Waiting):
                 if not taker.signal.done():

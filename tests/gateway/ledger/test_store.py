@@ -19,6 +19,7 @@ from gateway.ledger.store import (
     counter,
     current_ledger,
     ensure_schema,
+    identity,
     open_engine,
     open_existing,
     parse_url,
@@ -173,3 +174,11 @@ def test_a_current_ledger_is_made_and_closed_again(ledger_url: str):
         assert schema_version(engine) == HEAD
         opened = engine.pool
     assert engine.pool is not opened, "a disposed engine has a new pool"
+
+
+def test_a_ledger_has_a_number_of_its_own(engine: Engine, tmp_path: Path):
+    other = f"sqlite:///{tmp_path}/other.db"
+    ensure_schema(other)
+    with current_ledger(other) as second:
+        assert identity(engine) == identity(engine)
+        assert identity(second) not in (0, identity(engine))

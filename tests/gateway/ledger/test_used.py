@@ -51,6 +51,7 @@ def naive(records: list[EndRecord], question: Question) -> int:
         if record.downgraded is not None:
             model, senders = record.downgraded.model, record.downgraded.by
         inside = question.since_ns <= record.received_ns < question.until_ns
+        inside = inside and (not question.finished_ns or record.finished_ns < question.finished_ns)
         holds = [
             not scope.team or record.team in scope.team,
             not scope.key or record.key in scope.key,
@@ -95,11 +96,14 @@ MOMENTS = st.one_of(
     st.integers(-1, 6).map(lambda hour: HOUR + hour * HOUR_NS), st.integers(T0 - HOUR_NS, T0 + 6 * HOUR_NS)
 )
 QUESTIONS = st.builds(
-    lambda scope, measure, moments, counter: Question(scope, measure, min(moments), max(moments), counter),
+    lambda scope, measure, moments, counter, finished: Question(
+        scope, measure, min(moments), max(moments), counter, finished
+    ),
     SCOPES,
     st.sampled_from(MEASURES),
     st.tuples(MOMENTS, MOMENTS),
     st.sampled_from(["", "a.budget", "b.budget"]),
+    st.one_of(st.just(0), MOMENTS),
 )
 SEEDS = st.lists(st.integers(0, 2**32), max_size=20, unique=True)
 

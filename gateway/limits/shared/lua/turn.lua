@@ -5,6 +5,7 @@
 -- KEYS[1]  hash: hold -> what it took (msgpack); the same behind "!" once it has expired; "" once it is settled;
 --          lease -> what a worker has of one counter, behind "~" (see Leases)
 -- KEYS[2]  sorted set: hold -> microsecond at which it, or what is remembered of it, is over
+--          beside them, behind "restored" in place of "holds", a hash: counter and place -> what was restored there
 -- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/shared/packing.py writes it and reads the answer
 --
 -- Counters stand under the hash tag of KEYS, so that a Cluster keeps them in the same slot. Time is the server's, in
@@ -15,6 +16,7 @@ local BUCKETS = 240
 local SWEPT_AT_ONCE = 32
 local GUESS = 1000000 -- to wait for a place among those under way; nobody can know
 local GAUGE_QUIET = 60000000
+local RESTORED_KEPT = 172800000 -- milliseconds; no worker corrects what was restored after so long
 local LEASES_KEPT = 86400000000 -- a lease that is over may still be spoken of: its worker was cut off, and lives
 
 local call, floor, max, min, sub = redis.call, math.floor, math.max, math.min, string.sub
@@ -720,6 +722,41 @@ local function put(op)
     return 1
 end
 
+local restored, restored_key = {}, string.gsub(KEYS[1], 'holds$', 'restored')
+
+local function restore(op)
+    -- {8, bound, place, amount, ledger} -> what was added: of a counter that was lost, `amount` in all was used before at
+    -- this place (microsecond at which its period begins, or up to which a part of its rolling window reaches). What was
+    -- restored there before is remembered, so that it may be said again, and more of it may be said later.
+    local bound, place, amount = bounds[op[2]], op[3], op[4]
+    local c, kind = counter_of(bound), bound[2]
+    local where, extent = place, c.stop
+    if kind == ROLLING then
+        where, extent = min(c.bucket, floor(place / c.width)), c.width
+    elseif kind ~= CALENDAR or c.start ~= place then
+        return 0
+    end
+    local name = bound[1] .. '|' .. text(place) .. '|' .. op[5]
+    local more = amount - (restored[name] or tonumber(call('HGET', restored_key, name)) or 0)
+    if more <= 0 then
+        return 0
+    end
+    restored[name] = amount
+    enter(c, where, extent, 0, more, 0)
+    return more
+end
+
+local function write_restored()
+    local fields = {}
+    for name, amount in pairs(restored) do
+        fields[#fields + 1], fields[#fields + 2] = name, text(amount)
+    end
+    if #fields > 0 then
+        call('HSET', restored_key, unpack(fields))
+        call('PEXPIRE', restored_key, text(RESTORED_KEPT))
+    end
+end
+
 -- Write back ----------------------------------------------------------------------------------------------------------
 
 local function write_rolling(c)
@@ -821,7 +858,7 @@ local function reset_of(bound)
     return GUESS
 end
 
-local work = { admit, settle, extend, undo, level, put, lease }
+local work = { admit, settle, extend, undo, level, put, lease, restore }
 local expired = expire(preload())
 local answers, resets, ends = {}, {}, {}
 for at, op in ipairs(operations) do
@@ -833,6 +870,7 @@ for _, c in pairs(counters) do
     end
 end
 write_holds()
+write_restored()
 for at, bound in ipairs(bounds) do
     resets[at] = reset_of(bound)
     ends[at] = bound.counter and used_of(bound, bound.counter) or 0
