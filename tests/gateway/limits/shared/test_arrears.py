@@ -21,7 +21,7 @@ ACTUAL = owed(Charge(nanos=4))
 class Listener:
     """Hears what a `Remote` would be told."""
 
-    there: bool = True
+    up: bool = True
     woken: int = 0
     heard: list[tuple[str, str]] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
@@ -29,8 +29,8 @@ class Listener:
     def wake(self) -> None:
         self.woken += 1
 
-    def ready(self, group: str) -> bool:
-        return self.there
+    def there(self, group: str) -> bool:
+        return self.up
 
     def parts(self, plan: Plan) -> tuple[Plan, ...]:
         return plan.parts
@@ -84,7 +84,7 @@ async def test_what_was_surely_not_settled_is_taken_and_settled_and_the_rest_onl
 
 
 async def test_a_store_that_is_away_is_told_nothing() -> None:
-    listener = Listener(there=False)
+    listener = Listener(up=False)
     owing = ours(listener)
     owing.add(Debt(owing, "a", entry(), ACTUAL))
     owing.regret("b", entry())
