@@ -115,8 +115,10 @@ async def watch_store(world: "World", store: "SharedStore", ledger: LedgerOption
         else:
             told = told if done is None else ""
             if done is not None and done.behind:
-                tell = alert if done.anew else info
-                tell("limit_store_lost_counters" if done.anew else "limit_store_corrected", counters=done.behind)
+                if done.anew:
+                    alert("limit_store_lost_counters", counters=done.behind)
+                else:
+                    info("limit_store_corrected", counters=done.behind)
         await asyncio.sleep(STORE_TURN_SOON if store.restoring else STORE_TURN)
 
 

@@ -153,7 +153,7 @@ def test_bad_tags_say_what_is_allowed(gateway) -> None:
 
 def test_an_unknown_path_and_a_wrong_method(gateway) -> None:
     assert httpx.get(gateway.url + "/nothing").status_code == 404
-    wrong = httpx.get(gateway.v1 + "/chat/completions", headers=KEY)
+    wrong = httpx.get(gateway.v1 + "/embeddings", headers=KEY)
     assert wrong.status_code == 405
     assert wrong.headers["allow"] == "POST"
 

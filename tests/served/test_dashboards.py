@@ -58,6 +58,7 @@ def one_round(client: httpx.Client) -> None:
     chat(client, "Hello", "sk-support")
     chat(client, "Hello", model="mock-e500")
     chat(client, "Hello", model="mock-e429")
+    chat(client, "Hello", model="mock-reset")
     chat(client, "Hello", model="mock-nousage")
     chat(client, "Hello", model="mock-metered")
     embedding = {"model": "text-embedding-3-small", "input": "Hello"}
