@@ -70,6 +70,17 @@ class Pair:
             assert answer.text.endswith("data: [DONE]\n\n")
         return answer.status_code
 
+    async def press(self, client: httpx.AsyncClient, number: int, over: asyncio.Event) -> None:
+        """Ask one after the other, from `number` on, until it is over."""
+        while not over.is_set():
+            await self.ask(client, number)
+            number += 1
+
+    async def reached(self, served: int) -> None:
+        """Wait until so many were served."""
+        while self.statuses[200] < served:
+            await asyncio.sleep(0.01)
+
     async def exhaust(self, client: httpx.AsyncClient) -> None:
         """Ask until the budget is used up."""
         number = 0
@@ -174,27 +185,16 @@ async def test_redis_is_killed_and_comes_back_while_they_serve(tmp_path: Path, p
     over = asyncio.Event()
     with running(tmp_path / "redis", *durable) as redis, pair(tmp_path, provider, redis.url, budget) as both:
         async with httpx.AsyncClient(timeout=LONGEST, limits=httpx.Limits(max_connections=None)) as client:
-
-            async def press(first: int) -> None:
-                number = first
-                while not over.is_set():
-                    await both.ask(client, number)
-                    number += 1
-
-            async def reached(served: int) -> None:
-                while both.statuses[200] < served:
-                    await asyncio.sleep(0.01)
-
-            pressing = [asyncio.ensure_future(press(number)) for number in range(20)]
+            pressing = [asyncio.ensure_future(both.press(client, number, over)) for number in range(20)]
             async with asyncio.timeout(240):
-                await reached(100)
+                await both.reached(100)
                 await asyncio.to_thread(redis.stop)
                 during = both.statuses[200]
-                await reached(during + 100)
+                await both.reached(during + 100)
                 await asyncio.to_thread(redis.start)
                 while Counter(both.said())["limit_store_away"] < 4 or not both.all_up():
                     await asyncio.sleep(0.05)
-                await reached(both.statuses[200] + 50)
+                await both.reached(both.statuses[200] + 50)
                 over.set()
                 await asyncio.gather(*pressing)
         assert set(both.statuses) <= {200, 402}
@@ -214,20 +214,9 @@ async def test_redis_comes_back_empty_while_they_serve(tmp_path: Path, provider:
     over = asyncio.Event()
     with running(tmp_path / "redis") as redis, pair(tmp_path, provider, redis.url, budget) as both:
         async with httpx.AsyncClient(timeout=LONGEST, limits=httpx.Limits(max_connections=None)) as client:
-
-            async def press(first: int) -> None:
-                number = first
-                while not over.is_set():
-                    await both.ask(client, number)
-                    number += 1
-
-            async def reached(served: int) -> None:
-                while both.statuses[200] < served:
-                    await asyncio.sleep(0.01)
-
-            pressing = [asyncio.ensure_future(press(number)) for number in range(20)]
+            pressing = [asyncio.ensure_future(both.press(client, number, over)) for number in range(20)]
             async with asyncio.timeout(240):
-                await reached(200)
+                await both.reached(200)
                 await asyncio.to_thread(redis.stop)
                 await asyncio.to_thread(redis.start)
                 while Counter(both.said())["limit_store_away"] < 4 or not both.all_up():
