@@ -279,7 +279,7 @@ class Admission:
         decision = self.decision
         if decision is None or decision is _UNLIMITED:
             return b""
-        block = standings(decision)
+        block = standings(decision.requests, decision.tokens)
         if decision.soft or decision.over:
             named = {bound.rule.id: None for bound in (*decision.over, *decision.soft)}
             block += b"x-tollway-limit-warning: %b\r\n" % ", ".join(named).encode("ascii", "replace")

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import msgspec
 
 from gateway.limits.counters import NEVER, Cell, Counter, Gauge, PacedCounter, Total
-from gateway.limits.words import template
+from gateway.limits.words import standings, template
 from gateway.quota import MEASURES, Admitted, Bound, Charge, Decision, Refused, Smooth, Standing
 
 Amounts: TypeAlias = tuple[int, int, int, int, int, int, int, int]
@@ -87,8 +87,8 @@ class Plan:
         self.backs = tuple(line.back for line in lines)
         """Each line's `back`."""
         self.shown: Shown | None = None
-        """What is told of an admission, until then; None: there is not just one line of requests and of tokens, or when
-        all is there again is not known beforehand."""
+        """How `words` are made until then where that is one step: of one line of requests and one of tokens, with
+        windows that end together. Else None."""
         self.requests = tuple(line for line in lines if line.bound.rule.measure == "requests")
         self.tokens = tuple(line for line in lines if line.bound.rule.measure in _TOKENS)
         self.extended = tuple(line for line in lines if not isinstance(line.counter, Gauge | PacedCounter))
@@ -113,16 +113,21 @@ class Plan:
         if len(self.requests) != 1 or len(self.tokens) != 1:
             return None
         requests, tokens = self.requests[0], self.tokens[0]
-        first, second = requests.counter.whole_at, tokens.counter.whole_at
-        if first is None or second is None:
+        whole_at = requests.counter.whole_at
+        if whole_at is None or whole_at != tokens.counter.whole_at:
             return None
         words, used, size = template(requests.limit, tokens.limit), requests.counter.total, tokens.counter.total
-        return words, used, requests.limit, size, tokens.limit, tokens.pick, first, second
+        return words, used, requests.limit, size, tokens.limit, tokens.pick, whole_at
+
+    def words(self, now: int) -> bytes:
+        """What a client is told of an admission that was just entered and left room in every line: header fields."""
+        requests, tokens = self.requests, self.tokens
+        return standings(_standing(requests, now) if requests else None, _standing(tokens, now) if tokens else None)
 
 
-Shown: TypeAlias = tuple[bytes, Total, int, Total, int, int, int, int]
+Shown: TypeAlias = tuple[bytes, Total, int, Total, int, int, int]
 """Words (`gateway.limits.words.template`); total and limit of requests; total, limit and `pick` of tokens; when all is
-there again of either, if something is taken now (ns)."""
+there again of both, if something is taken now (ns)."""
 
 
 class Taken(msgspec.Struct, gc=False):

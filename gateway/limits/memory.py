@@ -81,6 +81,9 @@ class MemoryStore:
         self._seconds = -1.0
         self._life = 0
         """`_seconds` in nanoseconds."""
+        self._reset = -1
+        self._resets = b""
+        """`_reset`, milliseconds, as clients are told it: under load many are told the same."""
         self._settled: dict[str, None] = {}
         self._settled_before: dict[str, None] = {}
         self._lapsed: dict[str, Hold] = {}
@@ -143,13 +146,9 @@ class MemoryStore:
         if ready is None or now >= self._due:
             return None
         plan = ready[1]
-        shown = plan.shown
-        if shown is None or now >= plan.until:
-            return None
-        words, requests, most, tokens, size, pick, first, second = shown
+        if now >= plan.until:
+            plan.refresh(now)
         amounts = (1, read, written, read + written, nanos, 1, 1 if stream else 0, 0)
-        if not amounts[pick]:
-            return None
         for step in plan.steps:
             total, cell, pick, watch = step
             amount = amounts[pick]
@@ -163,12 +162,17 @@ class MemoryStore:
         self._holds[hold] = Hold(plan.backs, amounts, plan.cells, None, plan, expires)
         if expires < self._due:
             self._due = expires
-        reset = (first - now) // 1_000_000
-        whole, part = reset // 1000, reset % 1000
-        if first == second:
-            return words % (most - requests.used, whole, part, size - tokens.used, whole, part)
-        reset = (second - now) // 1_000_000
-        return words % (most - requests.used, whole, part, size - tokens.used, reset // 1000, reset % 1000)
+        shown = plan.shown
+        if shown is None:
+            return plan.words(now)
+        words, requests, most, tokens, size, pick, resets = shown
+        if not amounts[pick]:
+            return plan.words(now)
+        reset = (resets - now) // 1_000_000
+        if reset != self._reset:
+            self._reset = reset
+            self._resets = b"%d.%03d" % divmod(reset, 1000)
+        return words % (most - requests.used, self._resets, size - tokens.used, self._resets)
 
     def _reckon(self, seconds: float) -> int:
         """Nanoseconds; nearly every hold lives as long as the one before it may."""
@@ -194,6 +198,8 @@ class MemoryStore:
                     cell.amount += change
                     if cell.live:
                         cell.total.used += change
+            if found.answer is None:
+                return  # nobody admits it again: a mark would only keep its name in memory
         else:
             settle_all(found.takes(), owed(actual))
         settled = self._settled

@@ -5,7 +5,7 @@
 
 import math
 
-from gateway.quota import Admitted, Calendar, Measure, Refused, Rolling, Rule, Smooth, Standing
+from gateway.quota import Calendar, Measure, Refused, Rolling, Rule, Smooth, Standing
 from gateway.seams import Headers
 
 _THINGS: dict[Measure, tuple[str, str]] = {
@@ -84,7 +84,7 @@ def sentence(refused: Refused) -> str:
 
 
 _FIELDS = b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%.3fs\r\n"
-_PLACES = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%d.%%03ds\r\n"
+_PLACES = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%bs\r\n"
 _BOTH = b"".join(_FIELDS % (name, name, name) for name in (b"requests", b"tokens"))
 
 
@@ -93,9 +93,8 @@ def fields(name: bytes, standing: Standing) -> bytes:
     return _FIELDS % (name, name, name) % (standing.limit, standing.remaining, standing.reset)
 
 
-def standings(decision: Admitted) -> bytes:
+def standings(requests: Standing | None, tokens: Standing | None) -> bytes:
     """The fields of both kinds; most answers have both, so they are made in one go."""
-    requests, tokens = decision.requests, decision.tokens
     if requests is None or tokens is None:
         one = requests or tokens
         return b"" if one is None else fields(b"tokens" if requests is None else b"requests", one)
@@ -110,8 +109,8 @@ def standings(decision: Admitted) -> bytes:
 
 
 def template(requests: int, tokens: int) -> bytes:
-    """`standings` for these two limits, with places for what remains of the first and its reset in seconds and
-    milliseconds (whole numbers), then for the same of the second."""
+    """`standings` for these two limits, with places for what remains of the first (a whole number) and its reset
+    (seconds, as text), then for the same of the second."""
     kinds = ((b"requests", requests), (b"tokens", tokens))
     return b"".join(_PLACES % (name, limit, name, name) for name, limit in kinds)
 

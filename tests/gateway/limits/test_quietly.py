@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from gateway.clock import ManualClock
 from gateway.limits.memory import MemoryStore
 from gateway.limits.words import standings
-from gateway.quota import Admitted, Bound, Calendar, Charge, Measure, Rolling, Rule, Window
+from gateway.quota import Admitted, Bound, Calendar, Charge, Measure, Rolling, Rule, Smooth, Window
 
-WINDOWS: list[Window] = [Rolling(60), Rolling(3600), Calendar("minute"), Calendar("month")]
+WINDOWS: list[Window] = [Rolling(60), Rolling(3600), Calendar("minute"), Calendar("month"), Smooth(60, 5)]
 MEASURES: list[Measure] = ["requests", "tokens", "input_tokens", "output_tokens", "usd", "concurrent", "streams"]
 
 
@@ -55,7 +55,7 @@ def test_as_the_careful_way(written: list[Bound], asked: list[Any]) -> None:
         else:
             assert isinstance(decision, Admitted)
             assert (decision.soft, decision.crossed, decision.over) == ((), (), ())
-            assert _rounded(told) == _rounded(standings(decision))
+            assert _rounded(told) == _rounded(standings(decision.requests, decision.tokens))
         if used is not None:
             for store in (quick, careful):
                 store.settle(hold, Charge(*used))
