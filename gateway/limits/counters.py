@@ -4,8 +4,8 @@ All four look alike to whoever decides (`gateway.limits.decide`):
 
 - `used`: what is taken now, reservations included; right as long as `now < until`, after which `roll(now)` brings it up
   to date. That changes no meaning: it only lets go what time has taken out of the window.
-- `cell`: where a charge of this moment is entered. A hold keeps the cell of each of its charges, and settles there; a
-  cell that has left the window (`live` is False) can be corrected without effect on what runs now.
+- `cell`: where a charge of this moment belongs; it is entered in `used` alone. A hold keeps the cell of each of its
+  charges, and settles there (`Cell.correct`); one that has left the window is corrected without effect on what runs.
 - `told`: until when its soft threshold needs no telling; `quiet_until(now)`: until when not, if it is told now.
 - `whole_at`: when nothing will be taken, if something is taken now (until `until`); None: that depends on the charge.
 - `resets_in(amount, now)`: seconds until nothing is taken, if `amount` is taken now and nothing more.
@@ -36,10 +36,12 @@ class Total:
     """What is taken of a counter now. An object of its own, the same for all kinds of counters: whoever goes through
     counters of several kinds a thousand times a second meets one class only, which the interpreter is quick with."""
 
-    __slots__ = ("used",)
+    __slots__ = ("closed", "used")
 
     def __init__(self) -> None:
         self.used = 0
+        self.closed = 0
+        """Of `used`, what does not belong to the open cell."""
 
 
 class Counted:
@@ -60,15 +62,45 @@ class Counted:
 
 
 class Cell:
-    """One entry of a counter: a part of a rolling window, a calendar period."""
+    """One entry of a counter: a part of a rolling window, a calendar period. A counter has one that is open, whose
+    amount is what the total has beyond the others: a charge is entered in one place."""
 
-    __slots__ = ("amount", "index", "live", "total")
+    __slots__ = ("_kept", "index", "live", "open", "total")
 
     def __init__(self, total: Total, index: int) -> None:
         self.total = total
         self.index = index
-        self.amount = 0
+        self.open = True
         self.live = True
+        """It counts: it has not left the window."""
+        self._kept = 0
+
+    @property
+    def amount(self) -> int:
+        total = self.total
+        return total.used - total.closed if self.open else self._kept
+
+    def close(self) -> None:
+        """Nothing is entered in it any more. All cells of its counter are closed then."""
+        total = self.total
+        self._kept = total.used - total.closed
+        self.open = False
+        total.closed = total.used
+
+    def leave(self) -> None:
+        """A closed cell leaves the window."""
+        self.live = False
+        self.total.used -= self._kept
+        self.total.closed -= self._kept
+
+    def correct(self, change: int) -> None:
+        """What was entered in it turns out to be so much more, or less."""
+        if self.live:
+            self.total.used += change
+        if not self.open:
+            self._kept += change
+            if self.live:
+                self.total.closed += change
 
 
 class RollingCounter(Counted):
@@ -97,12 +129,11 @@ class RollingCounter(Counted):
         self._cells.append(self.cell)
 
     def roll(self, now: int) -> None:
+        self.cell.close()
         cells = self._cells
         oldest = bucket(self.seconds, now) - BUCKETS
         while cells and cells[0].index < oldest:
-            cell = cells.popleft()
-            cell.live = False
-            self.used -= cell.amount
+            cells.popleft().leave()
         self._open(now)
 
     def resets_in(self, amount: int, now: int) -> float:
@@ -127,9 +158,8 @@ class RollingCounter(Counted):
     def refill(self, kept: dict[Cell, int], used: int) -> None:
         """Let every part hold what is reserved in it (`kept`), and the running one `used` beside."""
         for cell in self._cells:
-            cell.amount = kept.get(cell, 0)
-        self.cell.amount += used
-        self.used = sum(cell.amount for cell in self._cells)
+            cell.correct(kept.get(cell, 0) - cell.amount)
+        self.used += used
 
 
 class CalendarCounter(Counted):
@@ -146,9 +176,9 @@ class CalendarCounter(Counted):
         self.cell = Cell(self.total, 0)
 
     def roll(self, now: int) -> None:
-        self.cell.live = False
+        self.cell.close()
+        self.cell.leave()
         self.cell = Cell(self.total, self.cell.index + 1)
-        self.used = 0
         self.period = period(self.calendar, now)
         self.until = self.whole_at = self.period.end_ns
 
@@ -169,15 +199,15 @@ class CalendarCounter(Counted):
 
     def refill(self, kept: dict[Cell, int], used: int) -> None:
         """Let the running period hold what is reserved in it (`kept`), and `used` beside."""
-        self.used = self.cell.amount = kept.get(self.cell, 0) + used
+        self.used = kept.get(self.cell, 0) + used
 
 
 class PacedCounter(Counted):
     """A rate: the generic cell rate algorithm (ITU-T I.371), in its virtual scheduling form, exact in integers.
 
-    The theoretical arrival time is kept in units of 1/amount ns, so that one request is `seconds` of them. A charge is
-    written into `cell` and moves the arrival time at the next `roll`, which every decision calls (`until` is -1). One
-    that was let through beyond the burst (`warn`) leaves the rate exhausted, not in debt.
+    The theoretical arrival time is kept in units of 1/amount ns, so that one request is `seconds` of them. What was
+    charged since the last `roll`, which every decision calls (`until` is -1), is what the open cell holds, and moves the
+    arrival time then. A charge that was let through beyond the burst (`warn`) leaves the rate exhausted, not in debt.
     """
 
     __slots__ = ("_arrival", "_at", "_burst", "_rate", "_span", "cell", "told", "until")
@@ -207,19 +237,18 @@ class PacedCounter(Counted):
 
     def fill(self, used: int) -> None:
         """Let `used` requests be used now, up to the burst. Only after `roll`."""
-        self.used = min(used, self._burst)
+        self.used = self.total.closed = min(used, self._burst)
         self._arrival = self._at * self._rate + self.used * self._span
 
     def roll(self, now: int) -> None:
         clock = self._at * self._rate
         if taken := self.cell.amount:
-            self.cell.amount = 0
             self._arrival = min(max(self._arrival, clock) + taken * self._span, clock + self._burst * self._span)
         if now > self._at:
             self._at = now
             clock = now * self._rate
         debt = self._arrival - clock
-        self.used = -(-debt // self._span) if debt > 0 else 0
+        self.used = self.total.closed = -(-debt // self._span) if debt > 0 else 0
 
     def resets_in(self, amount: int, now: int) -> float:
         if not self._rate:

@@ -65,8 +65,8 @@ class Line:
         """A charge that makes it less than this is admitted by this bound, and there is nothing to tell."""
 
 
-Step: TypeAlias = tuple[Total, Cell, int, int]
-"""A line's total, cell, `pick` and `watch`."""
+Step: TypeAlias = tuple[Total, int, int]
+"""A line's total, `pick` and `watch`."""
 
 
 class Plan:
@@ -82,8 +82,8 @@ class Plan:
         self.until = -1
         """When `refresh` is due (ns)."""
         self.cells: tuple[Cell, ...] = ()
-        """Where a charge is entered until then, by line."""
-        self.steps: tuple[Step, ...] = ()
+        """Where a charge belongs until then, by line."""
+        self.steps: tuple[Step, ...] = tuple((line.counter.total, line.pick, line.watch) for line in lines)
         self.backs = tuple(line.back for line in lines)
         """Each line's `back`."""
         self.shown: Shown | None = None
@@ -102,10 +102,7 @@ class Plan:
             if now >= counter.until:
                 counter.roll(now)
             until = min(until, counter.until)
-        cells = tuple([line.counter.cell for line in self.lines])
-        if cells != self.cells:
-            self.cells = cells
-            self.steps = tuple([(line.counter.total, line.counter.cell, line.pick, line.watch) for line in self.lines])
+        self.cells = tuple([line.counter.cell for line in self.lines])
         self.shown = self._shown()
         self.until = until
 
@@ -163,13 +160,11 @@ def admit(plan: Plan, amounts: Amounts, now: int) -> Decision:
     if now >= plan.until:
         plan.refresh(now)
     for step in plan.steps:
-        total, cell, pick, watch = step
-        amount = amounts[pick]
-        after = total.used + amount
+        total, pick, watch = step
+        after = total.used + amounts[pick]
         if after >= watch:
             return _admit_with_care(plan, step, amounts, now)
         total.used = after
-        cell.amount += amount
     requests, tokens = plan.requests, plan.tokens
     return Admitted(
         _standing(requests, now) if requests else None,
@@ -182,9 +177,8 @@ def untake(plan: Plan, met: Step, amounts: Amounts) -> None:
     for step in plan.steps:
         if step is met:
             return
-        total, cell, pick, _ = step
+        total, pick, _ = step
         total.used -= amounts[pick]
-        cell.amount -= amounts[pick]
 
 
 def _admit_with_care(plan: Plan, met: Step, amounts: Amounts, now: int) -> Decision:
@@ -270,12 +264,8 @@ def take(lines: tuple[Line, ...], amounts: Amounts) -> list[Cell]:
     """Enter amounts that were admitted at this same moment; returns the cell of each line."""
     cells: list[Cell] = []
     for line in lines:
-        amount = amounts[line.pick]
-        counter = line.counter
-        counter.used += amount
-        cell = counter.cell
-        cell.amount += amount
-        cells.append(cell)
+        line.counter.used += amounts[line.pick]
+        cells.append(line.counter.cell)
     return cells
 
 
@@ -305,9 +295,7 @@ def settle(taken: Taken, actual: Amounts) -> None:
     for back, cell in zip(taken.backs, taken.cells):  # noqa: B905 - as long as each other; to say so costs as much again
         change = actual[back] - held[back]
         if change:
-            cell.amount += change
-            if cell.live:
-                cell.total.used += change
+            cell.correct(change)
 
 
 def settle_all(takes: Sequence[Taken], actual: Amounts, lapsed: bool = False) -> None:

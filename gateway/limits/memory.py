@@ -150,14 +150,12 @@ class MemoryStore:
             plan.refresh(now)
         amounts = (1, read, written, read + written, nanos, 1, 1 if stream else 0, 0)
         for step in plan.steps:
-            total, cell, pick, watch = step
-            amount = amounts[pick]
-            after = total.used + amount
+            total, pick, watch = step
+            after = total.used + amounts[pick]
             if after >= watch:
                 untake(plan, step, amounts)
                 return None
             total.used = after
-            cell.amount += amount
         expires = now + (self._life if seconds == self._seconds else self._reckon(seconds))
         self._holds[hold] = Hold(plan.backs, amounts, plan.cells, None, plan, expires)
         if expires < self._due:
@@ -195,9 +193,10 @@ class MemoryStore:
             for back, cell in zip(found.backs, found.cells):  # noqa: B905 - as long as each other
                 change = owes[back] - held[back]
                 if change:
-                    cell.amount += change
-                    if cell.live:
+                    if cell.open:
                         cell.total.used += change
+                    else:
+                        cell.correct(change)
             if found.answer is None:
                 return  # nobody admits it again: a mark would only keep its name in memory
         else:

@@ -27,7 +27,6 @@ def take(counter: Counter, amount: int, now: int) -> None:
     if now >= counter.until:
         counter.roll(now)
     counter.used += amount
-    counter.cell.amount += amount
 
 
 def used(counter: Counter, now: int) -> int:
