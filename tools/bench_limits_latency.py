@@ -1,24 +1,24 @@
 """What limits add to a request's latency at half load: with each store, beside the same gateway without limits.
 
-    .venv/bin/python tools/bench_limits_latency.py [--with redis] [--with memory] [--with lease] [--seconds 20]
+    .venv/bin/python tools/bench_limits_latency.py [--with redis] [--with memory] [--with lease] [--seconds 5]
         [--runs 5] [--rate 0]
 
-Starts the mock provider, a `redis-server` of its own, and a gateway for each kind with the limits of
-`loadtest/rig-limits.yaml` (requests and tokens per minute, concurrency, a monthly budget), and one without. First a
-closed loop finds out how many requests a second the slowest of them serves. Then requests arrive at half of that rate
-(or at `--rate`), whether or not earlier ones were answered, at one gateway after the other, again and again; latency
-counts from when a request was due. Prints a JSON line for each kind: medians over the runs of p50 and p99, and of what
-they are more than without limits in the same round, in milliseconds.
+Starts a provider that costs next to nothing (`tools/lean_load.py`), a `redis-server` of its own, and a gateway for
+each kind with the limits of `loadtest/rig-limits.yaml` (requests and tokens per minute, concurrency, a monthly budget),
+and one without. As on the rig, the gateways have one core and everything else has the others. First a closed loop finds
+out how many requests a second the slowest of them serves. Then requests arrive at half of that rate (or at `--rate`),
+at random and whether or not earlier ones were answered, at one gateway after the other, again and again; latency counts
+from when a request was due. Prints a JSON line for each kind: medians over the runs of p50 and p99, and of what they
+are more than without limits in the same round, in milliseconds.
 
-Nothing else should run on the machine: provider, Redis, gateway and generator share it, and the 99th percentile is what
-others disturb first. `lag_ms_p99` says how late the generator itself was; where it is near the difference, the
-difference says nothing.
+Nothing else should run on the machine: the 99th percentile is what others disturb first.
 """
 
 import argparse
-import asyncio
 import json
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,12 +29,7 @@ from typing import Any
 import yaml
 from show_limits import serve as serve_redis
 
-from loadtest.compare import mock_command
-from loadtest.generator import LoadScenario, Run
-from loadtest.generator.result import StageResult
-from loadtest.generator.scenario import RequestMix, Stage
 from loadtest.machine import free_port, start, wait_for
-from loadtest.units import Seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "sk-bench"
@@ -42,6 +37,8 @@ WITHOUT = "none"
 KINDS = ("redis", "memory", "lease")
 USERS = 32
 """Of the closed loop."""
+LEAN = [sys.executable, str(ROOT / "tools" / "lean_load.py")]
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 
 
 def configuration(directory: Path, kind: str, port: int, upstream: str, redis: str) -> dict[str, Any]:
@@ -58,17 +55,24 @@ def configuration(directory: Path, kind: str, port: int, upstream: str, redis: s
     return tree
 
 
-def serve(stack: ExitStack, directory: Path, kinds: list[str]) -> dict[str, str]:
-    """Base URLs of the gateways, by kind."""
+def use(cores: list[int]) -> None:
+    """What is started from now on runs there; where cores cannot be chosen, or there is one, anywhere."""
+    if len(CORES) > 1:
+        os.sched_setaffinity(0, cores)
+
+
+def serve(stack: ExitStack, directory: Path, kinds: list[str]) -> dict[str, int]:
+    """Ports of the gateways, by kind."""
+    use(CORES[1:])
     redis, server = serve_redis(str(directory))
     stack.callback(lambda: (server.terminate(), server.wait()))
     environment = {"PYTHONPATH": str(ROOT)}
-    upstream, scenario = free_port(), directory / "provider.yaml"
-    scenario.write_text("version: 1\n", encoding="utf-8")
-    started = stack.enter_context(start(mock_command(upstream, scenario), directory / "mock.log", environment))
-    if not wait_for(f"http://127.0.0.1:{upstream}/healthz", 60, started):
-        raise SystemExit(f"the mock provider did not start: {started.last_words()}")
-    urls: dict[str, str] = {}
+    upstream = free_port()
+    provider = stack.enter_context(start([*LEAN, "provider", str(upstream)], directory / "provider.log", environment))
+    if not wait_for(f"http://127.0.0.1:{upstream}/", 60, provider):
+        raise SystemExit(f"the provider did not start: {provider.last_words()}")
+    ports: dict[str, int] = {}
+    use(CORES[:1])
     for kind in kinds:
         own, port = directory / kind, free_port()
         own.mkdir()
@@ -78,54 +82,55 @@ def serve(stack: ExitStack, directory: Path, kinds: list[str]) -> dict[str, str]
         started = stack.enter_context(start(command, own / "gateway.log", environment))
         if not wait_for(f"http://127.0.0.1:{port}/readyz", 60, started):
             raise SystemExit(f"the gateway '{kind}' did not start: {started.last_words()}")
-        urls[kind] = f"http://127.0.0.1:{port}/v1"
-    return urls
+        ports[kind] = port
+    use(CORES[1:])
+    return ports
 
 
-def load(url: str, stage: Stage, warm: float) -> StageResult:
-    request = RequestMix(model="bench-json", max_tokens=16)
-    scenario = LoadScenario(stages=[stage], warmup=Seconds(warm), timeout=Seconds(60), request=request)
-    result = asyncio.run(Run(scenario, url, [KEY]).run()).stages[0]
-    if result.failed:
-        raise SystemExit(f"{result.failed} of {result.requests} requests failed: {result.errors} {result.statuses}")
+def load(port: int, seconds: float, rate: float = 0.0) -> dict[str, float]:
+    told = [*LEAN, "load", str(port), KEY, "--seconds", str(seconds), "--rate", str(rate)]
+    command = told if rate else [*told, "--connections", str(USERS)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    result: dict[str, float] = json.loads(done.stdout)
+    if result["failed"]:
+        raise SystemExit(f"{result['failed']} of {result['requests']} requests failed")
     return result
 
 
-def half_load(urls: dict[str, str], seconds: float, say: Callable[[str], None]) -> float:
+def half_load(ports: dict[str, int], seconds: float, say: Callable[[str], None]) -> float:
     """Half of what the slowest gateway serves in a closed loop, requests a second."""
     rates: list[float] = []
-    for kind, url in urls.items():
-        rates.append(load(url, Stage(duration=Seconds(seconds), concurrency=USERS), 2.0).rps)
+    for kind, port in ports.items():
+        load(port, 1.0)
+        rates.append(load(port, seconds)["rps"])
         say(f"{kind}: {rates[-1]:,.0f} requests a second")
     return min(rates) / 2
 
 
-def measure(urls: dict[str, str], rate: float, options: argparse.Namespace, say: Callable[[str], None]) -> None:
-    found: dict[str, list[StageResult]] = {kind: [] for kind in urls}
+def measure(ports: dict[str, int], rate: float, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in ports}
     for number in range(options.runs):
         say(f"run {number + 1} of {options.runs} at {rate:,.0f} requests a second")
         # Turned round each time, so that what changes over time favours nobody.
-        for kind in list(urls)[:: 1 if number % 2 else -1]:
-            stage = Stage(duration=Seconds(options.seconds), rate=rate)
-            found[kind].append(load(urls[kind], stage, 1.0))
+        for kind in list(ports)[:: 1 if number % 2 else -1]:
+            found[kind].append(load(ports[kind], options.seconds, rate))
     for kind, results in found.items():
         report: dict[str, Any] = {"limits": kind, "rate": round(rate, 1), "runs": options.runs}
         for name in ("p50", "p99"):
-            own = [getattr(result.latency_ms, name) for result in results]
-            base = [getattr(result.latency_ms, name) for result in found[WITHOUT]]
-            added = [mine - other for mine, other in zip(own, base, strict=True)]
+            own = [result[name] for result in results]
+            added = [mine - other[name] for mine, other in zip(own, found[WITHOUT], strict=True)]
             report[f"ms_{name}"] = round(statistics.median(own), 3)
             if kind != WITHOUT:
                 report[f"added_ms_{name}"] = round(statistics.median(added), 3)
                 report[f"added_ms_{name}_of_runs"] = [round(each, 3) for each in added]
-        report["lag_ms_p99"] = round(statistics.median([result.lag_ms.p99 or 0.0 for result in results]), 3)
+        report["lag_ms_p99"] = round(statistics.median([result["lag_p99"] for result in results]), 3)
         print(json.dumps(report), flush=True)  # noqa: T201
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--with", dest="kinds", action="append", choices=KINDS, help="default: redis")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: half of what is served")
     options = parser.parse_args()
@@ -135,9 +140,9 @@ def main() -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        urls = serve(stack, Path(name), kinds)
-        rate = options.rate or half_load(urls, min(options.seconds, 5.0), say)
-        measure(urls, rate, options, say)
+        ports = serve(stack, Path(name), kinds)
+        rate = options.rate or half_load(ports, min(options.seconds, 5.0), say)
+        measure(ports, rate, options, say)
 
 
 if __name__ == "__main__":

@@ -205,9 +205,9 @@ class CalendarCounter(Counted):
 class PacedCounter(Counted):
     """A rate: the generic cell rate algorithm (ITU-T I.371), in its virtual scheduling form, exact in integers.
 
-    The theoretical arrival time is kept in units of 1/amount ns, so that one request is `seconds` of them. What was
-    charged since the last `roll`, which every decision calls (`until` is -1), is what the open cell holds, and moves the
-    arrival time then. A charge that was let through beyond the burst (`warn`) leaves the rate exhausted, not in debt.
+    The theoretical arrival time is kept in units of 1/amount ns, so that one request is `seconds` of them. The open
+    cell holds what was charged since the last `roll`, which every decision calls (`until` is -1), and which moves the
+    arrival time. One that was let through beyond the burst (`warn`) leaves the rate exhausted, not in debt.
     """
 
     __slots__ = ("_arrival", "_at", "_burst", "_rate", "_span", "cell", "told", "until")

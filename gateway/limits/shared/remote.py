@@ -1,8 +1,9 @@
 """The counters in Redis, as one worker asks for them: what a turn of the loop asks goes out in one call.
 
 - An admission waits on a `Signal`, fired by the read that brings its answer; nothing here is a task or a future.
-- Operations of one turn of the loop are one `EVALSHA`. What comes while a call is under way joins the next one, unless
-  that was sent a while ago (`SPACING`): under load calls get larger, not more, and a far server costs no second round.
+- Operations of one turn of the loop are one `EVALSHA`. What comes while `AHEAD` calls are under way joins the next one,
+  unless the last was sent a while ago (`SPACING`): a busy server gets larger calls, not more, and a far one costs no
+  second round.
 - A settlement waits for company: it goes out with the next admission, or `LINGER` seconds later.
 - Nobody waits longer than `patience`. An answer that comes later is not used: whoever asked knows what to do without.
 """
@@ -31,8 +32,10 @@ LARGEST = 128
 """Operations that go out without waiting for company."""
 MOST = 1024
 """Operations that go out whatever is under way: Lua cannot unpack many thousands."""
+AHEAD = 4
+"""Calls without an answer that another one may follow at once."""
 SPACING = 0.0005
-"""Seconds after which a call may follow one that has no answer yet."""
+"""Seconds after which it may in any case."""
 LINGER = 0.002
 SECOND_LOOK = 0.002
 """Seconds. A process that was paused must not blame the server: it reads before it judges."""
@@ -290,7 +293,7 @@ class Remote:
 
     def _turn(self, lane: Lane) -> None:
         lane.scheduled = False
-        if lane.takers and (not lane.under_way or time.monotonic() - lane.sent > SPACING):
+        if lane.takers and (lane.under_way < AHEAD or time.monotonic() - lane.sent > SPACING):
             self._flush(lane)
 
     def _flush(self, lane: Lane) -> None:
