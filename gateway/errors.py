@@ -209,8 +209,11 @@ class MethodNotAllowed(Refusal):
     code = "method_not_allowed"
 
 
+LATE_BODY = "The request body did not arrive in time, or came too slowly."
+
+
 class BodyTimeout(Refusal):
-    """408: the client did not send its body in time."""
+    """408: the client did not send its body in time, or too slowly (`server.body_timeout`, `server.body_rate`)."""
 
     status = 408
     type = "invalid_request_error"

@@ -16,7 +16,16 @@ from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import SSE_BLOCK, Delivery
 from gateway.dialects import for_operation
-from gateway.errors import Blocked, BodyTimeout, BudgetExhausted, Overloaded, Refusal, UpstreamBroken, UpstreamTimeout
+from gateway.errors import (
+    LATE_BODY,
+    Blocked,
+    BodyTimeout,
+    BudgetExhausted,
+    Overloaded,
+    Refusal,
+    UpstreamBroken,
+    UpstreamTimeout,
+)
 from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
 from gateway.guard import SHORT, Guard, header_of
@@ -310,7 +319,7 @@ async def _interrupted(trip: Trip, live: Live) -> None:
     if used_up:
         refusal = BudgetExhausted("A limit or budget was used up while this answer was streamed; it ends here.")
     else:
-        refusal = BodyTimeout("The request body did not arrive in time.") if late else _leaving()
+        refusal = BodyTimeout(LATE_BODY) if late else _leaving()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
             await _refuse(x, client, refusal)

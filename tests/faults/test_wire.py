@@ -90,6 +90,47 @@ async def test_slow_heads_and_bodies_are_408(serve) -> None:
     assert b"request_timeout" in answer
 
 
+async def drip(gateway, opening: bytes, piece: bytes) -> bytes:
+    """What comes back while `piece` is sent twenty times a second."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(opening)
+    answer = asyncio.create_task(reader.read())
+    try:
+        async with asyncio.timeout(20):
+            while not (await asyncio.wait({answer}, timeout=0.05))[0]:
+                writer.write(piece)
+        return await answer
+    finally:
+        writer.close()
+
+
+async def test_dripping_heads_and_bodies_are_408(serve) -> None:
+    """Each piece comes in time, and the whole never does."""
+    gateway = serve(server={"host": "127.0.0.1", "header_timeout": "300ms", "body_timeout": "300ms"})
+    upload = HEAD.replace(b"chat/completions", b"files") + b"content-type: application/octet-stream\r\n"
+    answers = await asyncio.gather(
+        drip(gateway, HEAD, b"x: y\r\n"),
+        drip(gateway, HEAD + b"content-length: 100000\r\n\r\n", b" "),
+        drip(gateway, HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        drip(gateway, HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"x: y\r\n"),
+        drip(gateway, upload + b"content-length: 100000\r\n\r\n", b"x"),
+        drip(gateway, upload + b"transfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    )
+    for at, answer in enumerate(answers):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 "), (at, answer)
+        assert json.loads(body)["error"]["code"] == "request_timeout"
+    assert b"too slowly" in answers[1]
+
+
+async def test_a_slow_upload_at_the_least_rate_passes(serve) -> None:
+    gateway = serve(server={"host": "127.0.0.1", "body_timeout": "300ms", "body_rate": "1KiB"})
+    upload = HEAD.replace(b"chat/completions", b"files") + b"content-type: application/octet-stream\r\n"
+    answer = await drip(gateway, upload + b"connection: close\r\ncontent-length: 10240\r\n\r\n", b"x" * 256)
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+
+
 async def test_a_declared_over_long_body_is_refused_before_it_is_sent(gateway) -> None:
     answer = await talk(gateway, HEAD + b"expect: 100-continue\r\ncontent-length: 99999999\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
