@@ -230,6 +230,15 @@ class BodyTooLarge(Refusal):
     code = "request_too_large"
 
 
+class UnsupportedEncoding(Refusal):
+    """415: the body's content-encoding is not read here; `headers` tell in `accept-encoding` which are."""
+
+    status = 415
+    type = "invalid_request_error"
+    anthropic_type = "invalid_request_error"
+    code = "unsupported_encoding"
+
+
 class RateLimited(Refusal):
     """429: a rate limit refuses; `headers` carry `retry-after`."""
 

@@ -46,6 +46,7 @@ from gateway.wire.canned import canned
 from gateway.wire.envelopes import error_body
 from gateway.wire.head import Head
 from gateway.wire.headers import split_fields
+from gateway.wire.unpack import coding_of, unpacked
 from gateway.world import World
 
 JSON: Headers = [(b"content-type", b"application/json")]
@@ -122,9 +123,12 @@ class Trip(Delivery):
             return await pass_through(world, snapshot, x, client, head, caller, self.guard)
 
         # read
+        coding = coding_of(head.headers) if b"content-encoding" in head.fields else b""
         body = client.take(snapshot.server.max_body)
         if body is None:
             body = await client.read(snapshot.server.max_body)
+        if coding:
+            body = await unpacked(body, coding, snapshot.server.max_body)
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
         route = _route(snapshot, x, caller.models, reading.model)

@@ -1,6 +1,7 @@
 """Bytes on the wire that no SDK sends: smuggling shapes, slow clients, huge heads, and what goes up and comes back."""
 
 import asyncio
+import gzip
 import json
 import socket
 
@@ -171,6 +172,42 @@ def test_what_goes_up_is_chosen(gateway, mock) -> None:
     assert seen["traceparent"] == sent["traceparent"]
     assert seen["openai-beta"] == "assistants=v2"
     assert seen["accept-encoding"] == "identity"
+
+
+PACKED = {**KEY, "content-encoding": "gzip", "content-type": "application/json"}
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/images/generations"])
+def test_a_compressed_body_goes_up_decoded(gateway, mock, path: str) -> None:
+    body = {"model": "alias", "prompt": "a road", "messages": [{"role": "user", "content": "x" * 400_000}]}
+    answer = httpx.post(gateway.v1 + path, content=gzip.compress(json.dumps(body).encode()), headers=PACKED)
+    assert answer.status_code == 200
+    seen = get_json(mock.url + "/last")
+    fields = {name.lower(): value for name, value in (dict(seen["headers"]).items())}
+    assert "content-encoding" not in fields
+    assert int(fields["content-length"]) > 400_000
+    assert (seen["body"]["model"], seen["body"]["messages"]) == ("gpt-4o-mini", body["messages"])
+
+
+def test_a_compressed_body_that_is_passed_through_hides_no_model(gateway) -> None:
+    body = gzip.compress(json.dumps({"model": "gpt-4o", "prompt": "x"}).encode())
+    headers = {**PACKED, "authorization": "Bearer sk-support"}
+    assert httpx.post(gateway.v1 + "/images/generations", content=body, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "status", "code"),
+    [
+        ("br", b"{}", 415, "unsupported_encoding"),
+        ("gzip", b"{}", 400, None),
+        ("gzip", gzip.compress(b" " * (30 << 20)), 413, "request_too_large"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/chat/completions", "/images/generations"])
+def test_other_compressed_bodies_are_refused(gateway, path, coding, body, status, code) -> None:
+    answer = httpx.post(gateway.v1 + path, content=body, headers={**PACKED, "content-encoding": coding})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert (answer.headers.get("accept-encoding") == "gzip, deflate") == (status == 415)
 
 
 @pytest.mark.parametrize("bad", ["x" * 129, "tab\there", "naïve".encode().decode("latin-1")])
