@@ -26,7 +26,7 @@ from gateway.facts import Attempt, Caller, Exchange, Segment
 from gateway.forward import credential_refused, enter, refusal_of
 from gateway.guard import ENCODING, WITHHELD, Guard, withheld
 from gateway.limits.turnstile import Place
-from gateway.operations import anthropic_passthrough
+from gateway.operations import FIRST_CLASS, anthropic_passthrough
 from gateway.passed import FILES, keeps, settle_passed, settle_unread
 from gateway.routing.table import Provider
 from gateway.seams import Headers, Late, UpstreamRequest, UpstreamResponse
@@ -47,6 +47,8 @@ async def pass_through(
 ) -> None:
     """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
     x.operation = anthropic_passthrough(x.operation, b"anthropic-version" in head.fields)
+    if not caller.passthrough:
+        raise Forbidden(f"This key may not use this path; allowed are {FIRST_CLASS}.", code="operation_not_allowed")
     read = guard is not None and guard.reads_requests
     encoded = b"content-encoding" in head.fields and (read or _names_models(head))
     coding = coding_of(head.headers) if encoded else b""

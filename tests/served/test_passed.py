@@ -42,6 +42,7 @@ def passing(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Ite
     whole["models"]["gpt-image-1"] = {"targets": [{"provider": "mock"}]}
     whole["models"]["haiku"] = {"targets": [{"provider": "mock-anthropic", "model": "claude-3-7-sonnet-20250219"}]}
     whole["teams"]["small"] = {"models": ["haiku"], "keys": [{"id": "small", "hash": key_hash("sk-small")}]}
+    whole["teams"]["closed"] = {"passthrough": "off", "keys": [{"id": "closed", "hash": key_hash("sk-closed")}]}
     path = data / "gateway.yaml"
     path.write_text(yaml.safe_dump(whole))
     gateway = Gateway(path)
@@ -234,3 +235,29 @@ def test_a_message_batch_is_booked_by_its_results_once(passing: Gateway, upstrea
     assert [row[1] for row in rows] == [0, 200, 0]
     assert [row[2] for row in rows] == [0, 2 * (100 * 3000 + 10 * 15000), 0]
     assert [row[3] for row in rows] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/files"), ("POST", "/images/generations"), ("DELETE", "/responses/resp_1")]
+)
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+def test_a_team_without_passthrough_is_told_what_it_may_use(
+    passing: Gateway, method: str, path: str, wire: str
+) -> None:
+    version = {"anthropic-version": "2023-06-01"} if wire == "anthropic" else {}
+    headers = {"authorization": "Bearer sk-closed", **version}
+    answer = httpx.request(method, passing.v1 + path, headers=headers)
+    told = answer.json()
+    assert answer.status_code == 403
+    assert "POST /v1/chat/completions" in told["error"]["message"]
+    if wire == "openai":
+        assert told["error"]["code"] == "operation_not_allowed"
+    else:
+        assert (told["type"], told["error"]["type"]) == ("error", "permission_error")
+
+
+def test_a_team_without_passthrough_has_what_is_read(passing: Gateway, upstream: Scripted) -> None:
+    answers(upstream, response("completed", background=False, id="resp_4"))
+    sdk = OpenAI(base_url=passing.v1, api_key="sk-closed", max_retries=0)
+    assert sdk.responses.create(model="gpt-4o-mini", input="x").status == "completed"
+    assert sdk.models.list().data
