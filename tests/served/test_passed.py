@@ -237,6 +237,44 @@ def test_a_message_batch_is_booked_by_its_results_once(passing: Gateway, upstrea
     assert [row[3] for row in rows] == [False] * 3
 
 
+def run(status: str, id_: str = "run_1") -> dict[str, object]:
+    told = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    usage = told if status == "completed" else None
+    return {"id": id_, "object": "thread.run", "status": status, "model": "gpt-4o-mini", "usage": usage}
+
+
+def streams_run(*statuses: str):
+    def says(wire: Wire, seen: Seen) -> None:
+        if seen.method == "GET":
+            return wire.whole(json.dumps(run("completed")).encode())
+        wire.open_stream()
+        for status in statuses:
+            wire.chunk(b"event: thread.run.%b\ndata: %b\n\n" % (status.encode(), json.dumps(run(status)).encode()))
+            step = {"id": "step_1", "object": "thread.run.step", "usage": None, "note": "thread.run"}
+            wire.chunk(b"event: thread.run.step.completed\ndata: %b\n\n" % json.dumps(step).encode())
+        wire.chunk(b"event: done\ndata: [DONE]\n\n")
+        return wire.end()
+
+    return says
+
+
+def test_a_streamed_run_is_booked_once_by_the_event_that_ends_it(
+    passing: Gateway, upstream: Scripted, booked: Booked
+) -> None:
+    """One that stops for the output of tools goes on in another stream; who reads it later pays nothing."""
+    path = passing.v1 + "/threads/thread_1/runs"
+    key = {"authorization": "Bearer sk-search"}
+    body = {"assistant_id": "asst_1", "stream": True}
+    upstream.says(streams_run("created", "requires_action"))
+    assert httpx.post(path, json=body, headers=key).status_code == 200
+    upstream.says(streams_run("created", "completed"))
+    assert httpx.post(path + "/run_1/submit_tool_outputs", json=body, headers=key).status_code == 200
+    assert httpx.get(path + "/run_1", headers=key).json()["usage"] is not None
+    rows = booked(3)
+    assert [row[1:4] for row in rows] == [(0, 0, False), (1000, PRICE, False), (0, 0, False)]
+    assert (rows[0][4], rows[1][0], rows[2][4]) == ("deferred", "gpt-4o-mini", "free")
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/files"), ("POST", "/images/generations"), ("DELETE", "/responses/resp_1")]
 )
