@@ -123,12 +123,9 @@ class Trip(Delivery):
             return await pass_through(world, snapshot, x, client, head, caller, self.guard)
 
         # read
-        coding = coding_of(head.headers) if b"content-encoding" in head.fields else b""
-        body = client.take(snapshot.server.max_body)
+        body = None if b"content-encoding" in head.fields else client.take(snapshot.server.max_body)
         if body is None:
-            body = await client.read(snapshot.server.max_body)
-        if coding:
-            body = await unpacked(body, coding, snapshot.server.max_body)
+            body = await _read(client, head, snapshot.server.max_body)
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
         route = _route(snapshot, x, caller.models, reading.model)
@@ -268,6 +265,12 @@ class Trip(Delivery):
             self.world.defect(self.x, error)
         finally:
             self.world.record(self.x)
+
+
+async def _read(client: Client, head: Head, limit: int) -> bytes:
+    """The whole body, decoded. What it is encoded with is looked at before it is sent."""
+    coding = coding_of(head.headers)
+    return await unpacked(await client.read(limit), coding, limit)
 
 
 def _route(snapshot: Snapshot, x: Exchange, allowed: ModelScope, model: str) -> Route:
