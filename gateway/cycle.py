@@ -107,6 +107,10 @@ class Cycle(Client):
     http10 = False
     keep_alive = True
     expects_continue = False
+    came = 0
+    """Bytes of the body that were received."""
+    waited = 0.0
+    """Seconds in which they were waited for: the connection was read."""
     _size = 0
     _waiter: asyncio.Future[None] | None = None
     _ended = False
@@ -140,6 +144,7 @@ class Cycle(Client):
     def feed(self, data: bytes) -> None:
         self.body.append(data)
         self._size += len(data)
+        self.came += len(data)
         if self._size > HIGH_WATER:
             self.wire.flow.pause_reading()
         self._wake()

@@ -209,8 +209,11 @@ class MethodNotAllowed(Refusal):
     code = "method_not_allowed"
 
 
+LATE_BODY = "The request body did not arrive in time, or came too slowly."
+
+
 class BodyTimeout(Refusal):
-    """408: the client did not send its body in time."""
+    """408: the client did not send its body in time, or too slowly (`server.body_timeout`, `server.body_rate`)."""
 
     status = 408
     type = "invalid_request_error"
@@ -225,6 +228,15 @@ class BodyTooLarge(Refusal):
     type = "invalid_request_error"
     anthropic_type = "request_too_large"
     code = "request_too_large"
+
+
+class UnsupportedEncoding(Refusal):
+    """415: the body's content-encoding is not read here; `headers` tell in `accept-encoding` which are."""
+
+    status = 415
+    type = "invalid_request_error"
+    anthropic_type = "invalid_request_error"
+    code = "unsupported_encoding"
 
 
 class RateLimited(Refusal):

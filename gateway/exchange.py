@@ -16,7 +16,16 @@ from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import SSE_BLOCK, Delivery
 from gateway.dialects import for_operation
-from gateway.errors import Blocked, BodyTimeout, BudgetExhausted, Overloaded, Refusal, UpstreamBroken, UpstreamTimeout
+from gateway.errors import (
+    LATE_BODY,
+    Blocked,
+    BodyTimeout,
+    BudgetExhausted,
+    Overloaded,
+    Refusal,
+    UpstreamBroken,
+    UpstreamTimeout,
+)
 from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
 from gateway.guard import SHORT, Guard, header_of
@@ -37,6 +46,7 @@ from gateway.wire.canned import canned
 from gateway.wire.envelopes import error_body
 from gateway.wire.head import Head
 from gateway.wire.headers import split_fields
+from gateway.wire.unpack import coding_of, unpacked
 from gateway.world import World
 
 JSON: Headers = [(b"content-type", b"application/json")]
@@ -113,9 +123,9 @@ class Trip(Delivery):
             return await pass_through(world, snapshot, x, client, head, caller, self.guard)
 
         # read
-        body = client.take(snapshot.server.max_body)
+        body = None if b"content-encoding" in head.fields else client.take(snapshot.server.max_body)
         if body is None:
-            body = await client.read(snapshot.server.max_body)
+            body = await _read(client, head, snapshot.server.max_body)
         dialect = for_operation(operation.name)
         reading = x.reading = dialect.read(operation, body)
         route = _route(snapshot, x, caller.models, reading.model)
@@ -257,6 +267,12 @@ class Trip(Delivery):
             self.world.record(self.x)
 
 
+async def _read(client: Client, head: Head, limit: int) -> bytes:
+    """The whole body, decoded. What it is encoded with is looked at before it is sent."""
+    coding = coding_of(head.headers)
+    return await unpacked(await client.read(limit), coding, limit)
+
+
 def _route(snapshot: Snapshot, x: Exchange, allowed: ModelScope, model: str) -> Route:
     """The route of a model, or of the one that an operator has serve in its place."""
     route = find_route(snapshot.routes, allowed, model)
@@ -310,7 +326,7 @@ async def _interrupted(trip: Trip, live: Live) -> None:
     if used_up:
         refusal = BudgetExhausted("A limit or budget was used up while this answer was streamed; it ends here.")
     else:
-        refusal = BodyTimeout("The request body did not arrive in time.") if late else _leaving()
+        refusal = BodyTimeout(LATE_BODY) if late else _leaving()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
             await _refuse(x, client, refusal)

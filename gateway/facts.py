@@ -96,6 +96,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     weight: int = 1
     """Its team's part of a provider's capacity, beside the weights of the other teams that wait for it."""
     priority: Priority = "interactive"
+    passthrough: bool = True
+    """Whether operations that are passed through may be used."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

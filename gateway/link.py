@@ -2,8 +2,8 @@
 
 uvicorn runs the process (sockets, loop, shutdown); this is what it makes for every connection. What a gateway needs
 beyond uvicorn's: an exchange is told at once when its client leaves; heads are bounded in size and in time, bodies in
-time between two pieces (one sweep a second looks at all connections; none has a timer of its own); and what is not
-HTTP gets the error envelope. Pipelined requests wait their turn.
+time between two pieces and in the rate of all of them (one sweep twice a second looks at all connections; none has a
+timer of its own); and what is not HTTP gets the error envelope. Pipelined requests wait their turn.
 
 A request below /v1/ goes straight to the road, stepped by this connection's and the provider's callbacks (`ride.py`);
 everything else to the ASGI application. A head that is the last one over again is not parsed anew (`opening.py`).
@@ -22,10 +22,11 @@ from uvicorn.server import ServerState
 
 from gateway.app import App
 from gateway.cycle import Cycle, Flow
-from gateway.errors import BadRequest, Refusal
+from gateway.errors import LATE_BODY, BadRequest, BodyTimeout, Refusal
 from gateway.opening import Opening, learn
 from gateway.ride import Ride
 from gateway.seams import Headers
+from gateway.settings.snapshot import ServerOptions
 from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
 
@@ -76,7 +77,7 @@ class Link(asyncio.Protocol):
         self.outbox = self.app.world.outbox_of(self.loop)
         self.state = server_state
         self.ride: Ride | None = None
-        """The exchange under way on this connection, or the last one."""
+        """The exchange under way on this connection, or the last one; None when the application behind the road is."""
         self.cycle: Cycle | None = None
         self._parser = httptools.HttpRequestParser(self)
         # As uvicorn does: bytes after a request that says `connection: close` do not spoil its answer.
@@ -100,7 +101,7 @@ class Link(asyncio.Protocol):
         self._chunked = False
         self._leaves_at = math.inf
         """When a connection that was answered for good is cut, whatever is still sent."""
-        self._heard_at = self._quiet_since = self.loop.time()
+        self._heard_at = self._quiet_since = self._swept_at = self.loop.time()
 
     # -- the transport's calls -------------------------------------------------------------------------------------
 
@@ -150,6 +151,7 @@ class Link(asyncio.Protocol):
         body = data[at:]
         if body:
             cycle.body.append(body)
+            cycle.came = len(body)
         self._due = length - len(body)
         if not self._due:
             cycle.more_body = False
@@ -298,6 +300,7 @@ class Link(asyncio.Protocol):
             ride = self.ride = Ride(self.loop, self, cycle)
             ride.begin(self.app.road(cycle, cycle.parsed, ride))
         else:
+            self.ride = None
             self.adopted(self.loop.create_task(self._serve(cycle)))
 
     def adopted(self, task: "asyncio.Task[None]") -> None:
@@ -403,25 +406,32 @@ class Link(asyncio.Protocol):
         self.outbox.flush()
         self.transport.abort()
 
-    def sweep(self, now: float, head_timeout: float, body_timeout: float) -> None:
+    def sweep(self, now: float, options: ServerOptions) -> None:
         """Called about twice a second: end what has been waited for too long."""
+        since, self._swept_at = self._swept_at, now
         if self.transport.is_closing():
             return
         cycle = self.cycle
         if now >= self._leaves_at:
             self.transport.abort()
         elif self._head_since is not None:
-            if now - self._head_since > head_timeout:
+            if now - self._head_since > options.header_timeout:
                 self._head_since = None
                 self.refuse(HeadTimeout("The request head did not arrive in time."))
         elif cycle is None:
-            if now - self._quiet_since > head_timeout:
+            if now - self._quiet_since > options.header_timeout:
                 self.close()
         elif cycle.response_complete:
             if now - self._quiet_since > self.keep_alive:
                 self.close()
-        elif self.ride is not None and self._awaits_body(cycle) and now - self._heard_at > body_timeout:
-            self.ride.stop("body_timeout")
+        elif cycle.more_body and not cycle.response_started and not self.flow.read_paused:
+            cycle.waited += now - since
+            due = options.body_rate * (cycle.waited - options.body_timeout)
+            if now - self._heard_at > options.body_timeout or cycle.came < due:
+                self._body_is_late()
 
-    def _awaits_body(self, cycle: Cycle) -> bool:
-        return cycle.more_body and not cycle.response_started and not self.flow.read_paused
+    def _body_is_late(self) -> None:
+        if self.ride is not None:
+            self.ride.stop("body_timeout")
+        else:
+            self.refuse(BodyTimeout(LATE_BODY))

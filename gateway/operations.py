@@ -32,6 +32,8 @@ _TABLE: dict[str, tuple[str, Operation]] = {
     ),
 }
 
+FIRST_CLASS = ", ".join(f"{method} {path}" for path, (method, _) in _TABLE.items())
+"""What the gateway reads itself, in words."""
 _PASSED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Methods that are passed through. Not TRACE: whoever answers it shows the provider's credential (RFC 9110, 9.3.8)."""
 _MODEL_PREFIX = "/v1/models/"

@@ -1,6 +1,7 @@
 """Operations the gateway does not understand: authenticated, recorded, and streamed through in both directions.
 
-Only the beginning of the body is looked at, to find the model and with it the provider. Nothing is held whole.
+Only the beginning of the body is looked at, to find the model and with it the provider. Nothing is held whole, but for
+what guardrails read, and compressed bodies of kinds that name models.
 """
 
 from collections.abc import AsyncIterator
@@ -25,15 +26,16 @@ from gateway.facts import Attempt, Caller, Exchange, Segment
 from gateway.forward import credential_refused, enter, refusal_of
 from gateway.guard import ENCODING, WITHHELD, Guard, withheld
 from gateway.limits.turnstile import Place
-from gateway.operations import anthropic_passthrough
+from gateway.operations import FIRST_CLASS, anthropic_passthrough
 from gateway.passed import FILES, keeps, settle_passed, settle_unread
 from gateway.routing.table import Provider
-from gateway.seams import Late, UpstreamRequest, UpstreamResponse
+from gateway.seams import Headers, Late, UpstreamRequest, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import decoded
 from gateway.wire.head import Head
 from gateway.wire.headers import request_headers, response_headers
 from gateway.wire.traceparent import TRACEPARENT
+from gateway.wire.unpack import coding_of, unpacked
 from gateway.world import World
 
 PEEK = 64 * 1024
@@ -45,11 +47,18 @@ async def pass_through(
 ) -> None:
     """Walk the rest of the road for an operation that is not read. One try: the body cannot be sent twice."""
     x.operation = anthropic_passthrough(x.operation, b"anthropic-version" in head.fields)
-    if guard is not None and guard.reads_requests:
+    if not caller.passthrough:
+        raise Forbidden(f"This key may not use this path; allowed are {FIRST_CLASS}.", code="operation_not_allowed")
+    read = guard is not None and guard.reads_requests
+    encoded = b"content-encoding" in head.fields and (read or _names_models(head))
+    coding = coding_of(head.headers) if encoded else b""
+    if read or coding:
         opening, rest = await client.read(snapshot.server.max_body), client.chunks()
     else:
         opening, rest = await _open_body(client, head, snapshot.server.max_upload)
     came = len(opening)
+    if coding:
+        opening = await unpacked(opening, coding, snapshot.server.max_body)
     found = find_models(head.content_type, opening)
     provider, opening = _choose(snapshot, caller, x, found, opening)
     if snapshot.limits is not None:
@@ -68,7 +77,7 @@ async def pass_through(
     x.read_at = world.clock.monotonic()
     place = None if provider.capacity is None else await _entered(world, x, provider)
     try:
-        await _ask(world, snapshot, x, client, head, provider, body, length, guard)
+        await _ask(world, snapshot, x, client, head, provider, body, length, guard, decoded_body=bool(coding))
     finally:
         if place is not None:
             place.leave()
@@ -101,6 +110,8 @@ async def _ask(
     body: bytes | AsyncIterator[bytes],
     length: int | None,
     guard: Guard | None,
+    *,
+    decoded_body: bool,
 ) -> None:
     """Send the request on, and its answer back."""
     assert x.operation is not None
@@ -112,7 +123,7 @@ async def _ask(
         method=client.method,
         target=target_of(provider, raw_path(client), client.query),
         headers=request_headers(
-            head.headers if world.traces is None else head.untraced,
+            _fields(world, head, decoded=decoded_body),
             readable=False,
             extra=[
                 *([] if client.path.endswith(FILES) else [(b"accept-encoding", b"identity")]),
@@ -146,6 +157,17 @@ async def _ask(
         response.close()
 
 
+def _fields(world: World, head: Head, *, decoded: bool) -> Headers:
+    """The client's fields as they are to be chosen from; of a body that was decoded, without its coding."""
+    fields = head.headers if world.traces is None else head.untraced
+    return [pair for pair in fields if pair[0] not in ENCODING] if decoded else fields
+
+
+def _names_models(head: Head) -> bool:
+    """Whether the body is of a kind that names models, which must be allowed."""
+    return b"json" in head.content_type or b"multipart" in head.content_type
+
+
 async def _open_body(client: Client, head: Head, limit: int) -> tuple[bytes, AsyncIterator[bytes]]:
     """The first bytes of the body, and the rest as it will come."""
     if client.method in ("GET", "HEAD") or client.length == 0:
@@ -159,7 +181,7 @@ async def _open_body(client: Client, head: Head, limit: int) -> tuple[bytes, Asy
     async for piece in rest:
         pieces.append(piece)
         size += len(piece)
-        if size >= PEEK or not (b"json" in head.content_type or b"multipart" in head.content_type):
+        if size >= PEEK or not _names_models(head):
             break
     return b"".join(pieces), rest
 

@@ -130,7 +130,7 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 link = cast(object, connection)
                 if isinstance(link, Link):
-                    link.sweep(now, options.header_timeout, options.body_timeout)
+                    link.sweep(now, options)
 
 
 def run_worker(

@@ -209,7 +209,7 @@ def _malformed(error: Exception, body: bytes) -> BadRequest:
     if not body.strip():
         return BadRequest("The request body is empty; a JSON object is expected.")
     if body[:2] == b"\x1f\x8b":
-        return BadRequest("The request body is compressed; send it without content-encoding.")
+        return BadRequest("The request body is compressed; its content-encoding does not say so.")
     found = _SYNTAX.match(str(error))
     what, at = found.groups() if found else ("it ends too early", str(len(body)))
     if found is None and (half := _HALF_PAIR.search(body, max(0, len(body) - 12))):

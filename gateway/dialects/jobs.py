@@ -15,6 +15,10 @@ from gateway.facts import Usage
 
 _ENDED = frozenset(("completed", "failed", "cancelled", "incomplete", "expired"))
 _LAST_EVENTS = (b"response.completed", b"response.incomplete", b"response.failed")
+_RUN = b'"thread.run"'
+"""A run's `object`: within a text its quotes would be escaped."""
+_LOOKS = 16
+"""Events that are looked at for it: a client may have named something by these words."""
 _FREE = frozenset(("assistant", "assistant.deleted", "response.input_tokens", "thread", "vector_store"))
 
 
@@ -69,6 +73,25 @@ def job_in(answer: bytes | msgspec.Raw) -> Job | None:
 
 def job_in_stream(events: bytes) -> Job | None:
     """The job that the last events of a stream show. Never raises."""
+    return _run_in(events) or _response_in(events)
+
+
+def _run_in(events: bytes) -> Job | None:
+    """The thread run that its own last event shows: the data of `thread.run.completed`, `.requires_action` and the like
+    is the run itself."""
+    at = events.rfind(_RUN)
+    for _ in range(_LOOKS):
+        if at < 0:
+            break
+        start = events.rfind(b"\n", 0, at) + 1
+        line = events[start:].split(b"\n", 1)[0]
+        if line.startswith(b"data:") and (job := job_in(line[len(b"data:") :].strip())) is not None:
+            return job
+        at = events.rfind(_RUN, 0, start)
+    return None
+
+
+def _response_in(events: bytes) -> Job | None:
     at = max(events.rfind(b'"' + name + b'"') for name in _LAST_EVENTS)
     start = events.rfind(b"data:", 0, at) if at >= 0 else -1
     if start < 0:

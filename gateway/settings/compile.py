@@ -221,6 +221,7 @@ def _caller(name: str, team: TeamSection, key: KeySection, engine: Engine | None
         guardrails=engine,
         weight=team.weight,
         priority=key.priority or team.priority,
+        passthrough="off" not in (team.passthrough, key.passthrough),
     )
 
 
@@ -234,6 +235,7 @@ def _stored_caller(stored: StoredKey, team: TeamSection, engine: Engine | None) 
         guardrails=engine,
         weight=team.weight,
         priority=team.priority,
+        passthrough=team.passthrough == "on",
     )
 
 

@@ -71,6 +71,11 @@ class ServerSection(Section):
     drain: Duration = duration("30s", "How long open requests may run on after that.")
     header_timeout: Duration = duration("10s", "From a request's first byte to the end of its head.", gt=0)
     body_timeout: Duration = duration("30s", "Between two pieces of a request body.", gt=0)
+    body_rate: Size = size(
+        "512B",
+        "Least average rate of a request body, bytes a second, once it has been waited for as long as `body_timeout`; "
+        "time in which the gateway does not read is not counted. 0: only `body_timeout` holds.",
+    )
     keep_alive: Duration = duration("75s", "How long an idle client connection is kept.", gt=0)
     ping: Duration = duration(
         "15s", "A stream that is quiet for so long gets a comment, so that proxies keep it.", gt=0

@@ -39,6 +39,11 @@ class KeySection(Section):
     budget: Budgets | None = Field(None, description="What it may spend: one budget or a list; []: no limit.")
     limits: OwnLimitsSection | None = Field(None, description="How fast it may go.")
     priority: Priority | None = Field(None, description="interactive or batch. Default: the team's.")
+    passthrough: Literal["on", "off"] | None = Field(
+        None,
+        description="off: no operation that is passed through (files, batches, assistants, …). Default: the team's; on "
+        "does not give what the team has not.",
+    )
 
 
 class TeamSection(Section):
@@ -58,6 +63,11 @@ class TeamSection(Section):
     )
     priority: Priority = Field(
         "interactive", description="interactive, or batch: served when nothing interactive waits for the provider."
+    )
+    passthrough: Literal["on", "off"] = Field(
+        "on",
+        description="off: its keys may use the operations that the gateway reads, and none that is passed through "
+        "(files, batches, assistants, …).",
     )
     keys: list[KeySection] = Field([], description="Virtual keys; more can be made with `tollway keys create`.")
     guardrails: (

@@ -36,6 +36,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """From a connection's (or next request's) first byte to the end of its head."""
     body_timeout: float = 30.0
     """Between two pieces of a request body."""
+    body_rate: int = 512
+    """Bytes a second, on the average of the time a body was waited for beyond `body_timeout`. Streamed speech at the
+    lowest rate of Opus (RFC 6716: 6 kbit/s) is 750."""
     keep_alive: float = 75.0
     ping: float = 15.0
     """A committed stream that is quiet for so long gets an SSE comment."""

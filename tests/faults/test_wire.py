@@ -1,6 +1,7 @@
 """Bytes on the wire that no SDK sends: smuggling shapes, slow clients, huge heads, and what goes up and comes back."""
 
 import asyncio
+import gzip
 import json
 import socket
 
@@ -90,6 +91,47 @@ async def test_slow_heads_and_bodies_are_408(serve) -> None:
     assert b"request_timeout" in answer
 
 
+async def drip(gateway, opening: bytes, piece: bytes) -> bytes:
+    """What comes back while `piece` is sent twenty times a second."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(opening)
+    answer = asyncio.create_task(reader.read())
+    try:
+        async with asyncio.timeout(20):
+            while not (await asyncio.wait({answer}, timeout=0.05))[0]:
+                writer.write(piece)
+        return await answer
+    finally:
+        writer.close()
+
+
+async def test_dripping_heads_and_bodies_are_408(serve) -> None:
+    """Each piece comes in time, and the whole never does."""
+    gateway = serve(server={"host": "127.0.0.1", "header_timeout": "300ms", "body_timeout": "300ms"})
+    upload = HEAD.replace(b"chat/completions", b"files") + b"content-type: application/octet-stream\r\n"
+    answers = await asyncio.gather(
+        drip(gateway, HEAD, b"x: y\r\n"),
+        drip(gateway, HEAD + b"content-length: 100000\r\n\r\n", b" "),
+        drip(gateway, HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        drip(gateway, HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"x: y\r\n"),
+        drip(gateway, upload + b"content-length: 100000\r\n\r\n", b"x"),
+        drip(gateway, upload + b"transfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    )
+    for at, answer in enumerate(answers):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 "), (at, answer)
+        assert json.loads(body)["error"]["code"] == "request_timeout"
+    assert b"too slowly" in answers[1]
+
+
+async def test_a_slow_upload_at_the_least_rate_passes(serve) -> None:
+    gateway = serve(server={"host": "127.0.0.1", "body_timeout": "300ms", "body_rate": "1KiB"})
+    upload = HEAD.replace(b"chat/completions", b"files") + b"content-type: application/octet-stream\r\n"
+    answer = await drip(gateway, upload + b"connection: close\r\ncontent-length: 10240\r\n\r\n", b"x" * 256)
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+
+
 async def test_a_declared_over_long_body_is_refused_before_it_is_sent(gateway) -> None:
     answer = await talk(gateway, HEAD + b"expect: 100-continue\r\ncontent-length: 99999999\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -130,6 +172,42 @@ def test_what_goes_up_is_chosen(gateway, mock) -> None:
     assert seen["traceparent"] == sent["traceparent"]
     assert seen["openai-beta"] == "assistants=v2"
     assert seen["accept-encoding"] == "identity"
+
+
+PACKED = {**KEY, "content-encoding": "gzip", "content-type": "application/json"}
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/images/generations"])
+def test_a_compressed_body_goes_up_decoded(gateway, mock, path: str) -> None:
+    body = {"model": "alias", "prompt": "a road", "messages": [{"role": "user", "content": "x" * 400_000}]}
+    answer = httpx.post(gateway.v1 + path, content=gzip.compress(json.dumps(body).encode()), headers=PACKED)
+    assert answer.status_code == 200
+    seen = get_json(mock.url + "/last")
+    fields = {name.lower(): value for name, value in (dict(seen["headers"]).items())}
+    assert "content-encoding" not in fields
+    assert int(fields["content-length"]) > 400_000
+    assert (seen["body"]["model"], seen["body"]["messages"]) == ("gpt-4o-mini", body["messages"])
+
+
+def test_a_compressed_body_that_is_passed_through_hides_no_model(gateway) -> None:
+    body = gzip.compress(json.dumps({"model": "gpt-4o", "prompt": "x"}).encode())
+    headers = {**PACKED, "authorization": "Bearer sk-support"}
+    assert httpx.post(gateway.v1 + "/images/generations", content=body, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "status", "code"),
+    [
+        ("br", b"{}", 415, "unsupported_encoding"),
+        ("gzip", b"{}", 400, None),
+        ("gzip", gzip.compress(b" " * (30 << 20)), 413, "request_too_large"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/chat/completions", "/images/generations"])
+def test_other_compressed_bodies_are_refused(gateway, path, coding, body, status, code) -> None:
+    answer = httpx.post(gateway.v1 + path, content=body, headers={**PACKED, "content-encoding": coding})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert (answer.headers.get("accept-encoding") == "gzip, deflate") == (status == 415)
 
 
 @pytest.mark.parametrize("bad", ["x" * 129, "tab\there", "naïve".encode().decode("latin-1")])

@@ -10,7 +10,10 @@ import pytest
 from gateway.cycle import Cycle
 from gateway.link import LINGER, Link
 from gateway.ride import Ride, Signal
+from gateway.settings.snapshot import ServerOptions
 from gateway.wire.head import Head
+
+OPTIONS = ServerOptions(header_timeout=1000, body_timeout=1000)
 
 
 class Transport:
@@ -71,9 +74,9 @@ class App:
         gate: Signal[None] = Signal()
         self.begun.append((cycle, head))
         self.gates.append(gate)
-        body = cycle.take(1 << 20)
+        body = cycle.take(1 << 30)
         if body is None:
-            body = await cycle.read(1 << 20)
+            body = await cycle.read(1 << 30)
         self.bodies.append(body)
         if not self.immediate:
             await gate
@@ -303,7 +306,68 @@ async def test_a_client_that_is_still_sending_is_read_without_looking_and_not_fo
     side.feed(b"x" * 100_000, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     assert (len(side.parsed), len(side.app.begun)) == (parsed, 1)
     now = asyncio.get_running_loop().time()
-    side.link.sweep(now, 1000, 1000)
+    side.link.sweep(now, OPTIONS)
     assert not side.transport.closed
-    side.link.sweep(now + LINGER + 1, 1000, 1000)
+    side.link.sweep(now + LINGER + 1, OPTIONS)
     assert side.transport.aborted
+
+
+# -- bodies that come too slowly ---------------------------------------------------------------------------------------
+
+SLOW = ServerOptions(header_timeout=10, body_timeout=30, body_rate=512)
+
+
+async def swept(side: Side, rate: int, most: float) -> float:
+    """Seconds until a body that comes with `rate` bytes a second, never pausing, is cut; `most`: it is not."""
+    link = side.link
+    now = start = link._swept_at
+    while now - start < most and b"408" not in side.transport.written and not side.transport.closed:
+        now += 0.5
+        side.feed(b"x" * (rate // 2))
+        link._heard_at = now
+        link.sweep(now, SLOW)
+        await turn()
+        if link.ride is not None and link.ride.reason is not None:
+            break
+    return now - start
+
+
+@pytest.mark.parametrize(("rate", "cut_after"), [(2, 30.5), (256, 60.5), (500, 1280), (512, 3000), (2048, 3000)])
+async def test_a_body_that_comes_too_slowly_is_cut(side: Side, rate: int, cut_after: float) -> None:
+    """`server.body_rate`: after t seconds of waiting at least rate * (t - body_timeout) bytes have come."""
+    side.feed(b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\n")
+    assert await swept(side, rate, 3000) == pytest.approx(cut_after, abs=1.0)
+    assert (side.link.ride is not None and side.link.ride.reason == "body_timeout") == (cut_after < 3000)
+
+
+async def test_time_in_which_the_gateway_does_not_read_is_not_counted(side: Side) -> None:
+    """A provider that takes an upload slowly is no fault of the client."""
+    side.feed(b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\n")
+    side.link.flow.pause_reading()
+    start = side.link._swept_at
+    for second in range(1, 1000):
+        side.link.sweep(start + second, SLOW)
+    assert side.link.ride is not None
+    assert side.link.ride.reason is None
+    side.link.flow.resume_reading()
+    side.link._heard_at = start + 1000
+    side.link.sweep(start + 1000, SLOW)
+    assert side.link.ride.reason is None
+
+
+async def test_a_slow_body_of_the_application_behind_the_road_is_cut_too(side: Side) -> None:
+    app: Any = side.app
+    heard: list[str] = []
+
+    async def behind(_scope: object, receive: Callable[[], Any], _send: object) -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        heard.append(message["type"])
+
+    app.behind = behind
+    side.feed(b"POST /admin/v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+    assert await swept(side, 2, 100) == pytest.approx(30.5, abs=1.0)
+    await turn()
+    assert side.transport.written.startswith(b"HTTP/1.1 408 ")
+    assert b"request_timeout" in side.transport.written
+    assert (side.transport.closed, heard) == (True, ["http.disconnect"])

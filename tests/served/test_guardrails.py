@@ -1,5 +1,6 @@
 """Guardrails on requests, with the real SDKs: what the provider gets, and what the client is told."""
 
+import gzip
 import json
 
 import anthropic
@@ -237,3 +238,16 @@ def test_a_json_body_of_an_operation_that_passes_through_is_masked(guarded: Guar
     assert provider.last.json["prompt"] == "A card for <EMAIL_ADDRESS>"
     assert int(provider.last.headers["content-length"]) == len(provider.last.body)
     assert answer.data[0].revised_prompt == "for <EMAIL_ADDRESS>"
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/images/generations"])
+def test_a_compressed_body_is_read_decoded(guarded: Guarded, fine: Scripted, path: str) -> None:
+    """Guardrails see the text, and the provider gets what they left of it, without a coding."""
+    body = gzip.compress(json.dumps({"model": "gpt-4o-mini", "prompt": EMAIL, "messages": SAID}).encode())
+    client = guarded.openai("masked")
+    headers = {"authorization": f"Bearer {client.api_key}", "content-encoding": "gzip"}
+    httpx.post(
+        f"{client.base_url}".rstrip("/") + path, content=body, headers={**headers, "content-type": "application/json"}
+    )
+    assert fine.last.json["messages"][0]["content"] == MASKED
+    assert EMAIL.encode() not in fine.last.body

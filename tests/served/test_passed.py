@@ -42,6 +42,7 @@ def passing(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Ite
     whole["models"]["gpt-image-1"] = {"targets": [{"provider": "mock"}]}
     whole["models"]["haiku"] = {"targets": [{"provider": "mock-anthropic", "model": "claude-3-7-sonnet-20250219"}]}
     whole["teams"]["small"] = {"models": ["haiku"], "keys": [{"id": "small", "hash": key_hash("sk-small")}]}
+    whole["teams"]["closed"] = {"passthrough": "off", "keys": [{"id": "closed", "hash": key_hash("sk-closed")}]}
     path = data / "gateway.yaml"
     path.write_text(yaml.safe_dump(whole))
     gateway = Gateway(path)
@@ -234,3 +235,67 @@ def test_a_message_batch_is_booked_by_its_results_once(passing: Gateway, upstrea
     assert [row[1] for row in rows] == [0, 200, 0]
     assert [row[2] for row in rows] == [0, 2 * (100 * 3000 + 10 * 15000), 0]
     assert [row[3] for row in rows] == [False] * 3
+
+
+def run(status: str, id_: str = "run_1") -> dict[str, object]:
+    told = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    usage = told if status == "completed" else None
+    return {"id": id_, "object": "thread.run", "status": status, "model": "gpt-4o-mini", "usage": usage}
+
+
+def streams_run(*statuses: str):
+    def says(wire: Wire, seen: Seen) -> None:
+        if seen.method == "GET":
+            return wire.whole(json.dumps(run("completed")).encode())
+        wire.open_stream()
+        for status in statuses:
+            wire.chunk(b"event: thread.run.%b\ndata: %b\n\n" % (status.encode(), json.dumps(run(status)).encode()))
+            step = {"id": "step_1", "object": "thread.run.step", "usage": None, "note": "thread.run"}
+            wire.chunk(b"event: thread.run.step.completed\ndata: %b\n\n" % json.dumps(step).encode())
+        wire.chunk(b"event: done\ndata: [DONE]\n\n")
+        return wire.end()
+
+    return says
+
+
+def test_a_streamed_run_is_booked_once_by_the_event_that_ends_it(
+    passing: Gateway, upstream: Scripted, booked: Booked
+) -> None:
+    """One that stops for the output of tools goes on in another stream; who reads it later pays nothing."""
+    path = passing.v1 + "/threads/thread_1/runs"
+    key = {"authorization": "Bearer sk-search"}
+    body = {"assistant_id": "asst_1", "stream": True}
+    upstream.says(streams_run("created", "requires_action"))
+    assert httpx.post(path, json=body, headers=key).status_code == 200
+    upstream.says(streams_run("created", "completed"))
+    assert httpx.post(path + "/run_1/submit_tool_outputs", json=body, headers=key).status_code == 200
+    assert httpx.get(path + "/run_1", headers=key).json()["usage"] is not None
+    rows = booked(3)
+    assert [row[1:4] for row in rows] == [(0, 0, False), (1000, PRICE, False), (0, 0, False)]
+    assert (rows[0][4], rows[1][0], rows[2][4]) == ("deferred", "gpt-4o-mini", "free")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/files"), ("POST", "/images/generations"), ("DELETE", "/responses/resp_1")]
+)
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+def test_a_team_without_passthrough_is_told_what_it_may_use(
+    passing: Gateway, method: str, path: str, wire: str
+) -> None:
+    version = {"anthropic-version": "2023-06-01"} if wire == "anthropic" else {}
+    headers = {"authorization": "Bearer sk-closed", **version}
+    answer = httpx.request(method, passing.v1 + path, headers=headers)
+    told = answer.json()
+    assert answer.status_code == 403
+    assert "POST /v1/chat/completions" in told["error"]["message"]
+    if wire == "openai":
+        assert told["error"]["code"] == "operation_not_allowed"
+    else:
+        assert (told["type"], told["error"]["type"]) == ("error", "permission_error")
+
+
+def test_a_team_without_passthrough_has_what_is_read(passing: Gateway, upstream: Scripted) -> None:
+    answers(upstream, response("completed", background=False, id="resp_4"))
+    sdk = OpenAI(base_url=passing.v1, api_key="sk-closed", max_retries=0)
+    assert sdk.responses.create(model="gpt-4o-mini", input="x").status == "completed"
+    assert sdk.models.list().data

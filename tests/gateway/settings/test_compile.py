@@ -273,6 +273,21 @@ def test_a_key_has_its_teams_weight_and_its_own_priority(write: Callable[..., Pa
     assert capacities["openai"] is None
 
 
+@pytest.mark.parametrize(
+    ("team", "key", "expected"),
+    [("on", "", [True, True, True]), ("on", "off", [False, True, True]), ("off", "on", [False, False, False])],
+)
+def test_a_key_has_no_more_passthrough_than_its_team(
+    write: Callable[..., Path], team: str, key: str, expected: list[bool]
+) -> None:
+    """As with models: what the team has not, no key has, those of the ledger included."""
+    text = TEXT.replace("  search:\n", f"  search:\n    passthrough: {team}\n")
+    text = text.replace("{id: one,", f"{{id: one, passthrough: {key}," if key else "{id: one,")
+    snapshot = compiled(write(text), (stored("mine", b"sk-mine"),))
+    callers = [authenticate(snapshot.keys, key, snapshot.loaded_ns) for key in (b"sk-one", b"sk-two", b"sk-mine")]
+    assert [caller.passthrough for caller in callers] == expected
+
+
 def test_passthrough_goes_to_the_first_provider_that_speaks_its_dialect(write: Callable[..., Path]) -> None:
     def of(text: str) -> list[str]:
         routes = compiled(write(text)).routes
