@@ -118,6 +118,8 @@ class SharedStore(RedisStore):
         named = f"{worker}:{clock.now_ns():x}"
         super().__init__(remote, MemoryStore(clock), clock, workers, on_state, lease, named)
         self.generations = Generations(self.ask, address.prefix, clock, named) if restored else None
+        if self.generations is not None:
+            self.generations.together = self._fleet.together
         self._met = not restored
         self._changed = asyncio.Event()
         remote.trusted = not restored
