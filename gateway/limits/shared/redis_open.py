@@ -39,6 +39,9 @@ TRIAL = tuple(
 )
 """What a fresh connection is tried on, with an amount of 0."""
 
+EVICTS = "local said = redis.pcall('INFO', 'memory') return type(said) == 'string' and said or ''"
+"""By a script, whose user need not be allowed to."""
+
 OnState = Callable[[bool, str], None]
 
 
@@ -166,6 +169,14 @@ class SharedStore(RedisStore):
     async def ask(self, group: str, commands: Sequence[Command]) -> list[Reply]:
         """Have plain commands carried out by the server of a group, within the patience. Raises `WireLost`."""
         return await ask(self._fleet, group, commands, self._patience)
+
+    async def eviction(self) -> str:
+        """The policy by which the server of the common counters drops keys when its memory is full; "": it drops none,
+        or does not say. Raises `WireLost`."""
+        (said,) = await self.ask("g", [("EVAL", EVICTS, 0)])
+        told = dict(line.split(":", 1) for line in said.decode().split("\r\n") if ":" in line)
+        policy = told.get("maxmemory_policy", "noeviction")
+        return "" if policy == "noeviction" or told.get("maxmemory") == "0" else policy
 
     async def aclose(self) -> None:
         """What is still to be said is said; this worker leaves the others its share."""
