@@ -333,6 +333,19 @@ async def test_counters_without_their_generation_do_not_count_twice(redis: Redis
         await holds(one.store, BOUNDS[0], 5 * 10**9, 10**9)
 
 
+async def test_who_notices_when_all_is_restored_tells_what_it_holds(redis: RedisServer, tmp_path: Path) -> None:
+    """Else others could reserve it a second time until it is settled."""
+    async with hosts(redis, tmp_path, "a", "a") as (one, other):
+        await one.serve("h1", 5 * 10**9)
+        assert isinstance(await other.store.admit("h2", BOUNDS, Charge(nanos=10**9), 600.0), Admitted)
+        before = generation(one)
+        redis.ask("FLUSHALL")
+        one.store._changed.set()
+        await until(lambda: generation(one) != before, "one to notice")
+        await one.restored()
+        await holds(one.store, BOUNDS[0], 5 * 10**9, 10**9)
+
+
 def generation(host: Host) -> str:
     assert host.store.generations is not None
     return host.store.generations._known["g"].id

@@ -77,6 +77,8 @@ class Generations:
         self.groups: tuple[str, ...] = ("g",)
         self.together = True
         """All groups live on one server and are lost together: what is left of any of them is looked for there."""
+        self.renewed = False
+        """Since the look before, a generation this worker knew has gone, and perhaps another one is ready already."""
         self.ledger = ""
         """Name of the ledger this worker restores from; "": it does not know yet."""
 
@@ -86,6 +88,7 @@ class Generations:
 
     async def look(self) -> bool:
         """Ask all groups, begin a generation where there is none, and say whether all are ready. Raises `WireLost`."""
+        self.renewed = False
         # The others are adopted where the first was, whose mark it is.
         await self._look("g")
         others = [group for group in self.groups if group != "g"]
@@ -138,6 +141,7 @@ class Generations:
         # Later than that, a ledger that nobody knew is one that was made anew from the journal of another.
         any_will_do = not self.ledger or self._joined.get(group) == one.id or self._age(one.born_ns) > CORRECTED
         is_ready = one.adopted or one.own or (ready == b"1" and any_will_do)
+        self.renewed |= known is not None and known.id != one.id
         self._known[group] = msgspec.structs.replace(one, ready=is_ready)
 
     def _age(self, born_ns: int) -> float:

@@ -230,6 +230,9 @@ class SharedStore(RedisStore):
                         continue
                     self._met = True
                     self._see("")
+                    if generations.renewed:
+                        # Others may have restored it before this worker noticed: what it holds must be told all the same.
+                        self.trust(False, LOST)
                     self.trust(ready, "" if ready else LOST)
             pause = (
                 LOOK
