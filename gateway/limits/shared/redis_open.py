@@ -231,7 +231,7 @@ class SharedStore(RedisStore):
                     self._met = True
                     self._see("")
                     if generations.renewed:
-                        # Others may have restored it before this worker noticed: what it holds must be told all the same.
+                        # Others may have restored it already: what this worker holds has to be told all the same.
                         self.trust(False, LOST)
                     self.trust(ready, "" if ready else LOST)
             pause = (

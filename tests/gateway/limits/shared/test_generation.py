@@ -152,7 +152,7 @@ async def test_a_store_of_earlier_gateways_is_taken_over(workers: Workers) -> No
 
 
 async def test_what_is_left_of_a_place_goes_before_it_begins(workers: Workers) -> None:
-    """Counters of all teams, and nothing else: not what conversations hold, nor other gateways' under another prefix."""
+    """Counters of all teams, and nothing else: not what conversations hold, nor what has another prefix."""
     prefix = workers.store.prefix
     left = [f"{prefix}:{{t:{team}}}:month:usd:pseudonyms" for team in range(50)] + [f"{prefix}:{{g}}:holds"]
     others = [f"{prefix}:{{c1}}:pseudonyms", f"{prefix}:{{g}}:workers", f"{prefix}2:{{g}}:holds"]
