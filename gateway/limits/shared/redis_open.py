@@ -239,8 +239,11 @@ class SharedStore(RedisStore):
                 if self._there() and not self.remote.trusted
                 else ROUND * (1 + len(generations.groups) // FEW_GROUPS)
             )
+            # Not `wait_for`, which in Python 3.11 loses a cancellation that comes in the turn in which the event is set:
+            # a Redis that goes away while this worker drains kept it from ever ending.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
 
     async def _rounds(self) -> None:
         while True:

@@ -68,3 +68,12 @@ async def test_a_server_that_may_drop_counters_is_told_of(tmp_path: Path) -> Non
             assert narrow.up
             redis.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
             assert await store.eviction() == ""
+
+
+async def test_a_worker_ends_though_its_server_goes_away_in_the_same_moment(redis_server: RedisServer) -> None:
+    store = open_store(f"{redis_server.url}?prefix=ending", clock=SystemClock(), worker="w", restored=True)
+    assert isinstance(store, SharedStore)
+    await until(lambda: store.up, "the store to reach its server")
+    await asyncio.sleep(0)
+    store._changed.set()
+    await asyncio.wait_for(store.aclose(), 30)
