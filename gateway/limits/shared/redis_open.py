@@ -239,7 +239,7 @@ class SharedStore(RedisStore):
                 if self._there() and not self.remote.trusted
                 else ROUND * (1 + len(generations.groups) // FEW_GROUPS)
             )
-            # Not `wait_for`, which in Python 3.11 loses a cancellation that comes in the turn in which the event is set:
+            # Not `wait_for`, which in Python 3.11 loses a cancellation that comes in the turn in which it is set:
             # a Redis that goes away while this worker drains kept it from ever ending.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
