@@ -102,9 +102,13 @@ async def watch_store(world: "World", store: "SharedStore", ledger: LedgerOption
     from gateway.limits.shared.wire import WireLost
 
     flush = None if world.journal is None else world.books.close
-    told = ""
+    told = policy = ""
     while True:
         try:
+            if (said := await store.eviction()) != policy:
+                policy = said
+                if policy:
+                    alert("limit_store_evicts", policy=policy)
             done = await recount(store, world.snapshot.limits, ledger, engine, world.clock, flush)
         except (WireLost, StoreAway):
             pass  # Who is away loses nothing more; it is counted when it is back.

@@ -17,7 +17,7 @@ from gateway.settings.compile_guardrails import compile_guardrails
 from gateway.settings.compile_limits import compile_limit_options, compile_limits
 from gateway.settings.guardrail_programs import GuardrailPrograms
 from gateway.settings.incident_options import compile_incidents
-from gateway.settings.limit_warnings import limit_warnings
+from gateway.settings.limit_warnings import limit_warnings, unpriced_warnings
 from gateway.settings.load import Written
 from gateway.settings.references import matches
 from gateway.settings.schema import Root
@@ -53,6 +53,7 @@ def compile_snapshot(
     server_secret = _secret(root.secrets.key_hash)
     guardrails = compile_guardrails(written, workshop or Workshop())
     limits = compile_limits(root)
+    unpriced = _without_price(routes, prices)
     return Snapshot(
         hash=written.hash,
         source=str(written.path),
@@ -79,7 +80,8 @@ def compile_snapshot(
             *_warnings(written),
             *(guardrails.warnings if guardrails is not None else ()),
             *limit_warnings(root, limits, {key.id: key.team for key in stored_keys}),
-            *_unpriced(routes, prices),
+            *_unpriced(unpriced),
+            *unpriced_warnings(limits, unpriced),
             *_strays(root, stored_keys),
             *shadow_warnings(),
         ),
@@ -270,17 +272,23 @@ def _warnings(written: Written) -> Iterable[str]:
         yield "no keys are configured, and `tollway keys create` needs secrets.key_hash"
 
 
-def _unpriced(routes: RouteTable, prices: PriceBook | None) -> Iterable[str]:
-    """Asks for the card of every target that has a name, so that no request pays for making it."""
+def _without_price(routes: RouteTable, prices: PriceBook | None) -> dict[str, list[str]]:
+    """Targets without a price, by the name of their model. Asks for the card of every target that has a name, so that
+    no request pays for making it."""
+    found: dict[str, list[str]] = {}
     if prices is None:
-        return
-    unknown: list[str] = []
+        return found
     for route in (*routes.exact.values(), *routes.wildcards):
         for target in route.targets:
             if "*" not in target.model and prices.card(target.provider.prices, target.model) is None:
-                unknown.append(f"{target.provider.name}/{target.model}")
+                found.setdefault(route.name, []).append(f"{target.provider.name}/{target.model}")
+    return found
+
+
+def _unpriced(found: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    unknown = {target for targets in found.values() for target in targets}
     if unknown:
-        listed = ", ".join(sorted(set(unknown))[:10]) + (" and more" if len(set(unknown)) > 10 else "")
+        listed = ", ".join(sorted(unknown)[:10]) + (" and more" if len(unknown) > 10 else "")
         yield f"no price is known for {listed}: their cost will be recorded as unknown (see `prices`)"
 
 

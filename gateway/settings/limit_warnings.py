@@ -1,6 +1,6 @@
 """Limits and budgets that are written correctly and do not do what is probably meant."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gateway.limits.program import LimitProgram, covers
 from gateway.quota import Rule, Smooth
@@ -26,7 +26,49 @@ def limit_warnings(root: Root, program: LimitProgram | None, stored_keys: Mappin
                 f"{rule.id} counts '{rule.downgrade_to}', the model it downgrades to, too: requests for that are never "
                 "refused"
             )
+    yield from _circles(program)
     yield from _without_effect(root, program)
+
+
+def unpriced_warnings(program: LimitProgram | None, unpriced: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Sentences on budgets that count nothing of a model. `unpriced`: targets without a price, by the model's name."""
+    for rule in () if program is None else program.rules:
+        if rule.measure != "usd":
+            continue
+        # A wildcard is the name of a route here, not a pattern that covers others.
+        for model in dict.fromkeys(name for name in rule.scope.model if name in unpriced):
+            yield f"{rule.id} counts nothing of '{model}' that {unpriced[model][0]} serves: no price is known for it"
+        if rule.when_exhausted == "downgrade" and rule.downgrade_to in unpriced:
+            yield (
+                f"{rule.id} downgrades to '{rule.downgrade_to}', and counts nothing of it that "
+                f"{unpriced[rule.downgrade_to][0]} serves: no price is known for it"
+            )
+
+
+def _circles(program: LimitProgram) -> Iterator[str]:
+    """Budgets made for single models that send requests round to where they came from: the last one lets them in."""
+    downgrades = [rule for rule in program.rules if rule.when_exhausted == "downgrade" and rule.scope.model]
+    told: set[frozenset[str]] = set()
+    for first in downgrades:
+        way = [first]
+        while (following := _next(way[-1], downgrades)) is not None and following not in way:
+            way.append(following)
+        ids = frozenset(rule.id for rule in way)
+        if following is first and len(way) > 1 and ids not in told:
+            told.add(ids)
+            yield f"{', '.join(rule.id for rule in way)} downgrade in a circle: what comes round is never refused"
+
+
+def _next(rule: Rule, downgrades: Iterable[Rule]) -> Rule | None:
+    """Another rule that may downgrade what `rule` did."""
+    return next((each for each in downgrades if each is not rule and _follows(each, rule)), None)
+
+
+def _follows(rule: Rule, before: Rule) -> bool:
+    pairs = (rule.scope.team, before.scope.team), (rule.scope.key, before.scope.key)
+    return any(covers(name, before.downgrade_to) for name in rule.scope.model) and all(
+        not one or not other or not set(one).isdisjoint(other) for one, other in pairs
+    )
 
 
 def _unknown_keys(rule: Rule, keys: Mapping[str, str]) -> Iterator[str]:

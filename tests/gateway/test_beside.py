@@ -101,6 +101,16 @@ async def test_a_store_that_has_lost_its_counters_is_counted_again(
     await until(lambda: said[1:], "it to be said")
     assert said[1:] == ["limit_store_lost_counters"]
     assert (await store.levels([bound]))[0].used == 5
+    for policy in ("allkeys-lru", ""):
+        asked, mayed = asyncio.Event(), policy
+
+        async def eviction(policy: str = mayed, asked: asyncio.Event = asked) -> str:
+            asked.set()
+            return policy
+
+        monkeypatch.setattr(store, "eviction", eviction)
+        await asyncio.wait_for(asked.wait(), 60)
+    assert said[2:] == ["limit_store_evicts"]
     watch.cancel()
     await store.aclose()
     engine.dispose()

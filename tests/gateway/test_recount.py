@@ -298,3 +298,62 @@ def test_what_the_ledger_does_not_know() -> None:
     for measure, window in (("requests", Smooth(60, 10)), ("concurrent", None), ("tokens", Rolling(10))):
         made = Rule(id="r", measure=measure, amount=1, window=window)  # type: ignore[arg-type]
         assert list(places(Bound(made, "r"), T0, T0)) == []
+
+
+async def test_a_server_that_was_set_back_is_counted_again(tmp_path: Path) -> None:
+    """A snapshot that is older than the crash, as `save` leaves it, holds a part of what was spent: neither that part
+    alone nor both together are the truth."""
+    with running(tmp_path / "redis", "--dbfilename", "old.rdb") as redis:
+        async with hosts(redis, tmp_path, "a", "a") as (one, other):
+            await one.serve("h1", 5 * 10**9)
+            assert isinstance(await other.store.admit("early", BOUNDS, Charge(nanos=10**9), 600.0), Admitted)
+            await holds(one.store, BOUNDS[0], 5 * 10**9, 10**9)
+            redis.ask("SAVE")
+            await looked(redis)
+            await other.serve("h2", 7 * 10**9)
+            other.store.settle("early", Charge(nanos=3))
+            other.load(other.clock.now_ns(), 3)
+            assert isinstance(await one.store.admit("late", BOUNDS, Charge(nanos=10**9), 600.0), Admitted)
+            await holds(one.store, BOUNDS[0], 12 * 10**9 + 3, 10**9)
+            await lose(redis, [one, other])
+            await asyncio.gather(one.restored(), other.restored())
+            await holds(one.store, BOUNDS[0], 12 * 10**9 + 3, 10**9)
+            await holds(one.store, BOUNDS[1], 3, 1)
+
+
+async def test_counters_without_their_generation_do_not_count_twice(redis: RedisServer, tmp_path: Path) -> None:
+    """A server that evicts keys may drop the one and keep the others."""
+    async with hosts(redis, tmp_path, "a", "a") as (one, other):
+        await one.serve("h1", 5 * 10**9)
+        assert isinstance(await other.store.admit("h2", BOUNDS, Charge(nanos=10**9), 600.0), Admitted)
+        before = generation(one)
+        redis.ask("DEL", f"{one.store.prefix}:{{g}}:generation")
+        await until(lambda: before not in (generation(one), generation(other)), "both to notice")
+        await asyncio.gather(one.restored(), other.restored())
+        await holds(one.store, BOUNDS[0], 5 * 10**9, 10**9)
+
+
+async def test_who_notices_when_all_is_restored_tells_what_it_holds(redis: RedisServer, tmp_path: Path) -> None:
+    """Else others could reserve it a second time until it is settled."""
+    async with hosts(redis, tmp_path, "a", "a") as (one, other):
+        await one.serve("h1", 5 * 10**9)
+        assert isinstance(await other.store.admit("h2", BOUNDS, Charge(nanos=10**9), 600.0), Admitted)
+        before = generation(one)
+        redis.ask("FLUSHALL")
+        one.store._changed.set()
+        await until(lambda: generation(one) != before, "one to notice")
+        await one.restored()
+        await holds(one.store, BOUNDS[0], 5 * 10**9, 10**9)
+
+
+def generation(host: Host) -> str:
+    assert host.store.generations is not None
+    return host.store.generations._known["g"].id
+
+
+async def looked(redis: RedisServer) -> None:
+    """Every worker has looked once more."""
+    names = redis.ask("KEYS", "*:looks:*")
+    assert isinstance(names, list)
+    before = {name: redis.ask("GET", name) for name in names}
+    await until(lambda: all(redis.ask("GET", name) != value for name, value in before.items()), "all to have looked")

@@ -8,6 +8,11 @@ new ones what ended after (`arrears`); so the new ones must be given what ended 
 when it lost the store it knew, and the latest of these moments is the cut: nothing that was counted only there ended
 after it. A worker that never saw another generation answers for what ended since its own start.
 
+A server may also come back with what it held a while ago (an old snapshot, a replica that was behind), or keep some
+counters and lose their generation (eviction). Each worker leaves in each place how often it has looked, so that a place
+which knows of fewer looks is one that was set back. What is left there is taken away before a new generation begins:
+there is no telling what of it the ledger's sums have in them.
+
 Gateways that share a store need not share a ledger. Each is restored from by itself, and a worker waits for its own;
 while it does not know which that is (the database is away), for any. One that joins others waits for nothing.
 """
@@ -19,6 +24,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from gateway.limits.shared.asking import Command
+from gateway.limits.shared.fleet import slot_of
 from gateway.limits.shared.packing import script
 from gateway.limits.shared.wire import Reply
 from gateway.seams import Clock
@@ -33,6 +39,8 @@ LONGEST_TERM = 3600.0
 CORRECTED = 86_400.0
 """Seconds for which events that come late into the ledger are looked for."""
 _AT_ONCE = 64
+_CLEARED_AT_ONCE = 2000
+"""Keys that are looked at by one call."""
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -58,13 +66,19 @@ class Generations:
         self._prefix = prefix
         self._clock = clock
         self._worker = worker
-        self._script = script("generation.lua")
+        self._script, self._clear_script = script("generation.lua"), script("clear.lua")
         self._known: dict[str, Generation] = {}
+        self._looks: dict[str, int] = {}
+        """How often the server has confirmed a look, by group."""
         self._lost_ns = 0
         self._started_ns = clock.now_ns()
         self._joined: dict[str, str] = {}
         """Generations that were in use already when this worker came."""
         self.groups: tuple[str, ...] = ("g",)
+        self.together = True
+        """All groups live on one server and are lost together: what is left of any of them is looked for there."""
+        self.renewed = False
+        """Since the look before, a generation this worker knew has gone, and perhaps another one is ready already."""
         self.ledger = ""
         """Name of the ledger this worker restores from; "": it does not know yet."""
 
@@ -74,6 +88,7 @@ class Generations:
 
     async def look(self) -> bool:
         """Ask all groups, begin a generation where there is none, and say whether all are ready. Raises `WireLost`."""
+        self.renewed = False
         # The others are adopted where the first was, whose mark it is.
         await self._look("g")
         others = [group for group in self.groups if group != "g"]
@@ -112,7 +127,13 @@ class Generations:
         known, first = self._known.get(group), self._known.get("g")
         adopt = known is None and group != "g" and first is not None and first.adopted
         lost_ns = self._started_ns if known is None else self._lost_ns or self._clock.now_ns()
-        (reply,) = await self._ask(group, [self._call(group, "", "" if known is None else known.id, lost_ns, adopt)])
+        said = "" if known is None else known.id, lost_ns, adopt
+        (reply,) = await self._ask(group, [self._call(group, "", *said)])
+        while len(reply) == 1:
+            cleared = reply[0].decode()
+            await self._clear(group, cleared)
+            (reply,) = await self._ask(group, [self._call(group, "", *said, cleared=cleared)])
+        self._looks[group] = self._looks.get(group, 0) + 1
         name, cut, born, ready, adopted, own = reply
         one = Generation(name.decode(), int(cut) * 1000, int(born) * 1000, False, own == b"1", adopted == b"1")
         if known is None and ready == b"1":
@@ -120,15 +141,31 @@ class Generations:
         # Later than that, a ledger that nobody knew is one that was made anew from the journal of another.
         any_will_do = not self.ledger or self._joined.get(group) == one.id or self._age(one.born_ns) > CORRECTED
         is_ready = one.adopted or one.own or (ready == b"1" and any_will_do)
+        self.renewed |= known is not None and known.id != one.id
         self._known[group] = msgspec.structs.replace(one, ready=is_ready)
 
     def _age(self, born_ns: int) -> float:
         return (self._clock.now_ns() - born_ns) / 1e9
 
-    def _call(self, group: str, restored: str, known: str = "", lost_ns: int = 0, adopt: bool = False) -> Command:
-        keys = self._key(group, "generation"), self._key(group, "kept")
-        said = restored, uuid.uuid4().hex, self._clock.now_ns() // 1000, known, lost_ns // 1000, int(adopt), self.ledger
-        return ("EVAL", self._script, 2, *keys, *said)
+    async def _clear(self, group: str, cleared: str) -> None:
+        """Take away what is left in a place. Raises `WireLost`."""
+        place = f"{self._prefix}:{{{'' if self.together else group + '}:'}"
+        slot = "" if self.together else slot_of(group)
+        cursor: bytes | str = "0"
+        while True:
+            said = cleared, place, slot, cursor, _CLEARED_AT_ONCE
+            call = ("EVAL", self._clear_script, 1, self._key(group, "generation"), *said)
+            (cursor,) = await self._ask(group, [call])
+            if cursor == b"0":
+                return
+
+    def _call(
+        self, group: str, restored: str, known: str = "", lost_ns: int = 0, adopt: bool = False, cleared: str = ""
+    ) -> Command:
+        keys = [self._key(group, name) for name in ("generation", "kept", f"looks:{self._worker}")]
+        now, looks = self._clock.now_ns() // 1000, self._looks.get(group, 0)
+        said = restored, uuid.uuid4().hex, now, known, lost_ns // 1000, int(adopt), self.ledger, looks, cleared
+        return ("EVAL", self._script, len(keys), *keys, *said)
 
     def _key(self, group: str, name: str) -> str:
         return f"{self._prefix}:{{{group}}}:{name}"

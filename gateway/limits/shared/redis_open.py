@@ -39,6 +39,9 @@ TRIAL = tuple(
 )
 """What a fresh connection is tried on, with an amount of 0."""
 
+EVICTS = "local said = redis.pcall('INFO', 'memory') return type(said) == 'string' and said or ''"
+"""By a script, whose user need not be allowed to."""
+
 OnState = Callable[[bool, str], None]
 
 
@@ -118,6 +121,8 @@ class SharedStore(RedisStore):
         named = f"{worker}:{clock.now_ns():x}"
         super().__init__(remote, MemoryStore(clock), clock, workers, on_state, lease, named)
         self.generations = Generations(self.ask, address.prefix, clock, named) if restored else None
+        if self.generations is not None:
+            self.generations.together = self._fleet.together
         self._met = not restored
         self._changed = asyncio.Event()
         remote.trusted = not restored
@@ -164,6 +169,14 @@ class SharedStore(RedisStore):
     async def ask(self, group: str, commands: Sequence[Command]) -> list[Reply]:
         """Have plain commands carried out by the server of a group, within the patience. Raises `WireLost`."""
         return await ask(self._fleet, group, commands, self._patience)
+
+    async def eviction(self) -> str:
+        """The policy by which the server of the common counters drops keys when its memory is full; "": it drops none,
+        or does not say. Raises `WireLost`."""
+        (said,) = await self.ask("g", [("EVAL", EVICTS, 0)])
+        told = dict(line.split(":", 1) for line in said.decode().split("\r\n") if ":" in line)
+        policy = told.get("maxmemory_policy", "noeviction")
+        return "" if policy == "noeviction" or told.get("maxmemory") == "0" else policy
 
     async def aclose(self) -> None:
         """What is still to be said is said; this worker leaves the others its share."""
@@ -217,14 +230,20 @@ class SharedStore(RedisStore):
                         continue
                     self._met = True
                     self._see("")
+                    if generations.renewed:
+                        # Others may have restored it already: what this worker holds has to be told all the same.
+                        self.trust(False, LOST)
                     self.trust(ready, "" if ready else LOST)
             pause = (
                 LOOK
                 if self._there() and not self.remote.trusted
                 else ROUND * (1 + len(generations.groups) // FEW_GROUPS)
             )
+            # Not `wait_for`, which in Python 3.11 loses a cancellation that comes in the turn in which it is set:
+            # a Redis that goes away while this worker drains kept it from ever ending.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
 
     async def _rounds(self) -> None:
         while True:

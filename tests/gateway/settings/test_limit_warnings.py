@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.settings.compile_limits import compile_limits
-from gateway.settings.limit_warnings import limit_warnings
+from gateway.settings.limit_warnings import limit_warnings, unpriced_warnings
 from gateway.settings.schema import Root
 
 BASE = {
@@ -71,6 +71,42 @@ def test_a_model_that_is_downgraded_to_itself_is_never_refused() -> None:
     assert warnings({"requests": "5", "match": {"model": ["gpt", "m*"]}, **action}) == [told]
     assert warnings({"requests": "5", "match": {"model": "gpt"}, **action}) == []
     assert warnings({"requests": "5", **action}) == []
+
+
+def budget(name: str, model: str, to: str, **match: object) -> dict[str, object]:
+    match = {"model": model, **match}
+    return {"name": name, "usd": "5 USD", "per": "day", "match": match, "when_exhausted": {"downgrade": to}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([budget("y", "gpt", "mini"), budget("z", "mini", "gpt")], ["limits.rules.y, limits.rules.z"]),
+        (
+            [budget("w", "gpt", "mini"), budget("y", "mini", "backup"), budget("z", "backup", "gpt")],
+            ["limits.rules.w, limits.rules.y, limits.rules.z"],
+        ),
+        ([budget("y", "gpt", "mini"), budget("z", "mini", "backup")], []),
+        ([budget("y", "gpt", "mini", team="a"), budget("z", "mini", "gpt", team="b")], []),
+    ],
+)
+def test_downgrades_that_come_round(rules: list[dict[str, object]], told: list[str]) -> None:
+    """A chain ends somewhere; a circle lets in what it should refuse."""
+    root = Root.model_validate({**BASE, "limits": {"rules": rules}})
+    found = list(limit_warnings(root, compile_limits(root), {}))
+    assert found == [f"{ids} downgrade in a circle: what comes round is never refused" for ids in told]
+
+
+def test_money_is_not_counted_of_what_has_no_price() -> None:
+    rules = [budget("x", "gpt", "mini"), {"name": "y", "requests": 5, "per": "day", "match": {"model": "mini"}}]
+    root = Root.model_validate({**BASE, "limits": {"rules": rules}})
+    program = compile_limits(root)
+    assert list(unpriced_warnings(program, {"backup": ["q/backup"]})) == []
+    assert list(unpriced_warnings(program, {"gpt": ["p/gpt"], "mini": ["p/mini"]})) == [
+        "limits.rules.x counts nothing of 'gpt' that p/gpt serves: no price is known for it",
+        "limits.rules.x downgrades to 'mini', and counts nothing of it that p/mini serves: no price is known for it",
+    ]
+    assert list(unpriced_warnings(None, {"gpt": ["p/gpt"]})) == []
 
 
 def test_a_key_that_is_not_there_yet() -> None:

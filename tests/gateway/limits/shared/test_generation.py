@@ -134,7 +134,7 @@ async def test_corrections_become_rare_and_end(workers: Workers) -> None:
 
 async def test_places_of_a_cluster_are_lost_apart(workers: Workers) -> None:
     one = workers.start("a")
-    one.groups = ("g", "t:x", "t:y")
+    one.together, one.groups = False, ("g", "t:x", "t:y")
     await one.look()
     assert await finish(one) == ["g", "t:x", "t:y"]
     assert await one.look()
@@ -149,3 +149,62 @@ async def test_a_store_of_earlier_gateways_is_taken_over(workers: Workers) -> No
     one.groups = ("t:x",)
     assert await one.look()
     assert await one.turns() == {}
+
+
+async def test_what_is_left_of_a_place_goes_before_it_begins(workers: Workers) -> None:
+    """Counters of all teams, and nothing else: not what conversations hold, nor what has another prefix."""
+    prefix = workers.store.prefix
+    left = [f"{prefix}:{{t:{team}}}:month:usd:pseudonyms" for team in range(50)] + [f"{prefix}:{{g}}:holds"]
+    others = [f"{prefix}:{{c1}}:pseudonyms", f"{prefix}:{{g}}:workers", f"{prefix}2:{{g}}:holds"]
+    for name in [*left, others[0], others[2]]:
+        workers.redis.ask("HSET", name, "a", 1)
+    one = workers.start("a")
+    assert not await one.look()
+    assert not workers.redis.ask("EXISTS", *left)
+    assert workers.redis.ask("EXISTS", *others) == len(others)
+
+
+async def test_who_clears_late_takes_nothing_from_who_has_begun(workers: Workers) -> None:
+    one, late = workers.start("a"), workers.start("b")
+    await one.look()
+    name = f"{workers.store.prefix}:{{t:x}}:month:usd:x"
+    workers.redis.ask("HSET", name, "t", 1)
+    await late._clear("g", one._known["g"].id)
+    assert workers.redis.ask("EXISTS", name)
+
+
+async def test_a_place_that_knows_of_fewer_looks_was_set_back(workers: Workers) -> None:
+    one, other = workers.start("a"), workers.start("b")
+    for each in (one, other):
+        await each.look()
+    await finish(one)
+    assert await one.look()
+    assert await other.look()
+    workers.redis.ask("DECR", f"{workers.store.prefix}:{{g}}:looks:b")
+    assert await one.look(), "it knows of nothing"
+    before = one._known["g"].id
+    workers.clock.advance(3)
+    assert not await other.look()
+    assert not await one.look()
+    assert one._known["g"].id == other._known["g"].id != before
+
+
+async def test_a_user_who_may_not_look_for_keys_begins_without(workers: Workers) -> None:
+    workers.redis.ask("HSET", f"{workers.store.prefix}:{{g}}:holds", "a", 1)
+    workers.redis.ask("ACL", "SETUSER", "blind", "on", ">p", "~*", "+@all", "-scan")
+    async with opened(workers.redis.url.replace("://", "://blind:p@")) as store:
+        one = Generations(store.ask, store.prefix, workers.clock, "a")
+        assert not await one.look()
+        assert store.up
+
+
+async def test_a_slot_of_a_cluster_is_cleared_by_itself(redis_cluster: list[RedisServer]) -> None:
+    places = ",".join(f"127.0.0.1:{server.port}" for server in redis_cluster)
+    async with opened(f"redis+cluster://{places}?prefix=cleared") as store:
+        for team in ("x", "y"):
+            await store.ask(f"t:{team}", [("HSET", f"cleared:{{t:{team}}}:month:usd:{team}", "t", 1)])
+        one = Generations(store.ask, "cleared", ManualClock(T0), "a")
+        one.together, one.groups = False, ("g", "t:x")
+        await one.look()
+        assert await store.ask("t:x", [("EXISTS", "cleared:{t:x}:month:usd:x")]) == [0]
+        assert await store.ask("t:y", [("EXISTS", "cleared:{t:y}:month:usd:y")]) == [1]

@@ -1,13 +1,14 @@
 """The shared store put together: what it tells of itself, and how it takes its leave."""
 
 import asyncio
+from pathlib import Path
 
 from gateway.clock import SystemClock
 from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import Admitted, Charge
 from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until
-from tests.support.redis_servers import RedisServer, free_port
+from tests.support.redis_servers import RedisServer, free_port, running
 
 
 async def test_gauges(redis_server: RedisServer) -> None:
@@ -53,3 +54,26 @@ async def test_a_worker_that_leaves_is_not_counted_any_more(redis_server: RedisS
         async with opened(url, worker="leaves"):
             assert redis_server.ask("ZCARD", "leaving:{g}:workers") == 2
         assert redis_server.ask("ZRANGE", "leaving:{g}:workers", 0, -1) == [b"stays"]
+
+
+async def test_a_server_that_may_drop_counters_is_told_of(tmp_path: Path) -> None:
+    """Also to a user who may not ask for that by itself; and who may not at all is not troubled by it."""
+    with running(tmp_path, "--maxmemory-policy", "volatile-lru") as redis:
+        redis.ask("ACL", "SETUSER", "narrow", "on", ">p", "~*", "+@all", "-info")
+        async with opened(redis.url) as store, opened(redis.url.replace("://", "://narrow:p@")) as narrow:
+            assert await store.eviction() == "", "there is no bound that it could reach"
+            redis.ask("CONFIG", "SET", "maxmemory", "100mb")
+            assert await store.eviction() == "volatile-lru"
+            assert await narrow.eviction() == ""
+            assert narrow.up
+            redis.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+            assert await store.eviction() == ""
+
+
+async def test_a_worker_ends_though_its_server_goes_away_in_the_same_moment(redis_server: RedisServer) -> None:
+    store = open_store(f"{redis_server.url}?prefix=ending", clock=SystemClock(), worker="w", restored=True)
+    assert isinstance(store, SharedStore)
+    await until(lambda: store.up, "the store to reach its server")
+    await asyncio.sleep(0)
+    store._changed.set()
+    await asyncio.wait_for(store.aclose(), 30)
