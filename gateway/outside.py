@@ -20,7 +20,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.detectors import DetectorSet
-from gateway.errors import UnreadableAnswer
+from gateway.errors import BadRequest, UnreadableAnswer, UpstreamBroken
 from gateway.facts import Exchange, Operation, Segment, Usage, Verdict
 from gateway.inspection import rewrite_answer, rewrite_segments
 from gateway.inspection.brought import Pieces, given
@@ -65,6 +65,8 @@ class Carrier(Protocol):
     def tell(self, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = ...) -> None: ...
 
     def note(self, verdict: Verdict, direction: Direction) -> None: ...
+
+    def passes_unread(self, direction: Direction) -> bool: ...
 
     def carry_out(
         self,
@@ -146,11 +148,11 @@ class Outside:
         if questions:
             waiting = {name: each for name, each in questions.items() if each.waits}
             if waiting:
-                began = await self._begin(await self._texts(body, read), waiting, "request")
+                began = await self._begin(await self._texts(body, read, "request"), waiting, "request")
                 body = await self._concluded(began, body, rewrite_segments)
             later = {name: each for name, each in questions.items() if each.loud and not each.waits}
             if later:
-                self._later = await self._begin(await self._texts(body, read), later, "request")
+                self._later = await self._begin(await self._texts(body, read, "request"), later, "request")
             await self._measure(questions, body, read, "request")
         self._dialect, self._sent = dialect, body
         return body
@@ -170,7 +172,7 @@ class Outside:
         acting = {name: each for name, each in questions.items() if each.loud}
         if not acting:
             return body
-        began = await self._begin(await self._texts(body, read), acting, "response")
+        began = await self._begin(await self._texts(body, read, "response"), acting, "response")
         return await self._concluded(began, body, rewritten_answer)
 
     async def stream(self, events: bytes) -> bytes:
@@ -235,15 +237,21 @@ class Outside:
         self._questions[direction] = found
         return found
 
-    async def _texts(self, body: bytes, read: Read) -> list[Segment]:
-        """The texts of a body; of a long one taken beside the event loop."""
-        return read(body) if len(body) <= _QUICK else await self._world.slices.run(lambda _: read(body))
+    async def _texts(self, body: bytes, read: Read, direction: Direction) -> list[Segment]:
+        """The texts of a body; of a long one taken beside the event loop. None of one that cannot be read and may
+        pass; raises what `read` does for one that may not."""
+        try:
+            return read(body) if len(body) <= _QUICK else await self._world.slices.run(lambda _: read(body))
+        except (BadRequest, UpstreamBroken):
+            if self._guard.passes_unread(direction):
+                return []
+            raise
 
     async def _measure(self, questions: Mapping[str, Question], body: bytes, read: Read, direction: Direction) -> None:
         """Ask those whose rules only measure."""
         quiet = {name: each for name, each in questions.items() if not each.loud}
         if quiet:
-            self._quiet.append(await self._begin(await self._texts(body, read), quiet, direction))
+            self._quiet.append(await self._begin(await self._texts(body, read, direction), quiet, direction))
 
     async def _begin(
         self,
