@@ -28,9 +28,10 @@ from gateway.inspection.check import Check
 from gateway.inspection.external.config import ExternalConfig
 from gateway.inspection.external.shape import Context
 from gateway.inspection.held import Collected, Replaced
-from gateway.inspection.report import Report
+from gateway.inspection.report import Report, Spent
 from gateway.inspection.rewriters import OPERATIONS
 from gateway.judges import json_schema, prompt_leak, system_prompt
+from gateway.operations import JUDGEMENT
 from gateway.seams import Dialect
 from gateway.settings.outside_rules import LeakConfig, OutsideRules, SchemaConfig
 from gateway.settings.snapshot import Snapshot
@@ -277,7 +278,8 @@ class Outside:
             else:
                 if self._leased is None:
                     self._leased = await self._world.detectors.lease(self._rules)
-                began.checks[name] = self._leased.by_name[name].check(texts, context)
+                spend = partial(self._book, name, texts)
+                began.checks[name] = self._leased.by_name[name].check(texts, context, spend)
         for name, config, texts in here:
             began.reports[name] = await self._judged_here(config, texts, streamed)
         return began
@@ -358,29 +360,36 @@ class Outside:
         return verdict
 
     def _account(self, name: str, report: Report) -> None:
-        """Count what a detector did, and book what it cost."""
-        world = self._world
-        if world.metrics is not None:
-            world.metrics.detector(name, report.outcome, report.seconds)
+        """Count what a detector did."""
+        if self._world.metrics is not None:
+            self._world.metrics.detector(name, report.outcome, report.seconds)
         if self._leased is not None:
             self._leased.by_name[name].told(report)
-        for spent in report.spent:
-            try:
-                world.record(self._booked(name, spent.model, Usage(
-                    input_tokens=spent.input_tokens, output_tokens=spent.output_tokens), report.seconds))  # fmt: skip
-            except Exception as error:
-                world.defect(self._guard.x, error)
 
-    def _booked(self, name: str, model: str, usage: Usage, seconds: float) -> Exchange:
+    def _book(self, name: str, texts: Sequence[Segment], spent: Spent, seconds: float) -> None:
+        """Book what a call used, whether anybody still waits for its verdict or not. The request's own budgets count
+        it with the request."""
+        try:
+            x = self._booked(name, texts, spent, seconds)
+            self._guard.x.judged_nanos += x.cost.nanos or 0
+            self._world.record(x)
+        except Exception as error:
+            self._world.defect(self._guard.x, error)
+
+    def _booked(self, name: str, texts: Sequence[Segment], spent: Spent, seconds: float) -> Exchange:
         """A model's judgement as an exchange of its own: operation `guardrail`, paid by the caller, found by the
-        request's id."""
+        request's id. It asked for what its request did: whose budgets it counts to hangs on that."""
         world, parent, source = self._world, self._guard.x, self._rules.sources[name]
+        inputs = spent.input_tokens
+        if not spent.told:
+            inputs = world.tokens.count_many_or_estimate([each.text for each in texts], spent.model)
         now_ns, now = world.clock.now_ns(), world.clock.monotonic()
         x = Exchange(world.ids.uuid7(now_ns), parent.request_id, now_ns - int(seconds * 1e9), now - seconds)
-        x.operation = Operation("guardrail", parent.operation.wire if parent.operation is not None else "openai")
-        x.caller, x.tags = parent.caller, parent.tags
+        x.operation = Operation(JUDGEMENT, parent.operation.wire if parent.operation is not None else "openai")
+        x.caller, x.tags, x.reading, x.downgraded = parent.caller, parent.tags, parent.reading, parent.downgraded
         x.provider = source.config.name if isinstance(source.config, ExternalConfig) else name
-        x.model, x.usage, x.outcome, x.status = model, usage, "ok", 200
+        x.model, x.usage_estimated, x.outcome, x.status = spent.model, not spent.told, "ok", 200
+        x.usage = Usage(input_tokens=inputs, output_tokens=spent.output_tokens)
         x.forwarded_at, x.finished_at = x.received_at, now
         x.cost = cost_of(x, self._snapshot, source.prices, now)
         return x
