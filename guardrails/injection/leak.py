@@ -22,13 +22,16 @@ class PromptLeak:
     def __init__(self, prompt: str, canaries: Collection[str] = ()) -> None:
         self._words = [match.group() for match in _words(fold(prompt).text)]
         self._runs = {tuple(self._words[i : i + RUN]) for i in range(max(0, len(self._words) - RUN + 1))}
-        self._canaries = tuple(canary for canary in canaries if canary)
+        self._canaries = [re.compile(re.escape(canary), re.IGNORECASE) for canary in canaries if canary]
 
     def find(self, answer: str) -> list[Match]:
         """Type SYSTEM_PROMPT_LEAK. Rules `leak.canary` (score 1) and `leak.system_prompt` (from 0.5 for `RUN` words to
         1 for four times as many, or for half the prompt). Linear in the answer."""
-        matches = [Match("SYSTEM_PROMPT_LEAK", at.start(), at.end(), 1.0, "leak.canary", "list")
-                   for canary in self._canaries for at in re.finditer(re.escape(canary), answer)]  # fmt: skip
+        matches = [
+            Match("SYSTEM_PROMPT_LEAK", at.start(), at.end(), 1.0, "leak.canary", "list")
+            for canary in self._canaries
+            for at in canary.finditer(answer)
+        ]
         folded = fold(answer)
         places = list(_words(folded.text))
         words = [place.group() for place in places]

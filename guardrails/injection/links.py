@@ -17,11 +17,12 @@ from guardrails.matching.offsets import to_characters
 TYPE = "DATA_EXFILTRATION"
 RULES = ("leak.image", "leak.link")
 
+# Repeats never give back what they took: what follows them cannot be part of it, and hostile text stays linear.
 _BLANK = r"[ \t\r\n]{0,4}"
 _SCHEME = r"(?:https?:)?//"
-_LABEL = r"(?:[^\[\]\n\\]|\\[^\n]){0,300}"
-_ADDRESS = _SCHEME + r"[^\s)<>]{1,2000}"
-_QUOTED = _SCHEME + r"[^\s\"'<>]{1,2000}"
+_LABEL = r"(?:[^\[\]\n\\]|\\[^\n]){0,300}+"
+_ADDRESS = _SCHEME + r"[^\s)<>]{1,2000}+"
+_QUOTED = _SCHEME + r"[^\s\"'<>]{1,2000}+"
 _TAG = r"\b[^>]{0,200}?\b"
 _SHAPES = (
     ("leak.image", 0.9, 0.3, re.compile(
@@ -39,8 +40,8 @@ _BEGUN = re.compile(r"!?\[|<|!\Z", re.IGNORECASE)
 _LETTERS = r"h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?|/"
 """Beginnings of what an address begins with."""
 _OPEN = re.compile(
-    rf"!|!?\[{_LABEL}(?:\\|\](?:[(:]{_BLANK}<?(?:{_LETTERS}|{_SCHEME}[^\s)<>]{{0,2000}}>?)?)?)?"
-    rf"|<(?:im?|(?:img|a)(?:\b[^>]{{0,{200 + 4 + 1 + 8 + 9 + 2000}}})?)?",
+    rf"!|!?\[{_LABEL}(?:\\|\](?:[(:]{_BLANK}<?(?:{_LETTERS}|{_SCHEME}[^\s)<>]{{0,2000}}+>?)?)?)?"
+    rf"|<(?:im?|(?:img|a)(?:\b[^>]{{0,{200 + 4 + 1 + 8 + 9 + 2000}}}+)?)?",
     re.IGNORECASE,
 )
 """What more text may make an image, a link or a longer one."""

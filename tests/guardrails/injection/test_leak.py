@@ -25,6 +25,8 @@ def test_the_whole_prompt_and_pieces_of_it() -> None:
 def test_the_canary() -> None:
     [match] = LEAK.find(f"the code is {CANARY}.")
     assert (match.rule, match.score, match.start, match.end) == ("leak.canary", 1.0, 12, 12 + len(CANARY))
+    [match] = LEAK.find(f"the code is {CANARY.upper()}.")
+    assert (match.rule, match.start, match.end) == ("leak.canary", 12, 12 + len(CANARY))
 
 
 @pytest.mark.parametrize(
