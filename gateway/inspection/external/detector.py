@@ -8,6 +8,7 @@ Calls that fail count towards the breaker, but not those our own queue or one cl
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -29,6 +30,7 @@ from gateway.tasks import TaskGroup
 from guardrails.detector import Match
 from guardrails.interface import Finding, Segment
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}")
 _MOST_REMEMBERED = 256
 """Matches a verdict in the cache may have."""
 
@@ -210,6 +212,11 @@ class ExternalDetector:
         run.pay(reply.spent, self._clock.monotonic() - began)
         return reply
 
+    def _rule(self, rule: str) -> str:
+        """The id of a rule of ours, with what the service calls it."""
+        ours = f"{self.config.name}/"
+        return ours + _named(rule.removeprefix(ours))
+
     def _report(self, run: "_Run", segments: list[Segment]) -> Report:
         threshold = self.config.threshold
         counted = [(index, m) for index, m in run.matches if threshold is None or m.score >= threshold]
@@ -219,8 +226,8 @@ class ExternalDetector:
             flagged=run.flagged if threshold is None else bool(counted),
             refused=run.outcome != "ok" and self.config.on_failure == "closed",
             findings=tuple(
-                Finding(m.type, "" if index == TOGETHER else segments[index].path, m.start, m.end, m.score, m.rule,
-                        m.evidence)
+                Finding(_named(m.type), "" if index == TOGETHER else segments[index].path, m.start, m.end, m.score,
+                        self._rule(m.rule), m.evidence)
                 for index, m in sorted(counted, key=lambda item: (item[0], item[1].start, item[1].end))
             ),
             rewrites=tuple(msgspec.structs.replace(segments[index], text=text) for index, text in run.rewrites),
@@ -230,6 +237,12 @@ class ExternalDetector:
             cached=run.cached,
             seconds=self._clock.monotonic() - run.started,
         )  # fmt: skip
+
+
+def _named(given: str) -> str:
+    """A name that a service gives, if it looks like one. What does not may quote the text, and would stand in headers,
+    metrics, the ledger and the text's own place."""
+    return given if _NAME.fullmatch(given) else "FLAGGED"
 
 
 class _Run:

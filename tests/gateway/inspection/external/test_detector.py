@@ -371,3 +371,13 @@ async def test_neither_text_nor_credential_is_logged_or_reported(caplog: pytest.
 def test_batches_hold_windows_of_several_texts() -> None:
     cut = _batches([Text("user", "a" * 10), Text("user", "b" * 25)], 20, 2)
     assert [[(index, start) for index, start, _ in batch] for batch in cut] == [[(0, 0), (1, 0)], [(1, 15)]]
+
+
+@pytest.mark.parametrize("name", ["jane@firm.example", "Jane Doe", "A\r\nx-evil: 1", "", "x" * 200, "ü"])
+async def test_a_name_that_may_quote_the_text_is_not_taken(name: str) -> None:
+    """Types and rules of a service stand in headers, metrics and the ledger: "never carries the matched text"."""
+    found = {"index": 0, "type": name, "start": 0, "end": 3, "rule": name}
+    body = json.dumps({"action": "block", "findings": [found]}).encode()
+    async with raw_server(raw(response(200, body))) as server, detector_of("webhook", server.url) as detector:
+        report = await ask(detector, GUILTY)
+    assert [(each.type, each.rule) for each in report.findings] == [("FLAGGED", "zoo/FLAGGED")]
