@@ -96,20 +96,28 @@ class Delivery:
         if not client.reply(status, block, body):
             await client.answer(status, split_fields(block), body)
 
-    async def guarded(self, guard: Guard, out: Outgoing, answer: Answer) -> tuple[bytes, frozenset[bytes]]:
-        """The body that guardrails let pass, and which of the provider's fields do not belong to it. What a provider
-        refuses with may quote the prompt: it is judged too, and said in our own words where it cannot be shown."""
+    async def guarded(self, guard: Guard, out: Outgoing, answer: Answer) -> tuple[bytes, frozenset[bytes] | None]:
+        """The body that guardrails let pass, and which of the provider's fields do not belong to it; None: it is as it
+        came, because it cannot be read and the rules let it pass. What a provider refuses with may quote the prompt: it
+        is judged too, and said in our own words where it cannot be shown."""
         status = answer.response.status
         if status < 400:
-            plain = self.readable(answer)
-            short = len(plain) <= SHORT
-            body = guard.answer(out.dialect, plain) if short else await guard.long_answer(out.dialect, plain)
+            try:
+                plain = self.readable(answer)
+                short = len(plain) <= SHORT
+                body = guard.answer(out.dialect, plain) if short else await guard.long_answer(out.dialect, plain)
+            except UpstreamBroken:
+                if guard.passes_unread("response"):
+                    return answer.body, None
+                raise
             if guard.outside is not None:
                 body = await guard.outside.answer(body, out.dialect.answer_segments)
             return body, ENCODING
         body = await guard.refused(decoded(answer.body, answer.response.headers) if answer.whole else None)
         if body is not None:
             return body, ENCODING
+        if guard.passes_unread("response"):
+            return answer.body, None
         return withheld(self.x, status), WITHHELD
 
     def readable(self, answer: Answer) -> bytes:

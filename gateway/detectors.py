@@ -11,7 +11,7 @@ from gateway.inspection.check import Check
 from gateway.inspection.external.config import ExternalConfig
 from gateway.inspection.external.shape import Context
 from gateway.inspection.ner.config import NerConfig
-from gateway.inspection.report import Report
+from gateway.inspection.report import Report, Spend
 from gateway.seams import Clock
 from gateway.settings.outside_rules import OutsideRules, Source
 from gateway.tasks import TaskGroup
@@ -54,12 +54,12 @@ class Asked:
             except ConfigError as error:
                 alert("guardrail_detector_unusable", detector=self.source.name, reason=str(error))
 
-    def check(self, segments: list[Segment], context: Context) -> Check:
-        """Start to inspect."""
+    def check(self, segments: list[Segment], context: Context, spend: Spend | None = None) -> Check:
+        """Start to inspect; `spend` is told what that costs."""
         if self._ner is not None:
             return self._ner.check(segments)
         assert self._external is not None
-        return self._external.check(segments, context)
+        return self._external.check(segments, context, spend)
 
     def told(self, report: Report) -> None:
         """Say in the log when it begins to fail for good, and when it is well again; single failures are counted by

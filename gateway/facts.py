@@ -243,6 +243,8 @@ class Exchange(msgspec.Struct):
     service_tier: str | None = None
     """The tier that served, as the provider reports it."""
     cost: Cost = UNPRICED
+    judged_nanos: int = 0
+    """Cost of the models that judged it. These are booked as events of their own, and count to its budgets."""
     job: str = ""
     """Id of the provider's job whose usage is booked here, so that reading the job later books nothing."""
     request_verdict: Verdict = ALLOWED

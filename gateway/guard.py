@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from gateway.conversation import Conversations, Talk
 from gateway.dialects.segments import json_segments
+from gateway.dialects.tokens import INPUTS, holds_tokens
 from gateway.dialects.values import check_values
 from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
 from gateway.facts import ALLOWED, Engine, Exchange, Segment, Verdict
@@ -50,12 +51,15 @@ WITHHELD = frozenset((b"content-encoding", b"content-type"))
 FAILED = ("GUARDRAIL_FAILURE",)
 """Types of a rule that found nothing: its detector failed."""
 UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
+CANNOT_READ = "guardrail_cannot_read"
+NOT_JSON = "it is not JSON"
+TOKENS = "it has numbers of tokens in the place of text"
 
 
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = ("demoted", "engine", "governor", "key", "operation", "outside",
+    __slots__ = ("_passes", "demoted", "engine", "governor", "key", "operation", "outside",
                  "pseudonyms", "slices", "talk", "vault", "x")  # fmt: skip
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
@@ -67,6 +71,8 @@ class Guard:
         self.slices = world.slices
         self.x = x
         self.operation = operation
+        self._passes: dict[Direction, bool] = {}
+        """Whether a body that nobody can read may pass, where there was one."""
         self.key = x.caller.key_id if x.caller is not None else ""
         """What a rollout is stable by. A request's id would not do: the client chooses it."""
         self.outside: Outside | None = None
@@ -95,14 +101,53 @@ class Guard:
             self.vault = talk.vault
 
     def request(self, dialect: Dialect, body: bytes) -> bytes:
-        """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case."""
-        return body if self._clear(body, "request") else self._request(body, dialect.prompt_segments(body))
+        """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case. Raises `BadRequest`
+        for one that cannot be read."""
+        if self.operation in INPUTS and self.reads_requests and holds_tokens(self.operation, body):
+            self._unread_request(TOKENS)
+        try:
+            return body if self._clear(body, "request") else self._request(body, dialect.prompt_segments(body))
+        except BadRequest as error:
+            return self._unread(body, "request", error)
 
     async def long_request(self, dialect: Dialect, body: bytes) -> bytes:
         """The same for a body longer than `SHORT`."""
+        has_input = self.operation in INPUTS and self.reads_requests
+        if has_input and await self.slices.run(lambda _: holds_tokens(self.operation, body)):
+            self._unread_request(TOKENS)
         if len(body) <= GLANCED and self._clear(body, "request"):
             return body
-        return await self._carried_out_beside(body, dialect.prompt_segments, "request", rewrite_segments)
+        try:
+            return await self._carried_out_beside(body, dialect.prompt_segments, "request", rewrite_segments)
+        except BadRequest as error:
+            return self._unread(body, "request", error)
+
+    def _unread_request(self, why: str) -> None:
+        """A request cannot be read as a whole. Raises `Blocked` where a rule must."""
+        if not self.passes_unread("request"):
+            raise Blocked(UNREADABLE.format("request", why), code=CANNOT_READ)
+
+    def passes_unread(self, direction: Direction) -> bool:
+        """Have the rules fail on a body that nobody can read, as they say: open, or closed, which keeps it back where
+        one is enforced. Says whether it may pass, and notes that if so."""
+        known = self._passes.get(direction)
+        if known is None:
+            engines = [self.engine, *(() if self.outside is None else (self.outside.engine,))]
+            verdicts = [
+                engine.unread(direction, self.operation, "UnreadableBody", key=self.key, demoted=self.demoted)
+                for engine in engines
+            ]
+            known = self._passes[direction] = all(each.enforced != "block" for each in verdicts)
+            for verdict in verdicts if known else ():
+                self.note(verdict, direction)
+        return known
+
+    def _unread(self, body: bytes, direction: Direction, error: Refusal) -> bytes:
+        """The body that could not be read, because of `error`, if it may pass. Raises `error` otherwise, and what was
+        concluded of a body that was."""
+        if isinstance(error, Blocked) or not self.passes_unread(direction):
+            raise error
+        return body
 
     def _clear(self, body: bytes, direction: Direction, within: bytes = b"") -> bool:
         """Whether a glance shows that there is nothing in a body; then that is noted."""
@@ -117,10 +162,14 @@ class Guard:
         if not body or not self.reads_requests:
             return body
         if not is_json:
-            raise Blocked(UNREADABLE.format("request", "it is not JSON"), code="guardrail_cannot_read")
-        if len(body) <= SHORT:
-            return self._request(body, json_segments(body))
-        return await self._carried_out_beside(body, json_segments, "request", rewrite_segments)
+            self._unread_request(NOT_JSON)
+            return body
+        try:
+            if len(body) <= SHORT:
+                return self._request(body, json_segments(body))
+            return await self._carried_out_beside(body, json_segments, "request", rewrite_segments)
+        except BadRequest as error:
+            return self._unread(body, "request", error)
 
     @property
     def reads_requests(self) -> bool:
@@ -130,7 +179,8 @@ class Guard:
         return self.outside is not None and self.outside.asks("request")
 
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
-        """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON."""
+        """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON: see
+        `passes_unread`."""
         if self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
             return body
         return self._answer(body, dialect.answer_segments(body))
@@ -142,20 +192,28 @@ class Guard:
         return await self._carried_out_beside(body, dialect.answer_segments, "response", rewritten_answer)
 
     async def opaque_answer(self, body: bytes) -> bytes:
-        """The same for an answer in JSON of an operation that is passed through. Raises `UpstreamBroken`."""
+        """The same for an answer in JSON of an operation that is passed through. Raises `UpstreamBroken` for one that
+        cannot be read, where a rule must."""
         try:
             return await self._any_answer(body)
+        except Blocked:
+            raise
         except BadRequest:
+            if self.passes_unread("response"):
+                return body
             raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
 
     async def refused(self, body: bytes | None) -> bytes | None:
-        """The body of an error answer as it may go on: it may quote the prompt. None: it must not, because it is
-        blocked or cannot be read (`body` None: not even decoded)."""
-        if body is None:
-            return None
+        """The body of an error answer as it may go on: it may quote the prompt. None: it is blocked, or cannot be read
+        (`body` None: not even decoded); whether it may go on as it came, `passes_unread` says."""
         try:
+            if body is None:
+                raise UpstreamBroken(UNREADABLE.format("answer", NOT_JSON))
             body = await self._any_answer(body)
             return body if self.outside is None else await self.outside.answer(body, _anything)
+        except Blocked:
+            self._passes["response"] = False
+            return None
         except (BadRequest, UpstreamBroken):
             return None
 

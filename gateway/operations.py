@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from gateway.errors import BadRequest, MethodNotAllowed, NotFound
 from gateway.facts import Operation, Wire
 
+JUDGEMENT = "guardrail"
+"""Operation of a call to a model that judges a request or its answer, in the books."""
 FREE = frozenset({"models", "messages.count_tokens", "moderations"})
 """Names of operations that providers do not charge for."""
 

@@ -20,7 +20,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.detectors import DetectorSet
-from gateway.errors import UnreadableAnswer
+from gateway.errors import BadRequest, UnreadableAnswer, UpstreamBroken
 from gateway.facts import Exchange, Operation, Segment, Usage, Verdict
 from gateway.inspection import rewrite_answer, rewrite_segments
 from gateway.inspection.brought import Pieces, given
@@ -28,9 +28,10 @@ from gateway.inspection.check import Check
 from gateway.inspection.external.config import ExternalConfig
 from gateway.inspection.external.shape import Context
 from gateway.inspection.held import Collected, Replaced
-from gateway.inspection.report import Report
+from gateway.inspection.report import Report, Spent
 from gateway.inspection.rewriters import OPERATIONS
 from gateway.judges import json_schema, prompt_leak, system_prompt
+from gateway.operations import JUDGEMENT
 from gateway.seams import Dialect
 from gateway.settings.outside_rules import LeakConfig, OutsideRules, SchemaConfig
 from gateway.settings.snapshot import Snapshot
@@ -65,6 +66,8 @@ class Carrier(Protocol):
     def tell(self, verdict: Verdict, rules: Sequence[tuple[str, str]], took: Mapping[str, int] = ...) -> None: ...
 
     def note(self, verdict: Verdict, direction: Direction) -> None: ...
+
+    def passes_unread(self, direction: Direction) -> bool: ...
 
     def carry_out(
         self,
@@ -146,11 +149,11 @@ class Outside:
         if questions:
             waiting = {name: each for name, each in questions.items() if each.waits}
             if waiting:
-                began = await self._begin(await self._texts(body, read), waiting, "request")
+                began = await self._begin(await self._texts(body, read, "request"), waiting, "request")
                 body = await self._concluded(began, body, rewrite_segments)
             later = {name: each for name, each in questions.items() if each.loud and not each.waits}
             if later:
-                self._later = await self._begin(await self._texts(body, read), later, "request")
+                self._later = await self._begin(await self._texts(body, read, "request"), later, "request")
             await self._measure(questions, body, read, "request")
         self._dialect, self._sent = dialect, body
         return body
@@ -170,7 +173,7 @@ class Outside:
         acting = {name: each for name, each in questions.items() if each.loud}
         if not acting:
             return body
-        began = await self._begin(await self._texts(body, read), acting, "response")
+        began = await self._begin(await self._texts(body, read, "response"), acting, "response")
         return await self._concluded(began, body, rewritten_answer)
 
     async def stream(self, events: bytes) -> bytes:
@@ -235,15 +238,21 @@ class Outside:
         self._questions[direction] = found
         return found
 
-    async def _texts(self, body: bytes, read: Read) -> list[Segment]:
-        """The texts of a body; of a long one taken beside the event loop."""
-        return read(body) if len(body) <= _QUICK else await self._world.slices.run(lambda _: read(body))
+    async def _texts(self, body: bytes, read: Read, direction: Direction) -> list[Segment]:
+        """The texts of a body; of a long one taken beside the event loop. None of one that cannot be read and may
+        pass; raises what `read` does for one that may not."""
+        try:
+            return read(body) if len(body) <= _QUICK else await self._world.slices.run(lambda _: read(body))
+        except (BadRequest, UpstreamBroken):
+            if self._guard.passes_unread(direction):
+                return []
+            raise
 
     async def _measure(self, questions: Mapping[str, Question], body: bytes, read: Read, direction: Direction) -> None:
         """Ask those whose rules only measure."""
         quiet = {name: each for name, each in questions.items() if not each.loud}
         if quiet:
-            self._quiet.append(await self._begin(await self._texts(body, read), quiet, direction))
+            self._quiet.append(await self._begin(await self._texts(body, read, direction), quiet, direction))
 
     async def _begin(
         self,
@@ -269,7 +278,8 @@ class Outside:
             else:
                 if self._leased is None:
                     self._leased = await self._world.detectors.lease(self._rules)
-                began.checks[name] = self._leased.by_name[name].check(texts, context)
+                spend = partial(self._book, name, texts)
+                began.checks[name] = self._leased.by_name[name].check(texts, context, spend)
         for name, config, texts in here:
             began.reports[name] = await self._judged_here(config, texts, streamed)
         return began
@@ -350,29 +360,36 @@ class Outside:
         return verdict
 
     def _account(self, name: str, report: Report) -> None:
-        """Count what a detector did, and book what it cost."""
-        world = self._world
-        if world.metrics is not None:
-            world.metrics.detector(name, report.outcome, report.seconds)
+        """Count what a detector did."""
+        if self._world.metrics is not None:
+            self._world.metrics.detector(name, report.outcome, report.seconds)
         if self._leased is not None:
             self._leased.by_name[name].told(report)
-        for spent in report.spent:
-            try:
-                world.record(self._booked(name, spent.model, Usage(
-                    input_tokens=spent.input_tokens, output_tokens=spent.output_tokens), report.seconds))  # fmt: skip
-            except Exception as error:
-                world.defect(self._guard.x, error)
 
-    def _booked(self, name: str, model: str, usage: Usage, seconds: float) -> Exchange:
+    def _book(self, name: str, texts: Sequence[Segment], spent: Spent, seconds: float) -> None:
+        """Book what a call used, whether anybody still waits for its verdict or not. The request's own budgets count
+        it with the request."""
+        try:
+            x = self._booked(name, texts, spent, seconds)
+            self._guard.x.judged_nanos += x.cost.nanos or 0
+            self._world.record(x)
+        except Exception as error:
+            self._world.defect(self._guard.x, error)
+
+    def _booked(self, name: str, texts: Sequence[Segment], spent: Spent, seconds: float) -> Exchange:
         """A model's judgement as an exchange of its own: operation `guardrail`, paid by the caller, found by the
-        request's id."""
+        request's id. It asked for what its request did: whose budgets it counts to hangs on that."""
         world, parent, source = self._world, self._guard.x, self._rules.sources[name]
+        inputs = spent.input_tokens
+        if not spent.told:
+            inputs = world.tokens.count_many_or_estimate([each.text for each in texts], spent.model)
         now_ns, now = world.clock.now_ns(), world.clock.monotonic()
         x = Exchange(world.ids.uuid7(now_ns), parent.request_id, now_ns - int(seconds * 1e9), now - seconds)
-        x.operation = Operation("guardrail", parent.operation.wire if parent.operation is not None else "openai")
-        x.caller, x.tags = parent.caller, parent.tags
+        x.operation = Operation(JUDGEMENT, parent.operation.wire if parent.operation is not None else "openai")
+        x.caller, x.tags, x.reading, x.downgraded = parent.caller, parent.tags, parent.reading, parent.downgraded
         x.provider = source.config.name if isinstance(source.config, ExternalConfig) else name
-        x.model, x.usage, x.outcome, x.status = model, usage, "ok", 200
+        x.model, x.usage_estimated, x.outcome, x.status = spent.model, not spent.told, "ok", 200
+        x.usage = Usage(input_tokens=inputs, output_tokens=spent.output_tokens)
         x.forwarded_at, x.finished_at = x.received_at, now
         x.cost = cost_of(x, self._snapshot, source.prices, now)
         return x

@@ -24,7 +24,7 @@ from gateway.errors import (
 )
 from gateway.facts import Attempt, Caller, Exchange, Segment
 from gateway.forward import credential_refused, enter, refusal_of
-from gateway.guard import ENCODING, WITHHELD, Guard, withheld
+from gateway.guard import ENCODING, WITHHELD, Guard, header_of, withheld
 from gateway.limits.turnstile import Place
 from gateway.operations import FIRST_CLASS, anthropic_passthrough
 from gateway.passed import FILES, keeps, settle_passed, settle_unread
@@ -49,7 +49,8 @@ async def pass_through(
     x.operation = anthropic_passthrough(x.operation, b"anthropic-version" in head.fields)
     if not caller.passthrough:
         raise Forbidden(f"This key may not use this path; allowed are {FIRST_CLASS}.", code="operation_not_allowed")
-    read = guard is not None and guard.reads_requests
+    is_json = b"json" in head.content_type
+    read = guard is not None and guard.reads_requests and is_json
     encoded = b"content-encoding" in head.fields and (read or _names_models(head))
     coding = coding_of(head.headers) if encoded else b""
     if read or coding:
@@ -69,8 +70,8 @@ async def pass_through(
             await _limited(admission, provider)
     world.begin(x)
     if guard is not None:
-        opening = await guard.opaque_request(opening, b"json" in head.content_type)
-        if guard.outside is not None and opening:
+        opening = await guard.opaque_request(opening, is_json)
+        if guard.outside is not None and opening and is_json:
             opening = await guard.outside.request(opening, json_segments)
     length = None if client.length is None else client.length + len(opening) - came
     body = opening if client.body_done else _joined(opening, rest)
@@ -221,20 +222,27 @@ def _choose(
 
 
 async def _answer(
-    world: World, snapshot: Snapshot, x: Exchange, client: Client, provider: Provider, response: UpstreamResponse
+    world: World,
+    snapshot: Snapshot,
+    x: Exchange,
+    client: Client,
+    provider: Provider,
+    response: UpstreamResponse,
+    begun: bytes = b"",
 ) -> None:
-    """Stream the answer through; its usage is found in its end."""
+    """Stream the answer through, of which `begun` came already; its usage is found in its end."""
     if response.status == 401:
         raise credential_refused(provider)
     headers = response_headers(response.headers)
-    headers += [(b"x-request-id", x.request_id.encode()), (b"x-tollway-provider", provider.name.encode())]
+    headers += _own_headers(x, provider)
     ending = keeps(client, x, snapshot, provider, response.headers) if response.status < 400 else None
     x.committed = True
     await client.head(response.status, headers)
     x.first_byte_at = world.clock.monotonic()
     x.outcome = "ok" if response.status < 400 else "upstream_status"
     try:
-        while chunk := await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
+        while chunk := begun or await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
+            begun = b""
             if ending is not None:
                 ending.add(chunk)
             await client.write(chunk)
@@ -257,9 +265,16 @@ async def _answer_read(
     response: UpstreamResponse,
     guard: Guard,
 ) -> None:
-    """Hold an answer that guardrails must read, up to the size of a body, and pass on what they leave of it."""
+    """Hold an answer that guardrails must read, up to the size of a body, and pass on what they leave of it. What they
+    cannot read and need not is passed on as it comes."""
     refused = response.status >= 400
     is_json = any(name == b"content-type" and b"json" in value for name, value in response.headers)
+
+    async def as_it_is(begun: bytes = b"") -> None:
+        await _answer(world, snapshot, x, client, provider, response, begun)
+
+    if not is_json and guard.passes_unread("response"):
+        return await as_it_is()
     if not is_json and not refused:
         raise UnreadableAnswer(provider.name, "it is not JSON")
     if response.status == 401:
@@ -269,6 +284,8 @@ async def _answer_read(
         while chunk := await response.chunk(world.clock.monotonic() + provider.timeouts.idle):
             body += chunk
             if len(body) > snapshot.server.max_body:
+                if guard.passes_unread("response"):
+                    return await as_it_is(body)
                 raise UnreadableAnswer(provider.name, "it is too large")
     except (TransportError, Late) as error:
         raise _cut_short(world, provider, error) from error
@@ -276,8 +293,12 @@ async def _answer_read(
     dropped = ENCODING
     if refused:
         shown = await guard.refused(plain if is_json else None)
+        if shown is None and guard.passes_unread("response"):
+            return await as_it_is(body)
         body, dropped = (withheld(x, response.status), WITHHELD) if shown is None else (shown, ENCODING)
     elif plain is None:
+        if guard.passes_unread("response"):
+            return await as_it_is(body)
         raise UnreadableAnswer(provider.name, "it is compressed in a way that is not read here")
     else:
         ending = Ending(len(plain))
@@ -291,12 +312,20 @@ async def _answer_read(
     headers += [
         *([(b"content-type", b"application/json")] if dropped is WITHHELD else ()),
         (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", x.request_id.encode()),
-        (b"x-tollway-provider", provider.name.encode()),
+        *_own_headers(x, provider),
     ]
     x.committed, x.outcome = True, "upstream_status" if refused else "ok"
     x.first_byte_at = world.clock.monotonic()
     await client.answer(response.status, headers, body)
+
+
+def _own_headers(x: Exchange, provider: Provider) -> Headers:
+    told = header_of(x)
+    return [
+        (b"x-request-id", x.request_id.encode()),
+        (b"x-tollway-provider", provider.name.encode()),
+        *([(b"x-tollway-guardrails", told)] if told else ()),
+    ]
 
 
 def _cut_short(world: World, provider: Provider, error: TransportError | Late) -> Refusal:

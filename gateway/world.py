@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from gateway import beside
 from gateway.books import Books
 from gateway.budget_events import BudgetEvents
@@ -27,6 +29,7 @@ from gateway.limits.memory import MemoryStore
 from gateway.limits.tally import Tally, What
 from gateway.limits.turnstile import Turnstiles
 from gateway.limits.waiting import WaitingRoom
+from gateway.operations import JUDGEMENT
 from gateway.outbox import Outbox
 from gateway.pseudonyms.store import MemoryConversations
 from gateway.quota import Admitted, Bound, Charge
@@ -205,11 +208,12 @@ class World:
         usage, nanos = x.usage, x.cost.nanos or 0
         used = Charge(nanos=nanos) if usage is None else Charge(usage.input_tokens, usage.output_tokens, nanos)
         settle = self.limits.settle
+        judged = msgspec.structs.replace(used, nanos=nanos + x.judged_nanos) if x.judged_nanos else used
         for hold in x.holds:
-            settle(hold, used)
+            settle(hold, judged if hold == x.id else used)
         if self.waiting_room.lines:
             self.waiting_room.settled(x.bounds)
-        if self.configuration.snapshot.limit_options.reserve == "upper":
+        if self.configuration.snapshot.limit_options.reserve == "upper" or _judges(x):
             return
         if used.output_tokens and not x.usage_estimated and x.caller is not None and x.reading is not None:
             self.learned.observe(x.caller.team, x.reading.model, used.output_tokens)
@@ -348,6 +352,11 @@ class World:
             self.metrics.close()
         if self.state_file is not None:
             self.state_file.remove()
+
+
+def _judges(x: Exchange) -> bool:
+    """Whether it is a guardrail's model that was asked, and not the model that the client named."""
+    return x.operation is not None and x.operation.name == JUDGEMENT
 
 
 def _flipped(flip: Flip) -> None:

@@ -45,7 +45,7 @@ _BUILTINS = (
     Builtin("prompt_injection", "texts", 0.75, "orders that override the application's, and jailbreaks"),
     Builtin("jailbreak", "texts", 0.75, "jailbreaks alone", "prompt_injection", ("JAILBREAK",)),
     Builtin("moderation", "texts", 0.5, "unsafe content by category"),
-    Builtin("exfiltration", "texts", 0.5, "images and links that carry data to a stranger's host"),
+    Builtin("exfiltration", "spans", 0.5, "images and links that carry data to a stranger's host"),
 )
 BUILTINS: Mapping[str, Builtin] = MappingProxyType({each.name: each for each in _BUILTINS})
 _PII_RULES = (
@@ -109,10 +109,17 @@ def rule_ids(name: str) -> frozenset[str]:
     return frozenset((*models, *(rule.id for rule in RULES)))
 
 
-def detector(name: str, entities: frozenset[str] | None = None) -> Detector:
-    """A built-in detector of spans. `entities`: of personal data, None for the usual ones with dates and URLs. Raises
-    ValueError for entities that are not known."""
-    if name == "pii":
+def detector(
+    kind: str, name: str = "", entities: frozenset[str] | None = None, trusted: Collection[str] = ()
+) -> Detector:
+    """A built-in detector of spans, exfiltration under another `name` if one is given. `entities`: of personal data,
+    None for the usual ones with dates and URLs. `trusted`: hosts, for exfiltration. Raises ValueError for entities that
+    are not known."""
+    if kind == "exfiltration":
+        from guardrails.injection.links import LinkDetector
+
+        return LinkDetector(name or kind, trusted)
+    if kind == "pii":
         from guardrails.pii import PiiDetector
 
         return PiiDetector(entities)
@@ -121,12 +128,9 @@ def detector(name: str, entities: frozenset[str] | None = None) -> Detector:
     return SecretDetector()
 
 
-def classifier(kind: str, name: str = "", trusted: Collection[str] = ()) -> Classifier:
-    """A built-in classifier, under another `name` if one is given. `trusted`: hosts, for exfiltration. Reads its
-    weights. Raises WeightsError when they are damaged."""
+def classifier(kind: str, name: str = "") -> Classifier:
+    """A built-in classifier, under another `name` if one is given. Reads its weights. Raises WeightsError when they are
+    damaged."""
     from guardrails.injection import InjectionClassifier, SafetyClassifier
-    from guardrails.injection.links import ExfiltrationClassifier
 
-    if kind == "exfiltration":
-        return ExfiltrationClassifier(name or kind, trusted)
     return InjectionClassifier(name or kind) if kind == "prompt_injection" else SafetyClassifier(name or kind)

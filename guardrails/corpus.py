@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 LABELS: Mapping[str, bool] = MappingProxyType({"attack": True, "benign": False})
+BOM = b"\xef\xbb\xbf"
 SAME: Mapping[str, str] = MappingProxyType({"DOMAIN_NAME": "URL"})
 """Names of types in public corpora, where ours are others."""
 Role = Literal["system", "user", "assistant", "tool", "input", "output"]
@@ -71,9 +72,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows(data: bytes, *, judged: bool = True) -> Iterator[Row]:
-    """Rows of a file; blank lines are left out. `judged`: each must say what is right. Raises CorpusError."""
+    """Rows of a file; blank lines, and a mark that some editors begin a file with, are left out. `judged`: each must
+    say what is right. Raises CorpusError."""
     decoder = msgspec.json.Decoder(Row)
-    for number, line in enumerate(data.split(b"\n"), 1):
+    for number, line in enumerate(data.removeprefix(BOM).split(b"\n"), 1):
         if not line.strip():
             continue
         try:

@@ -151,6 +151,17 @@ class PolicyEngine:
         verdict = tally.verdict(tuple(rewrites))
         return verdict if verdict != ALLOWED else ALLOWED
 
+    def unread(
+        self, direction: Direction, operation: str, error: str, *, key: str = "", demoted: Collection[str] = ()
+    ) -> Verdict:
+        """See `guardrails/interface.py`."""
+        plan = self._plans.plan(direction, operation)
+        if plan is None:
+            return ALLOWED
+        tally = Tally(direction, self._hasher, self._timer, key, None, demoted)
+        tally.failed("engine", error, plan.rules)
+        return tally.verdict()
+
     def stream(
         self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
     ) -> PolicyStream | None:

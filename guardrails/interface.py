@@ -165,6 +165,13 @@ class Engine(Protocol):
         """
         ...
 
+    def unread(
+        self, direction: Direction, operation: str, error: str, *, key: str = "", demoted: Collection[str] = ()
+    ) -> Verdict:
+        """The verdict on a body that nobody can read, for the reason whose name is `error`: the rules that look there
+        fail on it, open or closed as they say. What it enforces is `block` or `allow`."""
+        ...
+
     def stream(
         self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
     ) -> "StreamInspector | None":

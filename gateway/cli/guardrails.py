@@ -69,6 +69,7 @@ def register(app: typer.Typer) -> None:
 
 
 def try_text(
+    context: typer.Context,
     text: Annotated[str | None, typer.Argument(metavar="[TEXT or -]", help="The text; - reads standard input.")] = None,
     policy: PolicyOption = None,
     team: Annotated[str | None, typer.Option(help="The policies of this team, and rules made for it alone.")] = None,
@@ -93,6 +94,8 @@ def try_text(
     if role not in ROLES:
         _wrong(f"--role {role!r} is not known; allowed are {', '.join(ROLES)}")
     _operation(operation)
+    if not policy and team is None:
+        _tell_unused(context, config)
     names, engine = _engine(config, policy, team)
     text = _text(text)
     explanation = explain(engine, text, way, role=role, operation=operation, key=key)
@@ -105,6 +108,7 @@ def try_text(
 
 
 def evaluate(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The corpus.")],
     policy: PolicyOption = None,
     html: Annotated[Path | None, typer.Option(help="Also write a report as a web page.")] = None,
@@ -123,6 +127,8 @@ def evaluate(
     rows = _rows(file, judged=True)
     if not rows:
         _fail(f"{file} holds no rows")
+    if not policy:
+        _tell_unused(context, config)
     programs, names = _programs(config, policy)
     _tell_unasked(programs, names)
     evaluation = Evaluation(
@@ -246,6 +252,16 @@ def _tell_unasked(programs: GuardrailPrograms, names: list[str]) -> None:
     unasked = programs.unasked(*names)
     if unasked:
         typer.echo(f"not asked here, because their detectors are outside: {', '.join(unasked)}", err=True)
+
+
+def _tell_unused(context: typer.Context, config: Path) -> None:
+    """A configuration that is named and not used may be thought to be what was tried. Exits where it is not there."""
+    source = context.get_parameter_source("config")
+    if source is None or source.name != "COMMANDLINE":
+        return
+    if not config.is_file():
+        _wrong(f"{config} is not there")
+    typer.echo(f"every built-in detector is asked, and no policy of {config}: name one with --policy", err=True)
 
 
 def _programs(config: Path, policy: list[str] | None) -> tuple[GuardrailPrograms, list[str]]:

@@ -13,7 +13,16 @@ from typing import cast
 
 from gateway.errors import BadRequest, UpstreamBroken
 from gateway.facts import Segment
-from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, STRUCTURAL, member_path, role_of_kind, sound
+from gateway.wire.surfaces import (
+    CONTAINERS,
+    PAYLOAD,
+    ROLES,
+    STRUCTURAL,
+    is_encoded,
+    member_path,
+    role_of_kind,
+    sound,
+)
 
 
 class _Number(str):
@@ -192,7 +201,7 @@ def _is_payload(name: str, value: object, fields: dict[str, object]) -> bool:
         return kind in ("base64", "redacted_thinking") or "format" in fields or "transcript" in fields
     if name == "result":
         return kind == "image_generation_call"
-    return name == "file_data" or (isinstance(value, str) and value[:5].lower() == "data:")
+    return name == "file_data" or (isinstance(value, str) and is_encoded(value))
 
 
 def _sound_segments(body: bytes, segments: list[Segment]) -> list[Segment]:

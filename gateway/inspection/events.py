@@ -24,6 +24,7 @@ from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
 from gateway.inspection.scan import scan, text_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
+from gateway.wire.surfaces import is_encoded
 from guardrails.interface import Breathe, StreamInspector
 
 Key = tuple[str, *tuple[bytes, ...]]
@@ -294,7 +295,7 @@ class EventRewriter:
         for at, slot in enumerate(plan.slots):
             channel, text = channels[at], texts[at]
             if channel is None:
-                judged = text and not (slot.uri and text[:5].lower() == "data:")
+                judged = text and not (slot.uri and is_encoded(text))
                 new = self._whole(text, slot.role, slot.json) if judged else text
             else:
                 new = self._fed(channel, text) if text else text

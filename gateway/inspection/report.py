@@ -1,5 +1,6 @@
 """What came of one inspection by a detector outside of the engine: a service, or a worker process."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -20,11 +21,17 @@ Outcome = Literal[
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What a model-based detector used, for the ledger."""
+    """What one call of a model-based detector used, for the ledger."""
 
     model: str
     input_tokens: int
     output_tokens: int
+    told: bool = True
+    """False: the service told no usage. There are no input tokens then, and the output's are estimated."""
+
+
+Spend = Callable[[Spent, float], None]
+"""Told of every call that used something, as soon as that is known, whoever waits for its verdict: its seconds."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +51,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Reason or canned answer for the client. May quote the text: never logged."""
     error: str = ""
     """What went wrong, for logs: never text, address or credential."""
-    spent: tuple[Spent, ...] = ()
-    """What the calls of a model-based detector used, to be booked under the guardrail."""
     calls: int = 0
     cached: int = 0
     """Texts (or conversations) whose verdict was remembered."""

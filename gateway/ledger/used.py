@@ -28,6 +28,7 @@ from gateway.ledger.posting import HOUR_NS, event_row
 from gateway.ledger.segments import Segment, listing
 from gateway.ledger.store import counter, reading
 from gateway.ledger.tables import events, rollups, segments, tags
+from gateway.operations import JUDGEMENT
 from gateway.quota import Measure, Scope
 
 Marks = Mapping[str, int]
@@ -38,6 +39,7 @@ _Identity = tuple[str, str, str, str, str, tuple[tuple[str, str], ...], tuple[st
 
 COUNTED: frozenset[Measure] = frozenset({"requests", "input_tokens", "output_tokens", "tokens", "usd"})
 """Measures that the ledger can answer for."""
+_OF_REQUESTS = COUNTED - {"usd"}
 _BATCH = 500
 _LONGEST_NS = 24 * HOUR_NS
 """No exchange lasts longer."""
@@ -62,6 +64,8 @@ class Group(msgspec.Struct, frozen=True):
     """Counters that sent them to `model`, in place of what was asked for."""
 
     def of(self, measure: Measure) -> int:
+        if self.operation == JUDGEMENT and measure in _OF_REQUESTS:
+            return 0  # money of the request that was judged, and none of the requests and tokens that are rationed
         match measure:
             case "requests":
                 return self.requests

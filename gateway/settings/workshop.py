@@ -122,8 +122,10 @@ def _make(part: Part) -> Detector | Classifier:
 
         return TermDetector(cast("tuple[TermList, ...]", part.content), part.name)
     if catalogue.BUILTINS[part.kind].kind == "texts":
-        return catalogue.classifier(part.kind, part.name, cast("tuple[str, ...]", part.content or ()))
-    return catalogue.detector(part.kind, cast("frozenset[str] | None", part.content))
+        return catalogue.classifier(part.kind, part.name)
+    if part.kind == "exfiltration":
+        return catalogue.detector(part.kind, part.name, trusted=cast("tuple[str, ...]", part.content or ()))
+    return catalogue.detector(part.kind, entities=cast("frozenset[str] | None", part.content))
 
 
 def _spoken(error: Exception) -> str:

@@ -39,6 +39,8 @@ ROLES = {
     "function": "tool",
 }
 
+_MOST_URI_HEAD = 512
+"""Characters of what a `data:` address says of its bytes before they come."""
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _STEP = re.compile(r'(?:^|\.)([A-Za-z_$][A-Za-z0-9_$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
 _escape = msgspec.json.encode
@@ -55,6 +57,13 @@ def role_of_kind(kind: str, role: str) -> str:
         if kind.endswith(("_call", "tool_use")) or kind in ("reasoning", "thinking"):
             return "assistant"
     return role
+
+
+def is_encoded(uri: str) -> bool:
+    """Whether a value of a member that may be an address is one of `data:` with its bytes as base64. Other `data:`
+    addresses have their text in them as it is (RFC 2397)."""
+    head = uri[:_MOST_URI_HEAD]
+    return head[:5].lower() == "data:" and head.partition(",")[0].rstrip().lower().endswith(";base64")
 
 
 def member_path(path: str, name: str) -> str:

@@ -1,22 +1,115 @@
-"""Data that an answer carries out in the address of an image or link, as a classifier."""
+"""Data that an answer carries out in the address of an image or link.
 
-from collections.abc import Collection
+An image is loaded by whoever shows the answer, without a click: by then it has told its host what stands in its
+address. So in a stream nothing of an address may pass before it is known to be harmless. From the bracket or tag that
+begins it until the address ends is less than `Reach.length` characters; beyond that it is none, or cut off.
 
-from guardrails.detector import Match
+Markdown: `![label](address)`, `[label](address)`, and the definition `[label]: address` that labels refer to
+(CommonMark 0.31, sections 4.7, 6.3, 6.4). HTML: `<img … src=address`, `<a … href=address`.
+"""
 
-from .leak import exfiltration
+import re
+from collections.abc import Collection, Sequence
+
+from guardrails.detector import Expression, Hit, Match, Reach
+from guardrails.matching.offsets import to_characters
 
 TYPE = "DATA_EXFILTRATION"
 RULES = ("leak.image", "leak.link")
 
+# Repeats never give back what they took: what follows them cannot be part of it, and hostile text stays linear.
+_BLANK = r"[ \t\r\n]{0,4}"
+_SCHEME = r"(?:https?:)?//"
+_LABEL = r"(?:[^\[\]\n\\]|\\[^\n]){0,300}+"
+_ADDRESS = _SCHEME + r"[^\s)<>]{1,2000}+"
+_QUOTED = _SCHEME + r"[^\s\"'<>]{1,2000}+"
+_TAG = r"\b[^>]{0,200}?\b"
+_SHAPES = (
+    ("leak.image", 0.9, 0.3, re.compile(
+        rf"!\[{_LABEL}\]\({_BLANK}<?({_ADDRESS})>?\)?|<img{_TAG}src{_BLANK}={_BLANK}[\"']?({_QUOTED})", re.IGNORECASE)),
+    ("leak.link", 0.6, 0.0, re.compile(
+        rf"(?<!!)\[{_LABEL}\](?:\(|:){_BLANK}<?({_ADDRESS})>?\)?|<a{_TAG}href{_BLANK}={_BLANK}[\"']?({_QUOTED})",
+        re.IGNORECASE)),
+)  # fmt: skip
+"""Rule, score with data, score without (0: not reported), and what it looks like."""
+_STARTS = re.compile(r"!?\[|<(?:img|a)\b", re.IGNORECASE)
+_HEAD = 2 + 600 + 2 + 4 + 1 + 8
+"""Characters before an address, at most: of a label, every one may be escaped."""
+_TAIL = 2000 + 2
+_BEGUN = re.compile(r"!?\[|<|!\Z", re.IGNORECASE)
+_LETTERS = r"h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?|/"
+"""Beginnings of what an address begins with."""
+_OPEN = re.compile(
+    rf"!|!?\[{_LABEL}(?:\\|\](?:[(:]{_BLANK}<?(?:{_LETTERS}|{_SCHEME}[^\s)<>]{{0,2000}}+>?)?)?)?"
+    rf"|<(?:im?|(?:img|a)(?:\b[^>]{{0,{200 + 4 + 1 + 8 + 9 + 2000}}}+)?)?",
+    re.IGNORECASE,
+)
+"""What more text may make an image, a link or a longer one."""
+_HOST = re.compile(r"(?:https?:)?//(?:[^/@?#]{0,200}@)?([^/:?#]{1,255})", re.IGNORECASE)
+_VALUE = re.compile(r"[?&#;]([^=&#;]{0,100})=([^&#;]{1,1500})")
+_DENSE = re.compile(r"[A-Za-z0-9+/_%=.-]{40,}")
 
-class ExfiltrationClassifier:
-    """Judges answers by their images and links: see `exfiltration`. `trusted`: hosts that may be given data."""
+
+class LinkDetector:
+    """Finds images and links whose address carries data to a host that is not trusted. Safe on streams:
+    `guardrails/detector.py`.
+
+    Type DATA_EXFILTRATION. `leak.image`: loaded without a click, 0.9 with data, 0.3 without. `leak.link`: 0.6 with
+    data. Data is a value of at least 24 characters, or one with encoded spaces or an e-mail address, or a dense path.
+    """
+
+    expressions: Sequence[Expression] = (
+        Expression(rf"\](?:\(|:){_BLANK}<?{_SCHEME}", caseless=True),
+        Expression(rf"(?:src|href){_BLANK}={_BLANK}[\"']?{_SCHEME}", caseless=True),
+    )
+    reach = Reach(length=_HEAD + _TAIL, before=1, after=1, lead=0, wordwise=True)
 
     def __init__(self, name: str = "exfiltration", trusted: Collection[str] = ()) -> None:
+        """`trusted`: hosts that may be given data, those below them included."""
         self.name = name
-        self._trusted = tuple(trusted)
+        self._trusted = tuple(host.lower() for host in trusted)
 
-    def judge(self, text: str, role: str) -> list[Match]:
-        """See `guardrails.detector.Classifier`: every role's text is judged alike. Linear in the text."""
-        return exfiltration(text, self._trusted)
+    def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
+        """One match for each start, sorted: those of one address inside another stay."""
+        ends = sorted(set(to_characters(text, [hit.end for hit in hits])))
+        starts: dict[int, None] = {}
+        done = 0
+        for end in ends:
+            for begun in _STARTS.finditer(text, max(done, end - _HEAD), end):
+                starts[begun.start()] = None
+            done = max(done, end)
+        return [match for start in starts if (match := self._match(text, start)) is not None]
+
+    def settled(self, text: str) -> int:
+        floor = max(0, len(text) - self.reach.length)
+        for begun in _BEGUN.finditer(text, floor):
+            if _OPEN.fullmatch(text, begun.start()) is not None:
+                return begun.start()
+        return len(text)
+
+    def _match(self, text: str, start: int) -> Match | None:
+        for rule, with_data, without, shape in _SHAPES:
+            found = shape.match(text, start)
+            if found is None:
+                continue
+            address = found.group(1) or found.group(2)
+            score = with_data if _carries(address) else without
+            if not score or self._trusts(address):
+                return None
+            return Match(TYPE, found.start(), found.end(), score, rule, "heuristic")
+        return None
+
+    def _trusts(self, address: str) -> bool:
+        found = _HOST.match(address)
+        if found is None or not self._trusted:
+            return False
+        host = found.group(1).lower()
+        return any(host == name or host.endswith(f".{name}") for name in self._trusted)
+
+
+def _carries(address: str) -> bool:
+    for _, value in _VALUE.findall(address):
+        if len(value) >= 24 or "%20" in value or "+" in value or "%40" in value or "@" in value or "%0" in value:
+            return True
+    path = address.partition("//")[2].partition("?")[0].split("/")[1:]
+    return any(_DENSE.fullmatch(part) for part in path)

@@ -32,7 +32,7 @@ def test_names_types_and_rules(name: str) -> None:
         found = classifier.judge(TEXT, "tool") + classifier.judge(TEXT, "user")
     else:
         wanted = frozenset(catalogue.types("pii")) if name == "pii" else None
-        detector = catalogue.detector(name, wanted)
+        detector = catalogue.detector(name, entities=wanted)
         assert detector.name == builtin.source
         scanner = Scanner([detector], gate=open_gate)
         assert scanner.gate is not None

@@ -72,3 +72,9 @@ def test_a_bad_line_is_named_and_not_quoted(line: str, reason: str) -> None:
 def test_spans() -> None:
     (row,) = rows(b'{"text": "a", "spans": [{"type": "X", "start": 0, "end": 1, "more": 1}], "label": "pii"}')
     assert row.spans == (Span("X", 0, 1),)
+
+
+def test_a_file_of_windows_is_read() -> None:
+    """A mark at the beginning, and carriage returns at the ends of lines."""
+    data = b'\xef\xbb\xbf{"text": "a", "label": "benign"}\r\n\r\n{"text": "b", "label": "attack"}\r\n'
+    assert [row.text for row in rows(data)] == ["a", "b"]

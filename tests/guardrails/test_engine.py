@@ -309,3 +309,18 @@ def test_it_never_raises_on_any_text(text: str, path: str, seed: int) -> None:
     verdict = judged.inspect([Segment(path, "user", text)], "request", vault=Vault(bytes(16)))
     assert verdict.failures == ()
     assert all(segment.text != text for segment in verdict.rewrites)
+
+
+@pytest.mark.parametrize("direction", ["request", "response"])
+def test_what_nobody_can_read_is_kept_back_by_an_enforced_closed_rule_alone(direction: str) -> None:
+    """`on_failure: closed` keeps the text back, `open` passes it; a rule in shadow or warn never blocks."""
+
+    def enforced(*rules: Rule, **more: object) -> tuple[str, int]:
+        verdict = engine(*rules).unread(direction, "chat", "UnreadableBody", **more)  # pyright: ignore
+        return verdict.enforced, len(verdict.failures)
+
+    closed, opened = rule(mode="enforce"), rule(mode="enforce", on_failure="open", id="open")
+    assert enforced(opened, closed) == ("block", 1)
+    assert enforced(opened, rule(mode="shadow"), rule(mode="warn", id="warn")) == ("allow", 1)
+    assert enforced(closed, demoted={"mail"}) == ("allow", 1)
+    assert enforced(rule(mode="enforce", operations=frozenset(("other",)))) == ("allow", 0)

@@ -14,6 +14,8 @@ from gateway.inspection.external import ExternalConfig
 from gateway.inspection.external.sigv4 import Credentials, signed
 
 WORD = "zebra"
+PUZZLE, UNTOLD = "okapi", "quagga"
+"""To texts with these, the fake Llama Guard gives no verdict, or tells no usage."""
 KEY = "test-key-" + "k" * 8
 
 Answer = Any
@@ -103,9 +105,11 @@ def llama_guard(target: str, headers: dict[str, str], body: bytes) -> Answer:
     if target != "/v1/chat/completions" or sent["model"] != "judge" or sent["temperature"] != 0:
         return None
     said = "\n\nunsafe\nS10,S1" if WORD in str(sent["messages"]) else "\n\nsafe"
+    said = "Let me think." if PUZZLE in str(sent["messages"]) else said
     choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 210, "completion_tokens": 5, "total_tokens": 215}
-    return {"id": "c", "object": "chat.completion", "model": "judge-8b", "choices": [choice], "usage": usage}
+    told = {} if UNTOLD in str(sent["messages"]) else {"usage": usage}
+    return {"id": "c", "object": "chat.completion", "model": "judge-8b", "choices": [choice], **told}
 
 
 def litellm(target: str, headers: dict[str, str], body: bytes) -> Answer:

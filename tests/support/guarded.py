@@ -35,6 +35,7 @@ POLICIES: dict[str, list[dict]] = {
             "mode": "enforce",
         },
     ],
+    "lenient": [{**_PII, "on_failure": "open"}],
     "shadow": [{**_PII, "mode": "shadow"}],
     "warn": [{**_PII, "mode": "warn"}],
     "rerouted": [{"detect": "pii", "entities": ["EMAIL_ADDRESS"], "reroute": "gpt-4o", "mode": "enforce"}],

@@ -50,6 +50,8 @@ JUDGE = {
     "usd_per_million_tokens": {"input": "1.00", "output": "10.00"},
 }
 """What the fake Llama Guard costs: 210 tokens in and 5 out are 260,000 nano-dollars."""
+BUDGETED = {"judged"}
+"""Teams with a budget."""
 SAID = f"my {WORD} is fine"
 
 
@@ -110,6 +112,8 @@ def outside_configuration(provider: str, data: Path, policies: dict[str, list[di
         name: {"guardrails": name, "keys": [{"id": name, "hash": key_hash(f"sk-{name}")}]} for name in policies
     }
     teams["free"] = {"keys": [{"id": "free", "hash": key_hash("sk-free")}]}
+    for name in BUDGETED & teams.keys():
+        teams[name]["budget"] = {"amount": "1 USD", "per": "month"}
     sections = {"guardrails": policies, "teams": teams, "prices": {"version": 1, "models": [JUDGE]}, **changes}
     return guarded_configuration(provider, data, **sections)
 
@@ -123,6 +127,7 @@ def outside_gateway(provider: str, data: Path, policies: dict[str, list[dict]]) 
 def policies(url: str) -> dict[str, list[dict]]:
     every = {service.replace("_", "-"): [external(service, url)] for service in SERVICES}
     every["llama-guard"] = [external("llama_guard", url, prices="judges")]
+    every["judged"] = [external("llama_guard", url, prices="judges", cache="0", when="alongside")]
     both = {"on": ["request", "response"], "streams": "hold"}
     return every | {
         "mask": [external("presidio", url, action="mask", **both)],

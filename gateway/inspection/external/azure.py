@@ -10,7 +10,18 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.inspection.external.config import ExternalConfig
-from gateway.inspection.external.shape import JSON, Context, Outgoing, Reply, Stamp, Text, decoded, encoded, upper
+from gateway.inspection.external.shape import (
+    JSON,
+    Context,
+    Outgoing,
+    Reply,
+    Stamp,
+    Text,
+    WrongAnswer,
+    decoded,
+    encoded,
+    upper,
+)
 from gateway.inspection.external.spans import occurrences
 from guardrails.detector import Match
 
@@ -57,6 +68,8 @@ class AzureContentSafety:
 
     def reply(self, texts: Sequence[Text], status: int, body: bytes) -> Reply:
         answer = decoded(status, body, _Answer)
+        if answer.categories_analysis is None and answer.blocklists_match is None:
+            raise WrongAnswer("answered neither categoriesAnalysis nor blocklistsMatch")
         name, text = self._config.name, texts[0].text
         found: list[tuple[int, Match]] = []
         for item in answer.categories_analysis or ():

@@ -8,6 +8,7 @@ Calls that fail count towards the breaker, but not those our own queue or one cl
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -22,13 +23,14 @@ from gateway.inspection.external.config import ExternalConfig
 from gateway.inspection.external.shape import TOGETHER, Context, Reply, Shape, Stamp, Text, WrongAnswer
 from gateway.inspection.external.shapes import shape_of
 from gateway.inspection.external.transport import Unreachable, Wire
-from gateway.inspection.report import Outcome, Report, Spent
+from gateway.inspection.report import Outcome, Report, Spend, Spent
 from gateway.inspection.windows import clean, merged, shifted, windows
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 from guardrails.detector import Match
 from guardrails.interface import Finding, Segment
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}")
 _MOST_REMEMBERED = 256
 """Matches a verdict in the cache may have."""
 
@@ -74,16 +76,16 @@ class ExternalDetector:
         """Verdicts in the cache, and its hits and misses so far."""
         return len(self._cache), self._cache.hits, self._cache.misses
 
-    def check(self, segments: Sequence[Segment], context: Context) -> Check:
+    def check(self, segments: Sequence[Segment], context: Context, spend: Spend | None = None) -> Check:
         """Start to inspect `segments`, the texts of one body."""
-        return Check(self._tasks.start(self._inspect(segments, context), f"guardrail {self.config.name}"))
+        return Check(self._tasks.start(self._inspect(segments, context, spend), f"guardrail {self.config.name}"))
 
     async def aclose(self) -> None:
         """Close the connections. Checks under way are their task group's to end."""
         await self._wire.aclose()
 
-    async def _inspect(self, segments: Sequence[Segment], context: Context) -> Report:
-        run = _Run(self._clock.monotonic())
+    async def _inspect(self, segments: Sequence[Segment], context: Context, spend: Spend | None) -> Report:
+        run = _Run(self._clock.monotonic(), spend)
         kept = [segment for segment in segments if segment.text]
         try:
             if sum(len(segment.text) for segment in kept) > self.config.max_text:
@@ -182,6 +184,7 @@ class ExternalDetector:
         if not self._breaker.allow(self._clock.monotonic()):
             raise _Failed("open", "failed too often; the circuit is open")
         run.calls += 1
+        began = self._clock.monotonic()
         retry_after: float | None = None
         try:
             stamp = Stamp(self._clock.now_ns(), self._ids.uuid7(self._clock.now_ns()))
@@ -200,14 +203,19 @@ class ExternalDetector:
                 self._breaker.failed(self._clock.monotonic(), retry_after)
             else:
                 self._breaker.abandoned()
+            run.pay(error.spent, self._clock.monotonic() - began)
             raise _Failed("wrong_answer", str(error)) from None
         except BaseException:
             self._breaker.abandoned()
             raise
         self._breaker.succeeded()
-        if reply.spent is not None:
-            run.spent.append(reply.spent)
+        run.pay(reply.spent, self._clock.monotonic() - began)
         return reply
+
+    def _rule(self, rule: str) -> str:
+        """The id of a rule of ours, with what the service calls it."""
+        ours = f"{self.config.name}/"
+        return ours + _named(rule.removeprefix(ours))
 
     def _report(self, run: "_Run", segments: list[Segment]) -> Report:
         threshold = self.config.threshold
@@ -218,25 +226,31 @@ class ExternalDetector:
             flagged=run.flagged if threshold is None else bool(counted),
             refused=run.outcome != "ok" and self.config.on_failure == "closed",
             findings=tuple(
-                Finding(m.type, "" if index == TOGETHER else segments[index].path, m.start, m.end, m.score, m.rule,
-                        m.evidence)
+                Finding(_named(m.type), "" if index == TOGETHER else segments[index].path, m.start, m.end, m.score,
+                        self._rule(m.rule), m.evidence)
                 for index, m in sorted(counted, key=lambda item: (item[0], item[1].start, item[1].end))
             ),
             rewrites=tuple(msgspec.structs.replace(segments[index], text=text) for index, text in run.rewrites),
             message=run.message,
             error=run.error,
-            spent=tuple(run.spent),
             calls=run.calls,
             cached=run.cached,
             seconds=self._clock.monotonic() - run.started,
         )  # fmt: skip
 
 
+def _named(given: str) -> str:
+    """A name that a service gives, if it looks like one. What does not may quote the text, and would stand in headers,
+    metrics, the ledger and the text's own place."""
+    return given if _NAME.fullmatch(given) else "FLAGGED"
+
+
 class _Run:
     """What one inspection has gathered so far."""
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, started: float, spend: Spend | None) -> None:
         self.started = started
+        self._spend = spend
         self.loop_started = asyncio.get_running_loop().time()
         self.outcome: Outcome = "ok"
         self.error = ""
@@ -244,9 +258,13 @@ class _Run:
         self.matches: list[tuple[int, Match]] = []
         self.rewrites: list[tuple[int, str]] = []
         self.message = ""
-        self.spent: list[Spent] = []
         self.calls = 0
         self.cached = 0
+
+    def pay(self, spent: Spent | None, seconds: float) -> None:
+        """Tell of what a call used that took so long."""
+        if spent is not None and self._spend is not None:
+            self._spend(spent, seconds)
 
     def take(self, reply: Reply) -> None:
         self.flagged |= reply.flagged

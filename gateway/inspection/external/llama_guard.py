@@ -92,12 +92,15 @@ class LlamaGuard:
         answer = decoded(status, body, _Answer)
         said = ((answer.choices[0].message.content or "") if answer.choices else "").strip()
         verdict, _, rest = said.partition("\n")
-        usage = answer.usage or _Usage()
-        spent = Spent(answer.model or self._config.model, usage.prompt_tokens, usage.completion_tokens)
+        model = answer.model or self._config.model
+        if answer.usage is None:
+            spent = Spent(model, 0, len(said) // 4 + 1, told=False)
+        else:
+            spent = Spent(model, max(answer.usage.prompt_tokens, 0), max(answer.usage.completion_tokens, 0))
         if verdict.strip().lower() == "safe":
             return Reply(spent=spent)
         if verdict.strip().lower() != "unsafe":
-            raise WrongAnswer("answered neither safe nor unsafe")
+            raise WrongAnswer("answered neither safe nor unsafe", spent=spent)
         codes = [code.strip() for code in re.split(r"[,\n]", rest)]
         named = [code for code in codes if _CODE.fullmatch(code)] or ["unsafe"]
         found = tuple((TOGETHER, self._match(code)) for code in dict.fromkeys(named))

@@ -55,8 +55,10 @@ class Presidio:
         for index, result in enumerate(results):
             for item in sorted(result, key=lambda item: (item.start, item.end, item.entity_type)):
                 start, end = inside(texts[index].text, item.start, item.end)
+                if start >= end:
+                    raise WrongAnswer("answered a span that is not in the text")
                 score = min(max(item.score, 0.0), 1.0)
-                if start < end and score >= (self._config.threshold or 0.0):
+                if score >= (self._config.threshold or 0.0):
                     rule = f"{self._config.name}/{item.entity_type}"
                     found.append((index, Match(item.entity_type, start, end, score, rule, "external")))
         return Reply(bool(found), tuple(found))

@@ -25,8 +25,12 @@ _T = TypeVar("_T")
 class WrongAnswer(Exception):
     """The service did not answer as its interface says. The message never holds anything of the answer's text."""
 
-    def __init__(self, message: str, *, fault: bool = True, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, fault: bool = True, retry_after: float | None = None, spent: Spent | None = None
+    ) -> None:
         super().__init__(message)
+        self.spent = spent
+        """What it used all the same."""
         self.fault = fault
         """The service is at fault (or its credential), not this one text: counts towards opening the circuit."""
         self.retry_after = retry_after

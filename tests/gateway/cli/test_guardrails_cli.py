@@ -171,3 +171,13 @@ def test_help_stands_alone() -> None:
     for name in ("test", "eval", "diff"):
         assert name in done.stdout
         assert "tollway guardrails" in run(name, "--help").stdout
+
+
+def test_a_configuration_that_is_named_and_not_used_is_told(corpus: Path, config: Path, tmp_path: Path) -> None:
+    """Without --policy every built-in detector looks; who named a file may think that its policies did."""
+    for command in (("test", "mail me"), ("eval", corpus)):
+        told = run(*command, "--config", config)
+        assert told.exit_code == 0
+        assert f"no policy of {config}" in " ".join(told.stderr.split())
+        assert "no policy of" not in run(*command, "--config", config, "-p", "mail").stderr
+        assert run(*command, "--config", tmp_path / "none.yaml").exit_code == 2

@@ -147,7 +147,7 @@ def test_responses():
         "instructions": "a",
         "input": [
             {"role": "user", "content": [
-                {"type": "input_text", "text": "b"}, {"type": "input_image", "image_url": "data:x"}]},
+                {"type": "input_text", "text": "b"}, {"type": "input_image", "image_url": "data:;base64,x"}]},
             {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "c"},
             {"type": "function_call_output", "call_id": "c1", "output": "d"},
             {"type": "custom_tool_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "e"}]},

@@ -232,3 +232,15 @@ def test_segments_come_and_go(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "w.000002.done").write_bytes(b"not json\n" + record_line(end(1, cost_nanos=3, tags={"app": "x"})))
     assert journal.used() == 1114
     assert answers(journal.engine, [Question(EVERYTHING, "usd", *EVER)], tmp_path / "nowhere") == [1111]
+
+
+def test_a_judgement_is_money_and_neither_request_nor_tokens(tmp_path: Path) -> None:
+    """Counters add what judging cost to the request it was for; what the judge read and said is not rationed."""
+    engine = open_engine(f"sqlite:///{tmp_path}/ledger.db")
+    ensure_schema(f"sqlite:///{tmp_path}/ledger.db")
+    request = msgspec.structs.replace(end(1), operation="chat.completions", outcome="ok", cost_nanos=5)
+    judgement = msgspec.structs.replace(end(2), operation="guardrail", outcome="ok", cost_nanos=7)
+    put(engine, request)
+    alone = {measure: used(engine, EVERYTHING, measure, *EVER) for measure in MEASURES}
+    put(engine, judgement)
+    assert {measure: used(engine, EVERYTHING, measure, *EVER) for measure in MEASURES} == {**alone, "usd": 12}

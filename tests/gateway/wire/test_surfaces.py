@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.surfaces import member_path, role_of_kind, sound, steps
+from gateway.wire.surfaces import is_encoded, member_path, role_of_kind, sound, steps
 
 NAMES = st.text(max_size=5) | st.sampled_from(["a", "$b-1", "a b", "", 'q"', "\\", "]", ".", "[0]", "{}", "\ud800"])
 
@@ -33,3 +33,21 @@ def test_roles_of_kinds():
 
 def test_sound_text_is_utf8():
     assert json.loads(json.dumps(sound("a\ud800b"))).encode() == "a\ufffdb".encode()
+
+
+@pytest.mark.parametrize(
+    ("uri", "encoded"),
+    [
+        ("data:image/png;base64,AAAA", True),
+        ("DATA:;BASE64,AAAA", True),
+        ("data:text/plain;charset=utf-8;base64,AAAA", True),
+        ("data:text/plain,4111 1111 1111 1111", False),
+        ("data:text/plain,a;base64,b", False),
+        ("data:4111 1111 1111 1111", False),
+        ("https://x/;base64,", False),
+        ("data:" + "x" * 600 + ";base64,", False),
+    ],
+)
+def test_only_base64_hides_a_text(uri: str, encoded: bool) -> None:
+    """RFC 2397: `data:[<mediatype>][;base64],<data>`; without `;base64` the data is text."""
+    assert is_encoded(uri) is encoded

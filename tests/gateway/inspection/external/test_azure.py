@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from gateway.inspection.external.azure import AzureContentSafety
-from gateway.inspection.external.shape import Context, Reply, Stamp, Text
+from gateway.inspection.external.shape import Context, Reply, Stamp, Text, WrongAnswer
 from tests.support.detector_services import config_of
 
 TEXT = [Text("user", "Our Falcon project, falcon!")]
@@ -35,6 +37,15 @@ def test_a_blocklists_term_is_found_in_any_case() -> None:
 def test_a_term_that_does_not_occur_as_such_covers_the_text() -> None:
     hit = {"blocklistName": "p", "blocklistItemText": "f a l c o n"}
     assert [(m.start, m.end) for _, m in reply(blocklistsMatch=[hit]).matches] == [(0, 27)]
+
+
+def test_an_object_without_a_verdict_is_no_answer() -> None:
+    """`categoriesAnalysis` always comes, if empty; any other service's JSON must not pass for harmless."""
+    assert reply(categoriesAnalysis=[]) == Reply()
+    assert reply(blocklistsMatch=[]) == Reply()
+    for answer in ({}, {"status": "ok"}, {"categoriesAnalysis": None}):
+        with pytest.raises(WrongAnswer):
+            reply(**answer)
 
 
 def test_blocklists_and_categories_are_asked_for() -> None:

@@ -13,7 +13,7 @@ from gateway.clock import ManualClock, SystemClock
 from gateway.inspection.external import Context
 from gateway.inspection.external.detector import ExternalDetector, _batches
 from gateway.inspection.external.shape import Text
-from gateway.inspection.report import Report
+from gateway.inspection.report import Report, Spend, Spent
 from gateway.tasks import TaskGroup
 from guardrails.interface import Segment
 from tests.support.detector_services import FAKES, KEY, WORD, config_of
@@ -75,8 +75,8 @@ async def detector_of(kind: str, url: str, clock: Any = None, **changes: Any) ->
     assert defects == []
 
 
-async def ask(detector: ExternalDetector, segments: list[Segment]) -> Report:
-    return await asyncio.wait_for(detector.check(segments, Context(team="t", request_id="r")).report(), 60)
+async def ask(detector: ExternalDetector, segments: list[Segment], spend: Spend | None = None) -> Report:
+    return await asyncio.wait_for(detector.check(segments, Context(team="t", request_id="r"), spend).report(), 60)
 
 
 @pytest.mark.parametrize("kind", FAKES)
@@ -85,7 +85,8 @@ async def test_every_service_is_spoken_to_in_its_own_words(kind: str) -> None:
         innocent = await ask(detector, INNOCENT)
         assert (innocent.outcome, innocent.error, innocent.flagged) == ("ok", "", False)
         assert innocent.findings == ()
-        guilty = await ask(detector, GUILTY)
+        spent: list[Spent] = []
+        guilty = await ask(detector, GUILTY, lambda each, seconds: spent.append(each))
     assert (guilty.outcome, guilty.flagged, guilty.refused) == ("ok", True, False)
     places = {(finding.path, finding.start, finding.end) for finding in guilty.findings}
     exact = {(GUILTY[1].path, 4, 4 + len(WORD))}
@@ -99,7 +100,7 @@ async def test_every_service_is_spoken_to_in_its_own_words(kind: str) -> None:
     else:
         assert guilty.rewrites == ()
     if kind == "llama-guard":
-        assert [(s.model, s.input_tokens, s.output_tokens) for s in guilty.spent] == [("judge-8b", 210, 5)]
+        assert [(s.model, s.input_tokens, s.output_tokens) for s in spent] == [("judge-8b", 210, 5)]
 
 
 FAULTS: list[tuple[str, Handler, str]] = [
@@ -370,3 +371,13 @@ async def test_neither_text_nor_credential_is_logged_or_reported(caplog: pytest.
 def test_batches_hold_windows_of_several_texts() -> None:
     cut = _batches([Text("user", "a" * 10), Text("user", "b" * 25)], 20, 2)
     assert [[(index, start) for index, start, _ in batch] for batch in cut] == [[(0, 0), (1, 0)], [(1, 15)]]
+
+
+@pytest.mark.parametrize("name", ["jane@firm.example", "Jane Doe", "A\r\nx-evil: 1", "", "x" * 200, "ü"])
+async def test_a_name_that_may_quote_the_text_is_not_taken(name: str) -> None:
+    """Types and rules of a service stand in headers, metrics and the ledger: "never carries the matched text"."""
+    found = {"index": 0, "type": name, "start": 0, "end": 3, "rule": name}
+    body = json.dumps({"action": "block", "findings": [found]}).encode()
+    async with raw_server(raw(response(200, body))) as server, detector_of("webhook", server.url) as detector:
+        report = await ask(detector, GUILTY)
+    assert [(each.type, each.rule) for each in report.findings] == [("FLAGGED", "zoo/FLAGGED")]

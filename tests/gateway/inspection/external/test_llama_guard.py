@@ -60,4 +60,7 @@ def test_anything_else_is_no_verdict(said: str | None) -> None:
 def test_what_it_cost_is_reported() -> None:
     got = reply("safe", usage={"prompt_tokens": 9, "completion_tokens": 2}, model="guard-8b")
     assert got.spent == Spent("guard-8b", 9, 2)
-    assert reply("safe").spent == Spent("judge", 0, 0)
+    assert reply("safe").spent == Spent("judge", 0, 2, told=False)
+    with pytest.raises(WrongAnswer) as caught:
+        reply("perhaps", usage={"prompt_tokens": 9, "completion_tokens": 2})
+    assert caught.value.spent == Spent("judge", 9, 2)
