@@ -12,6 +12,7 @@ from itertools import islice
 
 import msgspec
 
+from . import harm
 from .words import TOKEN
 
 INJECTION, JAILBREAK = "PROMPT_INJECTION", "JAILBREAK"
@@ -142,6 +143,14 @@ _DARK = (
 )
 """Words that harmful requests have, and many a harmless text: of use only beside another sign."""
 _UNBOUND = "unfiltered|uncensored|unrestricted|unlimited|amoral|jailbroken|unethical|unaligned|unrestrained|unbound|unchained|lawless|immoral"
+_SHAPE = (
+    "enhance|modify|improve|adjust|alter|amend|frame|structure|craft|embellish|display|render|present|infuse|spice up|tailor|enrich|supplement|augment|expand|conclude|begin|start|end|finish"
+    "|phrase|rephrase|format|encode|encrypt|translate|convert|rewrite|write|compose|deliver|reverse|limit|restrict|customi[sz]e|transform|refine|complement|diversify|elevate|strengthen"
+)
+_PUT = (
+    "add|append|insert|include|inclusion of|incorporate|integrate|embed|inject|employ|apply|use|utili[sz]e|make use of|implement|introduce|leverage|merge|attach|paste|place|put|weave|infuse"
+    "|assimilate|absorb|adopt|combine|supplement|enrich|augment|complement|blend|exploit|harness|deploy|flourish with|benefit from"
+)
 _AI = "ai|ais|assistants?|llms?|language models?|chatbots?|ai agents?|chatgpt|gpt|copilot|claude|gemini"
 
 RULES = (
@@ -289,10 +298,31 @@ RULES = (
          r"(?:(?<= in )|(?<= of )|(?<= to )|(?<= with )|(?<= throughout )|(?<= into )|(?<= after )|(?<= before )|(?<= under ))your (?:next |final |entire |whole |own |complete )?(?:response|answer|reply|output|summary|responses|answers|replies|summaries)\b",
          "a document says what the answer is to be like", starts=("your",),
          also=_words("response answer reply output summary responses answers replies summaries"), roles=frozenset({"tool", "input"})),
+    Rule("injection.about_answer", INJECTION, 0.95, _words("your"),
+         r"your (?:next |final |entire |whole |own |complete )?(?:response|answer|reply|output|summary|responses|answers|replies|summaries)\b",
+         "the same with a verb that shapes it", starts=("your",), also=_words("response answer reply output summary responses answers replies summaries"), roles=frozenset({"tool", "input"}),
+         led=rf"(?:[.!?\n|] {{0,2}}|\A)(?:{_SHAPE}) \Z|\b(?:use|apply|employ) (?:\w{{1,12}} ){{1,3}}(?:to|for|when) (?:display|encod|writ|format|encrypt)\w{{0,5}} \Z"),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("reply respond answer write"),
+         r"(?<=[.!?\n| ])(?:reply|respond|answer|write) (?:only |back |everything )?(?:in|using|with) (?:reverse|base ?\d\d|morse|emojis?|hex\w{0,7}|rot13|binary|pig latin|ciphers?|leetspeak|all caps|upper ?case|an? \w{1,14} (?:cipher|encoding|code)"
+         r"|spanish|french|german|chinese|italian|latin)\b[^\n]{0,80}\Z",
+         "a document ends with how to answer", starts=("reply", "respond", "answer", "write"), roles=frozenset({"tool", "input"})),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("your"),
+         r"your (?:response|answer|reply)\b,? (?:by (?:suggesting|recommending|promoting|advertising|hinting|inviting|encouraging)|(?:suggest|encourage|urge|invite|advise|recommend) (?:users|readers|people|them|everyone|customers|the user)"
+         r"|to (?:highlight|hint|promote|advertise))\b",
+         "has people told in the answer what to buy or do", starts=("your",), also=_words("response answer reply"), roles=frozenset({"user", "tool", "input"})),
     Rule("injection.code_insertion", INJECTION, 0.97, _words("code snippet script excerpt"),
          r"\b(?:add|insert|include|inclusion of|incorporate|integrate|embed|inject|employ|apply|use|make|utilize|implement|introduce)\b[^.!?\n]{0,30}\b(?:code|snippet|script|excerpt|code block)\b[^.!?\n]{0,60}\byour (?:\w{1,12} ){0,2}?(?:implementation|code|codebase|solution|answer|response|explanation|elucidation|project|program)\b",
          "a document has code to put into the answer", starts=("add", "insert", "include", "inclusion of", "incorporate", "integrate", "embed", "inject", "employ", "apply", "use", "make", "utilize", "implement", "introduce"),
          also=_words("your"), roles=frozenset({"tool", "input"})),
+    Rule("injection.code_insertion", INJECTION, 0.97, _words("code snippet script excerpt"),
+         rf"(?:the |this |these |an? )?(?:following|subsequent|below|provided|accompanying|attached|succeeding|ensuing|forthcoming) (?:code|snippet|script|excerpt)\b[^.!?\n`]{{0,60}}(?:\byour\b|:\s{{0,3}}```)",
+         "the same with whatever verb", starts=("following", "subsequent", "below", "provided", "accompanying", "attached", "succeeding", "ensuing", "forthcoming"),
+         also=_words("your"), roles=frozenset({"user", "tool", "input"}), led=rf"\b(?:{_PUT})\b[^.!?\n]{{0,25}}\Z|\byour [^.!?\n`]{{0,60}}\Z"),
+    Rule("injection.harmful_code", INJECTION, 0.95, _words("fork rmtree nohup pyperclip win32clipboard getclipboarddata pynput imagegrab pyautogui pexpect"),
+         r"os\.fork\(\)|shutil\.rmtree\([\"']/|os\.system\([^\n)]{0,40}nohup"
+         r"|pexpect\.spawn\([\"']ssh -|(?:pyperclip|win32clipboard|getclipboarddata|pynput|imagegrab|pyautogui\.screenshot)[\s\S]{0,600}?(?:requests\.post|[\"'](?:scp|rsync|curl|ftp)[\"']|smtplib|sendmail|send_message)",
+         "code that spies, sends away or destroys", starts=("os.fork", "shutil.rmtree", "os.system", "pexpect.spawn", "pyperclip", "win32clipboard", "getclipboarddata", "pynput", "imagegrab", "pyautogui"),
+         roles=frozenset({"user", "tool", "input"})),
     Rule("jailbreak.persona", JAILBREAK, 0.95, _words(_UNBOUND.replace("|", " ")),
          rf"\b(?:{_UNBOUND})\b,? (?:and |but )?(?:\w{{1,12}},? ){{0,3}}?(?:language model|chat ?bot|ai|llm|assistant|gpt\w{{0,8}}|artificial intelligence)\b",
          "the same, in whatever sentence", starts=tuple(_UNBOUND.split("|")),
@@ -373,6 +403,26 @@ RULES = (
          r"|(?:summari[sz]e|translate|paraphrase|rephrase|break down|explain|describe|compare|outline|define|calculate|solve|convert|rewrite|render) (?:the |an? |your |how |why |what |\w{1,14} )[^\n]{3,140}"
          r"|(?:what|who|where|how|why|which)(?:'s| is| are| do| does| did| was| were| \w{1,14} are| \w{1,14} is) [^\n]{3,140}\?)\Z",
          "a document ends with a task for an assistant", roles=frozenset({"tool", "input"}), ending=240),
+    Rule("jailbreak.template", JAILBREAK, 0.97, _words("prompt question request query command"),
+         r"[\[({<][\"']?\s?(?:(?:insert|put|enter|type|write|place)(?: \w{1,12}){0,3} (?:prompt|question|request|query|command)s?(?: goes)?(?: here)?|(?:\w{1,12} ){0,2}(?:prompt|question|request|query|command)s?(?: goes)? here)[\"']?\s?[\])}>]",
+         "a form with a place for what is asked, as jailbreaks are passed on", parts=True, starts=("[", "(", "{", "<"),
+         also=_words("insert put enter type write place here"), roles=frozenset({"user", "input"})),
+    Rule("jailbreak.persona", JAILBREAK, 0.97, _words("bound limited restricted controlled governed restrained confined"),
+         r"\b(?:bound|limited|restricted|controlled|governed|restrained|confined) by (?:any |any of |the |its |their |such |your |chatgpt's )?(?:rules|morals?|morality|ethics|openai|chatgpt|ai (?:rules|polic)|polic(?:y|ies)|restrictions|filters|content polic|guidelines)\b",
+         "a role that no rule binds", starts=("bound by", "limited by", "restricted by", "controlled by", "governed by", "restrained by", "confined by"), roles=frozenset({"user", "input"}),
+         led=r"\b(?:not|never|isn't|aren't|no longer)(?: \w{1,10}){0,1} \Z"),
+    Rule("jailbreak.persona", JAILBREAK, 0.97, _words("chatgpt gpt ai assistant assistants llm chatbot"),
+         rf"\b(?:everything|anything|things|whatever) (?:that )?(?:{_AI})(?: or \w{{1,12}})? (?:can(?: ?not|'t)|could(?: not|n't)|will not|won't|is not (?:able|allowed)|refuses)",
+         "a role that does what models must not", starts=("everything", "anything", "things", "whatever"), roles=frozenset({"user", "input"})),
+    Rule("jailbreak.no_refusal", JAILBREAK, 0.97, _words("answer answering respond responding comply fulfill fulfil"),
+         r"\b(?:answer|answering|respond to|responding to|comply with|fulfill?) (?:any|every|all)\w{0,4} (?:questions?|prompts?|requests?|commands?|quer(?:y|ies)|instructions?)?[^.!?\n]{0,40}\b(?:despite|no matter|regardless|unconditionally|uncensored"
+         r"|without (?:hesitation|question|refus\w{1,4}|restriction|filter|judg\w{1,5}|limit)|even (?:if|when|though))",
+         "an answer whatever is asked", starts=("answer", "answering", "respond to", "responding to", "comply with", "fulfil"), roles=frozenset({"user", "input"})),
+    Rule("jailbreak.harmful_act", JAILBREAK, 0.97, harm.THINGS, harm.MAKING.pattern, "wants help with what nobody is to be helped with",
+         starts=harm.MAKING.starts, also=harm.WANTED, roles=frozenset({"user", "input"}), led=harm.SPARED),
+    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.95, frozenset(acts.starts), acts.pattern, "wants a crime told, dressed as a role, a story or a study",
+           starts=acts.starts, also=harm.DRESS, roles=frozenset({"user", "input"}), led=harm.SPARED)
+      for acts in harm.CRIMES),
 )  # fmt: skip
 
 

@@ -1,0 +1,115 @@
+"""Words of harmful acts, in classes of our own: who makes what, and who does what to whom.
+
+A verb of a class and an object of the same class, at most a few words apart, say more than either does alone, and say it
+in texts of any source. Two classes of pairs: things that nobody is to be told to make, and acts that are crimes. What
+stands before a pair may spare it (`SPARED`): "how do banks stop people who launder money" asks for no crime.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Acts(NamedTuple):
+    """Every verb goes with every object. Both are alternatives of an expression; verbs are words."""
+
+    verbs: str
+    objects: str
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        return tuple(self.verbs.split("|"))
+
+    @property
+    def pattern(self) -> str:
+        """One of the verbs, at most five words between within a sentence, one of the objects."""
+        return rf"\b(?:{self.verbs})\b(?:[^\w.!?\n]{{1,3}}[\w'-]{{1,20}}){{0,5}}?[^\w.!?\n]{{1,3}}(?:{self.objects})\b"
+
+
+_HATEFUL = (
+    "sexist|racist|antisemitic|anti-semitic|homophobic|hateful|xenophobic|defamatory|transphobic|islamophobic|misogynistic|libelous"
+)
+_PIECES = (
+    r"e-?mails?|articles?|posts?|jokes?|poems?|speech|speeches|messages?|tweets?|songs?|manifestos?|letters?|essays?|blogs?|propaganda"
+    r"|content|rants?|comments?|scripts?|memes?"
+)
+MAKING = Acts(
+    "make|making|build|building|create|creating|construct|constructing|assemble|assembling|cook|cooking|synthesize|synthesizing|synthesise"
+    "|produce|producing|manufacture|manufacturing|brew|brewing|prepare|preparing|design|designing|develop|developing|developed|write|writing"
+    "|code|coding|program|programming|generate|generating|draft|drafting|compose|composing|deploy|deploying|detonate|detonating|plant|planting"
+    "|weaponize|weaponizing|obtain|obtaining|acquire|acquiring|buy|buying|purchase|purchasing|sell|selling|smuggle|smuggling|spread|spreading"
+    "|distribute|distributing|install|installing|use|using|give|launch|launching|implement|implementing|craft|crafting|set|setting|run|running"
+    "|start|starting|hide|hiding|print|printing|grow|growing|extract|extracting|forge|forging|outline|describe|explain",
+    r"(?:pipe |homemade |dirty |nail |car |fertili[sz]er |improvised )?(?:bombs?|explosives?|explosive devices?)|molotov(?: cocktails?)?|napalm|thermite"
+    r"|ricin|sarin|nerve (?:gas|agents?)|anthrax|mustard gas|nuclear (?:weapons?|bombs?|devices?)|(?:biological|chemical|bio)[- ]?weapons?"
+    r"|ghost guns?|silencers?|untraceable (?:guns?|firearms?|weapons?)|meth|methamphetamine|crack cocaine|cocaine|heroin|fentanyl|lsd|mdma|ghb"
+    r"|date rape drugs?|illegal (?:drugs?|substances?|weapons?|firearms?)|malware|ransomware|keyloggers?|spyware|trojans?|botnets?|rootkits?"
+    r"|backdoors?|cryptojack\w{0,4}|ddos attacks?|phishing (?:e-?mails?|messages?|pages?|sites?|websites?|campaigns?|letters?|attacks?|links?|text)"
+    r"|fake (?:ids?|identit(?:y|ies)|passports?|documents?|prescriptions?|licen[cs]es?|visas?|invoices?|reviews|news|profiles?|diplomas?)"
+    r"|counterfeit \w{1,14}|(?:forged|fraudulent|falsified) \w{1,14}|(?:ponzi|pyramid) schemes?|scam (?:e-?mails?|messages?|letters?|calls?)"
+    r"|lottery scams?|advance[- ]fee scams?|deepfakes?|child porn\w{0,8}|revenge porn"
+    rf"|(?:{_HATEFUL}) (?:\w{{1,12}} ){{0,2}}?(?:{_PIECES})"
+    r"|(?:suicide|bomb|death) threats?|(?:dis|mis)information campaigns?|propaganda (?:campaigns?|posters?|pieces?)|(?:human|sex) trafficking",
+)
+"""What is made, had or spread."""
+THINGS = frozenset(
+    "bomb bombs explosive explosives molotov napalm thermite ricin sarin nerve anthrax mustard nuclear biological chemical bioweapon bioweapons bio "
+    "ghost silencer silencers untraceable meth methamphetamine crack cocaine heroin fentanyl lsd mdma ghb rape illegal malware ransomware "
+    "keylogger keyloggers spyware trojan trojans botnet botnets rootkit rootkits backdoor backdoors cryptojack cryptojacker cryptojacking ddos "
+    "phishing fake counterfeit forged fraudulent falsified ponzi pyramid scam lottery advance advance-fee deepfake deepfakes porn pornography "
+    "threat threats disinformation misinformation propaganda trafficking sexist racist antisemitic anti-semitic homophobic hateful xenophobic defamatory "
+    "transphobic islamophobic misogynistic libelous anti semitic".split()
+)
+"""Words of which each of those things has one."""
+
+_SOMEONE = (
+    r"someone|somebody|people|(?:my|his|her|their|your) (?:\w{1,10} )?(?:wife|husband|boss|neighbou?r|ex|girlfriend|boyfriend|parents?|coworker|co-worker|roommate"
+    r"|mother|father|partner|target|victims?)|victims?|president|politicians?|child|children|minors?|kids|animals?|women|teenagers?|girls?|students?"
+)
+CRIMES = (
+    Acts("hack|hacking|break|breaking|infiltrate|infiltrating|crack|cracking|brute|bruteforce",
+         r"accounts?|passwords?|networks?|computers?|systems?|wi-?fi|phones?|databases?|webcams?|websites?|servers?|machines?|atms?|houses?|homes?|vaults?|infrastructure|grid"),
+    Acts("steal|stealing|harvest|harvesting|swipe|shoplift|shoplifting",
+         r"credentials|passwords?|identit(?:y|ies)|credit cards?|debit cards?|money|cars?|vehicles?|(?:sensitive|personal|confidential) (?:information|data)|stores?"
+         r"|merchandise|funds|trade secrets|cash"),
+    Acts("launder|laundering", "money|funds|cash|profits|proceeds"),
+    Acts("clone|cloning|skim|skimming", r"(?:credit|debit|bank) cards?"),
+    Acts("tamper|tampering|rig|rigging|manipulate|manipulating|alter|altering",
+         r"voting machines?|elections?|votes?|slot machines?|ballots?|evidence|stock (?:prices?|market)|gambling machines?"),
+    Acts("evade|evading|dodge|dodging|cheat|cheating", r"taxes|detection|police|law enforcement|arrest|authorities|prosecution|sanctions|customs"),
+    Acts("kill|killing|murder|murdering|poison|poisoning|assassinate|assassinating|strangle|kidnap|kidnapping|torture|torturing|abuse|abusing|stalk|stalking|blackmail"
+         "|blackmailing|extort|extorting|dox|doxx|doxxing|doxing|bully|bullying|groom|grooming|drugging|lure|luring|rape|raping|defame|defaming|smear|smearing", _SOMEONE),
+    Acts("bypass|bypassing|circumvent|circumventing|disable|disabling|defeat|defeating|evade|evading",
+         r"antivirus|firewalls?|security (?:systems?|measures|software)|alarms?|immigration|border|customs|copyright|paywalls?|background checks?|surveillance"
+         r"|plagiarism|lie detectors?|drug tests?|age (?:checks?|verification)"),
+    Acts("commit|committing|carry|carrying|perform|performing|execute|executing|conduct|conducting|plan|planning|engage|engaging|pull|pulling|get|getting",
+         r"murder|fraud|identity theft|insider trading|tax evasion|bombings?|(?:mass |school )?shootings?|robber(?:y|ies)|burglar(?:y|ies)|embezzlement|bribery"
+         r"|arson|genocide|massacres?|terror\w{0,4} attacks?|terrorism|cyber ?attacks?|extortion|(?:insurance|wire|tax|credit card) fraud|hate crimes?|assassinations?"
+         r"|kidnappings?|ddos attacks?"),
+    Acts("bribe|bribing", r"officials?|politicians?|universit(?:y|ies)|professors?|judges?|officers?|police|employees?|executives?"),
+    Acts("pirate|pirating|illegally", r"movies?|software|copyrighted|music|games?|media|books?"),
+)  # fmt: skip
+"""What is done."""
+
+WANTED = frozenset(
+    "step steps detail details detailed instructions guide tutorial manual script how outline explain describe write provide create draft generate "
+    "list give tell develop methods techniques recipe plan strategy tactics".split()
+)
+"""Of which a text has one that wants something told or written."""
+DRESS = frozenset(
+    "imagine pretend suppose hypothetical hypothetically fictional fiction novel story character screenplay script movie scene parallel simulation "
+    "scenario hacker researcher expert consultant journalist writer author historian professional professor analyst specialist engineer columnist "
+    "advisor adviser scientist chemist criminal cybercriminal scammer detective villain blogger activist sociologist strategist purposes purely solely".split()
+)
+"""Of which a text has one that dresses what it wants as a role, a story or a study."""
+
+
+def spared(words: Iterable[str]) -> str:
+    """An expression for text that none of these words stands in shortly before its end, in the same sentence."""
+    return rf"\A(?![\s\S]*\b(?:{'|'.join(words)})\b[^.!?\n]{{0,40}}\Z)"
+
+
+SPARED = spared(
+    "prevent|preventing|protect|defend|detect|recogni[sz]e|stop|wrong to|illegal to|dangerous to|(?:people|those|anyone|someone|gangs?) (?:who|that)|laws?|punish"
+    r"|penalt\w{1,4}|sentences?|consequences|victims of|against|awareness training|fight|combat|report(?:ing)?|spot|identify|convicted of|charged with|accused of".split("|")
+)
+"""What must not lead to a pair."""
