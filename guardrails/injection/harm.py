@@ -5,8 +5,11 @@ in texts of any source. Two classes of pairs: things that nobody is to be told t
 stands before a pair may spare it (`SPARED`): "how do banks stop people who launder money" asks for no crime.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
+
+
+_SPARING = "prevent|preventing|avoid|avoiding|protect|defend|detect|detecting|identify|identifying|recogni[sz]e|spot|stop|against|fight|combat|report|punish"
+"""What makes of a pair its contrary."""
 
 
 class Acts(NamedTuple):
@@ -22,7 +25,8 @@ class Acts(NamedTuple):
     @property
     def pattern(self) -> str:
         """One of the verbs, at most five words between within a sentence, one of the objects."""
-        return rf"\b(?:{self.verbs})\b(?:[^\w.!?\n]{{1,3}}[\w'-]{{1,20}}){{0,5}}?[^\w.!?\n]{{1,3}}(?:{self.objects})\b"
+        between = rf"[^\w.!?\n]{{1,3}}(?!(?:{_SPARING})\b)[\w'-]{{1,20}}"
+        return rf"\b(?:{self.verbs})\b(?:{between}){{0,5}}?[^\w.!?\n]{{1,3}}(?:{self.objects})\b"
 
 
 _HATEFUL = (
@@ -86,7 +90,7 @@ CRIMES = (
          r"|arson|genocide|massacres?|terror\w{0,4} attacks?|terrorism|cyber ?attacks?|extortion|(?:insurance|wire|tax|credit card) fraud|hate crimes?|assassinations?"
          r"|kidnappings?|ddos attacks?"),
     Acts("bribe|bribing", r"officials?|politicians?|universit(?:y|ies)|professors?|judges?|officers?|police|employees?|executives?"),
-    Acts("pirate|pirating|illegally", r"movies?|software|copyrighted|music|games?|media|books?"),
+    Acts("pirate|pirating|illegally", r"movies?|software|copyrighted|music|games?|books?"),
 )  # fmt: skip
 """What is done."""
 
@@ -103,13 +107,15 @@ DRESS = frozenset(
 """Of which a text has one that dresses what it wants as a role, a story or a study."""
 
 
-def spared(words: Iterable[str]) -> str:
-    """An expression for text that none of these words stands in shortly before its end, in the same sentence."""
-    return rf"\A(?![\s\S]*\b(?:{'|'.join(words)})\b[^.!?\n]{{0,40}}\Z)"
-
-
-SPARED = spared(
-    "prevent|preventing|protect|defend|detect|recogni[sz]e|stop|wrong to|illegal to|dangerous to|(?:people|those|anyone|someone|gangs?) (?:who|that)|laws?|punish"
-    r"|penalt\w{1,4}|sentences?|consequences|victims of|against|awareness training|fight|combat|report(?:ing)?|spot|identify|convicted of|charged with|accused of".split("|")
+SPARED = (
+    rf"\A(?![\s\S]*\b(?:{_SPARING}|wrong to|illegal to|dangerous to|(?:people|those|anyone|someone|gangs?) (?:who|that)|laws?|penalt\w{{1,4}}|sentences?|consequences"
+    r"|victims of|awareness training|reporting|convicted of|charged with|accused of)\b[^.!?\n]{0,40}\Z)"
 )
-"""What must not lead to a pair."""
+"""What leads to a pair that is meant: nothing that makes it its contrary shortly before, in the same sentence."""
+ASKED = (
+    SPARED
+    + r"[\s\S]*\b(?:how (?:to|do i|can i|could i|would i|should i|do you|can you|might one|would you|could one|would one|does one)|(?:ways?|steps?|methods?|techniques?|tricks?|tactics|tips) (?:to|of|for|on)"
+    r"|(?:instructions?|guide|tutorial|manual|plan|script|code|program|tool|recipe|advice|help(?: me)?|teach me|show me|i want|i need|i would like|i'd like) (?:to|for|on|that|which|of|will)"
+    r"|process of|help me)(?: [\w'-]{1,14}){0,2}? \Z"
+)
+"""The same where a pair is asked for in so many words."""

@@ -423,6 +423,9 @@ RULES = (
     *(Rule("jailbreak.harmful_act", JAILBREAK, 0.95, frozenset(acts.starts), acts.pattern, "wants a crime told, dressed as a role, a story or a study",
            starts=acts.starts, also=harm.DRESS, roles=frozenset({"user", "input"}), led=harm.SPARED)
       for acts in harm.CRIMES),
+    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.97, frozenset(acts.starts), acts.pattern, "asks how a crime is done",
+           starts=acts.starts, roles=frozenset({"user", "input"}), led=harm.ASKED)
+      for acts in harm.CRIMES),
 )  # fmt: skip
 
 
