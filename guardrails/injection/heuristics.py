@@ -305,7 +305,7 @@ RULES = (
          r"|(?:summari[sz]e|translate|paraphrase|rephrase|break down|explain|describe|compare|outline|define|calculate|solve|convert|rewrite|render) (?:the |an? |your |how |why |what |\w{1,14} )[^\n]{3,140}"
          r"|(?:what|who|where|how|why|which)(?:'s| is| are| do| does| did| was| were| \w{1,14} are| \w{1,14} is) [^\n]{3,140}\?)\Z",
          "a document ends with a task for an assistant", roles=frozenset({"tool", "input"}), ending=240),
-    Rule("injection.about_answer", INJECTION, 0.97, _words("every each all future"),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("response answer reply summary message report responses answers replies summaries messages reports"),
          r"\b(?:every|each|all|any) (?:single |future |subsequent |following |further |one of your ){0,2}(?:response|answer|reply|summary|message|report|responses|answers|replies|summaries|messages|reports)\b(?: that| you| which| from| with| must| should| until| for| to|[.,:]|\Z)",
          "a document says what all answers are to have", starts=("every", "each", "all", "any"), also=_words("begin start end finish append include prefix repeat add must always ending starting"),
          roles=frozenset({"tool", "input"}), led=r"\b(?:begin|start|end|finish|append|include|included|prefix|repeat|add|ending|starting)\b[^.!?\n]{0,60} \Z"),
@@ -320,7 +320,7 @@ RULES = (
          r"\b(?:rules|restrictions|safety (?:checks?|rules|protocols?|guidelines|filters?|measures)|guidelines|guardrails|content (?:filters?|polic(?:y|ies))|limitations)(?: are| is)?(?: now| temporarily| hereby| currently){0,2} (?:suspended|lifted|disabled|waived|void|deactivated)\b",
          "says that the model's rules are off", starts=("rules", "restrictions", "safety", "guidelines", "guardrails", "content", "limitations"),
          also=_words("you your ai assistant model normal"), roles=frozenset({"user", "tool", "input"})),
-    Rule("injection.tool_hijack", INJECTION, 0.97, _words("call use invoke run execute"),
+    Rule("injection.tool_hijack", INJECTION, 0.97, _words("send post http upload forward transfer share delete drop"),
          r"\b(?:call|use|invoke|run|execute) (?:the )?(?:send|post|http|upload|forward|transfer|share|delete|drop)_\w{1,20}(?: tool| function)?\b[^.!?\n]{0,40}\b(?:conversation|chat history|history|system prompt|api keys?|passwords?|credentials|secrets|all (?:user |customer )?data)\b",
          "orders a tool call that sends away what the model knows", starts=("call", "use", "invoke", "run", "execute"),
          also=_words("conversation history prompt key keys password passwords credentials secrets data"), roles=frozenset({"user", "input"})),
@@ -349,10 +349,10 @@ RULES = (
          "an answer whatever is asked", starts=("answer", "answering", "respond to", "responding to", "comply with", "fulfil"), roles=frozenset({"user", "input"})),
     Rule("jailbreak.harmful_act", JAILBREAK, 0.97, harm.THINGS, harm.MAKING.pattern, "wants help with what nobody is to be helped with",
          starts=harm.MAKING.starts, also=harm.WANTED, roles=frozenset({"user", "input"}), led=harm.SPARED),
-    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.95, acts.words, acts.pattern, "wants to know exactly how a crime is done",
+    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.95, acts.needs, acts.pattern, "wants to know exactly how a crime is done",
            starts=acts.starts, also=harm.DETAIL, roles=frozenset({"user", "input"}), led=harm.SPARED)
       for acts in harm.CRIMES),
-    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.97, acts.words, acts.pattern, "asks how a crime is done",
+    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.97, acts.needs, acts.pattern, "asks how a crime is done",
            starts=acts.starts, roles=frozenset({"user", "input"}), led=harm.ASKED)
       for acts in harm.CRIMES),
 )  # fmt: skip

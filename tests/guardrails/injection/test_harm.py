@@ -22,7 +22,8 @@ def test_a_pair_is_at_most_five_words_apart_within_a_sentence() -> None:
 
 def test_starts_and_their_first_words() -> None:
     assert ACTS.starts == ("steal", "break into")
-    assert ACTS.words == {"steal", "break"}
+    assert ACTS.needs == {"steal", "break"}
+    assert ACTS._replace(things=frozenset({"cars"})).needs == {"cars"}
 
 
 @pytest.mark.parametrize(
