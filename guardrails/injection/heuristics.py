@@ -373,9 +373,10 @@ class Heuristics:
     def find(self, text: str, words: Set[str], role: str) -> Iterator[tuple[Rule, int, int]]:
         """Rule, start and end of each match in folded lower-case text. Linear in the text; never raises."""
         named = map(self._named.__getitem__, self._named.keys() & words)
+        places: dict[str, list[int]] = {}
         for place in sorted(self._anyhow.union(*named)):
             rule = self.rules[place]
             if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
                 continue
-            for start, end in islice(rule.matches(text, words), MOST_MATCHES):
+            for start, end in islice(rule.matches(text, words, places), MOST_MATCHES):
                 yield rule, start, end

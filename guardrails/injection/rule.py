@@ -59,8 +59,9 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
             return any(part[0] in text and part in text for part in self.needs)
         return not self.needs.isdisjoint(words)
 
-    def matches(self, text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
-        """Start and end of each match in a text of these words."""
+    def matches(self, text: str, words: Set[str], places: dict[str, list[int]]) -> Iterator[tuple[int, int]]:
+        """Start and end of each match in a text of these words. `places`: where starts were found in it so far, for
+        rules that share them; added to."""
         if self.ending:
             yield from self._at_the_end(text.rstrip())
             return
@@ -72,7 +73,7 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
         else:
             starts = [start for first, start in self._firsts if first in words]
         done = 0
-        for at in sorted(at for start in starts for at in _places(text, start)):
+        for at in sorted(at for start in starts for at in _places(text, start, places)):
             if at >= done and (match := self.expression.match(text, at)):
                 if self.led and not self._lead.search(text[max(0, at - _LEAD) : at]):
                     continue
@@ -91,11 +92,14 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
                 return
 
 
-def _places(text: str, part: str) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + len(part))
+def _places(text: str, part: str, known: dict[str, list[int]]) -> list[int]:
+    if part not in known:
+        found = known[part] = []
+        at = text.find(part)
+        while at >= 0:
+            found.append(at)
+            at = text.find(part, at + len(part))
+    return known[part]
 
 
 _LEAD = 100

@@ -6,7 +6,7 @@ from guardrails.injection.words import tokens
 
 def found(rule: Rule, text: str) -> list[str]:
     words = set(tokens(text))
-    return [text[start:end] for start, end in rule.matches(text, words)] if rule.may_match(text, words) else []
+    return [text[start:end] for start, end in rule.matches(text, words, {})] if rule.may_match(text, words) else []
 
 
 def rule_of(**more: object) -> Rule:
@@ -38,3 +38,11 @@ def test_the_end_of_a_text() -> None:
     ending = rule_of(ending=40, pattern=r"[ \t]*red \w{1,9}\Z")
     assert found(ending, "a blue coat.\nred hat  ") == ["red hat"]
     assert found(ending, "red hat\na blue coat") == []
+
+
+def test_rules_share_where_their_starts_are() -> None:
+    """ "`places`: where starts were found in it so far, for rules that share them; added to." """
+    text, places = "a red hat, a blue coat", dict[str, list[int]]()
+    first = list(rule_of(starts=("red", "blue")).matches(text, {"red", "blue"}, places))
+    assert places == {"red": [2], "blue": [13]}
+    assert list(rule_of(starts=("red", "blue")).matches(text, {"red", "blue"}, places)) == first
