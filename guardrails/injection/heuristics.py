@@ -5,118 +5,17 @@ bounded, so that the work is linear in the text.
 """
 
 # ruff: noqa: E501 (an expression is read whole)
-import re
 from collections.abc import Collection, Iterator, Set
-from functools import cached_property
 from itertools import islice
 
-import msgspec
+from . import harm
+from .rule import INJECTION, JAILBREAK, Rule
 
-from .words import TOKEN
-
-INJECTION, JAILBREAK = "PROMPT_INJECTION", "JAILBREAK"
 MOST_MATCHES = 16
 """Matches of one rule that are reported of one text."""
 
 _GAP = r"(?:[^\w.!?]{1,3}\w{1,20}){0,4}?[^\w.!?]{1,3}"
 """At most four words between two that are looked for, within a sentence."""
-
-
-class Rule(msgspec.Struct, frozen=True, dict=True):
-    id: str
-    type: str
-    score: float
-    needs: frozenset[str]
-    """Words (or parts of words, with `inside`) of which one must occur."""
-    pattern: str
-    why: str
-    starts: tuple[str, ...] = ()
-    """Every match starts with one of these: they are sought first, at the speed of a string search."""
-    also: frozenset[str] = frozenset()
-    """Words of which one must occur too; empty: none must."""
-    roles: frozenset[str] = frozenset()
-    """Roles it speaks of; empty: all."""
-    inside: bool = False
-    parts: bool = False
-    """`starts` may be parts of words; else they start with a word of the text."""
-    led: str = ""
-    """What the text before a match must end with, if anything."""
-    ending: int = 0
-    """How many of the last characters of a text are read; 0: all of it."""
-    assigned: bool = False
-    """The groups `a` and `b` must be names that strings are assigned to before the match, which begins there."""
-
-    @cached_property
-    def expression(self) -> re.Pattern[str]:
-        return re.compile(self.pattern)
-
-    @cached_property
-    def _lead(self) -> re.Pattern[str]:
-        return re.compile(self.led)
-
-    @cached_property
-    def _firsts(self) -> tuple[tuple[str, str], ...]:
-        """The first word of each start, and the start."""
-        return tuple(((TOKEN.findall(start) or [""])[0], start) for start in self.starts)
-
-    def may_match(self, text: str, words: Set[str]) -> bool:
-        if self.also and self.also.isdisjoint(words):
-            return False
-        if self.inside:
-            return any(part[0] in text and part in text for part in self.needs)
-        return not self.needs.isdisjoint(words)
-
-    def matches(self, text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
-        """Start and end of each match in a text of these words."""
-        if self.ending:
-            yield from self._at_the_end(text.rstrip())
-            return
-        if not self.starts:
-            yield from (match.span() for match in self.expression.finditer(text))
-            return
-        if self.parts:  # one character is found far sooner than two, and most texts have none of the signs
-            starts = [start for start in self.starts if start[0].isalpha() or start[0] in text]
-        else:
-            starts = [start for first, start in self._firsts if first in words]
-        done = 0
-        for at in sorted(at for start in starts for at in _places(text, start)):
-            if at >= done and (match := self.expression.match(text, at)):
-                if self.led and not self._lead.search(text[max(0, at - _LEAD) : at]):
-                    continue
-                begin = _assignments(text, match) if self.assigned else at
-                if begin is not None:
-                    done = match.end()
-                    yield begin, done
-
-    def _at_the_end(self, text: str) -> Iterator[tuple[int, int]]:
-        """The last line, or the last sentence, if it is a match."""
-        least = max(0, len(text) - self.ending)
-        places = {text.rfind(mark, least) for mark in ("\n", ". ", "? ", "! ")} - {-1}
-        for at in sorted({place + 1 for place in places} | ({0} if not least else set())):
-            if match := self.expression.match(text, at):
-                yield match.span()
-                return
-
-
-def _places(text: str, part: str) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + len(part))
-
-
-_LEAD = 100
-"""Characters before a match in which what leads to it is sought."""
-_BEFORE = 400
-"""Characters before an order to join pieces in which the pieces are sought."""
-
-
-def _assignments(text: str, order: re.Match[str]) -> int | None:
-    """Where the first of the pieces is that an order names; None if one of them is not there."""
-    start = max(0, order.start() - _BEFORE)
-    before = text[start : order.start()]
-    found = [re.search(rf"\b{order[name]} {{0,2}}= {{0,2}}[\"'][^\"'\n]{{2,80}}[\"']", before) for name in ("a", "b")]
-    return start + min(match.start() for match in found if match) if all(found) else None
 
 
 def _words(text: str) -> frozenset[str]:
@@ -142,6 +41,14 @@ _DARK = (
 )
 """Words that harmful requests have, and many a harmless text: of use only beside another sign."""
 _UNBOUND = "unfiltered|uncensored|unrestricted|unlimited|amoral|jailbroken|unethical|unaligned|unrestrained|unbound|unchained|lawless|immoral"
+_SHAPE = (
+    "enhance|modify|improve|adjust|alter|amend|frame|structure|craft|embellish|display|render|present|infuse|spice up|tailor|enrich|supplement|augment|expand|conclude|begin|start|end|finish"
+    "|phrase|rephrase|format|encode|encrypt|translate|convert|rewrite|write|compose|deliver|reverse|limit|restrict|customi[sz]e|transform|refine|complement|diversify|elevate|strengthen"
+)
+_PUT = (
+    "add|append|insert|include|inclusion of|incorporate|integrate|embed|inject|employ|apply|use|utili[sz]e|make use of|implement|introduce|leverage|merge|attach|paste|place|put|weave|infuse"
+    "|assimilate|absorb|adopt|combine|supplement|enrich|augment|complement|blend|exploit|harness|deploy|flourish with|benefit from"
+)
 _AI = "ai|ais|assistants?|llms?|language models?|chatbots?|ai agents?|chatgpt|gpt|copilot|claude|gemini"
 
 RULES = (
@@ -289,10 +196,35 @@ RULES = (
          r"(?:(?<= in )|(?<= of )|(?<= to )|(?<= with )|(?<= throughout )|(?<= into )|(?<= after )|(?<= before )|(?<= under ))your (?:next |final |entire |whole |own |complete )?(?:response|answer|reply|output|summary|responses|answers|replies|summaries)\b",
          "a document says what the answer is to be like", starts=("your",),
          also=_words("response answer reply output summary responses answers replies summaries"), roles=frozenset({"tool", "input"})),
+    Rule("injection.about_answer", INJECTION, 0.95, _words("your"),
+         r"your (?:next |final |entire |whole |own |complete )?(?:response|answer|reply|output|summary|responses|answers|replies|summaries)\b",
+         "the same with a verb that shapes it", starts=("your",), also=_words("response answer reply output summary responses answers replies summaries"), roles=frozenset({"tool", "input"}),
+         led=rf"(?:[.!?\n|] {{0,2}}|\A)(?:{_SHAPE}) \Z|\b(?:use|apply|employ) (?:\w{{1,12}} ){{1,3}}(?:to|for|when) (?:display|encod|writ|format|encrypt)\w{{0,5}} \Z"),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("reply respond answer write"),
+         r"(?:reply|respond|answer|write) (?:only |back |everything )?(?:in|using|with) (?:reverse|base ?\d\d|morse|emojis?|hex\w{0,7}|rot13|binary|pig latin|ciphers?|leetspeak|all caps|upper ?case|an? \w{1,14} (?:cipher|encoding|code)"
+         r"|spanish|french|german|chinese|italian|latin)\b[^\n]{0,80}\Z",
+         "a document ends with how to answer", starts=("reply", "respond", "answer", "write"), roles=frozenset({"tool", "input"}), led=r"(?:[.!?\n|] {0,2}|\A)\Z"),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("your"),
+         r"your (?:response|answer|reply)\b,? (?:by (?:suggesting|recommending|promoting|advertising|hinting|inviting|encouraging)|(?:suggest|encourage|urge|invite|advise|recommend) (?:users|readers|people|them|everyone|customers|the user)"
+         r"|to (?:highlight|hint|promote|advertise))\b",
+         "has people told in the answer what to buy or do", starts=("your",), also=_words("response answer reply"), roles=frozenset({"user", "tool", "input"})),
     Rule("injection.code_insertion", INJECTION, 0.97, _words("code snippet script excerpt"),
          r"\b(?:add|insert|include|inclusion of|incorporate|integrate|embed|inject|employ|apply|use|make|utilize|implement|introduce)\b[^.!?\n]{0,30}\b(?:code|snippet|script|excerpt|code block)\b[^.!?\n]{0,60}\byour (?:\w{1,12} ){0,2}?(?:implementation|code|codebase|solution|answer|response|explanation|elucidation|project|program)\b",
          "a document has code to put into the answer", starts=("add", "insert", "include", "inclusion of", "incorporate", "integrate", "embed", "inject", "employ", "apply", "use", "make", "utilize", "implement", "introduce"),
          also=_words("your"), roles=frozenset({"tool", "input"})),
+    Rule("injection.code_insertion", INJECTION, 0.97, _words("code snippet script excerpt"),
+         r"(?:the |this |these |an? )?(?:following|subsequent|below|provided|accompanying|attached|succeeding|ensuing|forthcoming) (?:code|snippet|script|excerpt)\b[^.!?\n`]{0,60}\byour (?:\w{1,12} ){0,2}?(?:implementation|code|codebase|solution|answer|response|explanation|elucidation|project|program)\b",
+         "the same with whatever verb", starts=("following", "subsequent", "below", "provided", "accompanying", "attached", "succeeding", "ensuing", "forthcoming"),
+         also=_words("your"), roles=frozenset({"user", "tool", "input"}), led=rf"\b(?:{_PUT})\b[^.!?\n]{{0,25}}\Z|\byour [^.!?\n`]{{0,60}}\Z"),
+    Rule("injection.code_insertion", INJECTION, 0.97, _words("code snippet script excerpt"),
+         r"(?:the |this |these |an? )?(?:following|subsequent|below|provided|accompanying|attached|succeeding|ensuing|forthcoming) (?:code|snippet|script|excerpt)\b[^.!?\n`]{0,60}(?:\byour\b|:\s{0,3}```)",
+         "a document has code put somewhere", starts=("following", "subsequent", "below", "provided", "accompanying", "attached", "succeeding", "ensuing", "forthcoming"),
+         also=_words("your"), roles=frozenset({"tool", "input"}), led=rf"\b(?:{_PUT})\b[^.!?\n]{{0,25}}\Z|\byour [^.!?\n`]{{0,60}}\Z"),
+    Rule("injection.harmful_code", INJECTION, 0.95, _words("fork rmtree nohup pyperclip win32clipboard getclipboarddata pynput imagegrab pyautogui pexpect"),
+         r"os\.fork\(\)|shutil\.rmtree\([\"']/|os\.system\([^\n)]{0,40}nohup"
+         r"|pexpect\.spawn\([\"']ssh -|(?:pyperclip|win32clipboard|getclipboarddata|pynput|imagegrab|pyautogui\.screenshot)[\s\S]{0,600}?(?:requests\.post|[\"'](?:scp|rsync|curl|ftp)[\"']|smtplib|sendmail|send_message)",
+         "code that spies, sends away or destroys", starts=("os.fork", "shutil.rmtree", "os.system", "pexpect.spawn", "pyperclip", "win32clipboard", "getclipboarddata", "pynput", "imagegrab", "pyautogui"),
+         roles=frozenset({"user", "tool", "input"})),
     Rule("jailbreak.persona", JAILBREAK, 0.95, _words(_UNBOUND.replace("|", " ")),
          rf"\b(?:{_UNBOUND})\b,? (?:and |but )?(?:\w{{1,12}},? ){{0,3}}?(?:language model|chat ?bot|ai|llm|assistant|gpt\w{{0,8}}|artificial intelligence)\b",
          "the same, in whatever sentence", starts=tuple(_UNBOUND.split("|")),
@@ -373,6 +305,56 @@ RULES = (
          r"|(?:summari[sz]e|translate|paraphrase|rephrase|break down|explain|describe|compare|outline|define|calculate|solve|convert|rewrite|render) (?:the |an? |your |how |why |what |\w{1,14} )[^\n]{3,140}"
          r"|(?:what|who|where|how|why|which)(?:'s| is| are| do| does| did| was| were| \w{1,14} are| \w{1,14} is) [^\n]{3,140}\?)\Z",
          "a document ends with a task for an assistant", roles=frozenset({"tool", "input"}), ending=240),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("response answer reply summary message report responses answers replies summaries messages reports"),
+         r"\b(?:every|each|all|any) (?:single |future |subsequent |following |further |one of your ){0,2}(?:response|answer|reply|summary|message|report|responses|answers|replies|summaries|messages|reports)\b(?: that| you| which| from| with| must| should| until| for| to|[.,:]|\Z)",
+         "a document says what all answers are to have", starts=("every", "each", "all", "any"), also=_words("begin start end finish append include prefix repeat add must always ending starting"),
+         roles=frozenset({"tool", "input"}), led=r"\b(?:begin|start|end|finish|append|include|included|prefix|repeat|add|ending|starting)\b[^.!?\n]{0,60} \Z"),
+    Rule("injection.about_answer", INJECTION, 0.97, _words("instead"),
+         r"\binstead of (?:answering|replying|responding|summari[sz]ing|(?:a|an|the|your) (?:normal |usual |real |regular |actual )?(?:answer|reply|response|summary))\b", "a document has something said instead of the answer",
+         starts=("instead of",), roles=frozenset({"tool", "input"})),
+    Rule("injection.mode", INJECTION, 0.97, _words("mode"),
+         r"\byou(?: are|'re)(?: now| currently)? (?:operating |running |working |placed |switched )?(?:in|into) (?:a |the )?(?:developer|maintenance|debug|debugging|admin|administrator|root|god|sudo|unrestricted|jailbreak|diagnostic|override) mode\b(?! (?:of|in|on|for)\b)",
+         "says that the model is in a mode without rules", starts=("you are", "you're"), also=_words("developer maintenance debug debugging admin administrator root god sudo unrestricted jailbreak diagnostic override"),
+         roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.suspended", INJECTION, 0.97, _words("suspended lifted disabled waived void deactivated"),
+         r"\b(?:rules|restrictions|safety (?:checks?|rules|protocols?|guidelines|filters?|measures)|guidelines|guardrails|content (?:filters?|polic(?:y|ies))|limitations)(?: are| is)?(?: now| temporarily| hereby| currently){0,2} (?:suspended|lifted|disabled|waived|void|deactivated)\b",
+         "says that the model's rules are off", starts=("rules", "restrictions", "safety", "guidelines", "guardrails", "content", "limitations"),
+         also=_words("you your ai assistant model normal"), roles=frozenset({"user", "tool", "input"})),
+    Rule("injection.tool_hijack", INJECTION, 0.97, _words("send post http upload forward transfer share delete drop"),
+         r"\b(?:call|use|invoke|run|execute) (?:the )?(?:send|post|http|upload|forward|transfer|share|delete|drop)_\w{1,20}(?: tool| function)?\b[^.!?\n]{0,40}\b(?:conversation|chat history|history|system prompt|api keys?|passwords?|credentials|secrets|all (?:user |customer )?data)\b",
+         "orders a tool call that sends away what the model knows", starts=("call", "use", "invoke", "run", "execute"),
+         also=_words("conversation history prompt key keys password passwords credentials secrets data"), roles=frozenset({"user", "input"})),
+    Rule("injection.prompt_extraction", INJECTION, 0.97, _words("sistema système sistem"),
+         r"\b(?:rivel|revel|révèl|dévoil|ripet|repit|repet|répèt|affich|montr|muestr|mostr|mostra|escrib|scriv|écri|traduc|copi)\w{0,4} (?:\w{1,12} ){0,3}(?:istruzioni (?:di|del) sistema|instructions (?:du |de )?système|instrucciones (?:de|del) sistema"
+         r"|instruções (?:de|do) sistema|prompt (?:di|del|do|de) sistema)\b",
+         "the same in other languages", parts=True, starts=("rivel", "revel", "révèl", "dévoil", "ripet", "repit", "repet", "répèt", "affich", "montr", "muestr", "mostr", "escrib", "scriv", "écri", "traduc", "copi"),
+         roles=frozenset({"user", "tool", "input"})),
+    Rule("jailbreak.template", JAILBREAK, 0.97, _words("harmful illegal malicious forbidden unethical harmful_topic harmful_request"),
+         r"[\[{<](?:any )?(?:harmful|illegal|malicious|forbidden|unethical)[_ ](?:topic|request|query|question|prompt|task|activity|thing|content|goal|instruction)s?[\]}>]", "a form with a place for a harmful request", parts=True, starts=("[", "{", "<"), roles=frozenset({"user", "input"})),
+    Rule("jailbreak.template", JAILBREAK, 0.97, _words("prompt question request query command"),
+         r"[\[({<][\"']?\s?(?:(?:insert|put|enter|type|write|place)(?: \w{1,12}){0,3} (?:prompt|question|request|query|command)s?(?: goes)?(?: here)?|(?:\w{1,12} ){0,2}prompts?(?: goes)? here)[\"']?\s?[\])}>]",
+         "a form with a place for what is asked, as jailbreaks are passed on", parts=True, starts=("[", "(", "{", "<"),
+         also=_words("insert put enter type write place here"), roles=frozenset({"user", "input"})),
+    Rule("jailbreak.persona", JAILBREAK, 0.97, _words("bound limited restricted controlled governed restrained confined"),
+         r"\b(?:bound|limited|restricted|controlled|governed|restrained|confined) by (?:any |any of |the |its |their |such |your |chatgpt's )?(?:rules|morals?|morality|ethics|openai|chatgpt|ai (?:rules|polic)|polic(?:y|ies)|restrictions|filters|content polic|guidelines)\b",
+         "a role that no rule binds", starts=("bound by", "limited by", "restricted by", "controlled by", "governed by", "restrained by", "confined by"),
+         also=_words("chatgpt gpt ai openai pretend roleplay character persona act"), roles=frozenset({"user", "input"}),
+         led=r"\b(?:not|never|isn't|aren't|no longer)(?: \w{1,10}){0,1} \Z"),
+    Rule("jailbreak.persona", JAILBREAK, 0.97, _words("chatgpt gpt ai assistant assistants llm chatbot"),
+         rf"\b(?:everything|anything|whatever) (?:that )?(?:{_AI})(?: or \w{{1,12}})? (?:can(?: ?not|'t)|could(?: not|n't)|will not|won't|is not (?:able|allowed)|refuses)",
+         "a role that does what models must not", starts=("everything", "anything", "whatever"), roles=frozenset({"user", "input"})),
+    Rule("jailbreak.no_refusal", JAILBREAK, 0.97, _words("answer answering respond responding comply fulfill fulfil"),
+         r"\b(?:answer|answering|respond to|responding to|comply with|fulfill?) (?:any|every|all)\w{0,4} (?:questions?|prompts?|requests?|commands?|quer(?:y|ies)|instructions?)?[^.!?\n]{0,40}\b(?:despite|no matter what|unconditionally|uncensored"
+         r"|without (?:hesitation|question|refus\w{1,4}|restriction|filter|judg\w{1,5}|limit))",
+         "an answer whatever is asked", starts=("answer", "answering", "respond to", "responding to", "comply with", "fulfil"), roles=frozenset({"user", "input"})),
+    Rule("jailbreak.harmful_act", JAILBREAK, 0.97, harm.THINGS, harm.MAKING.pattern, "wants help with what nobody is to be helped with",
+         starts=harm.MAKING.starts, also=harm.WANTED, roles=frozenset({"user", "input"}), led=harm.SPARED),
+    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.95, acts.needs, acts.pattern, "wants to know exactly how a crime is done",
+           starts=acts.starts, also=harm.DETAIL, roles=frozenset({"user", "input"}), led=harm.SPARED)
+      for acts in harm.CRIMES),
+    *(Rule("jailbreak.harmful_act", JAILBREAK, 0.97, acts.needs, acts.pattern, "asks how a crime is done",
+           starts=acts.starts, roles=frozenset({"user", "input"}), led=harm.ASKED)
+      for acts in harm.CRIMES),
 )  # fmt: skip
 
 
@@ -391,9 +373,10 @@ class Heuristics:
     def find(self, text: str, words: Set[str], role: str) -> Iterator[tuple[Rule, int, int]]:
         """Rule, start and end of each match in folded lower-case text. Linear in the text; never raises."""
         named = map(self._named.__getitem__, self._named.keys() & words)
+        places: dict[str, list[int]] = {}
         for place in sorted(self._anyhow.union(*named)):
             rule = self.rules[place]
             if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
                 continue
-            for start, end in islice(rule.matches(text, words), MOST_MATCHES):
+            for start, end in islice(rule.matches(text, words, places), MOST_MATCHES):
                 yield rule, start, end

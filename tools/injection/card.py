@@ -62,7 +62,9 @@ JailbreakLLMs, JBB, BIPIA-indirect and InjecGuard-valid: they find as many of th
 nobody had read as of those that were read, but they hardly find more in the other sources, so that a source nobody has
 looked at fares like those. Those of docs/decisions/0035 were written by someone who had read samples of what was missed in all
 sources above but for deepteam, ipi-coding, writingbench and tau2-documents: the four that say what a source fares that nobody fitted
-anything to. Most attacks of deepteam are plain harmful questions, and many of the others are questions that only an application can
+anything to. Those of docs/decisions/0038 (harmful acts by classes of words, code to put in, modes, forms) were written by someone who had read
+every missed text of JBB, InjecGuard-valid and BIPIA-indirect, 40 of 70 of JailbreakLLMs' and a dozen of each other source but these four: their gain
+there is too good to expect of a source nobody has read. Most attacks of deepteam are plain harmful questions, and many of the others are questions that only an application can
 know to be out of place. A few settings of the training (its strength, what usual features count, which collections
 are learnt from) were chosen by figures of the corpora held out. `Texts held out`: half of the texts of every judged source is in training, the other half is judged (of
 pyrit-templates, spikee and agentdojo-goals several texts are made of one frame or goal, which makes that column too good). The grammars were written by someone
