@@ -37,7 +37,7 @@ def seed(url: str, now_ns: int, count: int = 4000, days: int = 40, names: tuple[
     chance = random.Random(7)
     records = [_record(chance, number, now_ns, days) for number in range(count)]
     for at, name in enumerate(names):
-        records.append(_of(chance, f"named-{at}", now_ns - 60 * 10**9 - at, name, name, name))
+        records.append(_of(chance, f"named-{at}", now_ns - 60 * 10**9 - at, name, name, name, OUTCOMES[:1]))
     ensure_schema(url)
     engine = open_engine(url)
     try:
@@ -82,11 +82,20 @@ def _record(chance: random.Random, number: int, now_ns: int, days: int) -> EndRe
     return _of(chance, f"seed-{number:06d}", received, team, f"{team}-{chance.choice(('prod', 'prod', 'dev'))}", model)
 
 
-def _of(chance: random.Random, event_id: str, received: int, team: str, key: str, model: str) -> EndRecord:
+def _of(
+    chance: random.Random,
+    event_id: str,
+    received: int,
+    team: str,
+    key: str,
+    model: str,
+    outcomes: tuple[tuple[str, int], ...] = OUTCOMES,
+) -> EndRecord:
     provider, price_in, price_out = MODELS.get(model, ("local", 20, 60))
     hour = received // (3600 * 10**9)
     bad = 12 if provider == "anthropic" and hour % 37 == 0 else 1
-    outcome, status = chance.choices(OUTCOMES, (100, 2, 1.2, 1.0 * bad, 0.4 * bad, 2))[0]
+    weights = (100, 2, 1.2, 1.0 * bad, 0.4 * bad, 2)
+    outcome, status = chance.choices(outcomes, weights[: len(outcomes)])[0]
     served = outcome in ("ok", "client_left")
     tokens_in, tokens_out = chance.randrange(40_000, 900_000), chance.randrange(2_000, 120_000)
     cached = tokens_in // 2 if chance.random() < 0.3 else 0
