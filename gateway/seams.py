@@ -234,8 +234,9 @@ class LimitStore(Protocol):
         self, hold: str, bounds: Sequence[Bound], read: int, written: int, nanos: int, stream: bool, seconds: float
     ) -> bytes | None:
         """Take a charge of one request, `read` input tokens, `written` output tokens and `nanos` nano-dollars at once,
-        for a hold that was never admitted before, where there is nothing to say of it but where the limits stand: what
-        is returned is that, as header fields (`gateway.limits.words`). None: nothing was taken, ask `admit_now`."""
+        for a hold that was never admitted before and is not admitted again, where there is nothing to say of it but
+        where the limits stand: what is returned is that, as header fields (`gateway.limits.words`). None: nothing was
+        taken, ask `admit_now`."""
         ...
 
     async def admit(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:

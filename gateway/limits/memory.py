@@ -34,7 +34,8 @@ PLANS = 8192
 """Bounds, and combinations of them, that are kept ready to be counted on; with one more, all are made anew."""
 MARKS = 1024
 """The last so many settlements at least, and at most twice as many, are remembered against a second one, and against
-an `admit` that comes after its settlement."""
+an `admit` that comes after its settlement; but not those of holds that were admitted quietly, which nobody admits again
+and whose second settlement finds nothing."""
 LAPSED = 10_000
 """The last so many expired holds can still be settled."""
 SWEEP = 1024
