@@ -121,6 +121,8 @@ class World:
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
         self.workers = self.snapshot.server.workers
+        self._learns = False
+        """Some admissions reserve what answers have come to."""
         self._set_capacities()
         sinks = [sink for sink in (metrics, self.access_log, traces) if sink is not None]
         self.bills = Bills(None if self.snapshot.ledger is None else Path(self.snapshot.ledger.journal) / "bills")
@@ -207,14 +209,20 @@ class World:
         """What an exchange truly took of the limits. One that was refused took nothing but its turn."""
         usage, nanos = x.usage, x.cost.nanos or 0
         used = Charge(nanos=nanos) if usage is None else Charge(usage.input_tokens, usage.output_tokens, nanos)
-        settle = self.limits.settle
-        judged = msgspec.structs.replace(used, nanos=nanos + x.judged_nanos) if x.judged_nanos else used
-        for hold in x.holds:
-            settle(hold, judged if hold == x.id else used)
+        holds = x.holds
+        if len(holds) == 1 and not x.judged_nanos:
+            self.limits.settle(holds[0], used)
+        else:
+            judged = msgspec.structs.replace(used, nanos=nanos + x.judged_nanos)
+            for hold in holds:
+                self.limits.settle(hold, judged if hold == x.id else used)
         if self.waiting_room.lines:
             self.waiting_room.settled(x.bounds)
-        if self.configuration.snapshot.limit_options.reserve == "upper" or _judges(x):
-            return
+        if self._learns and not _judges(x):
+            self._learn(x, used)
+
+    def _learn(self, x: Exchange, used: Charge) -> None:
+        """How long such answers are, for admissions that reserve what is likely."""
         if used.output_tokens and not x.usage_estimated and x.caller is not None and x.reading is not None:
             self.learned.observe(x.caller.team, x.reading.model, used.output_tokens)
 
@@ -275,8 +283,10 @@ class World:
         return result
 
     def _set_capacities(self) -> None:
-        """Each worker keeps its part of a provider's capacity; of how many workers is only known at the start."""
+        """Each worker keeps its part of a provider's capacity, of how many workers is only known at the start; and what
+        else admission and settlement ask of the configuration each time."""
         self.waiting_room.queue = self.snapshot.limit_options.queue
+        self._learns = self.snapshot.limit_options.reserve != "upper"
         self.turnstiles.resize(
             {
                 provider.name: provider.capacity and provider.capacity.part(self.workers)
