@@ -26,6 +26,12 @@ _EXACT = 2**53
 """The script's numbers are doubles; larger limits are rounded down to one."""
 _MEASURE_NUMBER = {measure: number for number, measure in enumerate(MEASURES, 1)}
 
+_SHORT = ("second", "minute", "hour")
+_LONG = 3600
+"""Seconds of a rolling window."""
+_LISTED = frozenset(("team", "key", "model", "provider"))
+"""By what counters may be apart to be known to the ledger: see `gateway.limits.program`."""
+
 Packed = msgspec.Raw
 
 
@@ -47,6 +53,15 @@ def counter_name(prefix: str, bound: Bound) -> str:
         case None:
             window = "now"
     return f"{prefix}:{{{bound.group}}}:{window}:{bound.rule.measure}:{bound.key}"
+
+
+def _is_in_ledger(bound: Bound) -> bool:
+    """Whether a counter that the server drops can be counted again, and lives long enough to be dropped for want of
+    use."""
+    rule, window = bound.rule, bound.rule.window
+    lasting = isinstance(window, Calendar) and window.unit not in _SHORT
+    lasting |= isinstance(window, Rolling) and window.seconds >= _LONG
+    return lasting and _LISTED.issuperset(rule.each)
 
 
 class Packer:
@@ -80,7 +95,7 @@ class Packer:
         if kind == _SMOOTH and not amount:
             # A rate of 0 lets nothing through: no burst, and nothing to divide by 0.
             amount, extent = 1, (*extent[:1], 0, 0, 0)
-        fields = (name, kind, amount, soft, lenient, *extent, number)
+        fields = (name, kind, amount, soft, lenient, *extent, number, 1 if _is_in_ledger(bound) else 0)
         return Packed(msgspec.msgpack.encode(fields)), until
 
     def _window(self, rule: Rule, now_ns: int) -> tuple[int, tuple[int, int, int, int], int]:

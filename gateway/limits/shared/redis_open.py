@@ -30,6 +30,7 @@ LOOK = 0.02
 FEW_GROUPS = 100
 """Groups of a Cluster that are looked at every round."""
 LOST = "it has lost what it held; what was used before is counted again from the ledger"
+EVICTED = "it has dropped counters for want of memory; what was used before is counted again from the ledger"
 SILENT = 5.0
 """Seconds after which a silent worker does not count as live any more."""
 
@@ -126,6 +127,7 @@ class SharedStore(RedisStore):
         self._met = not restored
         self._changed = asyncio.Event()
         remote.trusted = not restored
+        remote.on_evicted = self._evicted if restored else None
         self._fleet.start()
         self._keep("rounds")
         if self.generations is not None:
@@ -206,6 +208,12 @@ class SharedStore(RedisStore):
     def _node_changed(self, node: Node, up: bool, reason: str) -> None:
         self._changed.set()
         self._see(reason)
+
+    def _evicted(self) -> None:
+        """It has dropped counters, and with them the generation that noticed: it is asked nothing more until what it
+        should hold was counted again."""
+        self.trust(False, EVICTED)
+        self._changed.set()
 
     def _see(self, reason: str) -> None:
         there = self._there()

@@ -12,7 +12,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -152,6 +152,8 @@ class Remote:
         """Questions that had no answer within `patience`."""
         self.calls = 0
         self.operations = 0
+        self.on_evicted: Callable[[], None] | None = None
+        """Told that a server misses counters it should have."""
         self.trusted = True
         """Its counters hold what they should: else they are told, and restored, but not asked."""
 
@@ -380,8 +382,11 @@ class Remote:
         if isinstance(reply, ReplyError) and node is not None:
             self.errors += 1
             self.last_error = told(reply)
-            if self.last_error.split(" ")[0] in AWAY:
+            word = self.last_error.split(" ")[0]
+            if word in AWAY:
                 node.give_up(f"it answers: {self.last_error}")
+            elif word == "EVICTED" and self.on_evicted is not None:
+                self.on_evicted()
         for taker in call.takers:
             if isinstance(taker, Waiting):
                 taker.signal.set_result(None)

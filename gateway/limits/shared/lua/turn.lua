@@ -6,6 +6,8 @@
 --          lease -> what a worker has of one counter, behind "~" (see Leases)
 -- KEYS[2]  sorted set: hold -> microsecond at which it, or what is remembered of it, is over
 --          beside them, behind "restored" in place of "holds", a hash: counter and place -> what was restored there
+--          and, behind "generation", the place's own (generation.lua): there every counter that the ledger knows too is
+--          noted, with the microsecond until which it is kept. One that is missing before has been evicted.
 -- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/shared/packing.py writes it and reads the answer
 --
 -- Counters stand under the hash tag of KEYS, so that a Cluster keeps them in the same slot. Time is the server's, in
@@ -34,6 +36,21 @@ end
 -- Counters ------------------------------------------------------------------------------------------------------------
 
 local counters = {}
+local generation = string.gsub(KEYS[1], 'holds$', 'generation')
+local evicted = false
+
+local function miss(c)
+    -- A counter that is not there was never made, or is over: or a server that is short of memory has dropped it.
+    local kept = tonumber(call('HGET', generation, 'c:' .. c.key))
+    evicted = evicted or (kept ~= nil and kept > now)
+end
+
+local function note(c, kept)
+    -- Whoever looks at generations every second keeps this hash from being the one that is dropped.
+    if c.listed and call('EXISTS', generation) == 1 then
+        call('HSET', generation, 'c:' .. c.key, text(kept))
+    end
+end
 
 local function sweep_rolling(c, bucket)
     -- Buckets that have left the window. One in which the newest has left is empty.
@@ -76,6 +93,9 @@ local function load_rolling(c, width)
     local v = call('HMGET', c.key, 't', 'o', 'n', 'w', name, 'r' .. name)
     c.total, c.oldest, c.newest = tonumber(v[1]) or 0, tonumber(v[2]) or 0, tonumber(v[3]) or 0
     c.told, c.oldest_read, c.newest_read = tonumber(v[4]), c.oldest, c.newest
+    if not v[1] then
+        miss(c)
+    end
     if c.newest > c.bucket then
         -- The clock stepped back (another server took over): time stands still until it has caught up.
         c.bucket = c.newest
@@ -101,6 +121,9 @@ local function load_calendar(c)
     local v = call('HMGET', c.key, 's', 'e', 't', 'r', 'w')
     c.start, c.stop = tonumber(v[1]), tonumber(v[2])
     c.total, c.held, c.told = tonumber(v[3]) or 0, tonumber(v[4]) or 0, tonumber(v[5])
+    if not c.start then
+        miss(c)
+    end
 end
 
 local function choose_period(c, first, second, third, fourth)
@@ -147,6 +170,7 @@ local function counter_of(bound)
     local c = bound.counter
     if not c then
         c = counter(bound[1], bound[2], bound[6])
+        c.listed = bound[11] == 1
         if bound[2] == CALENDAR then
             choose_period(c, bound[6], bound[7], bound[8], bound[9])
         end
@@ -786,6 +810,7 @@ local function write_rolling(c)
     call('HSET', c.key, unpack(fields))
     if c.fresh or c.clear then
         call('PEXPIRE', c.key, text(math.ceil(c.width * (BUCKETS + 2) / 1000)))
+        note(c, now + c.width * (BUCKETS + 1))
     end
 end
 
@@ -797,6 +822,7 @@ local function write(c)
         if c.fresh then
             call('HSET', c.key, 's', text(c.start), 'e', text(c.stop))
             call('PEXPIREAT', c.key, text(floor(c.stop / 1000) + 1))
+            note(c, c.stop)
         end
         if c.tells then
             call('HSET', c.key, 'w', text(c.told))
@@ -863,6 +889,11 @@ local expired = expire(preload())
 local answers, resets, ends = {}, {}, {}
 for at, op in ipairs(operations) do
     answers[at] = work[op[1]](op)
+end
+if evicted then
+    -- Nothing of all this happens: the place begins anew, and is counted again.
+    call('DEL', generation)
+    return redis.error_reply('EVICTED it has dropped counters')
 end
 for _, c in pairs(counters) do
     if c.dirty then
