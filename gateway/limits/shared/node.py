@@ -61,8 +61,7 @@ class Node:
         self.up = False
         self.place: Place = address.places[0]
         """Where it was found last."""
-        self.ahead_ns = 0
-        """How far the server's wall clock is ahead of ours."""
+        self._ahead_ns = clock.now_ns() - round(clock.monotonic() * 1e9)
         self.reason = "not connected yet"
         self.connections = 0
         """Connections made since the start."""
@@ -78,6 +77,14 @@ class Node:
             return taker(WireLost(self.reason))
         self._last_sent = self._loop.time()
         self._wire.send(command, taker)
+
+    def now_ns(self) -> int:
+        """The server's wall clock, nanoseconds, as it was last heard of. That of this machine may step meanwhile."""
+        return self._ahead_ns + round(self._clock.monotonic() * 1e9)
+
+    def heard(self, now_us: int) -> None:
+        """What its clock says now."""
+        self._ahead_ns = now_us * 1000 - round(self._clock.monotonic() * 1e9)
 
     def answers(self, patience: float) -> bool:
         """It is there, and the oldest question to it is younger than `patience` seconds."""
@@ -145,7 +152,7 @@ class Node:
             if isinstance(reply, ReplyError):
                 raise WireLost(f"{self._address}: {told(reply)}")
         seconds, micros = replies[-1]
-        self.ahead_ns = (int(seconds) * 1_000_000 + int(micros)) * 1000 - self._clock.now_ns()
+        self.heard(int(seconds) * 1_000_000 + int(micros))
 
     def _gone(self, reason: str) -> None:
         was_up, self.up, self._wire = self.up, False, None

@@ -303,8 +303,7 @@ class Remote:
             lane.timer.cancel()
             lane.timer = None
         node = self._fleet.node_of(lane.group)
-        ahead = node.ahead_ns if node is not None else 0
-        call = Call(lane, self._command(lane, self._clock.now_ns() + ahead))
+        call = Call(lane, self._command(lane, self._clock.now_ns() if node is None else node.now_ns()))
         self.calls += 1
         self.operations += len(call.takers)
         lane.batch, lane.takers, lane.urgent = Batch(), [], False
@@ -335,6 +334,8 @@ class Remote:
         if lane.urgent and not lane.scheduled:
             # Before those who run on now: the server works meanwhile.
             self._turn(lane)
+        if node is not None:
+            node.heard(answers.now)
         self.expired += answers.expired
         if self.trusted:
             self._note(call.bounds, answers.used)

@@ -63,6 +63,7 @@ def test_what_was_packed_is_used_again_until_its_period_is_over() -> None:
     later = packer.pack(minute, NOW + 60_000_000_000)
     assert later is not kept
     assert unpacked(later)[5] == unpacked(kept)[6]
+    assert unpacked(packer.pack(minute, NOW)) == unpacked(kept), "the clock went back"
 
 
 def test_limits_beyond_what_a_double_holds_are_rounded_down() -> None:
