@@ -8,7 +8,8 @@ let in. What a guardrail's model cost counts where the request does that it judg
 Whole hours come from roll-ups and the edges from raw events, as in `spend.py`. Roll-ups do not hold the name that was
 asked for, so a scope of models is summed from raw events alone; where these are pruned, from roll-ups by the
 provider's name of the model. Nor do they know which operation was judged: for a scope of operations, judgements are
-summed from raw events; those that are pruned count to none. Exact but for that, and for edge hours whose raw events are pruned, taken whole.
+summed from raw events; those that are pruned count to none. Exact but for that, and for edge hours whose raw events are
+pruned, taken whole.
 
 The journal may be ahead of the database. `answers` adds what the journal holds and the database does not; with
 `marks`, the sums are as of the moment these were taken, whatever the loader does meanwhile.
@@ -226,9 +227,7 @@ def _tags(connection: Connection, tags_hash: str, names: dict[str, dict[str, str
     return names.get(tags_hash, {})
 
 
-def _sources(
-    since_ns: int, until_ns: int, pruned_before: int, by_model: bool, by_operation: bool
-) -> list[FromClause]:
+def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool, by_operation: bool) -> list[FromClause]:
     """Tables of the same shape that together hold the range, each event once."""
     if by_model:
         # Roll-ups do not tell models apart by the name that was asked for: used only where nothing else is left.

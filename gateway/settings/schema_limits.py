@@ -34,7 +34,6 @@ from gateway.settings.schema_limit_values import (
     check_store,
 )
 
-
 LONGEST_WAIT = 3600.0
 """Seconds a request may wait anywhere: no client is there longer, and each one holds its connection and its body."""
 

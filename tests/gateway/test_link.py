@@ -342,7 +342,9 @@ async def test_a_body_that_comes_too_slowly_is_cut(side: Side, rate: int, cut_af
 
 
 @pytest.mark.parametrize(("total", "cut_after"), [(3600.0, 3600.5), (0.0, 5000)])
-async def test_a_body_that_keeps_to_its_rate_has_an_end_all_the_same(side: Side, total: float, cut_after: float) -> None:
+async def test_a_body_that_keeps_to_its_rate_has_an_end_all_the_same(
+    side: Side, total: float, cut_after: float
+) -> None:
     """`server.body_total`: a whole body is waited for so long; 0: for ever."""
     side.feed(b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\n")
     options = msgspec.structs.replace(SLOW, body_total=total)

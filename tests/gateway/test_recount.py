@@ -341,7 +341,9 @@ async def test_a_counter_that_was_evicted_is_missed_and_counted_again(
 ) -> None:
     """A server that is short of memory drops what nobody has used for long, a quiet team's budget first: the request
     that would find it empty is not admitted on that, and one that finds all of it is."""
-    strict = Bound(msgspec.structs.replace(BOUNDS[at].rule, on_store_failure="closed"), BOUNDS[at].key, BOUNDS[at].group)
+    strict = Bound(
+        msgspec.structs.replace(BOUNDS[at].rule, on_store_failure="closed"), BOUNDS[at].key, BOUNDS[at].group
+    )
     async with hosts(redis, tmp_path, "a", "a") as (one, other):
         await one.serve("h1", 5 * 10**9)
         await other.serve("h2", 7 * 10**9)

@@ -32,9 +32,7 @@ class Wire:
         context = httpx.create_ssl_context(verify=ca_file or True, trust_env=False)
         self._transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits, retries=0)
 
-    async def send(
-        self, outgoing: Outgoing, sent: Callable[[], None] | None = None
-    ) -> tuple[int, bytes, float | None]:
+    async def send(self, outgoing: Outgoing, sent: Callable[[], None] | None = None) -> tuple[int, bytes, float | None]:
         """Status, whole body, and `retry-after` in seconds if the service named some. `sent` is called when the service
         has the whole request, and may be at work on it.
 

@@ -40,7 +40,9 @@ def asked(chance: random.Random) -> EndRecord:
         sent = Downgraded(chance.choice(["fast", "cheap"]), chance.choice([("a.budget",), ("a.budget", "b.budget")]))
         record = msgspec.structs.replace(record, downgraded=sent)
     if chance.random() < 0.3:
-        return msgspec.structs.replace(record, operation=JUDGEMENT, judged=chance.choice(["messages", "embeddings", ""]))
+        return msgspec.structs.replace(
+            record, operation=JUDGEMENT, judged=chance.choice(["messages", "embeddings", ""])
+        )
     if record.outcome in ("refused", "interrupted") or chance.random() < 0.1:
         record = msgspec.structs.replace(record, provider="", cost_nanos=None if record.outcome == "refused" else 7)
     return record

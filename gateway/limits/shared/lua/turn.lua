@@ -46,8 +46,9 @@ local function miss(c)
 end
 
 local function note(c, kept)
-    -- Whoever looks at generations every second keeps this hash from being the one that is dropped.
-    if c.listed and call('EXISTS', generation) == 1 then
+    -- Whoever looks at generations every second keeps this hash from being the one that is dropped. (Not EXISTS, which
+    -- an ACL user that was made for what we did before may lack.)
+    if c.listed and call('HEXISTS', generation, 'id') == 1 then
         call('HSET', generation, 'c:' .. c.key, text(kept))
     end
 end
