@@ -168,8 +168,8 @@ class Batch:
     def level(self, bound: Bound) -> None:
         self.operations.append((LEVEL, self._number(bound)))
 
-    def put(self, bound: Bound, used: int) -> None:
-        self.operations.append((PUT, self._number(bound), used))
+    def put(self, bound: Bound, used: int, seen: int | None = None) -> None:
+        self.operations.append((PUT, self._number(bound), used, -1 if seen is None else seen))
 
     def restore(self, bound: Bound, place_us: int, amount: int, ledger: str) -> None:
         """By this ledger, `amount` in all was used at this place before the counter was lost; see `turn.lua`."""

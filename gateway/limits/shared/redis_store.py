@@ -165,12 +165,12 @@ class RedisStore:
             found.append(level_of(answer, own) if answer else Level(known[0] if known else 0, 0, None))
         return found
 
-    async def put(self, bound: Bound, used: int) -> None:
+    async def put(self, bound: Bound, used: int, seen: int | None = None) -> None:
         """Raises `StoreAway`."""
         if self._leases is not None:
             self._leases.release([bound])
         plan = self._plan_of((bound,))
-        if not self._reachable(plan) or await self._remote.put(plan, used) is None:
+        if not self._reachable(plan) or await self._remote.put(plan, used, seen) is None:
             raise StoreAway("the limit store is away: the counter was not changed")
 
     async def aclose(self) -> None:

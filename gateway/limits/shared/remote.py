@@ -195,11 +195,11 @@ class Remote:
         self._ask(lane, waiting)
         return waiting.signal
 
-    def put(self, plan: Plan, used: int) -> Signal[int | None]:
+    def put(self, plan: Plan, used: int, seen: int | None = None) -> Signal[int | None]:
         """Of the plan's one bound."""
         lane = self._lane(plan.groups[0])
         waiting = Waiting(None, None)
-        lane.batch.put(plan.bounds[0], used)
+        lane.batch.put(plan.bounds[0], used, seen)
         self._ask(lane, waiting)
         return waiting.signal
 

@@ -724,11 +724,14 @@ local function level(op)
 end
 
 local function put(op)
-    -- {6, bound, used} -> 1
-    local bound = bounds[op[2]]
+    -- {6, bound, used, seen} -> 1; what the counter has used by now beyond `seen` (-1: nothing to compare) is added
+    local bound, used = bounds[op[2]], op[3]
     local c = counter_of(bound)
+    if op[4] >= 0 then
+        used = used + max(0, level(op)[1] - op[4])
+    end
     if bound[2] == CALENDAR then
-        c.total = c.held + op[3]
+        c.total = c.held + used
     elseif bound[2] == ROLLING then
         -- What was used is taken to have been used now: it leaves late, never early.
         local held = 0
@@ -738,10 +741,10 @@ local function put(op)
             held = held + cell.held
         end
         local cell = cell_of(c, c.bucket)
-        cell.used, cell.dirty = cell.held + op[3], true
-        c.total, c.newest, c.fresh, c.sorted = held + op[3], c.bucket, true, nil
+        cell.used, cell.dirty = cell.held + used, true
+        c.total, c.newest, c.fresh, c.sorted = held + used, c.bucket, true, nil
     elseif bound[2] == SMOOTH then
-        smooth_fill(bound, c, op[3])
+        smooth_fill(bound, c, used)
     end
     c.dirty = true
     return 1
