@@ -141,6 +141,9 @@ class Node:
             reason = f"{self._address}: no connection within {CONNECT:g} s"
         except WireLost as error:
             reason = str(error)
+        except Exception as error:
+            # An error of ours: seen by its name and tried again with a pause as any other, with no connection left open.
+            reason = f"{self._address}: {type(error).__name__}"
         if wire is not None:
             wire.close(reason)
         self._note(reason)
