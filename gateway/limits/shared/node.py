@@ -12,7 +12,18 @@ from collections.abc import Awaitable, Callable
 
 from gateway.limits.shared.address import Address, Place
 from gateway.limits.shared.circuit import Backoff
-from gateway.limits.shared.wire import Reply, ReplyError, Taker, Wire, WireLost, connect, encode, greeting, told
+from gateway.limits.shared.wire import (
+    Reply,
+    ReplyError,
+    Taker,
+    TurnedAway,
+    Wire,
+    WireLost,
+    answer_lost,
+    connect,
+    encode,
+    greeting,
+)
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 
@@ -127,6 +138,7 @@ class Node:
         """A connection that was proved; None: it could not be had, and why is noted."""
         self._lost.clear()
         wire: Wire | None = None
+        for_good = False
         try:
             place = self.place = await self._find()
             async with asyncio.timeout(CONNECT):
@@ -140,20 +152,22 @@ class Node:
         except TimeoutError:
             reason = f"{self._address}: no connection within {CONNECT:g} s"
         except WireLost as error:
-            reason = str(error)
+            reason, for_good = str(error), isinstance(error, TurnedAway)
         except Exception as error:
-            # An error of ours: seen by its name and tried again with a pause as any other, with no connection left open.
+            # An error of ours: told by its name, tried again with a pause as any other, and no connection is left open.
             reason = f"{self._address}: {type(error).__name__}"
         if wire is not None:
             wire.close(reason)
         self._note(reason)
+        if for_good:
+            self._on_change(self, False, reason)
         return None
 
     async def _greet(self, wire: Wire) -> None:
         replies = await wire.ask([*greeting(self._address.login, self._address.db), encode("TIME")])
         for reply in replies:
             if isinstance(reply, ReplyError):
-                raise WireLost(f"{self._address}: {told(reply)}")
+                raise answer_lost(str(self._address), reply)
         seconds, micros = replies[-1]
         self.heard(int(seconds) * 1_000_000 + int(micros))
 

@@ -18,7 +18,7 @@ from gateway.limits.shared.node import Find, Node, Prove
 from gateway.limits.shared.packing import script
 from gateway.limits.shared.redis_store import RedisStore
 from gateway.limits.shared.remote import Remote
-from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, encode, told
+from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, answer_lost, encode
 from gateway.quota import Bound, Calendar, Rolling, Rule
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
@@ -203,11 +203,13 @@ class SharedStore(RedisStore):
             commands += [self._sign(), self.remote.trial(f"trial:{self._worker}:{self._clock.now_ns()}", TRIAL)]
         for reply in await wire.ask(commands):
             if isinstance(reply, ReplyError):
-                raise WireLost(f"it answers: {told(reply)}")
+                raise answer_lost("it answers", reply)
 
     def _node_changed(self, node: Node, up: bool, reason: str) -> None:
         self._changed.set()
         self._see(reason)
+        if not up:
+            self.explain(reason)
 
     def _evicted(self) -> None:
         """It has dropped counters, and with them the generation that noticed: it is asked nothing more until what it

@@ -76,6 +76,8 @@ class RedisStore:
         """Workers that share the limits, as far as is known."""
         self.up = False
         self._decides = False
+        self._said: set[str] | None = None
+        """Why it does not decide, as far as that was told; None: it never did."""
         self.counts = Counts()
         self._alone.reset(workers)
 
@@ -219,7 +221,15 @@ class RedisStore:
         decides = self.up and self._remote.trusted
         if decides != self._decides:
             self._decides = decides
+            self._said = set() if decides else {reason}
             self._on_state(decides, reason)
+
+    def explain(self, reason: str) -> None:
+        """Tell once that there is another reason why it does not come back: "it closed the connection" says nothing of
+        a password that was changed."""
+        if self._said is not None and not self._decides and reason not in self._said:
+            self._said.add(reason)
+            self._on_state(False, reason)
 
     async def restore(self, places: Sequence[tuple[Bound, int, int]], ledger: str) -> int:
         """Add what counters had used before they were lost: (bound, place, amount in all), see `packing.Batch.restore`.
