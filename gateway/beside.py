@@ -27,7 +27,7 @@ from gateway.pseudonyms.redis_store import Command, RedisConversations
 from gateway.pseudonyms.store import ConversationStore
 from gateway.pseudonyms.store import StoreAway as ConversationsAway
 from gateway.recount import recount
-from gateway.seams import LimitStore
+from gateway.seams import Clock, LimitStore
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.history import Historian
 from gateway.settings.keys_watch import KeyWatch
@@ -46,6 +46,8 @@ FIRST_LOOK = 3.0
 STORE_TURN, STORE_TURN_SOON = 1.0, 0.1
 """Seconds between two looks whether it is this worker's turn to count again what a shared limit store has lost; the
 second while it waits for that."""
+EVICTION_LOOK = 600.0
+"""Seconds between two questions whether a shared limit store may drop counters; it is asked on every new connection."""
 STORE_LOOK, STORE_LOOKS = 0.02, 25
 """How often, and how many times, the start looks whether a shared limit store is there."""
 
@@ -96,19 +98,40 @@ def shared_conversations(store: LimitStore) -> ConversationStore:
     return RedisConversations(asked, shared.prefix)
 
 
+class Evictions:
+    """Whether a shared limit store may drop counters when its memory is full. That changes with the server, or when
+    somebody sets it, so it is asked of every new connection and seldom after."""
+
+    def __init__(self, store: "SharedStore", clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._asked_of = 0
+        self._again_at = 0.0
+        self._policy = ""
+
+    async def look(self) -> None:
+        """Ask if it is time to, and say so once. Raises `WireLost`."""
+        connections, now = self._store.gauges().connections, self._clock.monotonic()
+        if connections == self._asked_of and now < self._again_at:
+            return
+        policy = await self._store.eviction()
+        self._asked_of, self._again_at = connections, now + EVICTION_LOOK
+        if policy and policy != self._policy:
+            alert("limit_store_evicts", policy=policy)
+        self._policy = policy
+
+
 async def watch_store(world: "World", store: "SharedStore", ledger: LedgerOptions, engine: Engine) -> None:
     """Count again from the ledger what the shared store has lost (started anew without its data, flushed, a replica
     without them)."""
     from gateway.limits.shared.wire import WireLost
 
     flush = None if world.journal is None else world.books.close
-    told = policy = ""
+    evictions = Evictions(store, world.clock)
+    told = ""
     while True:
         try:
-            if (said := await store.eviction()) != policy:
-                policy = said
-                if policy:
-                    alert("limit_store_evicts", policy=policy)
+            await evictions.look()
             done = await recount(store, world.snapshot.limits, ledger, engine, world.clock, flush)
         except (WireLost, StoreAway):
             pass  # Who is away loses nothing more; it is counted when it is back.

@@ -98,6 +98,7 @@ class BudgetEvents:
             at_ns=now_ns,
             forget_ns=until_ns,
             endpoints=wanting,
+            stream=bound.key,  # soft before exhausted, though soft may be waiting for its next attempt
             body=_body(kind, bound, figures, now_ns),
         )
         self._unwritten.append(event)

@@ -35,6 +35,7 @@ class Rebuilt(msgspec.Struct, frozen=True):
     bound: Bound
     before: int
     used: int
+    """By the ledger, at the moment of `before`."""
 
 
 def running(bound: Bound, now_ns: int) -> Period | None:
@@ -151,13 +152,11 @@ async def rebuild(
     marks = None if journal is None else marks_of(journal)
     before = await store.levels(bounds)
     sums = await asyncio.to_thread(used_of, engine, bounds, clock.now_ns(), journal, marks)
-    after = await store.levels(bounds)
     rebuilt: list[Rebuilt] = []
-    for bound, old, new, booked in zip(bounds, before, after, sums, strict=True):
+    for bound, old, booked in zip(bounds, before, sums, strict=True):
         if booked is not None:
-            used = booked + max(new.used - old.used, 0)
-            await store.put(bound, used)
-            rebuilt.append(Rebuilt(bound, new.used, used))
+            await store.put(bound, booked, old.used)
+            rebuilt.append(Rebuilt(bound, old.used, booked))
     return rebuilt
 
 

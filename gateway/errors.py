@@ -213,7 +213,7 @@ LATE_BODY = "The request body did not arrive in time, or came too slowly."
 
 
 class BodyTimeout(Refusal):
-    """408: the client did not send its body in time, or too slowly (`server.body_timeout`, `server.body_rate`)."""
+    """408: the client did not send its body in time, or too slowly: `body_timeout`, `body_rate`, `body_total`."""
 
     status = 408
     type = "invalid_request_error"

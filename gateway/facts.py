@@ -60,6 +60,8 @@ class Operation(msgspec.Struct, frozen=True):
     """The answer has output tokens (embeddings, moderations and models have none)."""
     path: str = ""
     """Path below the provider's base URL, such as `/chat/completions`. Empty for passthrough: the request's own."""
+    judged: str = ""
+    """Of what a guardrail's model is asked: the operation of the request that it judges, whose budgets pay for it."""
 
     @property
     def charged(self) -> bool:

@@ -427,7 +427,8 @@ class Link(asyncio.Protocol):
         elif cycle.more_body and not cycle.response_started and not self.flow.read_paused:
             cycle.waited += now - since
             due = options.body_rate * (cycle.waited - options.body_timeout)
-            if now - self._heard_at > options.body_timeout or cycle.came < due:
+            late = cycle.waited > options.body_total > 0
+            if late or now - self._heard_at > options.body_timeout or cycle.came < due:
                 self._body_is_late()
 
     def _body_is_late(self) -> None:

@@ -385,7 +385,10 @@ class Outside:
             inputs = world.tokens.count_many_or_estimate([each.text for each in texts], spent.model)
         now_ns, now = world.clock.now_ns(), world.clock.monotonic()
         x = Exchange(world.ids.uuid7(now_ns), parent.request_id, now_ns - int(seconds * 1e9), now - seconds)
-        x.operation = Operation(JUDGEMENT, parent.operation.wire if parent.operation is not None else "openai")
+        asked = parent.operation
+        x.operation = Operation(
+            JUDGEMENT, "openai" if asked is None else asked.wire, judged=asked.name if asked else ""
+        )
         x.caller, x.tags, x.reading, x.downgraded = parent.caller, parent.tags, parent.reading, parent.downgraded
         x.provider = source.config.name if isinstance(source.config, ExternalConfig) else name
         x.model, x.usage_estimated, x.outcome, x.status = spent.model, not spent.told, "ok", 200

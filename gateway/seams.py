@@ -259,9 +259,10 @@ class LimitStore(Protocol):
         """What the counters of these bounds hold now, in their order."""
         ...
 
-    async def put(self, bound: Bound, used: int) -> None:
+    async def put(self, bound: Bound, used: int, seen: int | None = None) -> None:
         """Make what a counter has used in its running window `used`; reservations stay. For rebuilding from the
-        ledger. Raises `StoreAway` while the store is away; nothing is changed then."""
+        ledger. `seen`: what the counter had used when `used` was right; what it has more by now is added, so that what
+        was settled in between is not lost. Raises `StoreAway` while the store is away; nothing is changed then."""
         ...
 
     async def aclose(self) -> None: ...

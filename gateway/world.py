@@ -235,11 +235,11 @@ class World:
         """A request was let through that took a bound past its soft threshold, or past the whole of one that only
         warns."""
         self.tally.admitted(decision)
-        for bound in decision.over:
-            self.events.emit("budget.exhausted", bound)
         for bound in decision.crossed:
             self.events.emit("budget.soft", bound)
             info("limit_soft", rule=bound.rule.id, counter=bound.key, amount=bound.rule.amount)
+        for bound in decision.over:
+            self.events.emit("budget.exhausted", bound)
 
     def defect(self, x: Exchange, error: Exception) -> None:
         """Report an error of ours by class and place: its text might quote the request."""

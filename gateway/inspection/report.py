@@ -27,7 +27,8 @@ class Spent(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     told: bool = True
-    """False: the service told no usage. There are no input tokens then, and the output's are estimated."""
+    """False: the service told no usage, or was not waited for. There are no input tokens then, and the output's are
+    estimated."""
 
 
 Spend = Callable[[Spent, float], None]

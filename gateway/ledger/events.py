@@ -105,6 +105,8 @@ class EndRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_f
     """The findings log's part: empty unless `ledger.findings` is on and something was found."""
     downgraded: Downgraded | None = None
     """Limits sent it to a cheaper model: by whose name it counted, and on which counters beside."""
+    judged: str = ""
+    """Of a guardrail's judgement: the operation of the request that was judged."""
 
 
 Record = StartRecord | EndRecord
@@ -199,6 +201,7 @@ def end_record(x: Exchange) -> EndRecord:
         x.parent.trace_id if x.parent is not None else "",
         x.findings,
         x.downgraded,
+        x.operation.judged if x.operation is not None else "",
     )
 
 

@@ -153,6 +153,7 @@ def event_row(record: EndRecord) -> Row:
         "attempts": _text(_json(record.attempts).decode(), 4000),
         "guardrails": _text(_json(record.guardrails).decode(), 4000),
         "stages": _json(record.stages).decode(),
+        "judged": _text(record.judged),
         "downgraded": "" if record.downgraded is None else _text(_json(record.downgraded).decode(), 4000),
     }
     for meter in METERS:

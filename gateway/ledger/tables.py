@@ -105,11 +105,13 @@ events = Table(
     Column("stages", Text, nullable=False),
     Column("trace_id", Text, nullable=False, server_default=""),
     Column("downgraded", Text, nullable=False, server_default=""),
+    Column("judged", Text, nullable=False, server_default=""),
     Index("events_listing", "received_ns", "outcome", "team", "key_id", "model", "provider", "operation"),
 )
 """One row per exchange. `attempts`, `guardrails`, `stages` and `downgraded` (empty: it was not) are JSON as the
 journal has them; `usage_millis` is
-audio or GPU time in milliseconds; `cost_nanos` NULL means not known; `trace_id` empty: the exchange's own. The one
+audio or GPU time in milliseconds; `cost_nanos` NULL means not known; `trace_id` empty: the exchange's own;
+`judged`: of a guardrail's judgement, the operation of the request. The one
 index beside the id is by time, and holds what lists are filtered by, so that what does not fit is passed over without
 its row being read."""
 

@@ -3,11 +3,13 @@
 It answers as the counters do: by the time of receipt, by the model's name as the client asked for it, or by the name
 of the one it was downgraded to, and on the counters that sent it there; tokens and cost as booked (also of exchanges
 that were interrupted, at what was reserved for them), and as requests all but those that were refused: these were not
-let in.
+let in. What a guardrail's model cost counts where the request does that it judged.
 
 Whole hours come from roll-ups and the edges from raw events, as in `spend.py`. Roll-ups do not hold the name that was
 asked for, so a scope of models is summed from raw events alone; where these are pruned, from roll-ups by the
-provider's name of the model. Exact but for that, and for edge hours whose raw events are pruned, taken whole.
+provider's name of the model. Nor do they know which operation was judged: for a scope of operations, judgements are
+summed from raw events; those that are pruned count to none. Exact but for that, and for edge hours whose raw events are
+pruned, taken whole.
 
 The journal may be ahead of the database. `answers` adds what the journal holds and the database does not; with
 `marks`, the sums are as of the moment these were taken, whatever the loader does meanwhile.
@@ -35,7 +37,7 @@ Marks = Mapping[str, int]
 """Bytes of each journal segment, by its name."""
 Range = tuple[int, int, int]
 """Received from and up to, and finished before (0: whenever), nanoseconds since the epoch."""
-_Identity = tuple[str, str, str, str, str, tuple[tuple[str, str], ...], tuple[str, ...]]
+_Identity = tuple[str, str, str, str, str, str, tuple[tuple[str, str], ...], tuple[str, ...]]
 
 COUNTED: frozenset[Measure] = frozenset({"requests", "input_tokens", "output_tokens", "tokens", "usd"})
 """Measures that the ledger can answer for."""
@@ -62,6 +64,8 @@ class Group(msgspec.Struct, frozen=True):
     nanos: int
     downgraded_by: tuple[str, ...] = ()
     """Counters that sent them to `model`, in place of what was asked for."""
+    judged: str = ""
+    """Of a guardrail's judgements, the operation of what they judged."""
 
     def of(self, measure: Measure) -> int:
         if self.operation == JUDGEMENT and measure in _OF_REQUESTS:
@@ -114,7 +118,8 @@ def answers(
         ahead: dict[Range, list[Group]] = {} if directory is None else _ahead(connection, directory, marks, ranges)
         for wanted, asked in ranges.items():
             by_model = any(questions[at].scope.model for at in asked)
-            index = _Index([*_groups(connection, wanted, by_model), *ahead.get(wanted, ())])
+            by_operation = any(questions[at].scope.operation for at in asked)
+            index = _Index([*_groups(connection, wanted, by_model, by_operation), *ahead.get(wanted, ())])
             for at in asked:
                 scope, measure, name = questions[at].scope, questions[at].measure, questions[at].counter
                 found[at] = sum(group.of(measure) for group in index.near(scope) if matches(scope, group, name))
@@ -156,7 +161,7 @@ def matches(scope: Scope, group: Group, counter: str = "") -> bool:
         (not scope.team or group.team in scope.team)
         and (not scope.key or group.key in scope.key)
         and (not scope.provider or group.provider in scope.provider)
-        and (not scope.operation or group.operation in scope.operation)
+        and (not scope.operation or (group.judged or group.operation) in scope.operation)
         and (
             not scope.model or any(_covers(each, group.model) for each in scope.model) or counter in group.downgraded_by
         )
@@ -168,20 +173,21 @@ def _covers(pattern: str, model: str) -> bool:
     return model.startswith(pattern[:-1]) and model != "" if pattern.endswith("*") else pattern == model
 
 
-def _groups(connection: Connection, wanted: Range, by_model: bool) -> Iterator[Group]:
+def _groups(connection: Connection, wanted: Range, by_model: bool, by_operation: bool) -> Iterator[Group]:
     since_ns, until_ns, finished_ns = wanted
     pruned_before = counter(connection, "pruned_before_ns")
     names: dict[str, dict[str, str]] = {"": {}}
-    sources = [(source, 1) for source in _sources(since_ns, until_ns, pruned_before, by_model)]
+    sources = [(source, 1) for source in _sources(since_ns, until_ns, pruned_before, by_model, by_operation)]
     if finished_ns and (recent_ns := max(since_ns, finished_ns - _LONGEST_NS)) < until_ns:
         # Roll-ups do not know when a request was finished: those that were later are taken off again.
         sources.append((_raw(recent_ns, until_ns, by_model, finished_ns), -1))
     for source, sign in sources:
-        names_of = ("team", "key_id", "asked", "provider", "operation", "tags_hash", "downgraded")
+        names_of = ("team", "key_id", "asked", "provider", "operation", "judged", "tags_hash", "downgraded")
         by = [source.c[name] for name in names_of]
         sums = [func.sum(source.c[name]) for name in ("counted", "input_tokens", "output_tokens", "nanos")]
         for row in connection.execute(select(*by, *sums).group_by(*by)):
-            team, key, asked, provider, operation, tags_hash, written, *amounts = cast("tuple[object, ...]", tuple(row))
+            found = cast("tuple[object, ...]", tuple(row))
+            team, key, asked, provider, operation, judged, tags_hash, written, *amounts = found
             model, senders = _counted_as(str(asked), str(written))
             kept = _tags(connection, str(tags_hash), names)
             # PostgreSQL sums to Decimal.
@@ -198,6 +204,7 @@ def _groups(connection: Connection, wanted: Range, by_model: bool) -> Iterator[G
                 outputs,
                 nanos,
                 senders,
+                str(judged),
             )
 
 
@@ -220,7 +227,7 @@ def _tags(connection: Connection, tags_hash: str, names: dict[str, dict[str, str
     return names.get(tags_hash, {})
 
 
-def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool) -> list[FromClause]:
+def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool, by_operation: bool) -> list[FromClause]:
     """Tables of the same shape that together hold the range, each event once."""
     if by_model:
         # Roll-ups do not tell models apart by the name that was asked for: used only where nothing else is left.
@@ -236,16 +243,24 @@ def _sources(since_ns: int, until_ns: int, pruned_before: int, by_model: bool) -
     if first >= last:
         return [_raw(since_ns, until_ns, by_model)]
     edges = [_raw(start, end, by_model) for start, end in ((since_ns, first), (last, until_ns)) if start < end]
-    return [_summed(first, last, by_model), *edges]
+    known = max(first, min(last, -(-pruned_before // HOUR_NS) * HOUR_NS))
+    if not by_operation or known == last:
+        return [_summed(first, last, by_model), *edges]
+    kept = [_summed(first, known, by_model)] if first < known else []
+    return [*kept, _summed(known, last, by_model, judgements=False), _raw_judgements(known, last), *edges]
 
 
-def _raw(since_ns: int, until_ns: int, by_model: bool, finished_ns: int = 0) -> FromClause:
+def _raw_judgements(since_ns: int, until_ns: int) -> FromClause:
+    return _raw(since_ns, until_ns, False, operation=JUDGEMENT)
+
+
+def _raw(since_ns: int, until_ns: int, by_model: bool, finished_ns: int = 0, operation: str = "") -> FromClause:
     """`finished_ns`: only what was finished then or later."""
     asked: ColumnElement[str] = events.c.asked if by_model else literal_column("''", Text)
     downgraded: ColumnElement[str] = events.c.downgraded if by_model else literal_column("''", Text)
     return (
         select(
-            *(events.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
+            *(events.c[name] for name in ("team", "key_id", "provider", "operation", "judged", "tags_hash")),
             asked.label("asked"),
             downgraded.label("downgraded"),
             case((events.c.outcome == "refused", 0), else_=1).label("counted"),
@@ -255,15 +270,17 @@ def _raw(since_ns: int, until_ns: int, by_model: bool, finished_ns: int = 0) -> 
         )
         .where(events.c.received_ns >= since_ns, events.c.received_ns < until_ns)
         .where(*([events.c.finished_ns >= finished_ns] if finished_ns else []))
+        .where(*([events.c.operation == operation] if operation else []))
         .subquery()
     )
 
 
-def _summed(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
+def _summed(since_ns: int, until_ns: int, by_model: bool, judgements: bool = True) -> FromClause:
     asked: ColumnElement[str] = rollups.c.model if by_model else literal_column("''", Text)
     return (
         select(
             *(rollups.c[name] for name in ("team", "key_id", "provider", "operation", "tags_hash")),
+            literal_column("''", Text).label("judged"),
             asked.label("asked"),
             literal_column("''", Text).label("downgraded"),
             (rollups.c.requests - rollups.c.outcome_refused).label("counted"),
@@ -272,6 +289,7 @@ def _summed(since_ns: int, until_ns: int, by_model: bool) -> FromClause:
             rollups.c.cost_nanos.label("nanos"),
         )
         .where(rollups.c.hour >= since_ns // 10**9, rollups.c.hour < until_ns // 10**9)
+        .where(*([] if judgements else [rollups.c.operation != JUDGEMENT]))
         .subquery()
     )
 
@@ -300,19 +318,18 @@ def _ahead(
 
 
 def _group(identity: _Identity, sums: Sequence[int]) -> Group:
-    team, key, model, provider, operation, tagged, senders = identity
-    requests, inputs, outputs, nanos = sums
-    return Group(team, key, model, provider, operation, dict(tagged), requests, inputs, outputs, nanos, senders)
+    team, key, model, provider, operation, judged, tagged, senders = identity
+    return Group(team, key, model, provider, operation, dict(tagged), *sums, downgraded_by=senders, judged=judged)
 
 
 def _sum_up(records: Iterable[EndRecord], sign: int, totals: dict[Range, dict[_Identity, list[int]]]) -> None:
     for record in records:
         row = event_row(record)
-        team, key, asked, provider, operation, written = (
-            str(row[name]) for name in ("team", "key_id", "asked", "provider", "operation", "downgraded")
+        team, key, asked, provider, operation, judged, written = (
+            str(row[name]) for name in ("team", "key_id", "asked", "provider", "operation", "judged", "downgraded")
         )
         model, senders = _counted_as(asked, written)
-        identity = (team, key, model, provider, operation, tuple(sorted(record.tags.items())), senders)
+        identity = (team, key, model, provider, operation, judged, tuple(sorted(record.tags.items())), senders)
         amounts = (int(row["outcome"] != "refused"), row["input_tokens"], row["output_tokens"], row["cost_nanos"])
         for (since_ns, until_ns, finished_ns), found in totals.items():
             late = finished_ns and record.finished_ns >= finished_ns

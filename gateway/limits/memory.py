@@ -248,8 +248,11 @@ class MemoryStore:
                 reserved[id(cell.total)] = reserved.get(id(cell.total), 0) + amount
         return [_level(line.counter, reserved.get(id(line.counter.total), 0)) for line in lines]
 
-    async def put(self, bound: Bound, used: int) -> None:
+    async def put(self, bound: Bound, used: int, seen: int | None = None) -> None:
         """Make what is used `used`. In a rolling window it counts from now on. What is under way is not changed."""
+        if seen is not None:
+            (level,) = await self.levels((bound,))
+            used += max(level.used - seen, 0)
         now = self._now()
         self._make_room(now)
         counter = self._line(bound, now).counter

@@ -165,7 +165,7 @@ def _spelt(bound: Any, unit: Any) -> str:
 
 def _inside(kind: Any, step: str | int) -> Any:
     section = _section(kind)
-    if section is not None:
+    if section is not None and isinstance(step, str):
         for name, field in section.model_fields.items():
             if step in (name, field.alias):
                 return field.annotation

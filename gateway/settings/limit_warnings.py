@@ -130,6 +130,9 @@ def _without_effect(root: Root, program: LimitProgram) -> Iterator[str]:
                     f"{rule.id} has a burst, and is asked for in the store at every request: what it holds for is not "
                     "leased"
                 )
+    waits = next((rule.id for rule in program.rules if rule.wait > 0), None)
+    if waits is not None and not root.limits.wait.queue:
+        yield f"{waits} lets nobody wait: limits.wait.queue is 0"
     priced = root.prices != "off"
     money = next((rule.id for rule in program.rules if rule.measure == "usd"), None)
     if money is not None and not priced:

@@ -76,6 +76,9 @@ class ServerSection(Section):
         "Least average rate of a request body, bytes a second, once it has been waited for as long as `body_timeout`; "
         "time in which the gateway does not read is not counted. 0: only `body_timeout` holds.",
     )
+    body_total: Duration = duration(
+        "1h", "How long a whole request body may be waited for, at whatever rate it comes. 0: for ever."
+    )
     keep_alive: Duration = duration("75s", "How long an idle client connection is kept.", gt=0)
     ping: Duration = duration(
         "15s", "A stream that is quiet for so long gets a comment, so that proxies keep it.", gt=0

@@ -61,7 +61,8 @@ class Section(BaseModel):
 
 def _read(parse: Callable[[str], T]) -> BeforeValidator:
     def validate(value: object) -> object:
-        return parse(value) if isinstance(value, str) else value
+        # A list or a mapping is refused in the words of what should stand there, not of what that is read into.
+        return parse(value if isinstance(value, str) else "[]") if isinstance(value, str | list | dict) else value
 
     return BeforeValidator(validate)
 

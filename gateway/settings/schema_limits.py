@@ -34,6 +34,9 @@ from gateway.settings.schema_limit_values import (
     check_store,
 )
 
+LONGEST_WAIT = 3600.0
+"""Seconds a request may wait anywhere: no client is there longer, and each one holds its connection and its body."""
+
 
 def check_budget_name(name: str) -> str:
     """What may follow `teams.NAME.budget.` without meaning a counter of a team called `NAME.budget`."""
@@ -118,7 +121,9 @@ class OwnLimitsSection(Section):
     concurrent: Limit = Field(None, description="Requests open at one time, streams to their end.")
     streams: Limit = Field(None, description="Streams open at one time.")
     wait: Duration | None = Field(
-        None, description="How long a request may wait in line to be admitted. Default: limits.wait.longest."
+        None,
+        le=LONGEST_WAIT,
+        description="How long a request may wait in line to be admitted. Default: limits.wait.longest.",
     )
     on_store_failure: OnStoreFailure | None = Field(
         None, description="While the shared store is away; default: limits.on_store_failure."
@@ -171,7 +176,9 @@ class LimitRuleSection(Section):
     soft: Percent | None = Field(None, gt=0, description="Share of the amount from which on to warn, such as 80%.")
     when_exhausted: WhenExhausted = Field("block", description="block, warn, or {downgrade: MODEL}.")
     wait: Duration | None = Field(
-        None, description="How long a request may wait in line to be admitted. Default: limits.wait.longest."
+        None,
+        le=LONGEST_WAIT,
+        description="How long a request may wait in line to be admitted. Default: limits.wait.longest.",
     )
     on_overrun: OnOverrun = Field(
         "finish", description="A stream that outlives what is left: cut ends it with an error, finish lets it end."
@@ -205,7 +212,9 @@ class DefaultsSection(Section):
 class WaitSection(Section):
     """Waiting in line to be admitted, instead of being refused at once."""
 
-    longest: Duration = duration("0", "How long a request may wait, where a rule says nothing else. 0: not at all.")
+    longest: Duration = duration(
+        "0", "How long a request may wait, where a rule says nothing else. 0: not at all.", le=LONGEST_WAIT
+    )
     queue: int = Field(
         1000, ge=0, le=1_000_000, description="Requests that wait at one time, per worker; more are refused at once."
     )
@@ -258,4 +267,4 @@ class CapacitySection(Section):
     queue_per_team: int | None = Field(
         None, ge=0, le=1_000_000, description="Those of them that may be of one team. Default: no bound of its own."
     )
-    wait: Duration = duration("10s", "How long a request may wait for its turn.", gt=0)
+    wait: Duration = duration("10s", "How long a request may wait for its turn.", gt=0, le=LONGEST_WAIT)

@@ -39,6 +39,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     body_rate: int = 512
     """Bytes a second, on the average of the time a body was waited for beyond `body_timeout`. Streamed speech at the
     lowest rate of Opus (RFC 6716: 6 kbit/s) is 750."""
+    body_total: float = 3600.0
+    """Seconds a whole body may be waited for; 0: as long as it keeps to its rate."""
     keep_alive: float = 75.0
     ping: float = 15.0
     """A committed stream that is quiet for so long gets an SSE comment."""

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway import beside
-from gateway.clock import SystemClock
+from gateway.clock import ManualClock, SystemClock
 from gateway.ledger.posting import post
 from gateway.ledger.store import ensure_schema, open_engine, writing
 from gateway.limits.memory import MemoryStore
@@ -101,19 +101,34 @@ async def test_a_store_that_has_lost_its_counters_is_counted_again(
     await until(lambda: said[1:], "it to be said")
     assert said[1:] == ["limit_store_lost_counters"]
     assert (await store.levels([bound]))[0].used == 5
-    for policy in ("allkeys-lru", ""):
-        asked, mayed = asyncio.Event(), policy
-
-        async def eviction(policy: str = mayed, asked: asyncio.Event = asked) -> str:
-            asked.set()
-            return policy
-
-        monkeypatch.setattr(store, "eviction", eviction)
-        await asyncio.wait_for(asked.wait(), 60)
-    assert said[2:] == ["limit_store_evicts"]
     watch.cancel()
     await store.aclose()
     engine.dispose()
+
+
+async def test_eviction_is_asked_of_every_new_connection_and_seldom_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was asked every second of every worker, and hardly ever changes."""
+    said: list[str] = []
+    monkeypatch.setattr(beside, "alert", lambda _event, policy: said.append(policy))
+    clock, asked, now = ManualClock(), [], SimpleNamespace(connections=1, policy="allkeys-lru")
+
+    async def eviction() -> str:
+        asked.append(now.policy)
+        return now.policy
+
+    store = SimpleNamespace(gauges=lambda: now, eviction=eviction)
+    evictions = beside.Evictions(store, clock)  # pyright: ignore
+    for _ in range(500):
+        await evictions.look()
+        clock.advance(1)
+    assert asked == said == ["allkeys-lru"]
+    now.connections, now.policy = 2, ""
+    await evictions.look()
+    assert asked == ["allkeys-lru", ""]
+    now.policy = "volatile-lru"
+    clock.advance(beside.EVICTION_LOOK)
+    await evictions.look()
+    assert said == ["allkeys-lru", "volatile-lru"]
 
 
 async def test_limits_in_memory_need_no_store() -> None:

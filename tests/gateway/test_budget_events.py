@@ -183,3 +183,15 @@ async def test_a_disk_that_takes_nothing_hinders_nobody(tmp_path: Path) -> None:
 
 def test_the_configuration_knows_every_kind() -> None:
     assert EVENTS == KINDS
+
+
+def test_soft_reaches_a_receiver_before_exhausted(tmp_path: Path) -> None:
+    """Both stand in one stream, which is delivered in its order; another counter's waits for neither."""
+    rig = Rig(tmp_path, ALL)
+    other = Bound(bound().rule, "teams.ads.budget", scope=Scope(team=("ads",)))
+    for kind, each in (("budget.soft", bound()), ("budget.exhausted", bound()), ("budget.soft", other)):
+        rig.events.emit(kind, each)
+        rig.clock.advance(0.001)
+    first, second, apart = rig.told()
+    assert (first.kind, second.kind, first.stream) == ("budget.soft", "budget.exhausted", second.stream)
+    assert apart.stream not in ("", first.stream)

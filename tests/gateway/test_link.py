@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.cycle import Cycle
@@ -317,7 +318,7 @@ async def test_a_client_that_is_still_sending_is_read_without_looking_and_not_fo
 SLOW = ServerOptions(header_timeout=10, body_timeout=30, body_rate=512)
 
 
-async def swept(side: Side, rate: int, most: float) -> float:
+async def swept(side: Side, rate: int, most: float, options: ServerOptions = SLOW) -> float:
     """Seconds until a body that comes with `rate` bytes a second, never pausing, is cut; `most`: it is not."""
     link = side.link
     now = start = link._swept_at
@@ -325,7 +326,7 @@ async def swept(side: Side, rate: int, most: float) -> float:
         now += 0.5
         side.feed(b"x" * (rate // 2))
         link._heard_at = now
-        link.sweep(now, SLOW)
+        link.sweep(now, options)
         await turn()
         if link.ride is not None and link.ride.reason is not None:
             break
@@ -338,6 +339,17 @@ async def test_a_body_that_comes_too_slowly_is_cut(side: Side, rate: int, cut_af
     side.feed(b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\n")
     assert await swept(side, rate, 3000) == pytest.approx(cut_after, abs=1.0)
     assert (side.link.ride is not None and side.link.ride.reason == "body_timeout") == (cut_after < 3000)
+
+
+@pytest.mark.parametrize(("total", "cut_after"), [(3600.0, 3600.5), (0.0, 5000)])
+async def test_a_body_that_keeps_to_its_rate_has_an_end_all_the_same(
+    side: Side, total: float, cut_after: float
+) -> None:
+    """`server.body_total`: a whole body is waited for so long; 0: for ever."""
+    side.feed(b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\n")
+    options = msgspec.structs.replace(SLOW, body_total=total)
+    assert await swept(side, 2048, 5000, options) == pytest.approx(cut_after, abs=1.0)
+    assert (side.link.ride is not None and side.link.ride.reason == "body_timeout") == (total > 0)
 
 
 async def test_time_in_which_the_gateway_does_not_read_is_not_counted(side: Side) -> None:

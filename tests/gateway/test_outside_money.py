@@ -80,6 +80,26 @@ def test_a_judgement_is_booked_though_the_client_left(gateway: Guarded, model: S
         assert judged(gateway, "judged-and-gone")["cost_nanos"] == COST
 
 
+def test_a_judgement_that_is_cut_off_is_booked(gateway: Guarded, model: Scripted, zoo: Services) -> None:
+    """The client left while the judge was at work: its prompt is paid for, and is in the budget as in the ledger."""
+    post(gateway, "judged", "name yourself")
+    model.says(lambda wire, _: wire.wait_until_left() and None)
+    zoo.gate.clear()
+    asked = zoo.asked
+    body = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "gone early"}]}).encode()
+    url = httpx.URL(gateway.url)
+    with socket.create_connection((url.host, url.port)) as client:
+        client.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-judged\r\n"
+            b"x-request-id: judge-cut-off\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        wait_for(lambda: zoo.asked > asked, "the judge to be asked")
+    row = judged(gateway, "judge-cut-off")
+    zoo.gate.set()
+    assert (row["estimated"], row["output_tokens"], row["judged"]) == (1, 0, "chat.completions")
+    assert row["cost_nanos"] == row["input_tokens"] * 1000 > 0
+
+
 def test_budgets_count_judgements_as_the_ledger_does(gateway: Guarded) -> None:
     """A blocked request costs its judgement. Counters, and what they are rebuilt from, agree; requests and tokens of
     the client's own are what is rationed."""

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +17,11 @@ from gateway.errors import LedgerError
 from gateway.ledger.posting import post
 from gateway.ledger.store import ensure_schema, identity, open_engine, writing
 from gateway.limits.program import Clause, LimitProgram, Roster
+from gateway.limits.shared.packing import counter_name
 from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.limits.windows import period
-from gateway.quota import Admitted, Bound, Calendar, Charge, Rolling, Rule, Scope, Smooth
+from gateway.quota import Admitted, Bound, Calendar, Charge, Refused, Rolling, Rule, Scope, Smooth
 from gateway.recount import PARTS, Recounted, places, recount
 from gateway.settings.snapshot import LedgerOptions
 from tests.gateway.ledger.helpers import T0, end
@@ -331,6 +333,45 @@ async def test_counters_without_their_generation_do_not_count_twice(redis: Redis
         await until(lambda: before not in (generation(one), generation(other)), "both to notice")
         await asyncio.gather(one.restored(), other.restored())
         await holds(one.store, BOUNDS[0], 5 * 10**9, 10**9)
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["calendar", "rolling"])
+async def test_a_counter_that_was_evicted_is_missed_and_counted_again(
+    redis: RedisServer, tmp_path: Path, at: int
+) -> None:
+    """A server that is short of memory drops what nobody has used for long, a quiet team's budget first: the request
+    that would find it empty is not admitted on that, and one that finds all of it is."""
+    strict = Bound(
+        msgspec.structs.replace(BOUNDS[at].rule, on_store_failure="closed"), BOUNDS[at].key, BOUNDS[at].group
+    )
+    async with hosts(redis, tmp_path, "a", "a") as (one, other):
+        await one.serve("h1", 5 * 10**9)
+        await other.serve("h2", 7 * 10**9)
+        assert isinstance(await other.store.admit("h3", BOUNDS, Charge(nanos=10**9), 600.0), Admitted)
+        before = generation(one)
+        assert redis.ask("DEL", counter_name(one.store.prefix, BOUNDS[at])) == 1
+        refused = await one.store.admit("h4", [strict], Charge(nanos=10**9), 60.0)
+        assert isinstance(refused, Refused)
+        assert refused.store_away
+        await until(lambda: before not in (generation(one), generation(other)), "both to notice")
+        await asyncio.gather(one.restored(), other.restored())
+        await holds(one.store, BOUNDS[0], 12 * 10**9, 10**9)
+        await holds(one.store, BOUNDS[1], 2, 1)
+        other.store.settle("h3", Charge(nanos=1))
+        await holds(one.store, BOUNDS[0], 12 * 10**9 + 1)
+        assert isinstance(await one.store.admit("h5", [strict], Charge(nanos=10**9), 60.0), Admitted)
+
+
+async def test_what_the_ledger_does_not_know_is_not_missed(redis: RedisServer, tmp_path: Path) -> None:
+    """A counter by tag, and one that lives for a minute, begin at nothing, as they would after any loss."""
+    day, short = Calendar("day"), Rolling(60)
+    tagged = Bound(Rule(id="t", measure="usd", amount=9, window=day, each=("tag:customer",)), "t:a", BOUNDS[0].group)
+    brief = Bound(Rule(id="m", measure="requests", amount=9, window=short), "m", BOUNDS[0].group)
+    async with hosts(redis, tmp_path, "a") as (host,):
+        assert isinstance(await host.store.admit("h1", [tagged, brief], Charge(nanos=5), 60.0), Admitted)
+        for bound in (tagged, brief):
+            assert redis.ask("DEL", counter_name(host.store.prefix, bound)) == 1
+        assert isinstance(await host.store.admit("h2", [tagged, brief], Charge(nanos=5), 60.0), Admitted)
 
 
 async def test_who_notices_when_all_is_restored_tells_what_it_holds(redis: RedisServer, tmp_path: Path) -> None:

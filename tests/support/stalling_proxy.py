@@ -19,6 +19,11 @@ class StallingProxy:
         self.refusing = False
         self.connections = 0
 
+    @property
+    def open(self) -> int:
+        """Connections that neither side has closed."""
+        return (len(self._writers) + 1) // 2
+
     def stall(self) -> None:
         """From now on nothing passes; connections stay, and new ones are taken but not served."""
         self._open.clear()

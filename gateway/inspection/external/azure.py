@@ -51,6 +51,7 @@ class AzureContentSafety:
     alone = True
     batch = 1
     window = 10_000
+    charged = ""
 
     def __init__(self, config: ExternalConfig) -> None:
         self._config = config

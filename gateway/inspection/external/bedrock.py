@@ -89,6 +89,7 @@ class Bedrock:
     alone = True
     batch = 1
     window = 25_000
+    charged = ""
 
     def __init__(self, config: ExternalConfig) -> None:
         self._config = config

@@ -78,14 +78,14 @@ class ExternalDetector:
 
     def check(self, segments: Sequence[Segment], context: Context, spend: Spend | None = None) -> Check:
         """Start to inspect `segments`, the texts of one body."""
-        return Check(self._tasks.start(self._inspect(segments, context, spend), f"guardrail {self.config.name}"))
+        run = _Run(self._clock, spend)
+        return Check(self._tasks.start(self._inspect(segments, context, run), f"guardrail {self.config.name}"), run.cut)
 
     async def aclose(self) -> None:
         """Close the connections. Checks under way are their task group's to end."""
         await self._wire.aclose()
 
-    async def _inspect(self, segments: Sequence[Segment], context: Context, spend: Spend | None) -> Report:
-        run = _Run(self._clock.monotonic(), spend)
+    async def _inspect(self, segments: Sequence[Segment], context: Context, run: "_Run") -> Report:
         kept = [segment for segment in segments if segment.text]
         try:
             if sum(len(segment.text) for segment in kept) > self.config.max_text:
@@ -186,27 +186,33 @@ class ExternalDetector:
         run.calls += 1
         began = self._clock.monotonic()
         retry_after: float | None = None
+        paid = _Paid(self._shape.charged, began)
         try:
             stamp = Stamp(self._clock.now_ns(), self._ids.uuid7(self._clock.now_ns()))
             outgoing = self._shape.request(texts, context, stamp)
             async with asyncio.timeout_at(until):
-                status, body, retry_after = await self._wire.send(outgoing)
+                status, body, retry_after = await self._wire.send(outgoing, lambda: run.open(paid))
+            run.opened.discard(paid)
             reply = self._shape.reply(texts, status, body)
         except TimeoutError:
             self._breaker.failed(self._clock.monotonic())
+            run.cut(paid)
             raise _Failed("timeout", f"no answer within {self.config.deadline:g} s") from None
         except Unreachable as error:
             self._breaker.failed(self._clock.monotonic())
+            run.cut(paid)
             raise _Failed("unavailable", str(error)) from None
         except WrongAnswer as error:
             if error.fault:
                 self._breaker.failed(self._clock.monotonic(), retry_after)
             else:
                 self._breaker.abandoned()
+            run.opened.discard(paid)
             run.pay(error.spent, self._clock.monotonic() - began)
             raise _Failed("wrong_answer", str(error)) from None
         except BaseException:
             self._breaker.abandoned()
+            run.cut(paid)
             raise
         self._breaker.succeeded()
         run.pay(reply.spent, self._clock.monotonic() - began)
@@ -245,12 +251,23 @@ def _named(given: str) -> str:
     return given if _NAME.fullmatch(given) else "FLAGGED"
 
 
+class _Paid:
+    """A call that costs: the model ("": none), and when it began."""
+
+    def __init__(self, model: str, began: float) -> None:
+        self.model = model
+        self.began = began
+
+
 class _Run:
     """What one inspection has gathered so far."""
 
-    def __init__(self, started: float, spend: Spend | None) -> None:
-        self.started = started
+    def __init__(self, clock: Clock, spend: Spend | None) -> None:
+        self._clock = clock
+        self.started = clock.monotonic()
         self._spend = spend
+        self.opened: set[_Paid] = set()
+        """Calls that the service has and has not answered."""
         self.loop_started = asyncio.get_running_loop().time()
         self.outcome: Outcome = "ok"
         self.error = ""
@@ -265,6 +282,18 @@ class _Run:
         """Tell of what a call used that took so long."""
         if spent is not None and self._spend is not None:
             self._spend(spent, seconds)
+
+    def open(self, paid: _Paid) -> None:
+        """The service has the whole request."""
+        if paid.model:
+            self.opened.add(paid)
+
+    def cut(self, paid: _Paid | None = None) -> None:
+        """Nobody waits for this call, or any, any more. Its prompt is paid for all the same, once."""
+        for each in [paid] if paid is not None else list(self.opened):
+            if each in self.opened:
+                self.opened.discard(each)
+                self.pay(Spent(each.model, 0, 0, told=False), self._clock.monotonic() - each.began)
 
     def take(self, reply: Reply) -> None:
         self.flagged |= reply.flagged

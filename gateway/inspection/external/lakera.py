@@ -69,6 +69,7 @@ class Lakera:
     alone = False
     batch = 0
     window = 0
+    charged = ""
 
     def __init__(self, config: ExternalConfig) -> None:
         self._config = config

@@ -39,6 +39,7 @@ class LiteLLM:
     alone = False
     batch = 0
     window = 0
+    charged = ""
 
     def __init__(self, config: ExternalConfig) -> None:
         self._config = config

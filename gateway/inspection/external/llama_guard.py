@@ -77,6 +77,7 @@ class LlamaGuard:
 
     def __init__(self, config: ExternalConfig) -> None:
         self._config = config
+        self.charged = config.model
 
     def request(self, texts: Sequence[Text], context: Context, stamp: Stamp) -> Outgoing:
         policy = [{"role": "system", "content": self._config.prompt}] if self._config.prompt else []
@@ -92,7 +93,8 @@ class LlamaGuard:
         answer = decoded(status, body, _Answer)
         said = ((answer.choices[0].message.content or "") if answer.choices else "").strip()
         verdict, _, rest = said.partition("\n")
-        model = answer.model or self._config.model
+        # Prices know it by the name it gives itself; so does a call that is cut off, as soon as one was answered.
+        self.charged = model = answer.model or self._config.model
         if answer.usage is None:
             spent = Spent(model, 0, len(said) // 4 + 1, told=False)
         else:

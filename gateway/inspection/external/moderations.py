@@ -43,6 +43,7 @@ class Moderations:
     alone = True
     batch = 32
     window = 0
+    charged = ""
 
     def __init__(self, config: ExternalConfig) -> None:
         self._config = config

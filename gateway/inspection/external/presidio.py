@@ -34,6 +34,7 @@ class Presidio:
     alone = True
     batch = 16
     window = 100_000
+    charged = ""
     """spaCy refuses more than a million characters, and a batch shares one deadline."""
 
     def __init__(self, config: ExternalConfig) -> None:

@@ -100,6 +100,8 @@ class Shape(Protocol):
     """Texts one request may hold; only for those that judge alone."""
     window: int
     """Characters one text may have, 0: no limit. Only for those that judge alone."""
+    charged: str
+    """The model whose tokens are paid for, also of a call that is cut off; "": none are."""
 
     def request(self, texts: Sequence[Text], context: Context, stamp: Stamp) -> Outgoing: ...
 

@@ -4,6 +4,7 @@ It stands on `httpx.AsyncHTTPTransport`, the layer below `AsyncClient`: the clie
 and a webhook's address may be a secret; it would also keep cookies and follow the environment's proxies.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import httpx
@@ -31,8 +32,9 @@ class Wire:
         context = httpx.create_ssl_context(verify=ca_file or True, trust_env=False)
         self._transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits, retries=0)
 
-    async def send(self, outgoing: Outgoing) -> tuple[int, bytes, float | None]:
-        """Status, whole body, and `retry-after` in seconds if the service named some.
+    async def send(self, outgoing: Outgoing, sent: Callable[[], None] | None = None) -> tuple[int, bytes, float | None]:
+        """Status, whole body, and `retry-after` in seconds if the service named some. `sent` is called when the service
+        has the whole request, and may be at work on it.
 
         Raises `Unreachable`, and `WrongAnswer` for a redirect, an encoded or an oversized body. Cancelling closes the
         connection.
@@ -44,7 +46,7 @@ class Wire:
             content=outgoing.body,
         )
         try:
-            response = await self._head(request)
+            response = await self._head(request, sent)
             try:
                 return response.status_code, await self._body(response), _seconds(response.headers.get("retry-after"))
             finally:
@@ -54,13 +56,15 @@ class Wire:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unreachable(f"connection failed ({type(error).__name__})") from None
 
-    async def _head(self, request: httpx.Request) -> httpx.Response:
+    async def _head(self, request: httpx.Request, sent: Callable[[], None] | None) -> httpx.Response:
         """The response's head. Sends once more on a new connection if a kept one turned out to have been closed."""
         is_new = False
 
         async def trace(event: str, info: dict[str, object]) -> None:
             nonlocal is_new
             is_new = is_new or event == "connection.connect_tcp.started"
+            if sent is not None and event == "http11.send_request_body.complete":
+                sent()
 
         request.extensions = {**request.extensions, "trace": trace}
         try:

@@ -12,7 +12,18 @@ from collections.abc import Awaitable, Callable
 
 from gateway.limits.shared.address import Address, Place
 from gateway.limits.shared.circuit import Backoff
-from gateway.limits.shared.wire import Reply, ReplyError, Taker, Wire, WireLost, connect, encode, greeting, told
+from gateway.limits.shared.wire import (
+    Reply,
+    ReplyError,
+    Taker,
+    TurnedAway,
+    Wire,
+    WireLost,
+    answer_lost,
+    connect,
+    encode,
+    greeting,
+)
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 
@@ -61,8 +72,7 @@ class Node:
         self.up = False
         self.place: Place = address.places[0]
         """Where it was found last."""
-        self.ahead_ns = 0
-        """How far the server's wall clock is ahead of ours."""
+        self._ahead_ns = clock.now_ns() - round(clock.monotonic() * 1e9)
         self.reason = "not connected yet"
         self.connections = 0
         """Connections made since the start."""
@@ -78,6 +88,14 @@ class Node:
             return taker(WireLost(self.reason))
         self._last_sent = self._loop.time()
         self._wire.send(command, taker)
+
+    def now_ns(self) -> int:
+        """The server's wall clock, nanoseconds, as it was last heard of. That of this machine may step meanwhile."""
+        return self._ahead_ns + round(self._clock.monotonic() * 1e9)
+
+    def heard(self, now_us: int) -> None:
+        """What its clock says now."""
+        self._ahead_ns = now_us * 1000 - round(self._clock.monotonic() * 1e9)
 
     def answers(self, patience: float) -> bool:
         """It is there, and the oldest question to it is younger than `patience` seconds."""
@@ -120,6 +138,7 @@ class Node:
         """A connection that was proved; None: it could not be had, and why is noted."""
         self._lost.clear()
         wire: Wire | None = None
+        for_good = False
         try:
             place = self.place = await self._find()
             async with asyncio.timeout(CONNECT):
@@ -133,19 +152,24 @@ class Node:
         except TimeoutError:
             reason = f"{self._address}: no connection within {CONNECT:g} s"
         except WireLost as error:
-            reason = str(error)
+            reason, for_good = str(error), isinstance(error, TurnedAway)
+        except Exception as error:
+            # An error of ours: told by its name, tried again with a pause as any other, and no connection is left open.
+            reason = f"{self._address}: {type(error).__name__}"
         if wire is not None:
             wire.close(reason)
         self._note(reason)
+        if for_good:
+            self._on_change(self, False, reason)
         return None
 
     async def _greet(self, wire: Wire) -> None:
         replies = await wire.ask([*greeting(self._address.login, self._address.db), encode("TIME")])
         for reply in replies:
             if isinstance(reply, ReplyError):
-                raise WireLost(f"{self._address}: {told(reply)}")
+                raise answer_lost(str(self._address), reply)
         seconds, micros = replies[-1]
-        self.ahead_ns = (int(seconds) * 1_000_000 + int(micros)) * 1000 - self._clock.now_ns()
+        self.heard(int(seconds) * 1_000_000 + int(micros))
 
     def _gone(self, reason: str) -> None:
         was_up, self.up, self._wire = self.up, False, None

@@ -26,6 +26,12 @@ _EXACT = 2**53
 """The script's numbers are doubles; larger limits are rounded down to one."""
 _MEASURE_NUMBER = {measure: number for number, measure in enumerate(MEASURES, 1)}
 
+_SHORT = ("second", "minute", "hour")
+_LONG = 3600
+"""Seconds of a rolling window."""
+_LISTED = frozenset(("team", "key", "model", "provider"))
+"""By what counters may be apart to be known to the ledger: see `gateway.limits.program`."""
+
 Packed = msgspec.Raw
 
 
@@ -49,29 +55,37 @@ def counter_name(prefix: str, bound: Bound) -> str:
     return f"{prefix}:{{{bound.group}}}:{window}:{bound.rule.measure}:{bound.key}"
 
 
+def _is_in_ledger(bound: Bound) -> bool:
+    """Whether a counter that the server drops can be counted again, and lives long enough to be dropped for want of
+    use."""
+    rule, window = bound.rule, bound.rule.window
+    lasting = isinstance(window, Calendar) and window.unit not in _SHORT
+    lasting |= isinstance(window, Rolling) and window.seconds >= _LONG
+    return lasting and _LISTED.issuperset(rule.each)
+
+
 class Packer:
     """Packs bounds, and keeps them packed as long as their periods are the right ones."""
 
     def __init__(self, prefix: str, most: int = 20_000) -> None:
         self._prefix = prefix
         self._most = most
-        self._kept: dict[Bound, tuple[Packed, int]] = {}
+        self._kept: dict[Bound, tuple[Packed, int, int]] = {}
         self._periods: dict[Calendar, tuple[Period, Period, Period]] = {}
 
     def pack(self, bound: Bound, now_ns: int) -> Packed:
         """`now_ns` is the server's wall clock, as far as it is known."""
         kept = self._kept.get(bound)
-        if kept is not None and now_ns < kept[1]:
+        if kept is not None and kept[1] <= now_ns < kept[2]:
             return kept[0]
         if len(self._kept) >= self._most:
             self._kept.clear()
-        packed, until = self._pack(bound, now_ns)
-        self._kept[bound] = packed, until
-        return packed
+        kept = self._kept[bound] = self._pack(bound, now_ns)
+        return kept[0]
 
-    def _pack(self, bound: Bound, now_ns: int) -> tuple[Packed, int]:
+    def _pack(self, bound: Bound, now_ns: int) -> tuple[Packed, int, int]:
         rule = bound.rule
-        kind, extent, until = self._window(rule, now_ns)
+        kind, extent, since, until = self._window(rule, now_ns)
         soft = -1 if rule.soft is None else rule.soft
         lenient = 1 if bound.lenient or rule.when_exhausted == "warn" else 0
         number = _MEASURE_NUMBER[rule.measure]
@@ -80,23 +94,23 @@ class Packer:
         if kind == _SMOOTH and not amount:
             # A rate of 0 lets nothing through: no burst, and nothing to divide by 0.
             amount, extent = 1, (*extent[:1], 0, 0, 0)
-        fields = (name, kind, amount, soft, lenient, *extent, number)
-        return Packed(msgspec.msgpack.encode(fields)), until
+        fields = (name, kind, amount, soft, lenient, *extent, number, 1 if _is_in_ledger(bound) else 0)
+        return Packed(msgspec.msgpack.encode(fields)), since, until
 
-    def _window(self, rule: Rule, now_ns: int) -> tuple[int, tuple[int, int, int, int], int]:
-        """Kind, its four numbers, and until when (ns) they hold."""
+    def _window(self, rule: Rule, now_ns: int) -> tuple[int, tuple[int, int, int, int], int, int]:
+        """Kind, its four numbers, and from and until when (ns) they hold."""
         match rule.window:
             case Rolling(seconds=seconds):
-                return _ROLLING, (-(-seconds * MICROS // BUCKETS), 0, 0, 0), _EXACT << 10
+                return _ROLLING, (-(-seconds * MICROS // BUCKETS), 0, 0, 0), 0, _EXACT << 10
             case Smooth(seconds=seconds, burst=burst):
-                return _SMOOTH, (seconds * MICROS, burst, 0, 0), _EXACT << 10
+                return _SMOOTH, (seconds * MICROS, burst, 0, 0), 0, _EXACT << 10
             case Calendar():
                 before, running, after = self._around(rule.window, now_ns)
                 starts = (before.start_ns, running.start_ns, after.start_ns, after.end_ns)
                 first, second, third, fourth = (start // 1000 for start in starts)
-                return _CALENDAR, (first, second, third, fourth), running.end_ns
+                return _CALENDAR, (first, second, third, fourth), running.start_ns, running.end_ns
             case None:
-                return _GAUGE, (0, 0, 0, 0), _EXACT << 10
+                return _GAUGE, (0, 0, 0, 0), 0, _EXACT << 10
 
     def _around(self, calendar: Calendar, now_ns: int) -> tuple[Period, Period, Period]:
         known = self._periods.get(calendar)
@@ -154,8 +168,8 @@ class Batch:
     def level(self, bound: Bound) -> None:
         self.operations.append((LEVEL, self._number(bound)))
 
-    def put(self, bound: Bound, used: int) -> None:
-        self.operations.append((PUT, self._number(bound), used))
+    def put(self, bound: Bound, used: int, seen: int | None = None) -> None:
+        self.operations.append((PUT, self._number(bound), used, -1 if seen is None else seen))
 
     def restore(self, bound: Bound, place_us: int, amount: int, ledger: str) -> None:
         """By this ledger, `amount` in all was used at this place before the counter was lost; see `turn.lua`."""

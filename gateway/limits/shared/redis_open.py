@@ -18,7 +18,7 @@ from gateway.limits.shared.node import Find, Node, Prove
 from gateway.limits.shared.packing import script
 from gateway.limits.shared.redis_store import RedisStore
 from gateway.limits.shared.remote import Remote
-from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, encode, told
+from gateway.limits.shared.wire import Reply, ReplyError, Wire, WireLost, answer_lost, encode
 from gateway.quota import Bound, Calendar, Rolling, Rule
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
@@ -30,6 +30,7 @@ LOOK = 0.02
 FEW_GROUPS = 100
 """Groups of a Cluster that are looked at every round."""
 LOST = "it has lost what it held; what was used before is counted again from the ledger"
+EVICTED = "it has dropped counters for want of memory; what was used before is counted again from the ledger"
 SILENT = 5.0
 """Seconds after which a silent worker does not count as live any more."""
 
@@ -126,6 +127,7 @@ class SharedStore(RedisStore):
         self._met = not restored
         self._changed = asyncio.Event()
         remote.trusted = not restored
+        remote.on_evicted = self._evicted if restored else None
         self._fleet.start()
         self._keep("rounds")
         if self.generations is not None:
@@ -201,11 +203,19 @@ class SharedStore(RedisStore):
             commands += [self._sign(), self.remote.trial(f"trial:{self._worker}:{self._clock.now_ns()}", TRIAL)]
         for reply in await wire.ask(commands):
             if isinstance(reply, ReplyError):
-                raise WireLost(f"it answers: {told(reply)}")
+                raise answer_lost("it answers", reply)
 
     def _node_changed(self, node: Node, up: bool, reason: str) -> None:
         self._changed.set()
         self._see(reason)
+        if not up:
+            self.explain(reason)
+
+    def _evicted(self) -> None:
+        """It has dropped counters, and with them the generation that noticed: it is asked nothing more until what it
+        should hold was counted again."""
+        self.trust(False, EVICTED)
+        self._changed.set()
 
     def _see(self, reason: str) -> None:
         there = self._there()

@@ -76,6 +76,8 @@ class RedisStore:
         """Workers that share the limits, as far as is known."""
         self.up = False
         self._decides = False
+        self._said: set[str] | None = None
+        """Why it does not decide, as far as that was told; None: it never did."""
         self.counts = Counts()
         self._alone.reset(workers)
 
@@ -165,12 +167,12 @@ class RedisStore:
             found.append(level_of(answer, own) if answer else Level(known[0] if known else 0, 0, None))
         return found
 
-    async def put(self, bound: Bound, used: int) -> None:
+    async def put(self, bound: Bound, used: int, seen: int | None = None) -> None:
         """Raises `StoreAway`."""
         if self._leases is not None:
             self._leases.release([bound])
         plan = self._plan_of((bound,))
-        if not self._reachable(plan) or await self._remote.put(plan, used) is None:
+        if not self._reachable(plan) or await self._remote.put(plan, used, seen) is None:
             raise StoreAway("the limit store is away: the counter was not changed")
 
     async def aclose(self) -> None:
@@ -219,7 +221,15 @@ class RedisStore:
         decides = self.up and self._remote.trusted
         if decides != self._decides:
             self._decides = decides
+            self._said = set() if decides else {reason}
             self._on_state(decides, reason)
+
+    def explain(self, reason: str) -> None:
+        """Tell once that there is another reason why it does not come back: "it closed the connection" says nothing of
+        a password that was changed."""
+        if self._said is not None and not self._decides and reason not in self._said:
+            self._said.add(reason)
+            self._on_state(False, reason)
 
     async def restore(self, places: Sequence[tuple[Bound, int, int]], ledger: str) -> int:
         """Add what counters had used before they were lost: (bound, place, amount in all), see `packing.Batch.restore`.

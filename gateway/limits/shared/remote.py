@@ -12,7 +12,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -152,6 +152,8 @@ class Remote:
         """Questions that had no answer within `patience`."""
         self.calls = 0
         self.operations = 0
+        self.on_evicted: Callable[[], None] | None = None
+        """Told that a server misses counters it should have."""
         self.trusted = True
         """Its counters hold what they should: else they are told, and restored, but not asked."""
 
@@ -193,11 +195,11 @@ class Remote:
         self._ask(lane, waiting)
         return waiting.signal
 
-    def put(self, plan: Plan, used: int) -> Signal[int | None]:
+    def put(self, plan: Plan, used: int, seen: int | None = None) -> Signal[int | None]:
         """Of the plan's one bound."""
         lane = self._lane(plan.groups[0])
         waiting = Waiting(None, None)
-        lane.batch.put(plan.bounds[0], used)
+        lane.batch.put(plan.bounds[0], used, seen)
         self._ask(lane, waiting)
         return waiting.signal
 
@@ -301,8 +303,7 @@ class Remote:
             lane.timer.cancel()
             lane.timer = None
         node = self._fleet.node_of(lane.group)
-        ahead = node.ahead_ns if node is not None else 0
-        call = Call(lane, self._command(lane, self._clock.now_ns() + ahead))
+        call = Call(lane, self._command(lane, self._clock.now_ns() if node is None else node.now_ns()))
         self.calls += 1
         self.operations += len(call.takers)
         lane.batch, lane.takers, lane.urgent = Batch(), [], False
@@ -333,6 +334,8 @@ class Remote:
         if lane.urgent and not lane.scheduled:
             # Before those who run on now: the server works meanwhile.
             self._turn(lane)
+        if node is not None:
+            node.heard(answers.now)
         self.expired += answers.expired
         if self.trusted:
             self._note(call.bounds, answers.used)
@@ -380,8 +383,11 @@ class Remote:
         if isinstance(reply, ReplyError) and node is not None:
             self.errors += 1
             self.last_error = told(reply)
-            if self.last_error.split(" ")[0] in AWAY:
+            word = self.last_error.split(" ")[0]
+            if word in AWAY:
                 node.give_up(f"it answers: {self.last_error}")
+            elif word == "EVICTED" and self.on_evicted is not None:
+                self.on_evicted()
         for taker in call.takers:
             if isinstance(taker, Waiting):
                 taker.signal.set_result(None)

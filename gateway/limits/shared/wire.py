@@ -8,6 +8,7 @@ brought it.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from ssl import SSLError
 from typing import Any, cast
 
 import hiredis
@@ -37,6 +38,19 @@ class WireLost(Exception):
     def __init__(self, reason: str, sent: bool = False) -> None:
         super().__init__(reason)
         self.sent = sent
+
+
+class TurnedAway(WireLost):
+    """The server is there, and one side does not accept the other: no waiting mends that."""
+
+
+UNWELCOME = ("WRONGPASS", "NOAUTH", "NOPERM")
+
+
+def answer_lost(place: str, error: ReplyError) -> WireLost:
+    """What becomes of a new connection that is answered with an error."""
+    kind = TurnedAway if str(error).split(" ")[0] in UNWELCOME else WireLost
+    return kind(f"{place}: {told(error)}")
 
 
 def encode(*parts: bytes | str | int) -> bytes:
@@ -150,5 +164,6 @@ async def connect(
             ssl_handshake_timeout=5 if ssl else None,
         )
     except OSError as error:
-        raise WireLost(f"{host}:{port}: {error.strerror or error}") from None
+        kind = TurnedAway if isinstance(error, SSLError) else WireLost
+        raise kind(f"{host}:{port}: {error.strerror or error}") from None
     return wire

@@ -303,6 +303,21 @@ async def test_a_counter_can_be_rebuilt(place: Place) -> None:
         await place.reaches(bound, 0)
 
 
+async def test_what_is_settled_while_a_counter_is_rebuilt_is_not_lost(place: Place) -> None:
+    """`seen`: what the counter had used when the figure was right; what it has more by now is added."""
+    month, hour = place.bound("usd", 100, MONTH, "month"), place.bound("usd", 100, HOUR, "hour")
+    for name, spent in (("a", 30), ("b", 7)):
+        await place.admitted(name, [month, hour], spending(spent))
+        place.settle(name, spending(spent))
+    await place.admitted("c", [month, hour], spending(3))
+    for bound in (month, hour):
+        await place.reaches(bound, 37, 3)
+        await place.store.put(bound, 50, 30)
+        await place.reaches(bound, 57, 3)
+        await place.store.put(bound, 20, 60)
+        await place.reaches(bound, 20, 3)
+
+
 async def test_levels_come_in_order_and_tell_when_a_period_ends(place: Place) -> None:
     bounds = [place.bound("usd", 9, MONTH), place.bound("requests", 9, HOUR), place.bound("concurrent", 9)]
     await place.admitted("a", bounds, spending(5))

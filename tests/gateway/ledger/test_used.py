@@ -18,6 +18,7 @@ from gateway.ledger.retention import prune_events
 from gateway.ledger.store import ensure_schema, open_engine, writing
 from gateway.ledger.tables import events, rollups, tags
 from gateway.ledger.used import Question, answers, marks_of, used
+from gateway.operations import JUDGEMENT
 from gateway.quota import EVERYTHING, Measure, Scope
 from tests.gateway.ledger.helpers import T0, end, random_end, write_segment
 
@@ -38,6 +39,10 @@ def asked(chance: random.Random) -> EndRecord:
     if chance.random() < 0.3:
         sent = Downgraded(chance.choice(["fast", "cheap"]), chance.choice([("a.budget",), ("a.budget", "b.budget")]))
         record = msgspec.structs.replace(record, downgraded=sent)
+    if chance.random() < 0.3:
+        return msgspec.structs.replace(
+            record, operation=JUDGEMENT, judged=chance.choice(["messages", "embeddings", ""])
+        )
     if record.outcome in ("refused", "interrupted") or chance.random() < 0.1:
         record = msgspec.structs.replace(record, provider="", cost_nanos=None if record.outcome == "refused" else 7)
     return record
@@ -56,7 +61,7 @@ def naive(records: list[EndRecord], question: Question) -> int:
             not scope.team or record.team in scope.team,
             not scope.key or record.key in scope.key,
             not scope.provider or record.provider in scope.provider,
-            not scope.operation or record.operation in scope.operation,
+            not scope.operation or (record.judged or record.operation) in scope.operation,
             not scope.model
             or question.counter in senders
             or any(
@@ -69,6 +74,8 @@ def naive(records: list[EndRecord], question: Question) -> int:
             continue
         assert record.usage is not None
         tokens = record.usage.input_tokens, record.usage.output_tokens
+        if record.operation == JUDGEMENT and question.measure != "usd":
+            continue
         total += {
             "requests": int(record.outcome != "refused"),
             "input_tokens": tokens[0],
@@ -120,7 +127,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def test_sums_are_exact(shared: Engine, seeds: list[int], questions: list[Question]) -> None:
     """«It answers as the counters do: by the time of receipt, by the model's name as the client asked for it, or by the
     name of the one it was downgraded to, and on the counters that sent it there; tokens and cost as booked, as requests
-    all but those that were refused.»"""
+    all but those that were refused. What a guardrail's model cost counts where the request does that it judged.»"""
     records = [asked(random.Random(seed)) for seed in seeds]
     with writing(shared) as connection:
         for table in (events, rollups, tags):
@@ -155,6 +162,11 @@ def test_pruned_hours_come_from_roll_ups(engine: Engine) -> None:
     for scope in (EVERYTHING, Scope(team=("ads",))):
         question = Question(scope, "usd", HOUR, HOUR + 10 * HOUR_NS)
         assert answers(engine, [question]) == [naive(records, question)]
+    for since, until in ((HOUR, HOUR + 10 * HOUR_NS), (HOUR, HOUR + 2 * HOUR_NS), (HOUR + 2 * HOUR_NS, T0 + 10**14)):
+        # Nobody knows any more what a judgement that was pruned had judged: it counts to no operation.
+        question = Question(Scope(operation=("messages",)), "usd", since, until)
+        kept = [r for r in records if not r.judged or r.received_ns >= HOUR + 3 * HOUR_NS]
+        assert answers(engine, [question]) == [naive(kept, question)]
     by_served = sum(
         (r.cost_nanos or 0)
         for r in records

@@ -119,6 +119,11 @@ def test_options_without_effect() -> None:
         "limits.rules.x counts nothing: prices are off, so no request has a cost"
     ]
     assert warnings({"requests": "1"}, limits={"store": "redis://h"}) == []
+    nobody = {"wait": {"longest": "0s", "queue": "0"}}
+    assert warnings({"requests": "1", "wait": "2s"}, limits=nobody) == [
+        "limits.rules.x lets nobody wait: limits.wait.queue is 0"
+    ]
+    assert warnings({"requests": "1"}, limits=nobody) == []
     assert list(limit_warnings(Root.model_validate({"limits": {}}), None, {})) == []
 
 

@@ -6,6 +6,8 @@
 --          lease -> what a worker has of one counter, behind "~" (see Leases)
 -- KEYS[2]  sorted set: hold -> microsecond at which it, or what is remembered of it, is over
 --          beside them, behind "restored" in place of "holds", a hash: counter and place -> what was restored there
+--          and, behind "generation", the place's own (generation.lua): there every counter that the ledger knows too is
+--          noted, with the microsecond until which it is kept. One that is missing before has been evicted.
 -- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/shared/packing.py writes it and reads the answer
 --
 -- Counters stand under the hash tag of KEYS, so that a Cluster keeps them in the same slot. Time is the server's, in
@@ -34,6 +36,22 @@ end
 -- Counters ------------------------------------------------------------------------------------------------------------
 
 local counters = {}
+local generation = string.gsub(KEYS[1], 'holds$', 'generation')
+local evicted = false
+
+local function miss(c)
+    -- A counter that is not there was never made, or is over: or a server that is short of memory has dropped it.
+    local kept = tonumber(call('HGET', generation, 'c:' .. c.key))
+    evicted = evicted or (kept ~= nil and kept > now)
+end
+
+local function note(c, kept)
+    -- Whoever looks at generations every second keeps this hash from being the one that is dropped. (Not EXISTS, which
+    -- an ACL user that was made for what we did before may lack.)
+    if c.listed and call('HEXISTS', generation, 'id') == 1 then
+        call('HSET', generation, 'c:' .. c.key, text(kept))
+    end
+end
 
 local function sweep_rolling(c, bucket)
     -- Buckets that have left the window. One in which the newest has left is empty.
@@ -76,6 +94,9 @@ local function load_rolling(c, width)
     local v = call('HMGET', c.key, 't', 'o', 'n', 'w', name, 'r' .. name)
     c.total, c.oldest, c.newest = tonumber(v[1]) or 0, tonumber(v[2]) or 0, tonumber(v[3]) or 0
     c.told, c.oldest_read, c.newest_read = tonumber(v[4]), c.oldest, c.newest
+    if not v[1] then
+        miss(c)
+    end
     if c.newest > c.bucket then
         -- The clock stepped back (another server took over): time stands still until it has caught up.
         c.bucket = c.newest
@@ -101,6 +122,9 @@ local function load_calendar(c)
     local v = call('HMGET', c.key, 's', 'e', 't', 'r', 'w')
     c.start, c.stop = tonumber(v[1]), tonumber(v[2])
     c.total, c.held, c.told = tonumber(v[3]) or 0, tonumber(v[4]) or 0, tonumber(v[5])
+    if not c.start then
+        miss(c)
+    end
 end
 
 local function choose_period(c, first, second, third, fourth)
@@ -147,6 +171,7 @@ local function counter_of(bound)
     local c = bound.counter
     if not c then
         c = counter(bound[1], bound[2], bound[6])
+        c.listed = bound[11] == 1
         if bound[2] == CALENDAR then
             choose_period(c, bound[6], bound[7], bound[8], bound[9])
         end
@@ -699,11 +724,14 @@ local function level(op)
 end
 
 local function put(op)
-    -- {6, bound, used} -> 1
-    local bound = bounds[op[2]]
+    -- {6, bound, used, seen} -> 1; what the counter has used by now beyond `seen` (-1: nothing to compare) is added
+    local bound, used = bounds[op[2]], op[3]
     local c = counter_of(bound)
+    if op[4] >= 0 then
+        used = used + max(0, level(op)[1] - op[4])
+    end
     if bound[2] == CALENDAR then
-        c.total = c.held + op[3]
+        c.total = c.held + used
     elseif bound[2] == ROLLING then
         -- What was used is taken to have been used now: it leaves late, never early.
         local held = 0
@@ -713,10 +741,10 @@ local function put(op)
             held = held + cell.held
         end
         local cell = cell_of(c, c.bucket)
-        cell.used, cell.dirty = cell.held + op[3], true
-        c.total, c.newest, c.fresh, c.sorted = held + op[3], c.bucket, true, nil
+        cell.used, cell.dirty = cell.held + used, true
+        c.total, c.newest, c.fresh, c.sorted = held + used, c.bucket, true, nil
     elseif bound[2] == SMOOTH then
-        smooth_fill(bound, c, op[3])
+        smooth_fill(bound, c, used)
     end
     c.dirty = true
     return 1
@@ -786,6 +814,7 @@ local function write_rolling(c)
     call('HSET', c.key, unpack(fields))
     if c.fresh or c.clear then
         call('PEXPIRE', c.key, text(math.ceil(c.width * (BUCKETS + 2) / 1000)))
+        note(c, now + c.width * (BUCKETS + 1))
     end
 end
 
@@ -797,6 +826,7 @@ local function write(c)
         if c.fresh then
             call('HSET', c.key, 's', text(c.start), 'e', text(c.stop))
             call('PEXPIREAT', c.key, text(floor(c.stop / 1000) + 1))
+            note(c, c.stop)
         end
         if c.tells then
             call('HSET', c.key, 'w', text(c.told))
@@ -863,6 +893,11 @@ local expired = expire(preload())
 local answers, resets, ends = {}, {}, {}
 for at, op in ipairs(operations) do
     answers[at] = work[op[1]](op)
+end
+if evicted then
+    -- Nothing of all this happens: the place begins anew, and is counted again.
+    call('DEL', generation)
+    return redis.error_reply('EVICTED it has dropped counters')
 end
 for _, c in pairs(counters) do
     if c.dirty then

@@ -117,6 +117,43 @@ FAULTS: list[tuple[str, Handler, str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("handler", "costs"),
+    [(silent(), True), (raw(b""), True), (raw(response(500, b"oops")), False), (None, False)],
+    ids=["slow", "closes", "500", "not there"],
+)
+async def test_a_call_that_is_not_answered_is_paid_for_once_if_it_was_heard(
+    handler: Handler | None, costs: bool
+) -> None:
+    """A provider that has the whole request may be at work on it, and charges for the prompt."""
+    async with raw_server(handler or silent()) as server:
+        url = server.url if handler is not None else "http://127.0.0.1:1"
+        async with detector_of("llama-guard", url, deadline=0.3) as detector:
+            spent: list[Spent] = []
+            await ask(detector, GUILTY, lambda each, seconds: spent.append(each))
+    assert spent == ([Spent("judge", 0, 0, told=False)] if costs else [])
+
+
+async def test_a_call_that_is_cut_off_is_paid_for_at_once() -> None:
+    """So that it is in the books of the request, which are closed in the same turn."""
+    heard = asyncio.Event()
+
+    async def handler(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        heard.set()
+        await server.until_closed(reader)
+
+    async with raw_server(handler) as server, detector_of("llama-guard", server.url, deadline=30) as detector:
+        spent: list[Spent] = []
+        check = detector.check(GUILTY, Context(team="t", request_id="r"), lambda each, seconds: spent.append(each))
+        await heard.wait()
+        check.cancel()
+        assert spent == [Spent("judge", 0, 0, told=False)]
+        with pytest.raises(asyncio.CancelledError):
+            await check.report()
+    assert len(spent) == 1
+
+
 @pytest.mark.parametrize("on_failure", ["open", "closed"])
 @pytest.mark.parametrize(("name", "handler", "outcome"), FAULTS, ids=[name for name, *_ in FAULTS])
 async def test_a_fault_is_reported_by_the_rule(name: str, handler: Handler, outcome: str, on_failure: str) -> None:

@@ -15,7 +15,16 @@ from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
 from gateway.quota import NOTHING, Admitted, Bound, Charge, Refused
 from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until
-from tests.support.redis_servers import RedisServer, cluster, free_port, in_step, replicated, running, sentinel
+from tests.support.redis_servers import (
+    Connection,
+    RedisServer,
+    cluster,
+    free_port,
+    in_step,
+    replicated,
+    running,
+    sentinel,
+)
 
 PATIENCE = 0.05
 
@@ -199,6 +208,23 @@ async def test_a_certificate_that_is_not_trusted_and_a_wrong_password_are_said(t
         await until(lambda: encrypted.gauges().reason not in ("", "not connected yet"), "the reason")
         assert not encrypted.up
         await encrypted.aclose()
+
+
+async def test_a_password_that_is_changed_while_it_serves_is_said(tmp_path: Path) -> None:
+    """Once, and not only that the connection was closed; when it is right again, so is the store."""
+    states = States()
+    with running(tmp_path / "redis", "--requirepass", "one") as server:
+        url = f"redis://:one@127.0.0.1:{server.port}"
+        async with opened(url, states=states) as store:
+            admin = Connection(server.port)
+            admin.ask("AUTH", "one")
+            admin.ask("CONFIG", "SET", "requirepass", "two")
+            admin.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await until(lambda: any("WRONGPASS" in reason for _, reason, _ in states.seen), "the reason to be told")
+            admin.ask("CONFIG", "SET", "requirepass", "one")
+            await until(lambda: store.up, "it to be there again")
+            admin.close()
+        assert [up for up, _, _ in states.seen[:4]] == [True, False, False, True]
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,8 +1,15 @@
 """One server, watched: that it is there, that it is gone, and what is not held against it."""
 
 import asyncio
+import time
 
+import pytest
+
+from gateway.clock import SystemClock
 from gateway.limits.shared.node import BEAT, OVERDUE, PING
+from gateway.limits.shared.redis_open import SharedStore
+from gateway.limits.shared.remote import Remote
+from gateway.limits.stores import is_up, open_store
 from tests.gateway.limits.helpers import PATIENT, States, opened, until
 from tests.support.redis_servers import RedisServer
 from tests.support.stalling_proxy import stalling
@@ -64,3 +71,27 @@ async def test_nothing_is_left_behind_when_it_is_closed(redis_server: RedisServe
     assert not store.up
     names = {task.get_name() for task in asyncio.all_tasks()}
     assert not any(name.startswith("limits:") for name in names)
+
+
+async def test_an_error_of_ours_leaves_no_connection_open_and_is_no_storm(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It connected as fast as it could and kept every connection, until the server had no more for anybody."""
+    tries: list[float] = []
+
+    def broken(*_: object) -> bytes:
+        tries.append(time.monotonic())
+        raise LookupError("secret")
+
+    async with stalling(redis_server.port) as proxy:
+        monkeypatch.setattr(Remote, "trial", broken)
+        store = open_store(f"redis://127.0.0.1:{proxy.port}", clock=SystemClock(), worker="w")
+        assert isinstance(store, SharedStore)
+        await until(lambda: len(tries) >= 5, "some tries")
+        assert tries[-1] - tries[0] >= 0.2
+        assert store.gauges().reason.endswith(": LookupError")
+        assert "secret" not in store.gauges().reason
+        await until(lambda: proxy.open <= 1, "no connection to be left")
+        monkeypatch.undo()
+        await until(lambda: is_up(store), "it to be there after all")
+        await store.aclose()

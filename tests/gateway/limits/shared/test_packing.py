@@ -63,6 +63,7 @@ def test_what_was_packed_is_used_again_until_its_period_is_over() -> None:
     later = packer.pack(minute, NOW + 60_000_000_000)
     assert later is not kept
     assert unpacked(later)[5] == unpacked(kept)[6]
+    assert unpacked(packer.pack(minute, NOW)) == unpacked(kept), "the clock went back"
 
 
 def test_limits_beyond_what_a_double_holds_are_rounded_down() -> None:
@@ -80,15 +81,16 @@ def test_a_batch_names_each_bound_once_and_keeps_the_order() -> None:
     batch.undo("h")
     batch.level(other)
     batch.put(one, 5)
+    batch.put(one, 5, 3)
     bounds, operations, mark = msgspec.msgpack.decode(batch.encode(Packer("p"), NOW))
     assert [fields[0] for fields in bounds] == [counter_name("p", one), counter_name("p", other)]
     assert operations[0] == [ADMIT, "h", 1_500_000, 0, 0, 1, 7, 2, 1]
     assert operations[1] == [ADMIT, "h", 1_000_000, 1, 250_000, 1, 7, 2, 1]
     assert operations[2] == [SETTLE, "h", list(amounts), 1]
     assert operations[3] == [EXTEND, "h", 2_000_000, 2, 1]
-    assert operations[4:] == [[UNDO, "h"], [LEVEL, 2], [PUT, 1, 5]]
+    assert operations[4:] == [[UNDO, "h"], [LEVEL, 2], [PUT, 1, 5, -1], [PUT, 1, 5, 3]]
     assert mark == 60_000_000
-    assert len(batch) == 7
+    assert len(batch) == 8
 
 
 def test_answers() -> None:

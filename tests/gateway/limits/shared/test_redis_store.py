@@ -8,10 +8,12 @@ from statistics import median
 
 import pytest
 
+from gateway.clock import SystemClock
 from gateway.limits.shared.packing import counter_name, script
 from gateway.limits.shared.redis_open import SharedStore
-from gateway.quota import NOTHING, Admitted, Bound, Charge, Refused, Rolling, Smooth, Standing
-from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until
+from gateway.limits.stores import is_up, open_store
+from gateway.quota import NOTHING, Admitted, Bound, Calendar, Charge, Refused, Rolling, Smooth, Standing
+from tests.gateway.limits.helpers import LIFE, States, apart, budget, holds, opened, until
 from tests.support.redis_servers import RedisServer, running
 from tests.support.stalling_proxy import stalling
 
@@ -285,3 +287,31 @@ async def test_an_unusual_error_costs_a_request_and_not_the_connection(redis_ser
         decision = await store.admit("b", [other], Charge(nanos=1), LIFE)
         assert isinstance(decision, Admitted)
         assert not decision.degraded
+
+
+class Stepping(SystemClock):
+    """A machine whose wall clock is set."""
+
+    def __init__(self) -> None:
+        self.by_ns = 0
+        self.now_ns = lambda: time.time_ns() + self.by_ns
+
+
+@pytest.mark.parametrize("days", [3, 40, -3, -40])
+async def test_windows_are_the_servers_whatever_the_hosts_clock_says(redis_server: RedisServer, days: int) -> None:
+    """ "Redis time, not host time": a machine whose clock is set forward or back while it serves moves no window, for
+    itself or for others."""
+    clock = Stepping()
+    bounds = [budget(1000, window=Calendar(unit, "Asia/Kolkata")) for unit in ("day", "month")]
+    store = open_store(apart(redis_server.url), clock=clock, worker="w", patience=20.0)
+    await until(lambda: is_up(store), "it to be there")
+    assert isinstance(await store.admit("h1", bounds, Charge(nanos=600), 60.0), Admitted)
+    before = await store.levels(bounds)
+    clock.by_ns = days * 86_400 * 10**9
+    for hold in ("h2", "h3"):
+        refused = await store.admit(hold, bounds, Charge(nanos=600), 60.0)
+        assert isinstance(refused, Refused)
+        assert refused.retry_after is not None
+        assert refused.retry_after <= 31 * 86_400
+        assert await store.levels(bounds) == before
+    await store.aclose()
