@@ -76,7 +76,7 @@ def raw_deflate(body: bytes) -> bytes:
     ids=["rest", "members", "zlib", "raw"],
 )
 def test_an_answer_is_read_through_its_coding(odd: Gateway, upstream: Scripted, sent: bytes, coding: str) -> None:
-    """RFC 1952: "A gzip file consists of a series of members"; RFC 9110: some send deflate "without the zlib wrapper"."""
+    """RFC 1952: "A gzip file consists of a series of members". Some send deflate without its head (RFC 9110)."""
     upstream.says(unary(sent, content_encoding=coding))
     assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (1000, 100, PRICE, False)
 
