@@ -82,6 +82,9 @@ def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Ou
         if x.job and not (reader.finished and reader.usage is not None):
             x.job, x.usage, x.cost = "", None, DEFERRED
             return
+        if reader.failed and reader.usage is None and not reader.text():
+            x.cost = NO_COST  # an error in a stream's clothes: as with a status, nothing was served
+            return
         estimate(x, tokens, out, reader)
     price(x, snapshot, answer, x.finished_at)
 

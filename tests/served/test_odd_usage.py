@@ -123,3 +123,18 @@ def test_a_start_that_cannot_be_read_does_not_make_the_prompt_free(odd: Gateway,
     inputs, outputs, _, estimated = booked(odd, "/messages", model=model, stream=True)
     assert inputs > 0
     assert (outputs, estimated) == (100, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "event"),
+    [
+        ("/chat/completions", "gpt-4o-mini", {"error": {"message": "overloaded", "type": "server_error"}}),
+        ("/messages", "claude-3-7-sonnet-20250219", {"type": "error", "error": {"type": "overloaded_error"}}),
+    ],
+)
+def test_a_stream_that_is_nothing_but_an_error_costs_nothing(
+    odd: Gateway, upstream: Scripted, path: str, model: str, event: dict
+) -> None:
+    """must-haves: "Failed attempts are recorded with zero tokens"; so is a failure that comes as the first event."""
+    upstream.says(streamed(b"event: error\ndata: %b\n\n" % json.dumps(event).encode()))
+    assert booked(odd, path, model=model, stream=True) == (0, 0, 0, False)
