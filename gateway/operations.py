@@ -120,6 +120,8 @@ def _accept_other(method: str, path: str) -> Operation:
         raise _not_found(path, "empty, '.' and '..' segments, encoded letters or slashes and ';' are not accepted")
     if path == "/v1" or path.endswith("/"):
         raise _not_found(path, "a path below /v1/ ends without a slash, such as /v1/chat/completions")
+    if path.startswith("/v1/v1/"):
+        raise _not_found(path, "/v1 is in it twice: with Anthropic's SDKs the base URL ends without it")
     if method not in _PASSED:
         raise _wrong_method(method, path, ", ".join(_PASSED))
     lower = path.lower()

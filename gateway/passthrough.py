@@ -25,6 +25,7 @@ from gateway.errors import (
 from gateway.facts import Attempt, Caller, Exchange, Segment
 from gateway.forward import credential_refused, enter, refusal_of
 from gateway.guard import ENCODING, WITHHELD, Guard, header_of, withheld
+from gateway.homeward import led_home
 from gateway.limits.turnstile import Place
 from gateway.operations import FIRST_CLASS, anthropic_passthrough
 from gateway.passed import FILES, keeps, settle_passed, settle_unread
@@ -139,7 +140,7 @@ async def _ask(
         deadline=x.forwarded_at + provider.timeouts.total,
     )
     try:
-        response = await world.transport(provider).send(request)
+        response = led_home(client.path, await world.transport(provider).send(request))
     except TransportError as error:
         attempt.error = type(error).__name__
         world.troubles.note(provider.name, error, world.clock.monotonic())

@@ -5,6 +5,7 @@ flagged `usage_estimated`: a stream that was cut still costs its prompt and what
 seconds.
 """
 
+import contextlib
 import zlib
 
 import msgspec
@@ -18,6 +19,7 @@ from gateway.seams import Headers, StreamReader
 from gateway.settings.snapshot import Snapshot
 from gateway.tickets import Ticket
 from gateway.wire.headers import header
+from gateway.wire.unpack import MEMBERS
 from pricing.rates import rounded
 from pricing.tokens import TokenCounter
 
@@ -53,12 +55,21 @@ def settle_answer(
         counted_out = tokens.count_many_or_estimate(texts, x.model)
         x.usage = Usage(input_tokens=count_prompt(tokens, out, x.model), output_tokens=counted_out)
         x.usage_estimated = True
+    elif x.usage is not None and _promptless(x.usage) and out.operation.name not in FREE:
+        x.usage = msgspec.structs.replace(x.usage, input_tokens=count_prompt(tokens, out, x.model))
+        x.usage_estimated = True
     price(x, snapshot, answer, now)
 
 
 def complete(reader: StreamReader) -> bool:
     """Whether a stream told its own usage to the end: nothing has to be counted."""
-    return reader.finished and reader.usage is not None
+    return reader.finished and reader.usage is not None and not _promptless(reader.usage)
+
+
+def _promptless(usage: Usage) -> bool:
+    """Whether a usage tells what came out and not what went in, which nobody serves for nothing. (All zero is left as
+    it is told: so providers report an answer that they had in a cache of their own.)"""
+    return not usage.input_tokens and usage.output_tokens > 0
 
 
 def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer) -> None:
@@ -68,8 +79,11 @@ def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Ou
     x.usage, x.service_tier = reader.usage, reader.service_tier
     x.job = reader.job
     if not complete(reader):
-        if x.job:
+        if x.job and not (reader.finished and reader.usage is not None):
             x.job, x.usage, x.cost = "", None, DEFERRED
+            return
+        if reader.failed and reader.usage is None and not reader.text():
+            x.cost = NO_COST  # an error in a stream's clothes: as with a status, nothing was served
             return
         estimate(x, tokens, out, reader)
     price(x, snapshot, answer, x.finished_at)
@@ -153,16 +167,38 @@ def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing, ticket: Ticket) -> N
 
 
 def decoded(body: bytes, headers: Headers) -> bytes | None:
-    """The body without its content-encoding; None when it has one that is not read here."""
+    """The body without its content-encoding; None when it has one that is not read here. `deflate` comes with a head
+    (RFC 9110 section 8.4.1.2) and, from some servers, without."""
     encoding = header(headers, b"content-encoding")
     if encoding is None or encoding == b"identity":
         return body
-    if encoding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
+    coding = encoding.lower()
+    if coding not in (b"gzip", b"x-gzip", b"deflate"):
         return None
-    try:
-        return zlib.decompressobj(wbits=47).decompress(body, _MOST_DECODED)
-    except zlib.error:
-        return None
+    for window in (47, -15) if coding == b"deflate" else (47,):
+        with contextlib.suppress(zlib.error):
+            return _inflated(body, window)
+    return None
+
+
+def _inflated(body: bytes, window: int) -> bytes:
+    """Every member (RFC 1952 section 2.2) up to the bound; what follows the last one is left out, as clients do.
+    Raises `zlib.error` when there is none."""
+    out: list[bytes] = []
+    left = _MOST_DECODED
+    for _ in range(MEMBERS):
+        decoder = zlib.decompressobj(wbits=window)
+        try:
+            out.append(decoder.decompress(body, left))
+        except zlib.error:
+            if not out:
+                raise
+            break
+        left -= len(out[-1])
+        body = decoder.unused_data
+        if not body or left <= 0:
+            break
+    return b"".join(out)
 
 
 def merged_tags(caller: Caller, sent: dict[str, str] | None) -> dict[str, str] | None:

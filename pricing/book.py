@@ -60,6 +60,12 @@ class PriceBook:
         own = [entry.model for entry in self._overlay.entries if not entry.wildcard and model in entry.model]
         return [*own, *self._catalogue.nearest(model, count)][:count]
 
+    def own_providers(self, model: str) -> list[str]:
+        """Providers for whom alone the configuration prices `model`, sorted."""
+        return sorted(
+            {e.provider for e in self._overlay.entries if e.provider is not None and e.matches(e.provider, model)}
+        )
+
     def nearest_providers(self, provider: str, count: int = 3) -> list[str]:
         """Known providers most like `provider`, for an error message; empty when there is one of this name."""
         self.load()

@@ -113,13 +113,23 @@ class _Wire(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Wire)
+_LENIENT = msgspec.json.Decoder(_Wire, strict=False)
+
+
+def _read(raw: "bytes | msgspec.Raw") -> _Wire:
+    """A usage object's members. Whole numbers are taken in whatever way they are written (`10.0`, `"10"`): servers in
+    languages without integers write them so. Raises `ValueError` for everything else."""
+    try:
+        return _DECODER.decode(raw)
+    except msgspec.ValidationError:
+        return _LENIENT.decode(raw)
 
 
 def usage_from_json(raw: "bytes | msgspec.Raw") -> Usage | None:
     """The usage that a provider's usage object reports; None when it is not one (wrong types, negative or absurd
     counts, no token count at all). Never raises."""
     try:
-        return _usage(_DECODER.decode(raw))
+        return _usage(_read(raw))
     except ValueError:
         return None
 
@@ -196,7 +206,7 @@ def usage_and_tier(raw: "bytes | msgspec.Raw") -> tuple[Usage | None, str | None
     if raw.startswith(_PLAIN_START) and (plain := _plain_usage(raw)) is not None:
         return plain, None
     try:
-        wire = _DECODER.decode(raw)
+        wire = _read(raw)
         usage = _usage(wire)
     except ValueError:
         return None, None
@@ -208,7 +218,7 @@ def parse_usage(raw: bytes) -> tuple[Usage, str | None]:
     try:
         outer = msgspec.json.decode(raw, type=_Answer)
         inner = next((told for told in (outer.usage, outer.usage_metadata) if bytes(told) not in (b"", b"null")), raw)
-        wire = _DECODER.decode(inner)
+        wire = _read(inner)
         usage = _usage(wire)
     except msgspec.ValidationError as error:
         raise UsageError(f"not a usage object: {error}") from None

@@ -73,7 +73,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
             request,
             MethodNotAllowed(f"{request.method} is not possible here.", headers=((b"allow", allowed.encode()),)),
         )
-    return await _refused(request, NotFound("There is nothing at this path.", code="unknown_path"))
+    hint = "the API is below /v1/, such as /v1/chat/completions (with OpenAI's SDKs the base URL ends with /v1)"
+    return await _refused(request, NotFound(f"There is nothing at this path; {hint}.", code="unknown_path"))
 
 
 async def _defect(request: Request, error: Exception) -> Response:

@@ -114,7 +114,7 @@ def verify(
         entries = f"{found.entries:,} entr{'y' if found.entries == 1 else 'ies'}"
         heads = f"{len(remembered):,} remembered head{'' if len(remembered) == 1 else 's'}"
         print(f"{entries}, every link right; {heads} found in them.")
-        print(f"Head: {_spoken(found.head)}")
+        print(f"Head: {_spoken(found.head) or 'none yet'}")
     if found.broken is not None:
         raise typer.Exit(1)
 

@@ -67,6 +67,9 @@ def price(
     card = book.card(provider, model)
     if card is None:
         _unknown(book, model, provider, json)
+    if provider is None:
+        # Found by its name alone. What is shown is said to be of a provider, so that provider's own prices hold.
+        card = book.card(card.provider, model) or card
     if tier is not None and tier.lower() not in (*card.tiers, *_standard()):
         print(f"tollway price: {card.model} has no {tier} price; this is the standard one", file=sys.stderr)
     cost = card.cost(used or Usage(requests=0), tier=tier, at_ns=at_ns)
@@ -170,7 +173,7 @@ def _read_yaml(path: Path) -> object:
         return yaml.safe_load(path.read_bytes())
     except OSError as error:
         _wrong(f"{path}: {error.strerror}")
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is not in the calendar
         _wrong(f"{path}: not valid YAML: {' '.join(str(error).split())}")
 
 
@@ -206,6 +209,10 @@ def _plain(value: Decimal) -> str:
 def _unknown(book: "PriceBook", model: str, provider: str | None, json: bool) -> NoReturn:
     where = f" of provider {provider!r}" if provider is not None else ""
     others = book.nearest_providers(provider) if provider is not None else []
+    if provider is None and (own := book.own_providers(model)):
+        _fail(
+            f"no price is known for model {model!r} of any provider; own prices have it with --provider {own[0]}", json
+        )
     near = others or book.nearest(model)
     hint = f"; the nearest known {'providers' if others else 'names'} are {', '.join(near)}" if near else ""
     _fail(f"no price is known for model {model!r}{where}{hint}", json)

@@ -22,12 +22,13 @@ def serve(
     """Run the gateway.
 
     SIGTERM or Ctrl-C drains: open requests run on for server.drain, then end with an error. SIGHUP reloads.
-    Exit code 0 after a drain, 2 when the configuration or the address cannot be used.
+    Exit code 0 after a drain, 2 when the configuration, the journal's directory or the address cannot be used.
     """
     from gateway.clock import SystemClock
-    from gateway.errors import ConfigError
+    from gateway.errors import ConfigError, LedgerError
     from gateway.ledger.findings import FindingsOptions
     from gateway.ledger.loader_process import LoaderOptions, LoaderProcess
+    from gateway.ledger.segments import make_directory
     from gateway.server import bind, run_worker
     from gateway.settings.reload import Configuration
 
@@ -41,6 +42,11 @@ def serve(
     ledger = configuration.snapshot.ledger
     loader = None
     if ledger is not None:
+        try:
+            make_directory(Path(ledger.journal))
+        except LedgerError as error:
+            print(f"tollway: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
         loader = LoaderProcess(
             ledger.url,
             Path(ledger.journal),
@@ -54,10 +60,7 @@ def serve(
     try:
         listening = bind(host, asked, reuse_port=workers > 1)
     except OSError as error:
-        print(
-            f"tollway: cannot listen on {host}:{asked}: {os.strerror(error.errno or 0)}",
-            file=sys.stderr,
-        )
+        print(f"tollway: cannot listen on {host}:{asked}: {error.strerror}", file=sys.stderr)
         raise typer.Exit(2) from None
     bound: int = listening.getsockname()[1]
     if loader is not None:

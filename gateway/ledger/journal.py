@@ -26,10 +26,9 @@ from pathlib import Path
 import msgspec
 
 from gateway.clock import SystemClock
-from gateway.errors import LedgerError
 from gateway.facts import Exchange
 from gateway.ledger.events import end_line, start_line
-from gateway.ledger.segments import Segment, Write, create, sync_directory
+from gateway.ledger.segments import Segment, Write, create, make_directory, sync_directory
 from gateway.seams import Clock
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -354,12 +353,7 @@ class Journal:
     # -- segments --------------------------------------------------------------------------------------------------
 
     def _open_first(self) -> None:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LedgerError(f"the journal directory {self.directory} cannot be made: {error.strerror}") from error
-        if not os.access(self.directory, os.W_OK | os.X_OK):
-            raise LedgerError(f"the journal directory {self.directory} cannot be written; check its owner and mode")
+        make_directory(self.directory)
         if self._rotate():
             self.healthy = True
             self.reason = ""

@@ -13,6 +13,8 @@ from typing import IO
 
 import msgspec
 
+from gateway.errors import LedgerError
+
 Write = Callable[[int, bytes], int]
 """`os.write`, or a test's stand-in for a disk with faults."""
 
@@ -42,6 +44,16 @@ class Segment(msgspec.Struct, frozen=True, order=True):
 
     def closed(self) -> "Segment":
         return Segment(self.writer, self.sequence, True)
+
+
+def make_directory(directory: Path) -> None:
+    """A directory that segments can be written into. Raises `LedgerError` saying why it cannot be."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(f"the journal directory {directory} cannot be made: {error.strerror}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise LedgerError(f"the journal directory {directory} cannot be written; check its owner and mode")
 
 
 def parse(file_name: str) -> Segment | None:

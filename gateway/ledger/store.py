@@ -95,11 +95,18 @@ def open_existing(url: str) -> Engine:
 
 @contextmanager
 def ledger_at(url: str) -> Generator[Engine]:
-    """A ledger for reading, as it is: opened, and closed again. Raises `LedgerError` when there is none."""
+    """A ledger for reading, as it is: opened, and closed again. Raises `LedgerError` when there is none, or one of an
+    older release."""
     engine = open_existing(url)
     try:
-        if schema_version(engine) is None:
+        found = schema_version(engine)
+        if found is None:
             raise LedgerError("this database holds no ledger yet; has the gateway run with it?")
+        if found < HEAD:
+            raise LedgerError(
+                f"the ledger is of an older release (schema {found}, this one reads {HEAD}); a gateway of this release "
+                "brings it up to date when it starts"
+            )
         yield engine
     finally:
         engine.dispose()

@@ -81,7 +81,7 @@ class Circuits:
 
     def answered(self, target: Target, ticket: int, status: int, now: float) -> None:
         """An attempt got an answer with this status: a stream's began, another's is whole."""
-        if status in BROKEN:
+        if status in BROKEN or 300 <= status < 400:
             self.failed(target, ticket, now)
         elif status in MUTE:
             self._left(target, ticket)

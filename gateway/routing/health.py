@@ -32,7 +32,7 @@ class Health:
             return was_up
         if status in (429, 503, 529):
             self._paused[target.provider.name, target.model] = now + min(retry_after or 1.0, LONGEST_PAUSE)
-        elif status < 400 and (self._paused or self._refused):
+        elif status < 300 and (self._paused or self._refused):
             self._paused.pop((target.provider.name, target.model), None)
             self._refused.pop((target.provider.name, target.provider.api_key), None)
         return False

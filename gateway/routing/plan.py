@@ -1,8 +1,8 @@
 """Which target comes next: a negotiation as a generator (yield a try, be sent what came of it), without I/O.
 
 A route is walked target by target; then its fallbacks' targets; then, if the route says so, all of it again after a
-back-off. Only failures that another target might not have move on: connection trouble, time-outs, 408, 429, 5xx, and
-401/403 from a provider (its credential is bad, not the client's). Every other answer is the client's.
+back-off. Only failures that another target might not have move on: connection trouble, time-outs, redirects, 408, 429,
+5xx, and 401/403 from a provider (its credential is bad, not the client's). Every other answer is the client's.
 """
 
 import random
@@ -34,8 +34,9 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 def moves_on(status: int) -> bool:
-    """Whether an answer with this status lets the next target try."""
-    return status in RETRYABLE
+    """Whether an answer with this status lets the next target try. A redirect does: it is not followed, so nothing has
+    served (an address of the provider that has moved, or a portal before it)."""
+    return status in RETRYABLE or 300 <= status < 400
 
 
 def order(

@@ -78,6 +78,7 @@ def compile_snapshot(
         incidents=compile_incidents(root.incidents),
         warnings=(
             *_warnings(written),
+            *_unused_prices(written),
             *(guardrails.warnings if guardrails is not None else ()),
             *limit_warnings(root, limits, {key.id: key.team for key in stored_keys}),
             *_unpriced(unpriced),
@@ -290,6 +291,14 @@ def _unpriced(found: Mapping[str, Sequence[str]]) -> Iterable[str]:
     if unknown:
         listed = ", ".join(sorted(unknown)[:10]) + (" and more" if len(unknown) > 10 else "")
         yield f"no price is known for {listed}: their cost will be recorded as unknown (see `prices`)"
+
+
+def _unused_prices(written: Written) -> Iterable[str]:
+    """A contract that is never applied costs the list price, silently."""
+    used = {provider.prices.lower() for provider in written.root.providers.values() if provider.prices is not None}
+    entries = () if written.prices is None else written.prices.entries
+    for name in sorted({entry.provider for entry in entries if entry.provider is not None} - used):
+        yield f"own prices of provider '{name}' are never used: no provider here has `prices: {name}`"
 
 
 def _strays(root: Root, stored_keys: Iterable[StoredKey]) -> Iterable[str]:

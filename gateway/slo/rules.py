@@ -117,7 +117,8 @@ def _alerts(root: SloRoot, name: str, objective: ObjectiveSection, severity: str
     yield {
         "alert": alert,
         "expr": "\nor\n".join(_condition(root, name, objective, burn) for burn in reached),
-        "labels": {**root.labels, "severity": severity},
+        # Its series have the label already; written out, two objectives of a kind are not one rule twice to promtool.
+        "labels": {**root.labels, "severity": severity, "slo": name},
         "annotations": {
             "summary": f"{name}: {_SUMMARY[objective.sli]}",
             "description": (

@@ -169,3 +169,10 @@ def test_methods_that_could_show_a_credential_are_not_passed_through(method: str
     """RFC 9110, 9.3.8: a server reflects a TRACE request, with the fields a proxy has added."""
     with pytest.raises(MethodNotAllowed, match="allowed: GET"):
         accept(method, "/v1/files")
+
+
+@pytest.mark.parametrize("path", ["/v1/v1/messages", "/v1/v1/chat/completions", "/v1/v1/files"])
+def test_a_base_url_that_says_v1_where_the_sdk_does_too_is_explained(path: str):
+    """No provider has such a path: passed through, it would be the provider's bare 404, and unread by guardrails."""
+    with pytest.raises(NotFound, match="ends without it"):
+        accept("POST", path)

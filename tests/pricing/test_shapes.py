@@ -223,7 +223,7 @@ GARBAGE = [
     b'"x"',
     b"\xff\xfe",
     b'{"prompt_tokens": -1, "completion_tokens": 1}',
-    b'{"prompt_tokens": "7", "completion_tokens": 1}',
+    b'{"prompt_tokens": "7.5", "completion_tokens": 1}',
     b'{"prompt_tokens": 1e300}',
     b'{"prompt_tokens": 99999999999999999999999999}',
     b'{"prompt_tokens": %d}' % (MOST + 1),
@@ -307,6 +307,18 @@ def test_tier_that_the_usage_names() -> None:
     assert usage_and_tier(b'{"input_tokens": 1, "service_tier": "standard", "speed": "fast"}')[1] == "fast"
     assert usage_and_tier(b'{"promptTokenCount": 1, "serviceTier": "flex"}')[1] == "flex"
     assert usage_and_tier(b'{"prompt_tokens": 1}')[1] is None
+
+
+@given(_COUNTS, _COUNTS, st.sampled_from(["{}.0", '"{}"', "{}e0", '"{}.0"']))
+def test_whole_numbers_count_however_they_are_written(inputs: int, outputs: int, written: str) -> None:
+    """A server in a language without integers writes 10.0, or "10", and means ten."""
+    told = f'{{"prompt_tokens": {written.format(inputs)}, "completion_tokens": {outputs}}}'
+    assert usage_from_json(told.encode()) == Usage(input_tokens=inputs, output_tokens=outputs)
+
+
+@pytest.mark.parametrize("written", ["10.5", '"-10"', '"ten"', '""', "true", "1e300", '"1e300"', "NaN", "[10]"])
+def test_what_is_no_whole_number_is_no_count(written: str) -> None:
+    assert usage_from_json(f'{{"prompt_tokens": {written}, "completion_tokens": 5}}'.encode()) is None
 
 
 def test_a_whole_answer_is_accepted_from_people() -> None:

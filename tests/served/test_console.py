@@ -121,6 +121,9 @@ def test_a_telephone_shows_every_page(driver: Chrome, gateway: Gateway):
         for page in PAGES:
             driver.get(f"{gateway.url}/console/{page}")
             assert driver.execute_script("return document.documentElement.scrollWidth") == 390, page
+            if page == "cost":
+                left = "const it = document.querySelector('[data-latest]'); return it.scrollWidth - it.clientWidth - "
+                assert driver.execute_script(left + "it.scrollLeft") < 2, "today is what is seen first"
             found = Axe().run(driver, options={"runOnly": ["scrollable-region-focusable"]})
             assert found["violations"] == [], page
     finally:

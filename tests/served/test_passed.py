@@ -237,6 +237,33 @@ def test_a_message_batch_is_booked_by_its_results_once(passing: Gateway, upstrea
     assert [row[3] for row in rows] == [False] * 3
 
 
+def test_results_of_a_message_batch_are_fetched_through_the_gateway(
+    passing: Gateway, upstream: Scripted, booked: Booked
+) -> None:
+    """Anthropic's SDK asks the address in `results_url`, with its key: the gateway's, not the provider's own."""
+    message = {
+        "id": "m", "type": "message", "role": "assistant", "model": "claude-3-7-sonnet-20250219", "content": [],
+        "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 100, "output_tokens": 10},
+    }  # fmt: skip
+    line = json.dumps({"custom_id": "a", "result": {"type": "succeeded", "message": message}}).encode()
+    moment = "2026-11-28T09:00:00Z"
+    batch = {"id": "msgbatch_2", "type": "message_batch", "processing_status": "ended", "created_at": moment,
+             "results_url": "http://provider.invalid/v1/messages/batches/msgbatch_2/results"}  # fmt: skip
+
+    def plays(wire: Wire, seen: Seen) -> None:
+        if seen.path.endswith("/results"):
+            return wire.whole(line + b"\n" + line, content_type="application/x-jsonl")
+        page = {"data": [batch], "has_more": False, "first_id": None, "last_id": None}
+        return wire.whole(json.dumps(page if seen.path.endswith("/batches") else batch).encode())
+
+    upstream.says(plays)
+    sdk = Anthropic(base_url=passing.url, api_key="sk-search", max_retries=0)
+    assert [each.custom_id for each in sdk.messages.batches.results("msgbatch_2")] == ["a", "a"]
+    [listed] = sdk.messages.batches.list().data
+    assert listed.results_url == "/v1/messages/batches/msgbatch_2/results"
+    assert [row[2] for row in booked(3)] == [0, 2 * (100 * 3000 + 10 * 15000), 0]
+
+
 def run(status: str, id_: str = "run_1") -> dict[str, object]:
     told = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
     usage = told if status == "completed" else None

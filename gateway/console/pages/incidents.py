@@ -162,7 +162,9 @@ async def _switches(visit: Visit) -> tuple[list[SwitchView], str]:
 
 def _worded(kind: str, scope: str) -> str:
     if kind == "stop":
-        return "Stop the whole gateway" if scope == "gateway" else f"Stop a {scope}"
+        return (
+            "Stop the whole gateway" if scope == "gateway" else f"Stop {'an' if scope[0] in 'aeiou' else 'a'} {scope}"
+        )
     if kind == "fallback":
         return "Serve a model by another one"
     return "Put a guardrail policy in shadow"

@@ -30,6 +30,8 @@
     }
   });
   for (const each of document.querySelectorAll(".scroll")) reach.observe(each);
+  // On a phone the days that count are those at the end.
+  for (const each of document.querySelectorAll("[data-latest]")) each.scrollLeft = each.scrollWidth;
 
   const state = document.getElementById("state");
   if (!state) return;

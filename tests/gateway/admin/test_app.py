@@ -13,6 +13,7 @@ async def test_nothing_there(admin: httpx.AsyncClient) -> None:
     for path in ("/", "/admin/v1/nothing", "/console"):
         answer = await admin.get(path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_path")
+        assert "the base URL ends with /v1" in answer.json()["error"]["message"]
 
 
 async def test_a_wrong_method(admin: httpx.AsyncClient) -> None:

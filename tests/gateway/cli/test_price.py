@@ -154,3 +154,26 @@ def test_mistakes_in_own_prices_are_all_shown(tmp_path: Path) -> None:
     assert "discounts.0.percent" in result.stderr
     prices.write_text("models: [\n")
     assert "not valid YAML" in run("gpt-4o", "--prices", str(prices)).stderr
+
+
+def test_a_provider_s_own_price_is_shown_without_naming_the_provider(tmp_path: Path) -> None:
+    """What is said to be "gpt-4o by openai" is what gpt-4o by openai costs."""
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(
+        "models:\n"
+        "  - {model: gpt-4o, provider: openai, usd_per_million_tokens: {input: '1', output: '2'}}\n"
+        "  - {model: in-house, provider: local, usd_per_million_tokens: {input: '1', output: '2'}}\n"
+    )
+    bill = json.loads(run("gpt-4o", "--usage", CHAT, "--prices", str(prices), "--json").stdout)
+    assert (bill["provider"], bill["price_version"], bill["total_usd"]) == ("openai", "config/undated", "0.002606")
+    unknown = run("in-house", "--prices", str(prices))
+    assert unknown.exit_code == 1
+    assert "--provider local" in unknown.stderr
+
+
+def test_a_day_that_is_not_in_the_calendar_is_said(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("models:\n  - {model: m, from: 2026-02-30, usd_per_million_tokens: {input: '1'}}\n")
+    result = run("m", "--prices", str(prices))
+    assert result.exit_code == 2
+    assert "day is out of range" in result.stderr

@@ -20,6 +20,7 @@ from gateway.ledger.store import (
     current_ledger,
     ensure_schema,
     identity,
+    ledger_at,
     open_engine,
     open_existing,
     parse_url,
@@ -29,6 +30,18 @@ from gateway.ledger.store import (
 )
 from gateway.ledger.tables import DIMENSIONS, SUMS, counters, days, metadata, rollups
 from tests.gateway.ledger.helpers import ensure_schema_together
+
+
+def test_a_ledger_of_an_older_release_is_said_to_be_one(tmp_path: Path):
+    """Reports read what the newest schema has; an upgraded command must not speak of tables before that."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    ensure_schema(url)
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    engine.dispose()
+    with pytest.raises(LedgerError, match=r"older release \(schema 0003"), ledger_at(url):
+        pass
 
 
 def test_the_migrations_make_the_tables_the_code_uses(engine: Engine):

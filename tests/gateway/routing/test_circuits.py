@@ -35,7 +35,7 @@ def test_nothing_is_kept_of_a_target_that_does_well() -> None:
     made.answered(a, 0, 200, 0.0)
     made.answered(a, 0, 404, 0.0)
     assert not made.watching
-    made.answered(a, 0, 500, 0.0)
+    made.answered(a, 0, 302, 0.0)
     assert made.watching
     made.answered(a, 0, 200, 1.0)
     made.answered(a, 0, 200, 31.0)

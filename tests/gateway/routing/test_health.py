@@ -20,6 +20,8 @@ def test_a_busy_model_pauses_alone_and_recovers_on_success(target) -> None:
     assert health.paused(19) == {"p": 1}
     assert health.paused(20) == {"p": 0}
     assert health.ready(target("p", "m2"), 19)
+    health.answered(target("p", "m1"), 302, None, 19)
+    assert not health.ready(target("p", "m1"), 19), "a redirect has served nobody"
     health.answered(target("p", "m1"), 200, None, 19)
     assert health.ready(target("p", "m1"), 19)
     assert health.paused(19) == {}

@@ -97,5 +97,6 @@ def test_a_walk_always_ends_within_its_bound(rounds: int, count: int, pauses: li
 
 def test_what_moves_on() -> None:
     """must-haves: 429 from one target moves on to the next; a client's own mistake does not."""
+    assert all(moves_on(status) for status in (301, 302, 307, 308)), "a redirect, never followed, has served nobody"
     assert all(moves_on(status) for status in (401, 429, 500, 502, 503, 504, 529))
     assert not any(moves_on(status) for status in (200, 204, 400, 404, 413, 422))

@@ -233,6 +233,15 @@ admin: {keys: [{id: ops, role: admin, hash: "hmac:..."}]}
     assert "no models are configured: every request for one will be refused" in compiled(write("version: 1\n")).warnings
 
 
+def test_own_prices_that_nobody_uses_are_warned_of(minimal: str, write: Callable[[str], Path]) -> None:
+    """`provider` of an own price is compared with a provider's `prices`: without one the contract is never applied."""
+    own = "prices: {models: [{model: m, provider: %s, usd_per_million_tokens: {input: '1'}}]}\n"
+    warning = "own prices of provider 'openai' are never used: no provider here has `prices: openai`"
+    bare = "version: 1\nproviders: {openai: {dialect: openai, base_url: 'http://h/v1'%s}}\n"
+    assert warning in compiled(write(bare % "" + own % "openai")).warnings
+    assert warning not in compiled(write(bare % ", prices: OpenAI" + own % "openai")).warnings
+
+
 NAMES = st.text("ab/", min_size=1, max_size=4)
 LISTS = st.none() | st.lists(NAMES | NAMES.map(lambda name: name + "*") | st.just("*"), max_size=4)
 

@@ -162,3 +162,16 @@ def test_rules_ask_for_metrics_that_are_exposed_or_recorded() -> None:
         names = asked(rule["expr"])
         assert names or rule["expr"].startswith("vector(")
         assert names <= exposed() | recorded, rule
+
+
+def test_two_objectives_of_a_kind_are_two_rules(tmp_path: Path) -> None:
+    """promtool takes alerts of one name and the same written labels for one alert twice, and says so."""
+    write(
+        render(
+            objectives(all={"sli": "availability", "target": "99%"}, gold={"sli": "availability", "target": "99.9%"})
+        ),
+        tmp_path,
+    )
+    done = promtool("check", "rules", tmp_path / RULES)
+    assert "duplicate" not in done.stdout + done.stderr
+    assert done.returncode == 0

@@ -1,0 +1,46 @@
+"""What `tollway serve` says when it cannot begin. (That it serves: tests/served, tests/faults.)"""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from gateway.cli.serve import register
+from tests.support.served import configuration
+
+
+def configured(tmp_path: Path, **changes: object) -> str:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(json.dumps(configuration("http://127.0.0.1:9", tmp_path, **changes)))
+    return str(path)
+
+
+def serve(*arguments: str) -> Result:
+    app = typer.Typer()
+    register(app)
+    return CliRunner().invoke(app, [*arguments, "--port", "0"])
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_journal_that_cannot_be_made_is_said_before_anything_is_started(tmp_path: Path, workers: str) -> None:
+    """Exit code 2 when the journal's directory cannot be used; workers would begin and die for ever."""
+    (tmp_path / "file").write_text("")
+    ledger = {"url": f"sqlite:///{tmp_path}/tollway.db", "journal": str(tmp_path / "file" / "journal")}
+    config = configured(tmp_path, ledger=ledger)
+
+    result = serve("--config", config, "--workers", workers)
+
+    assert result.exit_code == 2
+    assert "cannot be made: Not a directory" in result.stderr
+    assert "listening" not in result.stdout
+
+
+def test_a_host_that_has_no_address_is_named_with_the_reason(tmp_path: Path) -> None:
+    result = serve("--config", configured(tmp_path), "--host", "no.host.invalid")
+
+    assert result.exit_code == 2
+    assert "cannot listen on no.host.invalid:0" in result.stderr
+    assert "Unknown error" not in result.stderr
