@@ -196,6 +196,11 @@ class StreamInspector(Protocol):
         returned."""
         ...
 
+    @property
+    def changes(self) -> bool:
+        """Whether a rule in force may change or keep back texts."""
+        ...
+
     def pace(self, breathe: Breathe | None) -> None:
         """From now on `breathe` is called between slices of a long piece. Changes nothing of what comes out."""
         ...

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.errors import TollwayError
 from gateway.facts import Segment
+from gateway.inspection.scan import REPEATED
 from gateway.wire.surfaces import Step, sound, steps
 
 _BLANK = re.compile(rb"[ \t\r\n]*")
@@ -38,7 +39,7 @@ class Rewritten(msgspec.Struct, frozen=True):
 
     body: bytes
     logprobs_dropped: int = 0
-    """Members `logprobs` that were emptied, because they repeat a replaced text token by token."""
+    """Members `logprobs` and `token_ids` that were emptied, because they repeat a replaced text token by token."""
 
 
 class _Node:
@@ -64,8 +65,8 @@ def rewrite_segments(body: bytes, rewrites: Sequence[Segment]) -> bytes:
 
 
 def rewrite_answer(body: bytes, rewrites: Sequence[Segment]) -> Rewritten:
-    """As `rewrite_segments`, for a complete answer: every `logprobs` of an object around a replaced text (a choice, a
-    content part) becomes null, or `[]` where it was an array. Texts beside them keep theirs."""
+    """As `rewrite_segments`, for a complete answer: every `logprobs` and `token_ids` of an object around a replaced
+    text (a choice, a content part) becomes null, or `[]` where it was an array. Texts beside them keep theirs."""
     return _rewritten(body, rewrites, answer=True) if rewrites else Rewritten(body)
 
 
@@ -192,7 +193,7 @@ class _Walk:
         else:
             name, at = _name(body, at)
             node = around.node.inner.get(name)
-            if node is None and self.answer and name == "logprobs":
+            if node is None and self.answer and name in REPEATED:
                 end = _skip(body, at)
                 around.logprobs.append((at, end))
                 return end

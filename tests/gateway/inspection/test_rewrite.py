@@ -134,6 +134,12 @@ def test_logprobs_beside_a_replaced_text_are_dropped():
     assert done.logprobs_dropped == 1
 
 
+def test_token_ids_beside_a_replaced_text_are_dropped():
+    body = b'{"choices":[{"token_ids":[7,8],"message":{"content":"old"}},{"token_ids":[7],"message":{"content":"b"}}]}'
+    done = json.loads(rewrite_answer(body, [seg("choices[0].message.content", "n")]).body)
+    assert [choice["token_ids"] for choice in done["choices"]] == [[], [7]]
+
+
 def test_logprobs_of_completions_and_responses():
     body = b'{"choices":[{"text":"old","logprobs":{"tokens":["old"]},"index":0}]}'
     assert json.loads(rewrite_answer(body, [seg("choices[0].text", "n")]).body)["choices"][0]["logprobs"] is None
