@@ -43,9 +43,7 @@ def test_member_names_with_the_paths_of_their_values():
 
 
 def test_log_probabilities_are_one_value():
-    data = (
-        b'{"logprobs":{"content":[{"token":"}\\"","x":[1]}]},"part":{"logprobs":[]},"logprob":null,"d":"e"}'
-    )
+    data = b'{"logprobs":{"content":[{"token":"}\\"","x":[1]}]},"part":{"logprobs":[]},"logprob":null,"d":"e"}'
     assert [(leaf.path, data[leaf.start : leaf.end]) for leaf in scan(data).leaves] == [
         (("logprobs",), b'{"content":[{"token":"}\\"","x":[1]}]}'),
         (("part", "logprobs"), b"[]"),
