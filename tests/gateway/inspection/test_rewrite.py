@@ -93,7 +93,7 @@ def test_a_name_given_twice_takes_its_texts_in_order():
 
 @pytest.mark.parametrize(
     "path",
-    ["{}", "x.missing{}", "x{}", "x.missing", "x", "x.a.b", "x[0]", "", "..", "x.a[0", "other", "x.list[3]", "x.nothing"],
+    ["{}", "x.no{}", "x{}", "x.missing", "x", "x.a.b", "x[0]", "", "..", "x.a[0", "other", "x.list[3]", "x.nothing"],
 )  # fmt: skip
 def test_what_cannot_be_rewritten_is_said(path: str):
     """Also one of member names that are fewer or more than the object has: the caller blocks."""
