@@ -5,6 +5,7 @@ For streamed events, which are small (the SSE parser bounds them), so paths are 
 
 import json
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
@@ -43,9 +44,10 @@ class Scan(msgspec.Struct, gc=False):
     """Every member name, with the path of its value."""
 
 
-def scan(data: bytes) -> Scan:
+def scan(data: bytes, repeated: Collection[str] = REPEATED) -> Scan:
     """Every leaf of `data`. Raises `ValueError` for what is not JSON, is nested deeper than `MAX_DEPTH`, has more
-    than `MAX_VALUES`, or an object with a name given twice (of which clients take one or the other)."""
+    than `MAX_VALUES`, or an object with a name given twice (of which clients take one or the other).
+    `repeated`: names of members that are one value."""
     _check(data)
     path: list[Step] = []
     around: list[set[str] | None] = []
@@ -60,7 +62,7 @@ def scan(data: bytes) -> Scan:
             if not opaque:
                 found.leaves[-1] = found.leaves[-1]._replace(end=end)
         elif mark in b"{[":
-            if path and path[-1] in REPEATED and not is_free(tuple(path)):
+            if path and path[-1] in repeated and not is_free(tuple(path)):
                 found.leaves.append(Leaf(tuple(path), start, end))
                 opaque = 1
                 continue
