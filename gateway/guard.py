@@ -150,6 +150,13 @@ class Guard:
                 self.note(verdict, direction)
         return known
 
+    def passes_large(self) -> bool:
+        """Whether a request that is too large to be read may pass as it comes: where no rule is enforced, which notes
+        that. One that is, and open, may still say what is to become of more than it scans."""
+        engines = [self.engine, *(() if self.outside is None else (self.outside.engine,))]
+        enforced = any(each.enforces("request", self.operation, key=self.key, demoted=self.demoted) for each in engines)
+        return not enforced and self.passes_unread("request")
+
     def _unread(self, body: bytes, direction: Direction, error: Refusal) -> bytes:
         """The body that could not be read, because of `error`, if it may pass. Raises `error` otherwise, and what was
         concluded of a body that was."""

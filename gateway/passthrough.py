@@ -86,9 +86,9 @@ async def pass_through(
 
 
 def _is_let_by(guard: Guard, client: Client, most: int) -> bool:
-    """Whether a body is too large to be read by rules that may go without: it is as one that is no JSON to them."""
+    """Whether a body is too large to be read, and no rule is enforced: to them it is as one that is no JSON."""
     too_large = client.length is not None and client.length > most
-    return too_large and guard.reads_requests and guard.passes_unread("request")
+    return too_large and guard.reads_requests and guard.passes_large()
 
 
 async def _limited(admission: Admission, provider: Provider) -> None:

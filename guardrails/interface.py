@@ -172,6 +172,10 @@ class Engine(Protocol):
         fail on it, open or closed as they say. What it enforces is `block` or `allow`."""
         ...
 
+    def enforces(self, direction: Direction, operation: str, *, key: str = "", demoted: Collection[str] = ()) -> bool:
+        """Whether a rule that looks there does more than to record."""
+        ...
+
     def stream(
         self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
     ) -> "StreamInspector | None":
