@@ -25,9 +25,10 @@ from gateway.seams import Dialect
 from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
 from gateway.slices import Breathe
-from gateway.telemetry.logs import alert
+from gateway.telemetry.logs import alert, info
 from gateway.wire.envelopes import error_body
 from gateway.world import World
+from guardrails.governor import Governor
 from guardrails.interface import Direction
 from guardrails.vault import Vault
 
@@ -64,7 +65,7 @@ class Guard:
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor_of(snapshot)
-        self.demoted = NONE_DEMOTED if self.governor is None else self.governor.demoted(x.received_at)
+        self.demoted = NONE_DEMOTED if self.governor is None else self._demoted(self.governor, x.received_at)
         if snapshot.switches is not None and snapshot.guardrails is not None:
             self.demoted |= snapshot.switches.shadowed(snapshot.guardrails.rules_of, x.received_ns)
         self.engine = engine
@@ -91,6 +92,13 @@ class Guard:
             self.pseudonyms = programs.pseudonyms.get(x.caller.team)
         self.talk: Talk | None = None
         """The conversation the request belongs to."""
+
+    @staticmethod
+    def _demoted(governor: Governor, now: float) -> frozenset[str]:
+        """Rules that are in shadow because they were beyond their bounds; tells of those that are not any more."""
+        for rule in governor.ended(now):
+            info("guardrail_restored", rule=rule)
+        return governor.demoted(now)
 
     async def recall(self, conversations: Conversations, header: bytes | None, body: bytes) -> None:
         """Have the pseudonyms of the conversation that the client names, if it names one. Raises `BadRequest`."""
@@ -141,6 +149,13 @@ class Guard:
             for verdict in verdicts if known else ():
                 self.note(verdict, direction)
         return known
+
+    def passes_large(self) -> bool:
+        """Whether a request that is too large to be read may pass as it comes: where no rule is enforced, which notes
+        that. One that is, and open, may still say what is to become of more than it scans."""
+        engines = [self.engine, *(() if self.outside is None else (self.outside.engine,))]
+        enforced = any(each.enforces("request", self.operation, key=self.key, demoted=self.demoted) for each in engines)
+        return not enforced and self.passes_unread("request")
 
     def _unread(self, body: bytes, direction: Direction, error: Refusal) -> bytes:
         """The body that could not be read, because of `error`, if it may pass. Raises `error` otherwise, and what was

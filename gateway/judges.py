@@ -24,6 +24,11 @@ _SAID = re.compile(
 """Texts of whole answers that are what was asked for, in the dialects' order."""
 _SAID_STREAMED = re.compile(r"(?:delta/content(?:/text)?|text|response\.output_text)\.")
 """The same as names of a stream's channels."""
+_THOUGHT = re.compile(r"reasoning|thinking|summary|thought")
+"""In the name of a stream's channel: not for the one who asked."""
+_ENDED_OTHERWISE = re.compile(rb':\s*"(?:refusal|content_filter|failed)"')
+"""A stream that says why it has no text."""
+_FIRST_CHANNEL = {"chat.completions": "delta/content.0", "messages": "text.0", "responses": "response.output_text.0.0"}
 MOST_PROMPT = 200_000
 """Characters of a system prompt that are looked for."""
 
@@ -50,6 +55,33 @@ class _Asked(msgspec.Struct):
 _asked = msgspec.json.Decoder(_Asked).decode
 
 
+class _Said(msgspec.Struct):
+    """A message of a chat completion, an item of a response, or a block of a message of Anthropic's."""
+
+    type: str = ""
+    content: object = None
+    text: str | None = None
+    refusal: str | None = None
+    tool_calls: object = None
+    function_call: object = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Said | None = None
+    finish_reason: str | None = None
+
+
+class _Whole(msgspec.Struct):
+    choices: list[_Choice] = []
+    output: list[_Said] = []
+    content: list[_Said] = []
+    stop_reason: str | None = None
+    status: str = ""
+
+
+_whole = msgspec.json.Decoder(_Whole).decode
+
+
 def system_prompt(dialect: Dialect, sent: bytes) -> str:
     """What the body `sent` tells the model to be, at most `MOST_PROMPT` characters of it."""
     try:
@@ -69,13 +101,69 @@ def prompt_leak(config: LeakConfig, prompt: str, segments: Sequence[Segment]) ->
     return _report("prompt_leak", [(segment, match) for segment in segments for match in leak.find(segment.text)])
 
 
-def json_schema(sent: bytes, segments: Sequence[Segment], *, streamed: bool) -> Report:
-    """Whether each text that answers is JSON as the body `sent` asks for; nothing is found where it asks for none."""
+def silences(sent: bytes, answer: bytes) -> list[str]:
+    """Where a whole answer has no text, no call of a tool and no refusal although the body `sent` asks for JSON: its
+    paths, in the order of the choices. An empty text is no JSON, but nowhere a text that could be judged."""
+    if not wanted(sent)[0]:
+        return []
+    try:
+        whole = _whole(answer)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return []
+    if whole.choices:
+        return [f"choices[{at}].message.content" for at, each in enumerate(whole.choices) if _is_silent(each)]
+    if whole.output or whole.status:
+        said = whole.status in ("failed", "cancelled") or any(_tells(item) for item in whole.output)
+        return [] if said else ["output[0].content[0].text"]
+    said = whole.stop_reason in (None, "refusal") or any(_tells(block) for block in whole.content)
+    return [] if said else ["content[0].text"]
+
+
+def thoughts(answer: bytes) -> tuple[str, ...]:
+    """What the paths of a response's thoughts begin with: their texts stand where those of its messages do."""
+    try:
+        items = _whole(answer).output
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return ()
+    return tuple(f"output[{at}]." for at, item in enumerate(items) if item.type == "reasoning")
+
+
+def _is_silent(choice: _Choice) -> bool:
+    said = choice.message
+    if said is None or choice.finish_reason == "content_filter":
+        return False
+    return not (said.content or said.tool_calls or said.function_call or said.refusal)
+
+
+def _tells(item: _Said) -> bool:
+    """Whether an item or block is more than a thought."""
+    if item.type == "message" and isinstance(item.content, list):
+        parts = [
+            cast("dict[str, object]", part) for part in cast("list[object]", item.content) if isinstance(part, dict)
+        ]
+        return any(part.get("text") or part.get("refusal") for part in parts)
+    if item.type == "text":
+        return bool(item.text)
+    return item.type not in ("reasoning", "thinking", "redacted_thinking")
+
+
+def streamed_silence(sent: bytes, operation: str, events: bytes, segments: Sequence[Segment]) -> list[str]:
+    """The same of a stream, `segments` being its texts: the name of its first channel, if it had thoughts alone."""
+    silent = wanted(sent)[0] and all(_THOUGHT.search(each.path) for each in segments)
+    if not silent or operation not in _FIRST_CHANNEL or _ENDED_OTHERWISE.search(events):
+        return []
+    return [_FIRST_CHANNEL[operation]]
+
+
+def json_schema(sent: bytes, segments: Sequence[Segment], *, streamed: bool, beside: tuple[str, ...] = ()) -> Report:
+    """Whether each text that answers is JSON as the body `sent` asks for; nothing is found where it asks for none.
+    `beside`: what the paths of texts begin with that are no answer."""
     is_asked, schema = wanted(sent)
     if not is_asked:
         return Report(detector="json_schema")
     said = _SAID_STREAMED.match if streamed else _SAID.fullmatch
-    found = [(each, match) for each in segments if said(each.path) for match in validity(each.text, schema)]
+    told = [each for each in segments if said(each.path) and not each.path.startswith(beside)]
+    found = [(each, match) for each in told for match in validity(each.text, schema)]
     return _report("json_schema", found)
 
 

@@ -30,7 +30,7 @@ from gateway.inspection.external.shape import Context
 from gateway.inspection.held import Collected, Replaced
 from gateway.inspection.report import Report, Spent
 from gateway.inspection.rewriters import OPERATIONS
-from gateway.judges import json_schema, prompt_leak, system_prompt
+from gateway.judges import json_schema, prompt_leak, silences, streamed_silence, system_prompt, thoughts
 from gateway.operations import JUDGEMENT
 from gateway.seams import Dialect
 from gateway.settings.outside_rules import LeakConfig, OutsideRules, SchemaConfig
@@ -105,7 +105,7 @@ class Outside:
     """One exchange's."""
 
     __slots__ = ("_dialect", "_guard", "_later", "_leased", "_questions", "_quiet", "_rules", "_sent", "_snapshot",
-                 "_world", "engine")  # fmt: skip
+                 "_thoughts", "_world", "engine")  # fmt: skip
 
     def __init__(
         self, world: World, snapshot: Snapshot, rules: OutsideRules, engine: PolicyEngine, guard: Carrier
@@ -122,6 +122,7 @@ class Outside:
         self._quiet: list[Round] = []
         self._dialect: Dialect | None = None
         self._sent = b""
+        self._thoughts: tuple[str, ...] = ()
 
     def asks(self, direction: Direction) -> bool:
         """Whether anybody is asked about texts of this direction."""
@@ -189,7 +190,10 @@ class Outside:
         if reader.unread:
             self._unread(reader.unread)
         questions = {name: each for name, each in self._asked("response").items() if each.holds}
-        began = await self._begin(collected.segments, questions, "response", streamed=True)
+        texts = collected.segments
+        if self._wants_json(questions):
+            texts += _silent(streamed_silence(self._sent, self._guard.operation, events, texts))
+        began = await self._begin(texts, questions, "response", streamed=True)
 
         def rewritten(_: bytes, rewrites: Sequence[Segment]) -> bytes:
             texts = Replaced({each.path: each.text for each in rewrites})
@@ -238,11 +242,18 @@ class Outside:
         self._questions[direction] = found
         return found
 
+    def _wants_json(self, questions: Mapping[str, Question]) -> bool:
+        return any(isinstance(self._rules.sources[name].config, SchemaConfig) for name in questions)
+
     async def _texts(self, body: bytes, read: Read, direction: Direction) -> list[Segment]:
         """The texts of a body; of a long one taken beside the event loop. None of one that cannot be read and may
         pass; raises what `read` does for one that may not."""
         try:
-            return read(body) if len(body) <= _QUICK else await self._world.slices.run(lambda _: read(body))
+            texts = read(body) if len(body) <= _QUICK else await self._world.slices.run(lambda _: read(body))
+            if direction == "response" and self._wants_json(self._asked(direction)):
+                self._thoughts = thoughts(body) if b'"reasoning"' in body else ()
+                texts += _silent(silences(self._sent, body))
+            return texts
         except (BadRequest, UpstreamBroken):
             if self._guard.passes_unread(direction):
                 return []
@@ -287,7 +298,7 @@ class Outside:
     async def _judged_here(self, config: LeakConfig | SchemaConfig, texts: Sequence[Segment], streamed: bool) -> Report:
         """An answer judged by its request; on a thread where that takes longer than the event loop should wait."""
         if isinstance(config, SchemaConfig):
-            work = partial(json_schema, self._sent, texts, streamed=streamed)
+            work = partial(json_schema, self._sent, texts, streamed=streamed, beside=self._thoughts)
             size = len(self._sent)
         else:
             prompt = "" if self._dialect is None else system_prompt(self._dialect, self._sent)
@@ -401,6 +412,11 @@ class Outside:
 def rewritten_answer(body: bytes, rewrites: Sequence[Segment]) -> bytes:
     """A whole answer with other texts."""
     return rewrite_answer(body, rewrites).body
+
+
+def _silent(paths: Sequence[str]) -> list[Segment]:
+    """What stands for texts that are missing."""
+    return [Segment(path, "assistant", " ") for path in paths]
 
 
 def _unchanged(body: bytes, rewrites: Sequence[Segment]) -> bytes:

@@ -51,7 +51,8 @@ async def pass_through(
     if not caller.passthrough:
         raise Forbidden(f"This key may not use this path; allowed are {FIRST_CLASS}.", code="operation_not_allowed")
     is_json = b"json" in head.content_type
-    read = guard is not None and guard.reads_requests and is_json
+    is_judged = is_json and (guard is None or not _is_let_by(guard, client, snapshot.server.max_body))
+    read = guard is not None and guard.reads_requests and is_judged
     encoded = b"content-encoding" in head.fields and (read or _names_models(head))
     coding = coding_of(head.headers) if encoded else b""
     if read or coding:
@@ -71,8 +72,8 @@ async def pass_through(
             await _limited(admission, provider)
     world.begin(x)
     if guard is not None:
-        opening = await guard.opaque_request(opening, is_json)
-        if guard.outside is not None and opening and is_json:
+        opening = await guard.opaque_request(opening, is_judged)
+        if guard.outside is not None and opening and is_judged:
             opening = await guard.outside.request(opening, json_segments)
     length = None if client.length is None else client.length + len(opening) - came
     body = opening if client.body_done else _joined(opening, rest)
@@ -83,6 +84,12 @@ async def pass_through(
     finally:
         if place is not None:
             place.leave()
+
+
+def _is_let_by(guard: Guard, client: Client, most: int) -> bool:
+    """Whether a body is too large to be read, and no rule is enforced: to them it is as one that is no JSON."""
+    too_large = client.length is not None and client.length > most
+    return too_large and guard.reads_requests and guard.passes_large()
 
 
 async def _limited(admission: Admission, provider: Provider) -> None:

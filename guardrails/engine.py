@@ -162,6 +162,12 @@ class PolicyEngine:
         tally.failed("engine", error, plan.rules)
         return tally.verdict()
 
+    def enforces(self, direction: Direction, operation: str, *, key: str = "", demoted: Collection[str] = ()) -> bool:
+        """See `guardrails/interface.py`."""
+        plan = self._plans.plan(direction, operation)
+        tally = Tally(direction, self._hasher, key=key, demoted=demoted)
+        return plan is not None and any(tally.mode(each) == "enforce" for each in plan.rules)
+
     def stream(
         self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
     ) -> PolicyStream | None:

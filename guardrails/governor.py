@@ -4,7 +4,8 @@ The caller tells it about each inspection of a rule with the time on a monotonic
 engine, and makes an event of each `Demotion`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import msgspec
@@ -53,12 +54,19 @@ class _Window:
 class Governor:
     """Keeps the bounds of rules, by id. Rules without an entry are never demoted."""
 
-    __slots__ = ("_bounds", "_until", "_windows")
+    __slots__ = ("_bounds", "_until", "_windows", "counts")
 
     def __init__(self, bounds: Mapping[str, Bounds]) -> None:
         self._bounds = dict(bounds)
         self._windows: dict[str, _Window] = {}
         self._until: dict[str, float] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Demotions by rule and reason."""
+
+    @property
+    def rules(self) -> Collection[str]:
+        """Ids of the rules that have bounds."""
+        return self._bounds.keys()
 
     def tell(self, rule: str, matched: bool, micros: float, now: float) -> Demotion | None:
         """One inspection. `matched`: the rule acted, or would have; `micros`: what its detector took; `now`: seconds.
@@ -83,6 +91,7 @@ class Governor:
             demotion = Demotion(rule, "match_rate", matches / seen, bounds.match_rate, until)
         else:
             return None
+        self.counts[rule, demotion.reason] += 1
         self._until[rule] = until
         del self._windows[rule]
         return demotion
@@ -92,6 +101,13 @@ class Governor:
         if not self._until:
             return frozenset()
         return frozenset(rule for rule, until in self._until.items() if now < until)
+
+    def ended(self, now: float) -> list[str]:
+        """Rules whose demotion is over, told once each."""
+        over = [rule for rule, until in self._until.items() if now >= until] if self._until else []
+        for rule in over:
+            del self._until[rule]
+        return over
 
     def restore(self, rule: str) -> None:
         """A person ends a demotion."""

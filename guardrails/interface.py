@@ -172,6 +172,10 @@ class Engine(Protocol):
         fail on it, open or closed as they say. What it enforces is `block` or `allow`."""
         ...
 
+    def enforces(self, direction: Direction, operation: str, *, key: str = "", demoted: Collection[str] = ()) -> bool:
+        """Whether a rule that looks there does more than to record."""
+        ...
+
     def stream(
         self, operation: str = "", *, key: str = "", vault: Vault | None = None, demoted: Collection[str] = ()
     ) -> "StreamInspector | None":
@@ -194,6 +198,11 @@ class StreamInspector(Protocol):
     def blocked(self) -> bool:
         """A finding demands the end of the stream. What was returned so far was safe; nothing more is ever
         returned."""
+        ...
+
+    @property
+    def changes(self) -> bool:
+        """Whether a rule in force may change or keep back texts."""
         ...
 
     def pace(self, breathe: Breathe | None) -> None:

@@ -10,10 +10,13 @@ import math
 from guardrails.interface import Breathe, Verdict
 from guardrails.jsontext import JsonText
 from guardrails.judging import Judge
+from guardrails.policy import REWRITING
 from guardrails.program import Plan, Program
 from guardrails.tally import Tally
 from guardrails.text import Text
 from guardrails.vault import Restorer, Vault
+
+_CHANGING = REWRITING | {"block"}
 
 
 class Opener:
@@ -123,6 +126,12 @@ class PolicyStream:
     def verdict(self) -> Verdict:
         """What was concluded so far; its findings' paths are the channels' names."""
         return self._tally.verdict()
+
+    @property
+    def changes(self) -> bool:
+        """See `guardrails/interface.py`."""
+        rules = self._plan.rules if self._plan is not None else ()
+        return any(self._tally.mode(each) == "enforce" and each.rule.action in _CHANGING for each in rules)
 
     def pace(self, breathe: Breathe | None) -> None:
         """See `guardrails/interface.py`."""

@@ -26,7 +26,9 @@ MOST = 10_000
 """Values one vault holds; what comes after is masked for good."""
 
 _LETTER = f"[{_ALPHABET}{_ALPHABET.lower()}]"
-_CANDIDATE = re.compile(f"(?=([Pp][Ss][Nn]{_LETTER}{{{_RANDOM}}}))")
+PLACEHOLDER = re.compile(f"[Pp][Ss][Nn]{_LETTER}{{{_RANDOM}}}")
+"""What may be a placeholder, of whatever vault, as a model may write it."""
+_CANDIDATE = re.compile(f"(?=({PLACEHOLDER.pattern}))")
 """Every place a placeholder may stand, also inside another: chance letters before one do not hide it."""
 _TOKEN = re.compile(f"{MARK}[{_ALPHABET}]{{{_RANDOM}}}")
 _BEGINNING = re.compile(f"[Pp](?:[Ss](?:[Nn]{_LETTER}{{0,{_RANDOM - 1}}})?)?\\Z")

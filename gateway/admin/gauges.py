@@ -46,6 +46,18 @@ CONVERSATIONS = Family(
     "counter",
     ("outcome",),
 )
+DEMOTED = Family(
+    "tollway_guardrail_demoted",
+    "Workers in which a guardrail rule only watches, because it was beyond its bounds.",
+    "gauge",
+    ("rule",),
+)
+DEMOTIONS = Family(
+    "tollway_guardrail_demotions",
+    "Times a guardrail rule was beyond its bounds and taken to shadow, in all workers, since guardrails were changed.",
+    "counter",
+    ("rule", "reason"),
+)
 BREAKER = Family(
     "tollway_breaker_state",
     "Circuit breaker of a provider's model: 0 closed, 1 half-open, 2 open; the worker it is worst in counts.",
@@ -182,6 +194,8 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     metrics.pull(CREDENTIAL, lambda: _credentials(world))
     metrics.pull(PAUSED, lambda: _paused(world))
     metrics.pull(BREAKER, lambda: _circuits(world))
+    metrics.pull(DEMOTED, lambda: _demoted(world))
+    metrics.pull(DEMOTIONS, lambda: _demotions(world))
     metrics.pull(BREAKER_OPENED, lambda: _circuits_opened(world))
     metrics.pull(POOL, lambda: _pool(world))
     _join_sharing(world, metrics)
@@ -263,6 +277,21 @@ def _paused(world: AdminWorld) -> Samples:
     paused = world.health.paused(world.clock.monotonic())
     for provider in world.configuration.snapshot.routes.providers():
         yield (provider.name,), paused.get(provider.name, 0)
+
+
+def _demoted(world: AdminWorld) -> Samples:
+    """0 is said of every rule that has bounds, so that an alert resolves instead of vanishing."""
+    governor = world.governor_of(world.configuration.snapshot)
+    if governor is not None:
+        demoted = governor.demoted(world.clock.monotonic())
+        for rule in governor.rules:
+            yield (rule,), rule in demoted
+
+
+def _demotions(world: AdminWorld) -> Samples:
+    governor = world.governor_of(world.configuration.snapshot)
+    if governor is not None:
+        yield from governor.counts.items()
 
 
 def _circuits(world: AdminWorld) -> Samples:

@@ -14,10 +14,12 @@ from gateway.routing.health import Health
 from gateway.routing.troubles import Troubles
 from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
+from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
 from gateway.webhooks.deliver import Deliverer
+from guardrails.governor import Governor
 
 
 class AdminWorld(Protocol):
@@ -76,6 +78,10 @@ class AdminWorld(Protocol):
     @property
     def deliverer(self) -> Deliverer | None:
         """Who delivers webhooks."""
+        ...
+
+    def governor_of(self, snapshot: Snapshot) -> Governor | None:
+        """Who demotes guardrail rules that are beyond their bounds."""
         ...
 
     def pool_stats(self) -> Sequence[OriginStats]: ...

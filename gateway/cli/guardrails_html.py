@@ -13,6 +13,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: middle; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td:not(:nth-child(2)) { white-space: nowrap; } div.wide { overflow-x: auto; }
 tr.all td { font-weight: 600; }
 svg { display: block; } .range { stroke: currentColor; stroke-width: 2; opacity: .6; }
 .good { fill: var(--bar); } .false { fill: var(--bad); } .track { fill: var(--line); }
@@ -79,7 +80,11 @@ def _table(title: str, heads: Iterable[str], rows: Sequence[str]) -> str:
         f'<th class="n">{escape(each[2:])}</th>' if each.startswith("n:") else f"<th>{escape(each)}</th>"
         for each in heads
     )
-    return f"<h2>{escape(title)}</h2>\n<table>\n<tr>{head}</tr>\n" + "\n".join(rows) + "\n</table>\n"
+    return (
+        f'<h2>{escape(title)}</h2>\n<div class="wide"><table>\n<tr>{head}</tr>\n'
+        + "\n".join(rows)
+        + "\n</table></div>\n"
+    )
 
 
 def _bar(share: float | None, interval: Interval | None, kind: str) -> str:

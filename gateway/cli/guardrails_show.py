@@ -21,6 +21,16 @@ _STYLES: Mapping[Outcome, str] = {
     "beyond_scan": "dim",
 }
 _WEAKEST: tuple[Outcome, ...] = ("other_type", "switched_off", "below_threshold", "beyond_scan", "allowed")
+MOST_MATCHES = 200
+"""Matches of a text that are shown one by one."""
+MOST_TEXT = 20_000
+"""Characters that are shown of it."""
+_VISIBLE = {
+    **{code: 0x2400 + code for code in range(0x20) if code not in b"\t\n"},
+    0x7F: 0x2421,
+    **dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
+}
+"""Characters that a terminal takes for orders or that turn the line around, by ones that show where they are."""
 MOST_SHOWN = 20
 """Texts that change, in one table."""
 
@@ -40,8 +50,10 @@ def show_explanation(explanation: Explanation, text: str, what: str, *, everythi
         console.print("nothing was found", style="green")
     else:
         console.print(_highlighted(text, matches))
-        for match in matches:
+        for match in matches[:MOST_MATCHES]:
             console.print(_lines(match, text))
+    if len(matches) > MOST_MATCHES:
+        console.print(f"{len(matches) - MOST_MATCHES:,} more matches; --json has all", style="dim")
     if len(matches) < len(explanation.matches):
         hidden = len(explanation.matches) - len(matches)
         console.print(f"{hidden} faint match{'es' * (hidden > 1)} left out; --all shows all", style="dim")
@@ -50,13 +62,19 @@ def show_explanation(explanation: Explanation, text: str, what: str, *, everythi
     if explanation.text is None:
         console.print("the text does not pass", style="bold red")
         if verdict.answer:
-            console.print(Text("answer instead: ").append(verdict.answer))
+            console.print(Text("answer instead: ").append(_shown(verdict.answer)))
         elif verdict.message:
-            console.print(Text("error instead: ").append(verdict.message))
+            console.print(Text("error instead: ").append(_shown(verdict.message)))
     elif verdict.enforced == "reroute":
         console.print(f"served by {verdict.reroute} instead", style="bold red")
     elif explanation.text != text:
-        console.print(Text("passes on as: ", "bold").append(explanation.text, "not bold"))
+        console.print(Text("passes on as: ", "bold").append(_shown(explanation.text), "not bold"))
+
+
+def _shown(text: str) -> str:
+    """The beginning of a text, with nothing in it that a terminal obeys."""
+    rest = len(text) - MOST_TEXT
+    return text[:MOST_TEXT].translate(_VISIBLE) + (f"… ({rest:,} characters more)" if rest > 0 else "")
 
 
 def _telling(match: Explained) -> bool:
@@ -66,9 +84,10 @@ def _telling(match: Explained) -> bool:
 
 
 def _highlighted(text: str, matches: Iterable[Explained]) -> Text:
-    shown = Text(text)
+    shown = Text(_shown(text))
+    matches = [match for match in matches if match.start < MOST_TEXT]
     for match in sorted(matches, key=lambda match: _strength(match.outcome)):
-        shown.stylize(f"{_STYLES[match.outcome]} underline", match.start, match.end)
+        shown.stylize(f"{_STYLES[match.outcome]} underline", match.start, min(match.end, MOST_TEXT))
     return shown
 
 
@@ -81,7 +100,9 @@ def _lines(match: Explained, text: str) -> Text:
     style = _STYLES[match.outcome]
     sign = "≥" if match.score >= match.threshold else "<"
     line = Text("• ")
-    line.append(match.type, style).append(f" “{_cut(text[match.start : match.end])}”, {match.start}-{match.end}: ")
+    line.append(match.type, style).append(
+        f" “{_cut(text[match.start : match.end].translate(_VISIBLE))}”, {match.start}-{match.end}: "
+    )
     line.append(SPOKEN[match.outcome], style)
     line.append(f"\n    {match.rule} ({match.evidence or 'no evidence named'}), score {match.score:.2f} {sign} ")
     line.append(f"{match.threshold:.2f}; {match.policy_rule}: {match.action}, {match.mode}; digest {match.digest}")

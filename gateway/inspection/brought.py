@@ -65,7 +65,7 @@ class Pieces:
             return False
         try:
             data = segment.text.encode()
-            spans = [(leaf.start, leaf.end) for leaf in scan(data).leaves if data[leaf.start] == 0x22]
+            spans = [(leaf.start, leaf.end) for leaf in scan(data, ()).leaves if data[leaf.start] == 0x22]
             texts = [text_of(data[start:end]) for start, end in spans]
         except ValueError:
             return False

@@ -59,6 +59,7 @@ class ChatEvents(EventRewriter):
             ends=tuple(ends),
             droppable=not (says_more or failed or ends),
             failed=failed,
+            logprobs=reader.logprobs(),
             names=reader.free_names(lambda path: path[0] in ("choices", "error")),
             room=reader.room("choices", int(ends[0][0]), "delta") if len(ends) == 1 else b"",
         )

@@ -18,10 +18,11 @@ An exception out of a call means that nothing of that event may be sent. The str
 
 from gateway.facts import Verdict
 from gateway.inspection.frames import joined, reframed
+from gateway.inspection.logprobs import repeats
 from gateway.inspection.plans import Plan, Reader, Slot
 from gateway.inspection.repeats import CHUNK_END, Repeat, repeat_of
 from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
-from gateway.inspection.scan import scan, text_of
+from gateway.inspection.scan import scan, value_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
 from gateway.wire.surfaces import is_encoded
@@ -129,7 +130,7 @@ class EventRewriter:
                 return self._unread(event)
         plan, spans = found
         try:
-            texts = [text_of(data[slice(*spans[slot.group])]) for slot in plan.slots]
+            texts = [value_of(data[slice(*spans[slot.group])]) for slot in plan.slots]
         except ValueError:
             return self._unread(event)
         if plan.names and self._whole(plan.names, "assistant", False) != plan.names and not self._inspector.blocked:
@@ -250,7 +251,7 @@ class EventRewriter:
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""
         slot = plan.slots[0]
-        silent = plan.ends or plan.names or self._failed
+        silent = plan.ends or plan.names or plan.logprobs or self._failed
         if not silent and slot.logprobs < 0 and slot.call < 0 and plan.sequence < 0:
             self.repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
 
@@ -310,6 +311,8 @@ class EventRewriter:
                 edits[start] = (start, end, encoded(new))
                 if slot.logprobs >= 0:
                     self._drop_logprobs(data, spans[slot.logprobs], edits)
+        if plan.logprobs and self._inspector.changes:
+            self._drop_strange(data, plan, spans, texts, edits)
         if len(channels) == 1 and channels[0] is not None:
             self._may_repeat(event, data, plan, spans, channels[0])
         if edits and plan.droppable and not said:
@@ -322,6 +325,14 @@ class EventRewriter:
         self.blocked = True
         self.repeat = None
         return self._told(said)
+
+    def _drop_strange(self, data: bytes, plan: Plan, spans: Spans, texts: list[str], edits: dict[int, Edit]) -> None:
+        """Leave out log-probabilities of another text than the event's: nobody judged it, or not yet. Some servers
+        send a token's before its text (which may be a stop sequence, or held by a parser of tool calls)."""
+        for group in plan.logprobs:
+            text = "".join([text for slot, text in zip(plan.slots, texts, strict=True) if slot.logprobs == group])
+            if not repeats(data[slice(*spans[group])], text):
+                self._drop_logprobs(data, spans[group], edits)
 
     def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: dict[int, Edit]) -> None:
         start, end = span

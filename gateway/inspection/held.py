@@ -16,6 +16,7 @@ class Collected:
     """Passes everything and keeps the texts. Implements `StreamInspector`."""
 
     blocked = False
+    changes = False
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {}
@@ -61,6 +62,7 @@ class Replaced:
         """`rewrites`: new texts by the paths of `Collected.segments`."""
         self._rewrites = {path.removesuffix(_DOCUMENT): text for path, text in rewrites.items()}
         self._given: set[str] = set()
+        self.changes = bool(rewrites)
 
     @property
     def verdict(self) -> Verdict:

@@ -57,6 +57,7 @@ class MessagesEvents(EventRewriter):
             droppable=kind == "content_block_delta" and all(slot.family for slot in slots),
             failed=failed,
             sequence=index if kind in ("content_block_start", "content_block_stop") else -1,
+            logprobs=reader.logprobs(),
             names=reader.free_names(lambda path: _is_judged(kind, path)),
         )
 

@@ -1,8 +1,7 @@
 """What the events of one shape mean to a guardrail: which strings are text, of which channel, and what ends there.
 
 The rule for text is that of whole answers (`gateway/wire/surfaces.py`): in known containers all strings but ids,
-discriminators and payloads; in everything else all strings. Numbers and member names, which are text in whole answers
-where they are free, are not looked at in events: see `Plan.names` for the names.
+discriminators and payloads; in everything else all strings and numbers, and the names of members (`Plan.names`).
 
 A string under one of the names in `STREAMED` is a piece of a text that goes on in later events. Any other string is
 judged by itself, whole: the declared default for members this code does not know.
@@ -13,8 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.inspection.scan import Leaf, Path, Scan, text_of
-from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, STRUCTURAL, Step, role_of_kind
+from gateway.inspection.scan import Leaf, Path, Scan, is_free, text_of
+from gateway.wire.surfaces import PAYLOAD, ROLES, STRUCTURAL, Step, role_of_kind
 
 STREAMED = frozenset(
     ("content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "input", "transcript", "thinking",
@@ -24,13 +23,12 @@ STREAMED = frozenset(
 JSON_TEXTS = frozenset(("arguments", "partial_json"))
 """Their text is a JSON document."""
 
-_KNOWN = CONTAINERS | frozenset(("delta", "content_block", "item", "part", "annotation", "response", "error"))
 _EMPTY = re.compile(rb'"[a-z_]+"\s*:\s*\{\s*\}')
 _IDS = STRUCTURAL | frozenset(("obfuscation", "encrypted_index", "event_id", "partial_image_b64", "b64_json"))
 
 
 class Slot(msgspec.Struct, gc=False):
-    """A string that is text. Groups are numbers of spans, -1: there is none."""
+    """A string or number that is text. Groups are numbers of spans, -1: there is none."""
 
     group: int
     family: str
@@ -64,6 +62,8 @@ class Plan(msgspec.Struct, gc=False):
     """The event says that the stream failed."""
     sequence: int = -1
     """Group of the event's number."""
+    logprobs: tuple[int, ...] = ()
+    """Groups of all that may repeat texts token by token."""
     names: str = ""
     """Member names of objects that are not known, one a line. They can be judged, not rewritten."""
     room: bytes = b""
@@ -103,13 +103,19 @@ class Reader:
         return -1 if number is None else self._groups.setdefault(number, len(self._groups))
 
     def strings(self, *under: Step) -> list[Path]:
-        """The paths of all strings at or below a path, but for discriminators."""
+        """The paths of all strings at or below a path, but for discriminators, and of numbers that are free there."""
         depth = len(under)
         return [
             leaf.path
             for number, leaf in enumerate(self.leaves)
-            if leaf.path[:depth] == under and self._is_string(leaf) and number not in self.literal
+            if leaf.path[:depth] == under
+            and number not in self.literal
+            and (self._is_string(leaf) or (self._is_number(leaf) and is_free(leaf.path)))
         ]
+
+    def logprobs(self) -> tuple[int, ...]:
+        """The groups of everything that repeats texts token by token."""
+        return tuple([self.group(*leaf.path) for leaf in self.leaves if self.data[leaf.start] in b"{["])
 
     def settle(self, plan: Plan) -> tuple[Plan, list[int]]:
         """The plan with its groups in the order of the event, and their leaves."""
@@ -127,7 +133,9 @@ class Reader:
             for slot in plan.slots
         ]
         ends = tuple([(name, place[group]) for name, group in plan.ends])
-        return msgspec.structs.replace(plan, slots=tuple(slots), ends=ends, sequence=place[plan.sequence]), order
+        logprobs = tuple([place[group] for group in plan.logprobs])
+        sequence = place[plan.sequence]
+        return msgspec.structs.replace(plan, slots=tuple(slots), ends=ends, sequence=sequence, logprobs=logprobs), order
 
     def is_text(self, path: Path) -> bool:
         """Whether a string is text, by its place alone."""
@@ -174,6 +182,9 @@ class Reader:
     def _is_string(self, leaf: Leaf) -> bool:
         return self.data[leaf.start] == 0x22
 
+    def _is_number(self, leaf: Leaf) -> bool:
+        return self.data[leaf.start] in b"-0123456789"
+
     def _raw(self, number: int) -> bytes:
         leaf = self.leaves[number]
         return self.data[leaf.start : leaf.end]
@@ -186,14 +197,6 @@ class Reader:
         if name == "result":
             return kind == "image_generation_call"
         return name == "file_data"
-
-
-def is_free(path: Path) -> bool:
-    """Whether a value is inside an object or array that is not a known container."""
-    for at, step in enumerate(path[:-1]):
-        if isinstance(step, str) and (step not in _KNOWN or (step == "input" and isinstance(path[at + 1], str))):
-            return True
-    return False
 
 
 def last_name(path: Path) -> str:

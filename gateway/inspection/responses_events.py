@@ -66,6 +66,7 @@ class ResponsesEvents(EventRewriter):
             droppable=is_delta and bool(slots) and all(slot.family for slot in slots),
             failed=failed,
             sequence=reader.group("sequence_number"),
+            logprobs=reader.logprobs(),
             names=reader.free_names(_is_judged),
         )
 

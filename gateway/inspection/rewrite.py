@@ -13,12 +13,14 @@ import msgspec
 
 from gateway.errors import TollwayError
 from gateway.facts import Segment
+from gateway.inspection.scan import REPEATED
 from gateway.wire.surfaces import Step, sound, steps
 
 _BLANK = re.compile(rb"[ \t\r\n]*")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]}\[{\":]+")
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+_NAMES = "{}"
 _encode = msgspec.json.encode
 
 Edit = tuple[int, int, bytes]
@@ -38,16 +40,18 @@ class Rewritten(msgspec.Struct, frozen=True):
 
     body: bytes
     logprobs_dropped: int = 0
-    """Members `logprobs` that were emptied, because they repeat a replaced text token by token."""
+    """Members `logprobs` and `token_ids` that were emptied, because they repeat a replaced text token by token."""
 
 
 class _Node:
     """A place that paths lead to or through."""
 
-    __slots__ = ("inner", "path", "taken", "texts")
+    __slots__ = ("inner", "names", "path", "taken", "texts")
 
     def __init__(self) -> None:
         self.inner: dict[Step, _Node] = {}
+        self.names: list[list[str]] = []
+        """New names of the members, for each time the object is given."""
         self.path = ""
         self.texts: list[str] = []
         self.taken = 0
@@ -56,16 +60,16 @@ class _Node:
 def rewrite_segments(body: bytes, rewrites: Sequence[Segment]) -> bytes:
     """`body` with the text of each of `rewrites` at its path; `body` itself if there are none.
 
-    A path given several times stands for a name given several times, in order. A number becomes a string. Raises
-    `NotRewritable` for paths of member names (`{}`), paths that are not in the body, and names given more often than
-    there are texts for them.
+    A path given several times stands for a name given several times, in order. A number becomes a string. The text
+    of a path of member names (`{}`) has as many lines as the object has members. Raises `NotRewritable` where it has
+    not, for paths that are not in the body, and for names given more often than there are texts for them.
     """
     return _rewritten(body, rewrites, answer=False).body if rewrites else body
 
 
 def rewrite_answer(body: bytes, rewrites: Sequence[Segment]) -> Rewritten:
-    """As `rewrite_segments`, for a complete answer: every `logprobs` of an object around a replaced text (a choice, a
-    content part) becomes null, or `[]` where it was an array. Texts beside them keep theirs."""
+    """As `rewrite_segments`, for a complete answer: every `logprobs` and `token_ids` of an object around a replaced
+    text (a choice, a content part) becomes null, or `[]` where it was an array. Texts beside them keep theirs."""
     return _rewritten(body, rewrites, answer=True) if rewrites else Rewritten(body)
 
 
@@ -105,7 +109,7 @@ def _rewritten(body: bytes, rewrites: Sequence[Segment], *, answer: bool) -> Rew
     except (IndexError, ValueError):
         raise NotRewritable(rewrites[0].path, "the body is not valid JSON") from None
     for node in nodes:
-        if node.taken != len(node.texts):
+        if node.names or node.taken != len(node.texts):
             raise NotRewritable(node.path, "the body has no such text, or its name is given more often")
     walk.edits.sort()
     return Rewritten(splice(body, walk.edits), walk.dropped)
@@ -115,23 +119,26 @@ def _tree(rewrites: Sequence[Segment]) -> tuple[_Node, list[_Node]]:
     root = _Node()
     nodes: list[_Node] = []
     for rewrite in rewrites:
-        way = steps(rewrite.path)
+        way = steps(rewrite.path.removesuffix(_NAMES))
         if way is None:
-            raise NotRewritable(rewrite.path, "it is the names of an object's members")
+            raise NotRewritable(rewrite.path, "it is no path")
         node = root
         for step in way:
             node = node.inner.setdefault(step, _Node())
-        if not node.texts:
+        if not node.path:
             node.path = rewrite.path
             nodes.append(node)
-        node.texts.append(rewrite.text)
+        if rewrite.path.endswith(_NAMES):
+            node.names.append(rewrite.text.split("\n"))
+        else:
+            node.texts.append(rewrite.text)
     return root, nodes
 
 
 class _Open:
     """A container on the way."""
 
-    __slots__ = ("before", "index", "logprobs", "node")
+    __slots__ = ("before", "index", "logprobs", "names", "node")
 
     def __init__(self, node: _Node, index: int, before: int) -> None:
         self.node = node
@@ -140,6 +147,8 @@ class _Open:
         self.before = before
         """Texts replaced when it was opened."""
         self.logprobs: list[tuple[int, int]] = []
+        self.names = node.names.pop(0)[::-1] if index < 0 and node.names else None
+        """New names of the members to come, the last one first."""
 
 
 class _Walk:
@@ -163,7 +172,7 @@ class _Walk:
         body = self.body
         kind = body[at]
         if kind in b"{[":
-            if node.inner:
+            if node.inner or node.names:
                 opened.append(_Open(node, -1 if kind == 0x7B else 0, self.taken))
                 return at + 1
             return _skip(body, at)
@@ -190,15 +199,28 @@ class _Walk:
             node = around.node.inner.get(around.index)
             around.index += 1
         else:
+            start = at
             name, at = _name(body, at)
+            if around.names is not None:
+                self._rename(start, name, around.names)
             node = around.node.inner.get(name)
-            if node is None and self.answer and name == "logprobs":
+            if node is None and self.answer and name in REPEATED:
                 end = _skip(body, at)
                 around.logprobs.append((at, end))
                 return end
         return _skip(body, at) if node is None else self._value(at, node, opened)
 
+    def _rename(self, at: int, name: str, names: list[str]) -> None:
+        new = names.pop() if names else ""
+        if new != name:
+            quoted = _STRING.match(self.body, at)
+            if not new or quoted is None:
+                raise ValueError
+            self.edits.append((at, quoted.end(), encoded(new)))
+
     def _close(self, closed: _Open) -> None:
+        if closed.names:
+            raise ValueError
         if closed.before == self.taken:
             return
         for start, end in closed.logprobs:

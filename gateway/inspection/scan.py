@@ -5,17 +5,21 @@ For streamed events, which are small (the SSE parser bounds them), so paths are 
 
 import json
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
 
-from gateway.wire.surfaces import Step
+from gateway.wire.surfaces import CONTAINERS, Step
 
 MAX_DEPTH = 64
 """Objects and arrays one inside the other; no provider comes near."""
 MAX_VALUES = 20_000
 """Strings and numbers of one event, which bounds the time it can cost."""
 
+REPEATED = frozenset(("logprobs", "token_ids"))
+"""Members of known containers that repeat a text token by token."""
+_KNOWN = CONTAINERS | frozenset(("delta", "content_block", "item", "part", "annotation", "response", "error"))
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -23,7 +27,7 @@ Path = tuple[Step, ...]
 
 
 class Leaf(NamedTuple):
-    """A string, a number, or a whole `logprobs` (which is looked at no further)."""
+    """A string, a number, or a whole member of `REPEATED` (which is looked at no further)."""
 
     path: Path
     start: int
@@ -34,14 +38,16 @@ class Scan(msgspec.Struct, gc=False):
     """What a document holds, in order."""
 
     leaves: list[Leaf]
-    """Strings and numbers, and `logprobs` that are objects or arrays; true, false and null are not among them."""
+    """Strings and numbers, and members of `REPEATED` that are objects or arrays; true, false and null are not among
+    them."""
     names: list[tuple[Path, str]]
     """Every member name, with the path of its value."""
 
 
-def scan(data: bytes) -> Scan:
+def scan(data: bytes, repeated: Collection[str] = REPEATED) -> Scan:
     """Every leaf of `data`. Raises `ValueError` for what is not JSON, is nested deeper than `MAX_DEPTH`, has more
-    than `MAX_VALUES`, or an object with a name given twice (of which clients take one or the other)."""
+    than `MAX_VALUES`, or an object with a name given twice (of which clients take one or the other).
+    `repeated`: names of members that are one value."""
     _check(data)
     path: list[Step] = []
     around: list[set[str] | None] = []
@@ -56,7 +62,7 @@ def scan(data: bytes) -> Scan:
             if not opaque:
                 found.leaves[-1] = found.leaves[-1]._replace(end=end)
         elif mark in b"{[":
-            if path and path[-1] == "logprobs":
+            if path and path[-1] in repeated and not is_free(tuple(path)):
                 found.leaves.append(Leaf(tuple(path), start, end))
                 opaque = 1
                 continue
@@ -84,9 +90,22 @@ def scan(data: bytes) -> Scan:
     return found
 
 
+def is_free(path: Path) -> bool:
+    """Whether a value is inside an object or array that is not a known container."""
+    for at, step in enumerate(path[:-1]):
+        if isinstance(step, str) and (step not in _KNOWN or (step == "input" and isinstance(path[at + 1], str))):
+            return True
+    return False
+
+
 def text_of(raw: bytes) -> str:
     """A JSON string's text, lone surrogates included. Raises `ValueError` (also for invalid UTF-8)."""
     return json.loads(raw) if b"\\" in raw else raw[1:-1].decode()
+
+
+def value_of(raw: bytes) -> str:
+    """A string's text, or a number as it is written."""
+    return text_of(raw) if raw[:1] == b'"' else raw.decode()
 
 
 def _named(raw: bytes, names: set[str] | None) -> str:

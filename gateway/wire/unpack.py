@@ -37,7 +37,7 @@ async def unpacked(body: bytes, coding: bytes, limit: int) -> bytes:
     `BadRequest` for what is not of that coding, or not whole."""
     if not coding:
         return body
-    if len(body) <= QUICK:
+    if len(body) <= QUICK and _said_size(body, coding) <= QUICK:
         begun = inflate(body, coding, min(QUICK, limit))
         if begun is not None:
             return begun
@@ -47,6 +47,12 @@ async def unpacked(body: bytes, coding: bytes, limit: int) -> bytes:
             f"The request body is larger than this gateway takes: at most {limit} bytes are allowed once decoded."
         )
     return whole
+
+
+def _said_size(body: bytes, coding: bytes) -> int:
+    """Bytes that would come out, as a gzip body's last member says (RFC 1952 section 2.3.1), else 0. A hint: it spares
+    decoding the beginning twice."""
+    return 0 if coding == b"deflate" else int.from_bytes(body[-4:], "little")
 
 
 def inflate(body: bytes, coding: bytes, most: int) -> bytes | None:

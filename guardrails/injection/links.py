@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 
 from guardrails.detector import Expression, Hit, Match, Reach
 from guardrails.matching.offsets import to_characters
+from guardrails.vault import PLACEHOLDER
 
 TYPE = "DATA_EXFILTRATION"
 RULES = ("leak.image", "leak.link")
@@ -36,17 +37,22 @@ _STARTS = re.compile(r"!?\[|<(?:img|a)\b", re.IGNORECASE)
 _HEAD = 2 + 600 + 2 + 4 + 1 + 8
 """Characters before an address, at most: of a label, every one may be escaped."""
 _TAIL = 2000 + 2
-_BEGUN = re.compile(r"!?\[|<|!\Z", re.IGNORECASE)
 _LETTERS = r"h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?|/"
 """Beginnings of what an address begins with."""
-_OPEN = re.compile(
-    rf"!|!?\[{_LABEL}(?:\\|\](?:[(:]{_BLANK}<?(?:{_LETTERS}|{_SCHEME}[^\s)<>]{{0,2000}}+>?)?)?)?"
-    rf"|<(?:im?|(?:img|a)(?:\b[^>]{{0,{200 + 4 + 1 + 8 + 9 + 2000}}}+)?)?",
-    re.IGNORECASE,
-)
-"""What more text may make an image, a link or a longer one."""
+_UNIT = re.compile(r"[^\[\]\n\\]|\\[^\n]")
+"""What a label is made of, one of at most 300."""
+_STOP = re.compile(r"(?:[^\[\]\n\\]|\\[^\n])*+([\[\]\n\\])")
+"""The next character that no label goes on over."""
+_AFTER = re.compile(rf"\](?:[(:]{_BLANK}<?(?:{_LETTERS}|{_SCHEME}[^\s)<>]{{0,2000}}+>?)?)?", re.IGNORECASE)
+"""A label's end, and so much of its address that more text may belong to it."""
+_AFTER_MOST = 2 + 4 + 1 + 8 + 2000 + 1
+_IN_FRONT = 2 + 4 + 1
+"""Characters behind a label, at most, of which some may be blanks or `<` without ending the address."""
+_BREAK = re.compile(r"[\s)<>]")
+_OPEN_TAG = re.compile(rf"<(?:im?|(?:img|a)(?:\b[^>]{{0,{200 + 4 + 1 + 8 + 9 + 2000}}}+)?)?\Z", re.IGNORECASE)
 _HOST = re.compile(r"(?:https?:)?//(?:[^/@?#]{0,200}@)?([^/:?#]{1,255})", re.IGNORECASE)
 _VALUE = re.compile(r"[?&#;]([^=&#;]{0,100})=([^&#;]{1,1500})")
+_MAIL = re.compile(r"(?<=[\w.+-])(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){0,3}\.[a-z]{2,24}\b", re.IGNORECASE)
 _DENSE = re.compile(r"[A-Za-z0-9+/_%=.-]{40,}")
 
 
@@ -55,7 +61,8 @@ class LinkDetector:
     `guardrails/detector.py`.
 
     Type DATA_EXFILTRATION. `leak.image`: loaded without a click, 0.9 with data, 0.3 without. `leak.link`: 0.6 with
-    data. Data is a value of at least 24 characters, or one with encoded spaces or an e-mail address, or a dense path.
+    data. Data is a value of at least 24 characters, or one with encoded spaces or an e-mail address, a dense path or
+    one with an e-mail address, and anywhere a pseudonym: it would be restored behind this detector.
     """
 
     expressions: Sequence[Expression] = (
@@ -82,10 +89,7 @@ class LinkDetector:
 
     def settled(self, text: str) -> int:
         floor = max(0, len(text) - self.reach.length)
-        for begun in _BEGUN.finditer(text, floor):
-            if _OPEN.fullmatch(text, begun.start()) is not None:
-                return begun.start()
-        return len(text)
+        return min(_open_label(text, floor), _open_tag(text, floor), len(text) - text.endswith("!"))
 
     def _match(self, text: str, start: int) -> Match | None:
         for rule, with_data, without, shape in _SHAPES:
@@ -107,9 +111,69 @@ class LinkDetector:
         return any(host == name or host.endswith(f".{name}") for name in self._trusted)
 
 
+def _open_label(text: str, floor: int) -> int:
+    """Where the first image or link in Markdown begins that more text may complete or make longer.
+
+    All brackets between two stops have their labels end at the second one, so that what follows is looked at once for
+    all of them, and the whole costs time linear in the text."""
+    begin, last = floor, -1
+    stop = _STOP.match(text, floor)
+    while stop is not None:
+        at = stop.start(1)
+        if text[at] == "]":
+            if last < 0:
+                last = _last_break(text)
+            goes_on = last < at + _IN_FRONT and len(text) - at <= _AFTER_MOST and _AFTER.fullmatch(text, at)
+        else:
+            goes_on = text[at] == "\\" and at + 1 == len(text)
+        found = _first_label(text, begin, at, floor) if goes_on else -1
+        if found >= 0:
+            return found
+        begin = at + 1
+        stop = _STOP.match(text, begin)
+    found = _first_label(text, begin, len(text), floor)
+    return found if found >= 0 else len(text)
+
+
+def _first_label(text: str, begin: int, end: int, floor: int) -> int:
+    """The first bracket whose label may be what stands up to `end`, with the `!` before it: one right before `begin`,
+    or an escaped one behind; -1: there is none."""
+    if text.find("[", max(floor, begin - 1), end) < 0:
+        return -1
+    if begin > floor and text[begin - 1] == "[":
+        starts, units = [begin - 1], [-1]
+    else:
+        starts, units = [], []
+    total = 0
+    for unit in _UNIT.finditer(text, begin, end) if end > begin else ():
+        if text.startswith("[", unit.end() - 1):
+            starts.append(unit.end() - 1)
+            units.append(total)
+        total += 1
+    for start, unit in zip(starts, units, strict=True):
+        if total - unit - 1 <= 300:
+            return start - (start > floor and text[start - 1] == "!")
+    return -1
+
+
+def _last_break(text: str) -> int:
+    """Where the last character stands that ends an address, but for a `>` at the very end; -1: there is none."""
+    body = text.removesuffix(">")[::-1]
+    found = _BREAK.search(body)
+    return len(body) - 1 - found.start() if found is not None else -1
+
+
+def _open_tag(text: str, floor: int) -> int:
+    """Where the first image or link in HTML begins that is not over."""
+    found = _OPEN_TAG.search(text, max(floor, text.rfind(">") + 1))
+    return found.start() if found is not None else len(text)
+
+
 def _carries(address: str) -> bool:
+    if PLACEHOLDER.search(address) is not None:
+        return True
     for _, value in _VALUE.findall(address):
         if len(value) >= 24 or "%20" in value or "+" in value or "%40" in value or "@" in value or "%0" in value:
             return True
     path = address.partition("//")[2].partition("?")[0].split("/")[1:]
-    return any(_DENSE.fullmatch(part) for part in path)
+    return any(_DENSE.fullmatch(part) or _MAIL.search(part) for part in path)

@@ -33,8 +33,8 @@ EXTENSION = 18
 OPENING = frozenset("+(")
 LEADING = re.compile(r"(?:\(?\+\(?|\()\Z")
 CHAINED = re.compile(rf"\d{GAP}{{0,4}}\Z")
-EXTENDED = re.compile(r"(?:(?: ?[,;]?| - ?) ?(?:x|ext(?:ensio)?n?|extension)[.:]? ?|#)(\d{1,7})(?!\w)", re.IGNORECASE)
-EXTENDING = frozenset(" ,;xXeE#")
+EXTENDED = re.compile(r"(?:(?: ?[,;]?| ?- ?) ?(?:x|ext(?:ensio)?n?|extension)[.:]? ?|#)(\d{1,7})(?!\w)", re.IGNORECASE)
+EXTENDING = frozenset(" ,;-xXeE#")
 """What an extension begins with."""
 QUIET = frozenset(" \n\t.,;()[]{}<>\"'/-=*?!|~#")
 """Of what may stand beside a number, what changes nothing, and most of it."""

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from gateway.dialects import for_operation
 from gateway.facts import Segment
-from gateway.judges import MOST_PROMPT, json_schema, prompt_leak, system_prompt, wanted
+from gateway.judges import (
+    MOST_PROMPT,
+    json_schema,
+    prompt_leak,
+    silences,
+    streamed_silence,
+    system_prompt,
+    thoughts,
+    wanted,
+)
 from gateway.settings.outside_rules import LeakConfig
 
 SCHEMA = {"type": "object", "required": ["a"]}
@@ -101,3 +110,65 @@ def test_a_prompt_is_bounded_and_one_that_cannot_be_read_is_none() -> None:
     sent = json.dumps({"messages": [{"role": "system", "content": "word " * MOST_PROMPT}]}).encode()
     assert len(system_prompt(dialect, sent)) == MOST_PROMPT
     assert system_prompt(dialect, b'{"messages": ' + b"[" * 100_000) == ""
+
+
+FORM = b'{"response_format":{"type":"json_object"}}'
+EMPTY, TEXT = {"type": "text", "text": ""}, {"type": "text", "text": "{}"}
+
+
+def silent(**answer: Any) -> list[str]:
+    return silences(FORM, json.dumps(answer).encode())
+
+
+@pytest.mark.parametrize(
+    ("message", "more", "is_silent"),
+    [
+        ({"content": ""}, {}, True),
+        ({"content": None}, {"finish_reason": "length"}, True),
+        ({"content": "", "reasoning_content": "hm"}, {}, True),
+        ({"content": "{}"}, {}, False),
+        ({"content": None, "tool_calls": [{}]}, {}, False),
+        ({"content": None, "refusal": "no"}, {}, False),
+        ({"content": ""}, {"finish_reason": "content_filter"}, False),
+    ],
+)
+def test_a_choice_without_a_text_is_no_json(message: dict[str, Any], more: dict[str, Any], is_silent: bool) -> None:
+    choices = [{"message": {"content": "{}"}}, {"message": message, **more}]
+    assert silent(choices=choices) == (["choices[1].message.content"] if is_silent else [])
+    assert silences(b"{}", json.dumps({"choices": choices}).encode()) == [], "nobody asked for any"
+
+
+def test_responses_and_messages_without_a_text() -> None:
+    thought = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]}
+    said = {"type": "message", "content": [{"type": "output_text", "text": ""}]}
+    assert silent(status="incomplete", output=[thought]) == ["output[0].content[0].text"]
+    assert silent(status="completed", output=[thought, said]) == ["output[0].content[0].text"]
+    assert silent(status="failed", output=[]) == []
+    assert silent(status="completed", output=[thought, {"type": "function_call"}]) == []
+    said["content"][0]["text"] = "{}"
+    assert silent(status="completed", output=[thought, said]) == []
+    assert silent(stop_reason="max_tokens", content=[EMPTY, {"type": "thinking"}]) == ["content[0].text"]
+    assert silent(stop_reason="refusal", content=[]) == []
+    assert silent(stop_reason="tool_use", content=[{"type": "tool_use"}]) == []
+    assert silent(stop_reason="end_turn", content=[TEXT]) == []
+    assert silent(error={"message": "x"}) == []
+
+
+def test_streams_without_a_text() -> None:
+    thought = Segment("delta/reasoning_content.0", "assistant", "hm")
+    assert streamed_silence(FORM, "chat.completions", b"", [thought]) == ["delta/content.0"]
+    assert streamed_silence(FORM, "chat.completions", b'"finish_reason": "content_filter"', []) == []
+    assert streamed_silence(FORM, "messages", b'{"stop_reason":"refusal"}', []) == []
+    assert streamed_silence(FORM, "messages", b"", [Segment("whole.1", "assistant", "act")]) == []
+    assert streamed_silence(b"{}", "messages", b"", []) == []
+    assert streamed_silence(FORM, "embeddings", b"", []) == []
+
+
+def test_a_response_may_think_in_prose() -> None:
+    items = [{"type": "reasoning", "content": [{"text": "hm"}]}, {"type": "message", "content": [{"text": "{}"}]}]
+    beside = thoughts(json.dumps({"output": items}).encode())
+    said = [Segment(f"output[{at}].content[0].text", "assistant", text) for at, text in enumerate(("hm", "{}"))]
+    assert beside == ("output[0].",)
+    assert json_schema(FORM, said, streamed=False).flagged
+    assert not json_schema(FORM, said, streamed=False, beside=beside).flagged
+    assert thoughts(b"[") == ()

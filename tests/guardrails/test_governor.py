@@ -20,6 +20,16 @@ def test_too_slow_on_average_is_demoted_once_and_comes_back() -> None:
     assert governor.tell("r", False, 900, 64.0) is None, "it starts afresh"
 
 
+def test_what_is_over_is_told_once() -> None:
+    governor = Governor({"r": BOUNDS, "s": BOUNDS})
+    assert list(governor.rules) == ["r", "s"]
+    for at in range(4):
+        governor.tell("r", True, 900, at)
+    assert governor.counts == {("r", "latency"): 1}
+    assert [governor.ended(now) for now in (62.9, 63.0, 64.0)] == [[], ["r"], []]
+    assert governor.demoted(63.0) == frozenset()
+
+
 def test_acting_too_often_is_demoted() -> None:
     governor = Governor({"r": BOUNDS})
     told = [governor.tell("r", at != 1, 1, 0.0) for at in range(4)]

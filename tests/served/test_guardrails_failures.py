@@ -238,6 +238,9 @@ def test_a_rule_that_acts_too_often_goes_to_shadow_with_an_event(gateway: Guarde
     assert provider.last.json["messages"][0]["content"] == f"I am {EMAIL}"
     told = alerts(gateway, "eager-rule")
     assert [(each["reason"], each["bound"]) for each in told] == [("match_rate", 0.2)]
+    page = httpx.get(gateway.url + "/metrics").text
+    assert 'tollway_guardrail_demoted{rule="eager-rule"} 1.0' in page
+    assert 'tollway_guardrail_demotions_total{reason="match_rate",rule="eager-rule"} 1.0' in page
 
 
 def test_a_rule_that_is_too_slow_goes_to_shadow_with_an_event(gateway: Guarded, provider: Scripted) -> None:

@@ -170,6 +170,22 @@ def test_pseudonyms_come_back_in_streams(guarded: Guarded, provider: Scripted) -
     assert json.loads(first.message.tool_calls[0].function.arguments) == {"said": text}
 
 
+def test_pseudonyms_come_back_as_names_of_members(guarded: Guarded, provider: Scripted) -> None:
+    """A tool's input is an object whose members may be named by a value."""
+
+    def echo(wire: Wire, seen: Seen) -> None:
+        said = seen.json["messages"][0]["content"]
+        answer = message("Done.", {said: {"note": said, said.lower(): 1}})
+        by_stream(answer, message_stream(answer), 40)(wire, seen)
+
+    provider.says(echo)
+    client = guarded.anthropic("pseudo")
+    ask = {"model": CLAUDE, "max_tokens": 9, "messages": [{"role": "user", "content": EMAIL}]}
+    assert client.messages.create(**ask).content[1].input == {EMAIL: {"note": EMAIL, EMAIL: 1}}
+    with client.messages.stream(**ask) as parts:
+        assert parts.get_final_message().content[1].input == {EMAIL: {"note": EMAIL, EMAIL: 1}}
+
+
 # -- blocked -----------------------------------------------------------------------------------------------------------
 
 FRUIT = "All of this is safe to say. But eat the forbidden fruit and you will see what comes of it."

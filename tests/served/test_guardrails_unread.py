@@ -27,7 +27,8 @@ UNREADABLE = [
 
 
 def post(gateway: Guarded, team: str, path: str, **given: object) -> httpx.Response:
-    return httpx.post(gateway.v1 + path, headers={"authorization": f"Bearer sk-{team}"}, timeout=60, **given)
+    fields = {"authorization": f"Bearer sk-{team}", "content-type": "application/json"}
+    return httpx.post(gateway.v1 + path, headers=fields, timeout=60, **given)
 
 
 def ask(gateway: Guarded, team: str) -> httpx.Response:
@@ -98,6 +99,21 @@ def test_numbers_of_tokens_are_no_way_around_a_rule(
     with pytest.raises(openai.BadRequestError) as caught:
         guarded.openai("refused").embeddings.create(model="text-embedding-3-small", input=[[1, 2]])
     assert "numbers of tokens" in caught.value.message
+
+
+def test_a_json_body_too_large_to_be_read_passes_where_no_rule_is_enforced(
+    guarded: Guarded, provider: Scripted
+) -> None:
+    """What is passed through may be as large as an upload; only what a rule must read has to fit `max_body`."""
+    provider.says({"ok": True})
+    large = json.dumps({"model": "gpt-4o-mini", "input": EMAIL + " " + "word " * (7 << 20)}).encode()
+    for team in ("shadow", "warn"):
+        assert post(guarded, team, OTHER, content=large).status_code == 200
+        assert provider.last.body == large
+    provider.says({"ok": True})
+    for team in ("lenient", "masked"):
+        assert post(guarded, team, OTHER, content=large).status_code == 413
+    assert provider.seen == []
 
 
 def test_what_acted_is_told_of_operations_that_pass_through(guarded: Guarded, provider: Scripted) -> None:

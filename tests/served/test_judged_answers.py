@@ -88,6 +88,10 @@ def test_an_answer_that_is_not_the_json_asked_for_is_blocked(gateway: Guarded, m
     refused = post(gateway, "form", stream=stream, response_format=FORMAT)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "content_filter")
     assert content(post(gateway, "form", stream=stream)) == '{"town": "Ulm"}'
+    says(model, "")
+    refused = post(gateway, "form", stream=stream, response_format=FORMAT)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "content_filter")
+    assert content(post(gateway, "form", stream=stream)) == ""
     says(model, '{"city": "Ulm"}')
     assert content(post(gateway, "form", stream=stream, response_format=FORMAT)) == '{"city": "Ulm"}'
 

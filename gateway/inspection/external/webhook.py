@@ -12,7 +12,8 @@ Secrets are `whsec_` and base64; what is written otherwise is taken as the key's
 Request: `{"version": 1, "direction", "request_id", "team", "key_id", "model", "operation", "texts": [{"index", "role",
 "path", "text"}], "params"}`. Answer: `{"action": "allow" | "flag" | "block" | "rewrite", "findings": [{"index",
 "type", "start", "end", "score", "rule"}], "texts": [{"index", "text"}], "message"}`. Offsets are code points, end
-exclusive; a finding without an index is about all texts together.
+exclusive; a finding without an index is about all texts together. A text that is rewritten and has no finding has one
+of type `REWRITTEN`.
 """
 
 import base64
@@ -99,15 +100,30 @@ class Webhook:
         answer = decoded(status, body, _Answer)
         if answer.action not in ("allow", "flag", "block", "rewrite"):
             raise WrongAnswer("answered an action that is none of allow, flag, block, rewrite")
+        if any(not 0 <= item.index < len(texts) for item in answer.texts):
+            raise WrongAnswer("answered an index that no text has")
         found = tuple(self._match(item, texts) for item in answer.findings)
+        if answer.action == "rewrite":
+            return self._rewritten(answer, found, texts)
         flagged = answer.action != "allow"
         if flagged and not found:
             rule = f"{self._config.name}/{answer.action}"
             found = ((TOGETHER, Match("FLAGGED", 0, 0, 1.0, rule, "external")),)
-        if any(not 0 <= item.index < len(texts) for item in answer.texts):
-            raise WrongAnswer("answered an index that no text has")
-        rewrites = tuple((item.index, item.text) for item in answer.texts) if answer.action == "rewrite" else ()
-        return Reply(flagged, found, rewrites, answer.message)
+        return Reply(flagged, found, message=answer.message)
+
+    def _rewritten(self, answer: _Answer, found: tuple[tuple[int, Match], ...], texts: Sequence[Text]) -> Reply:
+        """Other wordings are findings in the texts they are for: a rule acts on those. What was found in all texts
+        together was found in the ones that are rewritten."""
+        wordings = {item.index: item.text for item in answer.texts if item.text != texts[item.index].text}
+        together = [match for index, match in found if index == TOGETHER] if wordings else []
+        apart = [each for each in found if each[0] != TOGETHER or not wordings]
+        known = {index for index, _ in apart}
+        default = Match("REWRITTEN", 0, 0, 1.0, f"{self._config.name}/rewrite", "external")
+        for index in wordings:
+            if together or index not in known:
+                end = len(texts[index].text)
+                apart += [(index, msgspec.structs.replace(each, end=end)) for each in together or [default]]
+        return Reply(bool(apart), tuple(apart), tuple(wordings.items()), answer.message)
 
     def _match(self, item: _Found, texts: Sequence[Text]) -> tuple[int, Match]:
         rule = f"{self._config.name}/{item.rule or item.type}"

@@ -20,10 +20,12 @@ from gateway.routing.health import Health
 from gateway.routing.troubles import Troubles
 from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
+from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
 from gateway.webhooks.deliver import Deliverer
+from guardrails.governor import Governor
 
 SERVER_SECRET = "a server secret of sixteen bytes or more"
 ROLES = ("admin", "finops", "oncall", "viewer")
@@ -51,11 +53,15 @@ class FakeWorld:
         self.turnstiles = Turnstiles(clock.monotonic)
         self.waiting_room = WaitingRoom(clock.monotonic)
         self.conversations = Conversations(MemoryConversations(clock))
+        self.governor: Governor | None = None
         self.leaving = False
         self.draining = False
         self.live: set[str] = set()
         self.origin: Origin | None = None
         self.deliverer: Deliverer | None = None
+
+    def governor_of(self, snapshot: Snapshot) -> Governor | None:
+        return self.governor
 
     def pool_stats(self) -> list[OriginStats]:
         return [] if self.origin is None else [OriginStats(self.origin, 3, 2, 1, 4)]

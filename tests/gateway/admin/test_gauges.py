@@ -24,6 +24,8 @@ from gateway.telemetry.semconv import names_of
 from gateway.telemetry.traces import Traces
 from gateway.webhooks.deliver import Deliverer
 from gateway.webhooks.spool import Spool
+from guardrails.governor import Governor
+from guardrails.policy import Bounds
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.admin.test_health import fail_writes, status
 from tests.gateway.ledger.helpers import exchange
@@ -140,6 +142,15 @@ def test_every_metric_is_in_the_manual_and_no_other(world: FakeWorld) -> None:
     families = list(text_string_to_metric_families(body.decode()))
     shown = {family.name + ("_total" if family.type == "counter" else "") for family in families}
     assert set(re.findall(r"\b(?:tollway|process)_[a-z_]+\b", manual)) == shown
+
+
+def test_rules_that_were_taken_to_shadow(world: FakeWorld) -> None:
+    bounds = Bounds(micros=1, at_least=1, cooling=60)
+    world.governor = Governor({"slow": bounds, "quick": bounds})
+    world.governor.tell("slow", False, 9, world.clock.monotonic())
+    found = figures(world)
+    assert found["tollway_guardrail_demoted"] == {("slow",): 1, ("quick",): 0}
+    assert found["tollway_guardrail_demotions"] == {("slow", "latency"): 1}
 
 
 async def test_who_waits_for_capacity_and_for_how_long(world: FakeWorld) -> None:

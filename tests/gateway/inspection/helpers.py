@@ -41,6 +41,7 @@ class Masker:
     """Masks with a hold-back; JSON is held whole. Blocks at the word BLOCK."""
 
     hoards = False
+    changes = True
     closed = True
 
     def __init__(self) -> None:
@@ -103,6 +104,7 @@ class Passer:
 
     verdict = ALLOWED
     blocked = False
+    changes = False
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         return text

@@ -168,11 +168,12 @@ def test_after_an_error_nothing_held_is_sent():
 
 
 def test_logprobs_of_a_changed_text_are_dropped_and_counted():
-    probs = {"content": [{"token": "12", "logprob": -0.1, "bytes": [49, 50], "top_logprobs": []}], "refusal": None}
+    probs = {"content": [{"token": "a ", "logprob": -0.1, "bytes": [97, 32], "top_logprobs": []}], "refusal": None}
     rewriter = Rewriters().open("chat.completions", Masker())
     kept, gone = chunk({"content": "a "}), chunk({"content": "12 "})
-    for one in (kept, gone):
-        one["choices"][0]["logprobs"] = probs
+    for one, token in ((kept, "a "), (gone, "12 ")):
+        one["choices"][0]["logprobs"] = {**probs, "content": [{**probs["content"][0], "token": token, "bytes": None}]}
+    probs = kept["choices"][0]["logprobs"]
     from gateway.wire.sse import SseEvent
 
     outs: list[Any] = []
@@ -181,6 +182,17 @@ def test_logprobs_of_a_changed_text_are_dropped_and_counted():
         outs += objects(rewriter.event(SseEvent(raw, b"", raw[6:-2])))
     assert [one["choices"][0]["logprobs"] for one in outs] == [probs, probs, probs, None]
     assert rewriter.logprobs_dropped == 1
+
+
+@pytest.mark.parametrize("delta", [{}, {"content": "a "}, {"role": "assistant", "content": ""}])
+@pytest.mark.parametrize("name", ["logprobs", "token_ids"])
+def test_log_probabilities_of_a_text_that_has_not_come_yet_are_dropped(delta: dict[str, Any], name: str):
+    """Some servers send a token before its text. Where nothing is changed (shadow), all of it passes."""
+    early = chunk(delta)
+    early["choices"][0][name] = {"content": [{"token": "12345", "bytes": [49, 50]}]} if name == "logprobs" else [12345]
+    stream = sse(early, early, early, chunk({"content": "12345 "}), chunk({}, finish="stop"))
+    assert b"12345" not in rewritten("chat.completions", stream)
+    assert rewritten("chat.completions", stream, Passer()) == stream
 
 
 def begun(index: int, kind: str = "function", **said: Any) -> dict[str, Any]:

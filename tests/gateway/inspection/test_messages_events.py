@@ -132,6 +132,17 @@ def test_blocks_that_come_whole_citations_and_events_nobody_knows():
     assert out[12]["note"] == {"id": "for ##"}
 
 
+def test_numbers_in_a_tools_input_that_comes_whole_are_text():
+    """As in whole answers; a member there may have any name."""
+    given = {"card": 4111, "n": [1.5e2, True, None], "logprobs": ["for 12"]}
+    events = [begin({"type": "tool_use", "id": "t1", "name": "f", "input": given}), stop()]
+    for _ in range(3):
+        out = objects(rewritten("messages", stream(*events, *END), Masker(), SHARED))
+        assert out[2]["content_block"]["input"] == {
+            "card": "####", "n": ["###.#", True, None], "logprobs": ["for ##"]}  # fmt: skip
+        assert (out[2]["content_block"]["id"], out[2]["index"]) == ("t1", 0)
+
+
 def test_after_an_error_nothing_held_is_sent():
     """An error or abort never flushes raw text."""
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy with a@b.c"}}

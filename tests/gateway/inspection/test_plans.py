@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.inspection.plans import Plan, Reader, Slot, is_free, last_name
-from gateway.inspection.scan import scan
+from gateway.inspection.plans import Plan, Reader, Slot, last_name
+from gateway.inspection.scan import is_free, scan
 
 
 def reader(event: Any) -> Reader:
@@ -34,6 +34,11 @@ def test_text_is_what_it_is_in_whole_answers(event: Any, path: tuple[Any, ...], 
     """In known containers all strings but ids, discriminators and payloads; in everything else all strings."""
     assert reader(event).is_text(path) is is_text
     assert path in reader(event).strings()
+
+
+def test_numbers_are_text_where_objects_are_not_known():
+    found = reader({"index": 1, "item": {"input": {"n": [-1.5e3, True]}, "index": 2}, "usage": {"n": 7}})
+    assert found.strings("item") == [("item", "input", "n", 0)]
 
 
 def test_discriminators_decide_only_where_objects_are_known():

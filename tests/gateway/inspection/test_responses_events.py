@@ -158,11 +158,11 @@ def test_each_text_is_judged_once():
 
 def test_logprobs_of_changed_texts_are_dropped():
     events, item = message("call 12 ", [5])
-    probs = [{"token": "12", "logprob": -0.1, "top_logprobs": []}]
+    probs = [{"token": "call ", "logprob": -0.1, "top_logprobs": []}]
     item["content"][0]["logprobs"] = probs
     for event in events:
         if "logprobs" in event:
-            event["logprobs"] = probs
+            event["logprobs"] = [{**probs[0], "token": event.get("delta", "call 12 ")}]
     out = objects(rewritten("responses", numbered([*begun(), *events])))
     deltas = [one for one in out if one["type"] == "response.output_text.delta"]
     assert [(one["delta"], one["logprobs"]) for one in deltas] == [("call ", probs), ("## ", [])]

@@ -92,10 +92,11 @@ def test_a_name_given_twice_takes_its_texts_in_order():
 
 
 @pytest.mark.parametrize(
-    "path", ["x{}", "x.missing", "x", "x.a.b", "x[0]", "", "..", "x.a[0", "other", "x.list[3]", "x.nothing"]
-)
+    "path",
+    ["{}", "x.no{}", "x{}", "x.missing", "x", "x.a.b", "x[0]", "", "..", "x.a[0", "other", "x.list[3]", "x.nothing"],
+)  # fmt: skip
 def test_what_cannot_be_rewritten_is_said(path: str):
-    """A path ending in `{}` is not rewritable: the caller blocks."""
+    """Also one of member names that are fewer or more than the object has: the caller blocks."""
     with pytest.raises(NotRewritable) as caught:
         rewrite_segments(b'{"x":{"a":"text","list":["b"],"nothing":null}}', [seg(path, "secret")])
     assert caught.value.path == path
@@ -132,6 +133,26 @@ def test_logprobs_beside_a_replaced_text_are_dropped():
     assert after[0] == choices[0]
     assert after[1] == {"index": 1, "message": {"content": "new"}, "logprobs": None}
     assert done.logprobs_dropped == 1
+
+
+def test_member_names():
+    body = b'{"content":[{"input":{"PSNA":{"b":1,"PSNC":"\\u0064"} , "e" :[2]}},{"input":{"f":3,"f":4}}]}'
+    names = [
+        seg("content[0].input{}", 'a"\ne'),
+        seg("content[0].input.PSNA{}", "b\nc"),
+        seg("content[1].input{}", "g\nh"),
+    ]
+    written = rewrite_answer(body, [*names, seg("content[0].input.PSNA.PSNC", "D")]).body
+    assert written == b'{"content":[{"input":{"a\\"":{"b":1,"c":"D"} , "e" :[2]}},{"input":{"g":3,"h":4}}]}'
+    for wrong in ("b", "b\nc\nd", "\nc", "b\n"):
+        with pytest.raises(NotRewritable):
+            rewrite_segments(body, [seg("content[0].input.PSNA{}", wrong)])
+
+
+def test_token_ids_beside_a_replaced_text_are_dropped():
+    body = b'{"choices":[{"token_ids":[7,8],"message":{"content":"old"}},{"token_ids":[7],"message":{"content":"b"}}]}'
+    done = json.loads(rewrite_answer(body, [seg("choices[0].message.content", "n")]).body)
+    assert [choice["token_ids"] for choice in done["choices"]] == [[], [7]]
 
 
 def test_logprobs_of_completions_and_responses():

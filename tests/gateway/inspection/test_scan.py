@@ -43,12 +43,17 @@ def test_member_names_with_the_paths_of_their_values():
 
 
 def test_log_probabilities_are_one_value():
-    data = b'{"logprobs":{"content":[{"token":"}\\"","x":[1]}]},"b":{"logprobs":[]},"c":{"logprobs":null},"d":"e"}'
+    data = b'{"logprobs":{"content":[{"token":"}\\"","x":[1]}]},"part":{"logprobs":[]},"logprob":null,"d":"e"}'
     assert [(leaf.path, data[leaf.start : leaf.end]) for leaf in scan(data).leaves] == [
         (("logprobs",), b'{"content":[{"token":"}\\"","x":[1]}]}'),
-        (("b", "logprobs"), b"[]"),
+        (("part", "logprobs"), b"[]"),
         (("d",), b'"e"'),
     ]
+
+
+def test_log_probabilities_are_looked_into_where_a_member_may_have_any_name():
+    assert [leaf.path for leaf in scan(b'{"item":{"odd":{"logprobs":["x"]}}}').leaves] == [
+        ("item", "odd", "logprobs", 0)]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest, BodyTooLarge, UnsupportedEncoding
+from gateway.wire import unpack
 from gateway.wire.unpack import MEMBERS, QUICK, coding_of, inflate, unpacked
 
 LIMIT = 1 << 20
@@ -43,6 +44,21 @@ def test_a_gzip_body_may_have_parts_and_not_any_number() -> None:
 @pytest.mark.parametrize("size", [QUICK - 1, QUICK + 1, LIMIT])
 async def test_short_and_long_ones_are_decoded_alike(size: int) -> None:
     assert await unpacked(gzip.compress(b"x" * size), b"gzip", LIMIT) == b"x" * size
+
+
+@pytest.mark.parametrize(("size", "bounds"), [(QUICK, [QUICK]), (QUICK + 1, [LIMIT])])
+async def test_no_body_that_says_its_size_is_decoded_twice(
+    size: int, bounds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(body: bytes, coding: bytes, most: int) -> bytes | None:
+        asked.append(most)
+        return inflate(body, coding, most)
+
+    monkeypatch.setattr(unpack, "inflate", counted)
+    assert await unpacked(gzip.compress(bytes(size)), b"gzip", LIMIT) == bytes(size)
+    assert asked == bounds
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 200 * LIMIT])

@@ -1,5 +1,8 @@
 """Images and links that carry data out: found, and never let out on a stream before they are judged."""
 
+import re
+import timeit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +98,53 @@ def test_no_address_leaves_before_it_is_judged(action: str, size: int) -> None:
         assert whole.text == out
     else:
         assert (out, stream.blocked) == ("Here it is: ", True)
+
+
+BLANKS, LABEL = r"[ \t\r\n]{0,4}", r"(?:[^\[\]\n\\]|\\[^\n]){0,300}+"
+BEGUN = re.compile(r"!?\[|<|!\Z")
+MAY_GO_ON = re.compile(
+    rf"!|!?\[{LABEL}(?:\\|\](?:[(:]{BLANKS}<?(?:h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?|/|(?:https?:)?//[^\s)<>]{{0,2000}}+>?)?)?)?"
+    r"|<(?:im?|(?:img|a)(?:\b[^>]{0,2222}+)?)?",
+    re.IGNORECASE,
+)
+SYNTAX = st.lists(
+    st.sampled_from(
+        ["[", "!", "\\", "]", "(", ":", "//", "http:", "\n", " ", "<", ">", "img", "a", ")", "x" * 299, "\\]", "\\["]
+    ),
+    max_size=24,
+).map("".join)
+
+
+@given(TEXTS | SYNTAX)
+def test_nothing_is_held_but_what_may_become_an_image_or_a_link(text: str) -> None:
+    """Said once more, bracket by bracket: the first from which everything to the end may be the beginning of one."""
+    starts = [begun.start() for begun in BEGUN.finditer(text, max(0, len(text) - DETECTOR.reach.length))]
+    assert DETECTOR.settled(text) == next((at for at in starts if MAY_GO_ON.fullmatch(text, at)), len(text))
+
+
+@pytest.mark.parametrize("bait", ["\\[", "\\[\\](", "\\[a", "[](//", "<img ", "[", "<", "[](   ", "\\[\\[[](// "])
+def test_bait_costs_little(bait: str) -> None:
+    """A piece of a stream is looked at in time linear in what is held: it took thirty times as long."""
+    text = (bait * 2600)[:2600] + " x>"
+    assert min(timeit.repeat(lambda: DETECTOR.settled(text), number=1, repeat=5)) < 0.005
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://e.example/?q=PSNBCDFGHJKLMNPQ", "https://e.example/psnbcdfghjklmnpq/x.png",
+     "//psnbcdfghjklmnpq.e.example/a",
+     "https://e.example/anna@firm.example/p.png", "https://e.example/i/anna%40firm.example.png"],
+)  # fmt: skip
+def test_a_pseudonym_is_data_wherever_it_stands(address: str) -> None:
+    """It is restored behind this detector: what is loaded then has the value in its address."""
+    [match] = find(f"![x]({address})")
+    assert match.score == 0.9
+
+
+@pytest.mark.parametrize("address", ["https://unpkg.example/react@18.2.0/umd/x.js", "https://m.example/@anna/p.png"])
+def test_an_at_sign_alone_is_no_address(address: str) -> None:
+    [match] = find(f"![x]({address})")
+    assert match.score == 0.3
 
 
 def test_prose_is_not_held_back() -> None:

@@ -27,6 +27,7 @@ def longest(phone: Phone, text: str) -> Candidate | None:
         ("(212) 555-0147", "pii.phone_number.bracketed"),
         ("212.555.0147x1887", "pii.phone_number.grouped"),
         ("212-555-0147 ext. 55", "pii.phone_number.grouped"),
+        ("(505)498-8487-x6837", "pii.phone_number.bracketed"),
         ("+1-212-555-0147", "pii.phone_number.international"),
         ("001-212-555-0147x60", "pii.phone_number.international"),
         ("+46 (0)8 928 571 38", "pii.phone_number.international"),

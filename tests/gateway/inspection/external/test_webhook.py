@@ -79,7 +79,22 @@ def test_answers() -> None:
     assert [(index, m.type, m.start, m.end, m.score) for index, m in found.matches] == [
         (0, "WORD", 4, 7, 1.0), (TOGETHER, "TONE", 0, 0, 0.4)]  # fmt: skip
     assert reply(action="rewrite", texts=[{"index": 0, "text": "x"}]).rewrites == ((0, "x"),)
+    assert reply(action="rewrite", texts=[{"index": 0, "text": "one two"}]) == Reply()
     assert reply(action="flag", texts=[{"index": 0, "text": "x"}]).rewrites == ()
+
+
+@pytest.mark.parametrize(
+    ("findings", "types"),
+    [([], ["REWRITTEN"]), ([{"type": "TONE"}], ["TONE"]), ([{"index": 0, "type": "WORD", "end": 3}], ["WORD"])],
+)
+def test_a_text_that_is_rewritten_has_a_finding(findings: list[dict[str, object]], types: list[str]) -> None:
+    """A rule acts on findings. That of no text in particular had stood for the last one, which was masked whole in the
+    place of the text that had another wording."""
+    texts = [*TEXTS, Text("user", "the last", "messages[1].content")]
+    answer = {"action": "rewrite", "findings": findings, "texts": [{"index": 0, "text": "1 2"}]}
+    said = Webhook(config_of("webhook", "http://x")).reply(texts, 200, json.dumps(answer).encode())
+    assert [(index, match.type) for index, match in said.matches] == [(0, kind) for kind in types]
+    assert (said.flagged, said.rewrites) == (True, ((0, "1 2"),))
 
 
 @pytest.mark.parametrize("answer", [{"action": "maybe"}, {"action": "flag", "findings": [{"index": 1, "type": "A"}]},
