@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +17,6 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 from gateway.cli.main import COMMANDS
 from tests.support.nursery import Forked, Nursery
@@ -65,10 +65,24 @@ def _nursery(number: int) -> Nursery:
 _turns = count()
 
 
-def start(module: str, *args: str, **streams: Any) -> Forked:
-    """`python -m module ARGS`, forked (see `Nursery`). Two nurseries are asked in turn: `hash()` of a text differs
-    between them, as it does between any two processes, so that nothing shared or kept relies on it unnoticed."""
-    return _nursery(next(_turns) % 2).start(module, args, **streams)
+def start(
+    module: str,
+    *args: str,
+    env: dict[str, str] | None = None,
+    stdout: int | None = None,
+    stderr: int = subprocess.DEVNULL,
+) -> Forked | subprocess.Popen[str]:
+    """`python -m module ARGS` with `env` beside ours, forked (see `Nursery`); executed where `env` speaks to the
+    interpreter itself, such as PYTHONPATH. Streams are descriptors; where `stdout` is None, read the process's.
+
+    Two nurseries are asked in turn: `hash()` of a text differs between them, as it does between any two processes, so
+    that nothing shared or kept relies on it unnoticed."""
+    whole = {**os.environ, **(env or {})}
+    if any(name.startswith("PYTHON") for name in env or ()):
+        command = [sys.executable, "-m", module, *args]
+        out = subprocess.PIPE if stdout is None else stdout
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr, env=whole, text=True)
+    return _nursery(next(_turns) % 2).start(module, args, stdout=stdout, stderr=stderr, env=whole)
 
 
 class Process:
@@ -77,7 +91,7 @@ class Process:
     def __init__(self, module: str, *args: str, env: dict[str, str] | None = None, log: Path | None = None) -> None:
         self.log = log
         with (log or Path(os.devnull)).open("ab") as stderr:
-            self.process = start(module, *args, stderr=stderr.fileno(), env={**os.environ, **(env or {})})
+            self.process = start(module, *args, stderr=stderr.fileno(), env=env)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if "http://" not in line:
