@@ -16,10 +16,10 @@ from contextlib import closing
 from functools import cache
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 
 from gateway.cli.main import COMMANDS
-from gateway.ledger.store import ensure_schema
+from tests.support.ledgers import ready_ledger
 from tests.support.nursery import Forked, Nursery
 
 START_LIMIT = 60.0
@@ -123,15 +123,6 @@ def tollway(*args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(["tollway", *args], code, out.read(), err.read())
 
 
-@cache
-def _empty_ledger() -> bytes:
-    """A SQLite ledger as the migrations make it, with nothing in it."""
-    with TemporaryDirectory() as directory:
-        path = Path(directory) / "tollway.db"
-        ensure_schema(f"sqlite:///{path}")
-        return path.read_bytes()
-
-
 class Gateway(Process):
     """`tollway serve` on a free port. A SQLite ledger at its usual place is there already, for the ten migrations cost
     a quarter of what a start does; that a gateway makes its own is proved in `test_demo.py`."""
@@ -139,9 +130,8 @@ class Gateway(Process):
     def __init__(self, config: Path, *extra: str, env: dict[str, str] | None = None) -> None:
         self.config = config
         self.data = config.parent
-        books = self.data / "tollway.db"
-        if not books.exists() and f"sqlite:///{books}" in config.read_text():
-            books.write_bytes(_empty_ledger())
+        if (books := f"sqlite:///{self.data}/tollway.db") in config.read_text():
+            ready_ledger(books)
         args = ("serve", "--config", str(config), "--port", "0", *extra)
         super().__init__(TOLLWAY, *args, env=env, log=config.parent / "gateway.log")
         self.v1 = self.url + "/v1"
