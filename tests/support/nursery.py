@@ -72,7 +72,7 @@ class Nursery:
     def __init__(self, modules: Sequence[str]) -> None:
         """`modules`: each has a `main`, except for those that are only to be imported."""
         self._turn = threading.Lock()
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "tests.support.nursery", str(theirs.fileno()), *modules]
             self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
@@ -109,12 +109,16 @@ class Nursery:
         asked = {"module": module, "args": list(args), "env": dict(env or os.environ), "cwd": os.getcwd()}
         try:
             with self._turn:
-                socket.send_fds(self._socket, [json.dumps(asked).encode()], [stdout, stderr, told])
+                self._ask(json.dumps(asked).encode() + b"\n", [stdout, stderr, told])
                 pid = int(self._socket.recv(64))
         finally:
             for descriptor in closing:
                 os.close(descriptor)
         return Forked([module, *args], pid, status, mine)
+
+    def _ask(self, message: bytes, given: list[int]) -> None:
+        sent = socket.send_fds(self._socket, [message], given)
+        self._socket.sendall(message[sent:])
 
 
 def main() -> None:
@@ -141,6 +145,8 @@ def main() -> None:
             message, given, _, _ = socket.recv_fds(asked, 1 << 20, 3)
             if not message:
                 return
+            while not message.endswith(b"\n"):
+                message += asked.recv(1 << 20)
             pid = os.fork()
             if pid == 0:
                 signal.set_wakeup_fd(-1)
