@@ -15,7 +15,7 @@ import yaml
 
 from tests.support import redis_servers
 from tests.support.redis_servers import RedisServer
-from tests.support.served import Gateway, Process, configuration
+from tests.support.served import MOCK, Gateway, Process, configuration
 
 # Bytecode is kept, whatever the shell says: hundreds of processes start here, and each would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def mock() -> Iterator[Process]:
-    process = Process([sys.executable, "-m", "loadtest.mock", "--port", "0"])
+    process = Process(MOCK, "--port", "0")
     yield process
     process.stop()
 
@@ -73,7 +73,7 @@ def own_mock() -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
     def start(*args: str) -> Process:
-        started.append(Process([sys.executable, "-m", "loadtest.mock", "--port", "0", *args]))
+        started.append(Process(MOCK, "--port", "0", *args))
         return started[-1]
 
     yield start

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.facts import Usage
 from gateway.ledger.events import MAX_NAME, EndRecord
-from gateway.ledger.store import counter
+from gateway.ledger.store import counter, inserting
 from gateway.ledger.tables import (
     DIMENSIONS,
     METERS,
@@ -117,7 +116,7 @@ def post(connection: Connection, records: Iterable[EndRecord], now_ns: int) -> P
 
 def save_offset(connection: Connection, segment: str, loaded_bytes: int, rejected: int, now_ns: int) -> None:
     """Remember that `segment` is loaded up to `loaded_bytes`; `rejected` lines of it could not be."""
-    statement = _insert(connection, segments).values(
+    statement = inserting(connection, segments).values(
         name=segment, loaded_bytes=loaded_bytes, rejected=rejected, updated_ns=now_ns
     )
     changed = {name: statement.excluded[name] for name in ("loaded_bytes", "rejected", "updated_ns")}
@@ -255,13 +254,13 @@ def _insert_events(connection: Connection, rows: dict[str, Row]) -> list[Row]:
 
 def _insert_tags(connection: Connection, rows: dict[tuple[str, str], Row]) -> None:
     if rows:
-        statement = _insert(connection, tags).on_conflict_do_nothing(index_elements=["hash", "name"])
+        statement = inserting(connection, tags).on_conflict_do_nothing(index_elements=["hash", "name"])
         connection.execute(statement, [rows[key] for key in sorted(rows)])
 
 
 def _insert_findings(connection: Connection, rows: list[Row]) -> None:
     if rows:
-        statement = _insert(connection, findings).on_conflict_do_nothing(index_elements=["event_id", "number"])
+        statement = inserting(connection, findings).on_conflict_do_nothing(index_elements=["event_id", "number"])
         connection.execute(statement, rows)
 
 
@@ -281,7 +280,7 @@ def _add_days(connection: Connection, rows: Sequence[Row]) -> None:
 
 def _grow(connection: Connection, table: Table, keys: Sequence[str], sums: Sequence[str], rows: Sequence[Row]) -> None:
     """Insert rows, and where `keys` are there already add `sums` to them. All rows go in one statement."""
-    statement = postgresql.insert(table)
+    statement = inserting(connection, table)
     grown = {name: table.c[name] + statement.excluded[name] for name in sums}
     connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=grown), list(rows))
 
@@ -290,10 +289,6 @@ def _driver_execute(connection: Connection, sql: str, table: Table, rows: Sequen
     if rows:
         columns = table.columns.keys()
         connection.exec_driver_sql(sql, [tuple([row[name] for name in columns]) for row in rows])
-
-
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _text(value: str, limit: int = MAX_NAME) -> str:

@@ -9,11 +9,10 @@ from typing import Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import LedgerError
 from gateway.ledger.audit import append
-from gateway.ledger.store import reading, writing
+from gateway.ledger.store import inserting, reading, writing
 from gateway.ledger.tables import findings, reviews
 from guardrails.replay import Logged
 
@@ -168,8 +167,7 @@ def mark(engine: Engine, *, rule: str, digest: str, verdict: str, at_ns: int, ac
         elif before is not None:
             connection.execute(update(reviews).where(one).values(**values))
         else:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            statement = insert(reviews).values(**values)
+            statement = inserting(connection, reviews).values(**values)
             connection.execute(statement.on_conflict_do_update(index_elements=["rule", "digest"], set_=values))
         append(
             connection,

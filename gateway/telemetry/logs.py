@@ -1,10 +1,12 @@
 """The log: one JSON line (or a coloured one) per event worth a person's attention; nothing on the success path.
 
 A caller only puts a record into a bounded queue: a thread renders and writes it, so that a slow terminal or a full pipe
-never holds up a request. structlog renders; it takes 0.1 s to import, so it is imported when the first line is due.
-Lines of uvicorn and other libraries come through the same door, and everything passes `redaction.py`.
+never holds up a request. structlog makes the coloured lines; it takes 0.1 s to import, so it is imported when the first
+of them is due, and never for JSON. Lines of uvicorn and other libraries come through the same door, and everything
+passes `redaction.py`.
 """
 
+import json
 import logging
 import queue
 import sys
@@ -158,13 +160,12 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def make_renderer(format: Literal["json", "console"], colors: bool) -> Render:
-    """structlog's renderer for one line."""
+    """What makes a line of an event: JSON, or structlog's for a console."""
+    if format == "json":
+        return json.JSONEncoder(ensure_ascii=False, default=str).encode
     import structlog
 
-    if format == "json":
-        render = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-    else:
-        render = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", sort_keys=False)
+    render = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", sort_keys=False)
     return lambda event: str(render(None, "", event))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from gateway import beside
 from gateway.clock import ManualClock, SystemClock
 from gateway.ledger.posting import post
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from gateway.limits.memory import MemoryStore
 from gateway.limits.program import Clause, LimitProgram
 from gateway.limits.shared.redis_open import SharedStore
@@ -22,6 +22,7 @@ from gateway.quota import Bound, Calendar, Rule
 from gateway.settings.snapshot import LedgerOptions, LimitOptions
 from tests.gateway.ledger.helpers import end
 from tests.gateway.limits.helpers import apart, until
+from tests.support.ledgers import ready_ledger
 from tests.support.redis_servers import RedisServer
 
 
@@ -78,7 +79,7 @@ async def test_a_store_that_has_lost_its_counters_is_counted_again(
     rule = Rule(id="teams.search.budget", measure="usd", amount=10**12, window=Calendar("year"))
     bound = Bound(rule, rule.id)
     ledger = LedgerOptions(url=f"sqlite:///{tmp_path}/x.db", journal=str(tmp_path / "journal"))
-    ensure_schema(ledger.url)
+    ready_ledger(ledger.url)
     engine, clock = open_engine(ledger.url), SystemClock()
     url = apart(redis_server.url)
     store = cast(SharedStore, open_store(url, clock=clock, worker="w", patience=5.0, restored=True))

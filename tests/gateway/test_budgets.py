@@ -30,13 +30,14 @@ from gateway.errors import LedgerError
 from gateway.facts import Cost, Usage
 from gateway.ledger.journal import Journal
 from gateway.ledger.loader import Loader
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.ledger.used import Question
 from gateway.limits.memory import MemoryStore
 from gateway.limits.program import Clause, LimitProgram, Roster
 from gateway.limits.windows import Period
 from gateway.quota import Admitted, Bound, Calendar, Charge, Rolling, Rule, Scope, Smooth, Window
 from tests.gateway.ledger.helpers import T0, exchange
+from tests.support.ledgers import ready_ledger
 
 
 def rule(name: str = "teams.search.budget", measure: str = "usd", window: Window | None = None, **more: object) -> Rule:
@@ -102,7 +103,7 @@ class Served:
         self.store = MemoryStore(self.clock)
         self.directory = directory / "journal"
         self.url = f"sqlite:///{directory}/x.db"
-        ensure_schema(self.url)
+        ready_ledger(self.url)
         self.engine: Engine = open_engine(self.url)
         self.journal = Journal(self.directory, clock=self.clock, fsync_interval=0)
         roster = Roster(teams=("search", "ads"), keys={"search-dev": "search"})

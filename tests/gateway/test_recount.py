@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.clock import SystemClock
 from gateway.errors import LedgerError
 from gateway.ledger.posting import post
-from gateway.ledger.store import ensure_schema, identity, open_engine, writing
+from gateway.ledger.store import identity, open_engine, writing
 from gateway.limits.program import Clause, LimitProgram, Roster
 from gateway.limits.shared.packing import counter_name
 from gateway.limits.shared.redis_open import SharedStore
@@ -26,6 +26,7 @@ from gateway.recount import PARTS, Recounted, places, recount
 from gateway.settings.snapshot import LedgerOptions
 from tests.gateway.ledger.helpers import T0, end
 from tests.gateway.limits.helpers import apart, holds, until
+from tests.support.ledgers import ready_ledger
 from tests.support.redis_servers import RedisServer, running
 
 SECOND = 10**9
@@ -42,7 +43,7 @@ class Host:
     def __init__(self, url: str, directory: Path, name: str) -> None:
         self.clock = SystemClock()
         self.ledger = LedgerOptions(url=f"sqlite:///{directory}/{name}.db", journal=str(directory / name))
-        ensure_schema(self.ledger.url)
+        ready_ledger(self.ledger.url)
         self.engine = open_engine(self.ledger.url)
         store = open_store(url, clock=self.clock, worker=name, patience=5.0, restored=True)
         assert isinstance(store, SharedStore)

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +11,7 @@ import pytest
 from loadtest.generator.scenario import load_names, read_load
 from loadtest.mock.scenario import FaultKind, Wire, bundled_names, load_scenario
 from loadtest.peers import KEY, all_peers
+from tests.support.served import tollway
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/loadtest.md").read_text(encoding="utf-8")
@@ -34,6 +33,5 @@ def test_everything_bundled_and_every_option_is_named() -> None:
 def test_the_rigs_configurations_are_accepted_and_their_key_is_the_benchs(name: str) -> None:
     path = ROOT / "loadtest" / name
     assert hashlib.sha256(KEY.encode()).hexdigest() in path.read_text(encoding="utf-8")
-    command = [sys.executable, "-m", "gateway.cli.main", "check", "--config", str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    ended = tollway("check", "--config", str(path))
     assert ended.returncode == 0, ended.stdout + ended.stderr

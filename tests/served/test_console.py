@@ -1,6 +1,5 @@
 """The console in real Chromium, in front of a real gateway with a seeded ledger."""
 
-import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -16,7 +15,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from gateway.console import wording
 from tests.support.browser import browser, complaints, hosts, scheme
 from tests.support.console import NASTY, seeded
-from tests.support.served import Gateway, Process
+from tests.support.served import MOCK, Gateway, Process
 
 PAGES = ("cost", "cost/exchanges", "cost/exchanges/named-0", "incidents", "guardrails", "configuration",
          "configuration/versions/1", "configuration/diff?old=1&new=1")  # fmt: skip
@@ -24,7 +23,7 @@ PAGES = ("cost", "cost/exchanges", "cost/exchanges/named-0", "incidents", "guard
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    mock = Process([sys.executable, "-m", "loadtest.mock", "--port", "0"])
+    mock = Process(MOCK, "--port", "0")
     try:
         served = seeded(mock.url, tmp_path_factory.mktemp("console"))
         yield served

@@ -31,7 +31,9 @@ def browser() -> Iterator[webdriver.Chrome]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     try:
-        driver.set_page_load_timeout(30)
+        # An audit of a page takes a second, and on a busy machine more than the thirty that Selenium allows.
+        driver.set_page_load_timeout(120)
+        driver.set_script_timeout(120)
         yield driver
     finally:
         driver.quit()

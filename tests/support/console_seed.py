@@ -7,7 +7,8 @@ from pathlib import Path
 from gateway.facts import Attempt, FindingNote, Usage
 from gateway.ledger.events import VERSION, EndRecord, GuardrailSummary, Stages
 from gateway.ledger.posting import post, save_offset
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
+from tests.support.ledgers import ready_ledger
 
 DAY_NS = 86_400 * 10**9
 MODELS = {
@@ -38,7 +39,7 @@ def seed(url: str, now_ns: int, count: int = 4000, days: int = 40, names: tuple[
     records = [_record(chance, number, now_ns, days) for number in range(count)]
     for at, name in enumerate(names):
         records.append(_of(chance, f"named-{at}", now_ns - 60 * 10**9 - at, name, name, name, OUTCOMES[:1]))
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     try:
         with writing(engine) as connection:

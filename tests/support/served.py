@@ -13,7 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from gateway.cli.main import COMMANDS
+from tests.support.ledgers import ready_ledger
+from tests.support.nursery import Forked, Nursery
 
 START_LIMIT = 60.0
 
@@ -34,20 +41,63 @@ def get_json(url: str, headers: dict[str, str] | None = None, method: str = "GET
         return json.load(response)
 
 
+MOCK = "loadtest.mock.__main__"
+TOLLWAY = "gateway.cli.main"
+IMPORTED = (
+    *(MOCK, TOLLWAY, *(f"gateway.cli.{name}" for name in COMMANDS), "gateway.cli.spend_prices"),
+    *("gateway.server", "gateway.supervisor", "gateway.ledger.loader_process", "gateway.ledger.export"),
+    *(
+        "gateway.settings.json_schema",
+        "gateway.settings.schema_slo",
+        "genai_prices.data",
+        "structlog",
+        "typer.rich_utils",
+    ),
+    *("anyio._backends._asyncio", "anyio.abc", "anyio.streams.tls", "sqlite3", "uvicorn.lifespan.off", "uvloop"),
+)
+"""What our programs import when they run: without a line here a start takes longer, and no more than that."""
+
+
+@cache
+def _nursery(number: int) -> Nursery:
+    return Nursery(IMPORTED)
+
+
+_turns = count()
+
+
+def start(
+    module: str,
+    *args: str,
+    env: dict[str, str] | None = None,
+    stdout: int | None = None,
+    stderr: int = subprocess.DEVNULL,
+) -> Forked | subprocess.Popen[str]:
+    """`python -m module ARGS` with `env` beside ours, forked (see `Nursery`); executed where `env` speaks to the
+    interpreter itself, such as PYTHONPATH. Streams are descriptors; where `stdout` is None, read the process's.
+
+    Two nurseries are asked in turn: `hash()` of a text differs between them, as it does between any two processes, so
+    that nothing shared or kept relies on it unnoticed."""
+    whole = {**os.environ, **(env or {})}
+    if any(name.startswith("PYTHON") for name in env or ()):
+        command = [sys.executable, "-m", module, *args]
+        out = subprocess.PIPE if stdout is None else stdout
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr, env=whole, text=True)
+    return _nursery(next(_turns) % 2).start(module, args, stdout=stdout, stderr=stderr, env=whole)
+
+
 class Process:
     """A child process that says where it listens on its first line."""
 
-    def __init__(self, command: list[str], env: dict[str, str] | None = None, log: Path | None = None) -> None:
+    def __init__(self, module: str, *args: str, env: dict[str, str] | None = None, log: Path | None = None) -> None:
         self.log = log
-        stderr = log.open("ab") if log else subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **(env or {})}, text=True
-        )
+        with (log or Path(os.devnull)).open("ab") as stderr:
+            self.process = start(module, *args, stderr=stderr.fileno(), env=env)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if "http://" not in line:
             self.process.wait(60)
-            raise AssertionError(f"{command} said {line!r}: {log.read_text() if log else ''}")
+            raise AssertionError(f"{module} {' '.join(args)} said {line!r}: {log.read_text() if log else ''}")
         self.url = "http://" + line.split("http://")[1].split()[0]
 
     @property
@@ -64,14 +114,26 @@ class Process:
             raise
 
 
+def tollway(*args: str) -> subprocess.CompletedProcess[str]:
+    """Run a `tollway` command to its end."""
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        code = start(TOLLWAY, *args, stdout=out.fileno(), stderr=err.fileno()).wait(120)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(["tollway", *args], code, out.read(), err.read())
+
+
 class Gateway(Process):
-    """`tollway serve` on a free port."""
+    """`tollway serve` on a free port. A SQLite ledger at its usual place is there already, for the ten migrations cost
+    a quarter of what a start does; that a gateway makes its own is proved in `test_demo.py`."""
 
     def __init__(self, config: Path, *extra: str, env: dict[str, str] | None = None) -> None:
         self.config = config
         self.data = config.parent
-        command = [sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(config), "--port", "0", *extra]
-        super().__init__(command, env, config.parent / "gateway.log")
+        if (books := f"sqlite:///{self.data}/tollway.db") in config.read_text():
+            ready_ledger(books)
+        args = ("serve", "--config", str(config), "--port", "0", *extra)
+        super().__init__(TOLLWAY, *args, env=env, log=config.parent / "gateway.log")
         self.v1 = self.url + "/v1"
         wait_for(self.ready, "the gateway to be ready")
 
@@ -83,12 +145,7 @@ class Gateway(Process):
 
     def command(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run another `tollway` command on this gateway's configuration."""
-        return subprocess.run(
-            [sys.executable, "-m", "gateway.cli.main", *args, "--config", str(self.config)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return tollway(*args, "--config", str(self.config))
 
     def spend(self, *args: str) -> dict:
         """The spend report. The loader makes the ledger's tables while the gateway already serves: wait for them."""

@@ -10,10 +10,11 @@ from gateway.admin.budgeting import Budgeting
 from gateway.clock import ManualClock
 from gateway.errors import BadRequest, NotFound
 from gateway.ledger.events import record_line
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.limits.program import Clause, LimitProgram, Roster
 from gateway.quota import Calendar, Rolling, Rule, Scope
 from tests.gateway.ledger.helpers import T0, end, write_segment
+from tests.support.ledgers import ready_ledger
 
 RULE = Rule(
     id="teams.search.budget", measure="usd", amount=10**11, window=Calendar("month"), scope=Scope(team=("search",))
@@ -23,7 +24,7 @@ RULE = Rule(
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     url = f"sqlite:///{tmp_path}/x.db"
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     yield engine
     engine.dispose()

@@ -8,13 +8,14 @@ import pytest
 
 from gateway.ledger.audit import entries, verify
 from gateway.ledger.posting import post
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from gateway.limits.memory import MemoryStore
 from gateway.limits.stores import open_store
 from gateway.quota import Admitted, Charge
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from tests.gateway.admin.fakes import FakeWorld, client_of, sha256
 from tests.gateway.ledger.helpers import end
+from tests.support.ledgers import ready_ledger
 
 USD = 10**9
 SEARCH = "/admin/v1/budgets/teams.search.budget"
@@ -60,7 +61,7 @@ async def spend(world: FakeWorld, nanos: int) -> None:
 
 
 def book(world: FakeWorld, nanos: int) -> None:
-    ensure_schema(url_of(world))
+    ready_ledger(url_of(world))
     engine = open_engine(url_of(world))
     with writing(engine) as connection:
         record = end(received_ns=world.clock.now_ns(), cost_nanos=nanos)

@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from gateway.ledger.incidents import Incident, IncidentStore, Note
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from tests.gateway.admin.fakes import FakeWorld, client_of
+from tests.support.ledgers import ready_ledger
 
 PATH = "/admin/v1/incidents"
 S = 10**9
@@ -32,7 +33,7 @@ def incident(now_ns: int, name: str = "inc-1", **more: object) -> Incident:
 def store(world: FakeWorld) -> IncidentStore:
     ledger = world.configuration.snapshot.ledger
     assert ledger is not None
-    ensure_schema(ledger.url)
+    ready_ledger(ledger.url)
     return IncidentStore(open_engine(ledger.url))
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.ledger.store import ensure_schema
 from tests.gateway.admin.fakes import FakeWorld, client_of
 from tests.support.console_seed import seed
+from tests.support.ledgers import ready_ledger
 
 FINDINGS, REVIEWS = "/admin/v1/guardrails/findings", "/admin/v1/guardrails/reviews"
 RULES = {"standard": [{"detect": "pii", "action": "mask", "mode": "enforce"}]}
@@ -17,7 +17,7 @@ def guarded(make_world: Callable[..., FakeWorld]) -> FakeWorld:
     world = make_world(guardrails=RULES)
     ledger = world.configuration.snapshot.ledger
     assert ledger is not None
-    ensure_schema(ledger.url)
+    ready_ledger(ledger.url)
     seed(ledger.url, world.clock.now_ns(), 200, days=5)
     return world
 

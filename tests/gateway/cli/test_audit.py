@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from gateway.cli import audit
 from gateway.ledger.audit import append, head
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from gateway.ledger.tables import audit as table
 from gateway.ledger.tables import audit_head
+from tests.support.ledgers import ready_ledger
 
 
 class Cli:
@@ -25,7 +26,7 @@ class Cli:
         self.app = typer.Typer()
         audit.register(self.app)
         self.write(ledger={"url": self.url, "journal": str(self.journal)})
-        ensure_schema(self.url)
+        ready_ledger(self.url)
         self.engine: Engine = open_engine(self.url)
 
     def write(self, **changes: object) -> None:

@@ -15,8 +15,9 @@ from gateway.cli import budgets
 from gateway.cli.budgets_show import shown
 from gateway.ledger.audit import entries
 from gateway.ledger.posting import post
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from tests.gateway.ledger.helpers import end
+from tests.support.ledgers import ready_ledger
 from tests.support.served import Gateway, get_json, key_hash, wait_for
 
 BUDGETS = {
@@ -66,7 +67,7 @@ class Cli:
         return json.loads(result.stdout)
 
     def book(self, nanos: int) -> None:
-        ensure_schema(self.url)
+        ready_ledger(self.url)
         engine = open_engine(self.url)
         with writing(engine) as connection:
             post(connection, [end(received_ns=time.time_ns(), cost_nanos=nanos)], time.time_ns())

@@ -13,10 +13,11 @@ from gateway.cli import config as command
 from gateway.clock import ManualClock
 from gateway.ledger.audit import entries
 from gateway.ledger.config_history import Origin
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.settings.history import tell_now
 from gateway.settings.reload import Configuration
 from tests.gateway.admin.fakes import written
+from tests.support.ledgers import ready_ledger
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def config(tmp_path: Path) -> Path:
     tree = {**written(tmp_path), "teams": {"search": {"budget": {"amount": "100 USD", "per": "month"}}}}
     file.write_text(yaml.safe_dump(tree))
     url = f"sqlite:///{tmp_path}/ledger.db"
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     clock = ManualClock()
     held = Configuration(file, clock=clock)

@@ -1,8 +1,6 @@
 """`tollway guardrails`, as a person and as a script meet it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from gateway.cli.guardrails import register
+from tests.support.served import tollway
 
 CONFIG = """\
 providers: {openai: {dialect: openai, base_url: "https://h/v1"}}
@@ -164,9 +163,7 @@ def test_wrong_use_and_failure(config: Path, tmp_path: Path, arguments: list[str
 
 
 def test_help_stands_alone() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli.main", "guardrails", "--help"], capture_output=True, text=True, timeout=120
-    )
+    done = tollway("guardrails", "--help")
     assert done.returncode == 0
     for name in ("test", "eval", "diff"):
         assert name in done.stdout

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from gateway.cli import incidents
 from gateway.ledger.incidents import Incident, IncidentStore, Note
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from tests.gateway.admin.fakes import written
+from tests.support.ledgers import ready_ledger
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def kept(tmp_path: Path, config: Path) -> str:
     url, now_ns = f"sqlite:///{tmp_path}/ledger.db", time.time_ns()
-    ensure_schema(url)
+    ready_ledger(url)
     incident = Incident(
         id="inc-1", signal="provider", subject="openai", severity="page", title="it [red]fails[/red]",
         detail={"teams": ["search"], "attempts": 20}, since_ns=now_ns - 10**9, opened_ns=now_ns, updated_ns=now_ns,

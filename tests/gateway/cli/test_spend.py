@@ -11,8 +11,9 @@ from gateway.cli import spend
 from gateway.clock import SystemClock
 from gateway.ledger.posting import post, save_offset
 from gateway.ledger.status import LoaderStatus, write_status
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from tests.gateway.ledger.helpers import end
+from tests.support.ledgers import ready_ledger
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def app() -> typer.Typer:
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/ledger/x.db"
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     now = SystemClock().now_ns()
     with writing(engine) as connection:
@@ -93,7 +94,7 @@ def test_out_writes_a_file(app: typer.Typer, url: str, tmp_path: Path, form: str
 
 def test_names_of_clients_are_not_markup(app: typer.Typer, tmp_path: Path):
     url = f"sqlite:///{tmp_path}/x.db"
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     with writing(engine) as connection:
         now = SystemClock().now_ns()

@@ -4,10 +4,11 @@ from pathlib import Path
 import gateway.console
 from gateway.console.render import POLICY
 from gateway.ledger.posting import post as post_events
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.console.conftest import log_in, visitor
 from tests.support.console_seed import seed
+from tests.support.ledgers import ready_ledger
 
 NASTY = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}'
 PAGES = ("/console/cost", "/console/cost?by=model", "/console/cost/exchanges", "/console/incidents",
@@ -69,7 +70,7 @@ async def test_names_that_somebody_chose_come_out_as_words(world: FakeWorld):
 
 async def test_tags_come_out_as_words(world: FakeWorld):
     url = world.configuration.snapshot.ledger.url
-    ensure_schema(url)
+    ready_ledger(url)
     import msgspec
 
     record = msgspec.structs.replace(seed(url, world.clock.now_ns(), 1)[0], id="tagged", tags={NASTY: NASTY})

@@ -1,8 +1,9 @@
 from gateway.console.pulse import STEP, Heart
 from gateway.facts import Caller, Exchange, Operation
 from gateway.ledger.incidents import Incident, IncidentStore
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from tests.gateway.admin.fakes import FakeWorld
+from tests.support.ledgers import ready_ledger
 
 
 def served(world: FakeWorld, outcome: str, count: int) -> None:
@@ -54,7 +55,7 @@ async def test_a_gateway_that_leaves_or_whose_reload_was_refused_says_so(world: 
 async def test_open_incidents_come_first(world: FakeWorld):
     ledger = world.configuration.snapshot.ledger
     assert ledger is not None
-    ensure_schema(ledger.url)
+    ready_ledger(ledger.url)
     engine = open_engine(ledger.url)
     now_ns = world.clock.now_ns()
     found = [

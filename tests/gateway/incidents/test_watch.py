@@ -11,7 +11,7 @@ import pytest
 from gateway.clock import ManualClock
 from gateway.incidents.watch import IncidentWatch
 from gateway.ledger.incidents import IncidentStore
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from gateway.ledger.tables import rollups
 from gateway.settings.incident_options import KIND, IncidentOptions, Receiver
 from gateway.tasks import TaskGroup
@@ -19,6 +19,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.page import CELL, FAULTLESS, PROVIDER_FAULT, Family, Page, Pulled
 from gateway.webhooks.signing import Endpoint
 from gateway.webhooks.spool import Spool
+from tests.support.ledgers import ready_ledger
 
 HOUR = 3600
 OPTIONS = IncidentOptions(
@@ -81,7 +82,7 @@ def rig(tmp_path: Path) -> Rig:
 @pytest.fixture
 def store(rig: Rig) -> Iterator[IncidentStore]:
     assert rig.url is not None
-    ensure_schema(rig.url)
+    ready_ledger(rig.url)
     engine = open_engine(rig.url)
     yield IncidentStore(engine)
     engine.dispose()

@@ -15,8 +15,9 @@ from sqlalchemy import Engine
 
 from gateway.ledger.posting import HOUR_NS, post
 from gateway.ledger.spend import Report, report
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from tests.gateway.ledger.helpers import T0, end
+from tests.support.ledgers import ready_ledger
 
 
 class Postgres:
@@ -106,7 +107,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def engine(ledger_url: str) -> Iterator[Engine]:
     """A ledger with its tables, on each kind of database."""
-    ensure_schema(ledger_url)
+    ready_ledger(ledger_url)
     engine = open_engine(ledger_url)
     yield engine
     engine.dispose()
@@ -115,7 +116,7 @@ def engine(ledger_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def two_teams(sqlite_url: str) -> Report:
     """A report of two teams: one priced; one unpriced, estimated, with a name that is a formula."""
-    ensure_schema(sqlite_url)
+    ready_ledger(sqlite_url)
     engine = open_engine(sqlite_url)
     records = [
         end(1, cost_nanos=5_615_000),

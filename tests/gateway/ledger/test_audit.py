@@ -23,9 +23,10 @@ from gateway.ledger.audit import (
     remember,
     verify,
 )
-from gateway.ledger.store import ensure_schema, open_engine, translated, writing
+from gateway.ledger.store import open_engine, translated, writing
 from gateway.ledger.tables import audit, audit_head
 from tests.gateway.ledger.helpers import T0
+from tests.support.ledgers import ready_ledger
 
 COLUMNS = ("at_ns", "actor", "action", "object", "before", "after", "reason", "previous", "hash")
 
@@ -219,7 +220,7 @@ def test_heads_as_text() -> None:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     url = f"sqlite:///{tmp_path_factory.mktemp('audit')}/x.db"
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     unguard(engine)
     return engine

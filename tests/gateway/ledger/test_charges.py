@@ -15,10 +15,11 @@ from gateway.ledger.charges import PERIODS, Period, charges
 from gateway.ledger.posting import HOUR_NS, post
 from gateway.ledger.retention import prune_events
 from gateway.ledger.spend import Filters, report
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from pricing.book import PriceBook
 from pricing.card import RateCard
 from tests.gateway.ledger.helpers import T0, end, random_end
+from tests.support.ledgers import ready_ledger
 
 NOW = T0 + 10**15
 BOOK = PriceBook()
@@ -31,7 +32,7 @@ def cards(provider: str, model: str) -> RateCard | None:
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     url = f"sqlite:///{tmp_path_factory.mktemp('charges')}/x.db"
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     chance = random.Random(5)
     with writing(engine) as connection:

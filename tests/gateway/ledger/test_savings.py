@@ -11,10 +11,11 @@ from gateway.ledger.events import EndRecord
 from gateway.ledger.posting import post
 from gateway.ledger.savings import Savings, as_json, find
 from gateway.ledger.savings_rules import Saving
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from pricing.book import PriceBook
 from pricing.card import RateCard
 from tests.gateway.ledger.helpers import end
+from tests.support.ledgers import ready_ledger
 
 NOW = 1_795_000_000 * 10**9
 """In November 2026: the catalogue has prices of service tiers from October on."""
@@ -29,7 +30,7 @@ def cards(provider: str, model: str) -> RateCard | None:
 
 @pytest.fixture
 def look(sqlite_url: str) -> Callable[[list[EndRecord]], list[Saving]]:
-    ensure_schema(sqlite_url)
+    ready_ledger(sqlite_url)
 
     def run(records: list[EndRecord]) -> list[Saving]:
         engine = open_engine(sqlite_url)

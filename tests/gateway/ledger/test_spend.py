@@ -17,9 +17,10 @@ from gateway.ledger.export import as_json
 from gateway.ledger.posting import DAY_NS, HOUR_NS, event_row, post, rollup_rows
 from gateway.ledger.retention import prune_events
 from gateway.ledger.spend import Filters, Report, iso, report, usd
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from gateway.ledger.tables import METERS, SUMS, events, metadata, rollups
 from tests.gateway.ledger.helpers import T0, end, random_end
+from tests.support.ledgers import ready_ledger
 
 FAR = ManualClock(T0 + 10**16)
 HOUR = T0 // HOUR_NS * HOUR_NS
@@ -147,7 +148,7 @@ RANGES = given(
 @pytest.fixture(scope="module")
 def shared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     url = f"sqlite:///{tmp_path_factory.mktemp('ledger')}/x.db"
-    ensure_schema(url)
+    ready_ledger(url)
     return open_engine(url)
 
 
@@ -163,7 +164,7 @@ def test_totals_of_rollups_equal_totals_of_raw_events_on_sqlite(
 @pytest.fixture(scope="module")
 def shared_postgres(postgres) -> Engine:
     url = postgres.new_database()
-    ensure_schema(url)
+    ready_ledger(url)
     return open_engine(url)
 
 

@@ -15,12 +15,13 @@ from gateway.ledger.events import EndRecord, record_line
 from gateway.ledger.loader import Loader
 from gateway.ledger.posting import HOUR_NS, post, save_offset
 from gateway.ledger.retention import prune_events
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from gateway.ledger.tables import events, rollups, tags
 from gateway.ledger.used import Question, answers, marks_of, used
 from gateway.operations import JUDGEMENT
 from gateway.quota import EVERYTHING, Measure, Scope
 from tests.gateway.ledger.helpers import T0, end, random_end, write_segment
+from tests.support.ledgers import ready_ledger
 
 HOUR = T0 // HOUR_NS * HOUR_NS
 MEASURES: tuple[Measure, ...] = ("requests", "input_tokens", "output_tokens", "tokens", "usd")
@@ -118,7 +119,7 @@ SEEDS = st.lists(st.integers(0, 2**32), max_size=20, unique=True)
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     url = f"sqlite:///{tmp_path_factory.mktemp('used')}/x.db"
-    ensure_schema(url)
+    ready_ledger(url)
     return open_engine(url)
 
 
@@ -207,13 +208,13 @@ class Halves:
 
 @pytest.mark.parametrize("loaded", range(9))
 def test_what_only_the_journal_holds_is_added(sqlite_url: str, tmp_path: Path, loaded: int) -> None:
-    ensure_schema(sqlite_url)
+    ready_ledger(sqlite_url)
     assert Halves(open_engine(sqlite_url), tmp_path, loaded).used() == 11_111_111
 
 
 def test_as_of_the_marks_whatever_the_loader_does(sqlite_url: str, tmp_path: Path) -> None:
     """«With `marks`, the sums are as of the moment these were taken.»"""
-    ensure_schema(sqlite_url)
+    ready_ledger(sqlite_url)
     journal = Halves(open_engine(sqlite_url), tmp_path, 2)
     marks = marks_of(tmp_path)
     path = tmp_path / "w.000002.open"
@@ -227,14 +228,14 @@ def test_as_of_the_marks_whatever_the_loader_does(sqlite_url: str, tmp_path: Pat
 
 
 def test_an_event_posted_before_its_offset_counts_once(sqlite_url: str, tmp_path: Path) -> None:
-    ensure_schema(sqlite_url)
+    ready_ledger(sqlite_url)
     journal = Halves(open_engine(sqlite_url), tmp_path, 4)
     put(journal.engine, *journal.records[4:6])
     assert journal.used() == 11_111_111
 
 
 def test_segments_come_and_go(sqlite_url: str, tmp_path: Path) -> None:
-    ensure_schema(sqlite_url)
+    ready_ledger(sqlite_url)
     journal = Halves(open_engine(sqlite_url), tmp_path, 4)
     marks = marks_of(tmp_path)
     (tmp_path / "w.000001.done").unlink()
@@ -249,7 +250,7 @@ def test_segments_come_and_go(sqlite_url: str, tmp_path: Path) -> None:
 def test_a_judgement_is_money_and_neither_request_nor_tokens(tmp_path: Path) -> None:
     """Counters add what judging cost to the request it was for; what the judge read and said is not rationed."""
     engine = open_engine(f"sqlite:///{tmp_path}/ledger.db")
-    ensure_schema(f"sqlite:///{tmp_path}/ledger.db")
+    ready_ledger(f"sqlite:///{tmp_path}/ledger.db")
     request = msgspec.structs.replace(end(1), operation="chat.completions", outcome="ok", cost_nanos=5)
     judgement = msgspec.structs.replace(end(2), operation="guardrail", outcome="ok", cost_nanos=7)
     put(engine, request)

@@ -11,11 +11,12 @@ from gateway.clock import ManualClock, SystemClock
 from gateway.errors import LedgerError
 from gateway.ledger.adjustments import AdjustmentStore, StoredAdjustment
 from gateway.ledger.audit import Head, read_anchor
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.settings.adjustments_watch import AdjustmentWatch, LedgerAdjustments
 from gateway.settings.looking import keep_looking
 from gateway.settings.reload import Configuration
 from gateway.tasks import TaskGroup
+from tests.support.ledgers import ready_ledger
 
 TREE = "prices: off\nteams: {t: {budget: {amount: 10 USD}}}\n"
 HOUR = 3600 * 10**9
@@ -131,7 +132,7 @@ def test_a_log_that_was_cut_off_is_noticed(
 
 async def test_within_a_second_with_the_real_store(write: Callable[..., Path], minimal: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
-    ensure_schema(url)
+    ready_ledger(url)
     clock = SystemClock()
     engine = open_engine(url)
     store = AdjustmentStore(engine, clock)

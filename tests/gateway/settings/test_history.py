@@ -9,11 +9,12 @@ from sqlalchemy import Engine
 
 from gateway.clock import ManualClock
 from gateway.ledger.config_history import ConfigEvent, ConfigHistory, Origin
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.settings import history
 from gateway.settings.history import Historian, origin_of, tell_now
 from gateway.settings.reload import Configuration
 from gateway.tasks import TaskGroup
+from tests.support.ledgers import ready_ledger
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ async def test_start_change_and_refusal(
     async with asyncio.timeout(60):
         while not historian.failures:
             await asyncio.sleep(0.01)
-    ensure_schema(f"sqlite:///{path.parent}/ledger.db")
+    ready_ledger(f"sqlite:///{path.parent}/ledger.db")
     path.write_text(path.read_text() + "server: {drain: 10s}\n")
     assert (await asyncio.to_thread(configuration.reload, "file change")).ok
     path.write_text(path.read_text() + "bogus: 1\n")
@@ -78,7 +79,7 @@ async def test_start_change_and_refusal(
 def test_who_asked_is_told_at_once(
     configuration: Configuration, engine: Engine, clock: ManualClock, path: Path
 ) -> None:
-    ensure_schema(f"sqlite:///{path.parent}/ledger.db")
+    ready_ledger(f"sqlite:///{path.parent}/ledger.db")
     path.write_text(path.read_text() + "# a comment counts for the text\n")
     result = configuration.reload("admin key ops")
     origin = Origin("reload", "key:ops")
@@ -100,7 +101,7 @@ def test_a_text_that_cannot_be_masked_is_not_kept(
     def broken(written: object) -> None:
         raise RuntimeError("canary")
 
-    ensure_schema(f"sqlite:///{path.parent}/ledger.db")
+    ready_ledger(f"sqlite:///{path.parent}/ledger.db")
     monkeypatch.setattr(history, "kept_files", broken)
     assert tell_now(configuration, engine, clock, Origin("start"), None)
     found = ConfigHistory(engine, str(path)).find(1)

@@ -10,11 +10,12 @@ from gateway.auth.keys import digest_of, make_key
 from gateway.clock import ManualClock
 from gateway.errors import LedgerError
 from gateway.ledger.keystore import KeyMaterial, KeyStore, StoredKey
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.settings.keys_watch import KeyWatch
 from gateway.settings.looking import keep_looking
 from gateway.settings.reload import Configuration
 from gateway.tasks import TaskGroup
+from tests.support.ledgers import ready_ledger
 
 SECRET = "server-secret-0123456789"
 
@@ -72,7 +73,7 @@ def test_a_database_that_is_away_keeps_the_keys_known_before(configuration: Conf
 async def test_a_key_made_works_and_a_key_revoked_does_not(configuration: Configuration, tmp_path: Path) -> None:
     """With the real store on SQLite: revocation is effective within a second."""
     url = f"sqlite:///{tmp_path}/ledger.db"
-    ensure_schema(url)
+    ready_ledger(url)
     store = KeyStore(open_engine(url))
     tasks = TaskGroup(lambda _name, _error: None)
     tasks.start(keep_looking([KeyWatch(configuration, store)], 0.01), "keys")

@@ -21,7 +21,7 @@ teams:
   c: {{guardrails: q}}
 guardrails:
   p:
-    - {{detect: pii, action: pseudonymize, on: [request]{teams},
+    - {{detect: pii, entities: [EMAIL_ADDRESS], action: pseudonymize, on: [request]{teams},
        pseudonyms: {{scope: conversation, ttl: 2h, most: 50}}}}
   q:
     - {{detect: secrets, action: {action}}}

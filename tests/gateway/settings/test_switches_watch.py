@@ -9,12 +9,13 @@ import pytest
 from gateway.clock import ManualClock, SystemClock
 from gateway.errors import LedgerError
 from gateway.ledger.audit import Head
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from gateway.ledger.switches import StoredSwitch, SwitchStore
 from gateway.settings.looking import INTERVAL, keep_looking
 from gateway.settings.reload import Configuration
 from gateway.settings.switches_watch import LedgerSwitches, SwitchWatch
 from gateway.tasks import TaskGroup
+from tests.support.ledgers import ready_ledger
 
 HOUR = 3600 * 10**9
 
@@ -115,7 +116,7 @@ def test_a_broken_or_unwritable_file_stops_nobody(
 async def test_in_force_within_a_second(configuration: Configuration, tmp_path: Path) -> None:
     """Set in a real ledger; seen two looks later at most."""
     url, clock = f"sqlite:///{tmp_path}/ledger.db", SystemClock()
-    ensure_schema(url)
+    ready_ledger(url)
     engine = open_engine(url)
     watch = SwitchWatch(configuration, LedgerSwitches(engine, clock), clock)
     assert INTERVAL <= 0.4

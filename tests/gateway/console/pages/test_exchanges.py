@@ -5,11 +5,12 @@ import httpx
 import pytest
 
 from gateway.ledger.posting import post
-from gateway.ledger.store import ensure_schema, open_engine, writing
+from gateway.ledger.store import open_engine, writing
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.console.conftest import log_in, visitor
 from tests.gateway.ledger.helpers import end
 from tests.support.console_seed import seed
+from tests.support.ledgers import ready_ledger
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ async def test_a_trace_is_an_id_to_copy_or_a_link(make_world: Callable[..., Fake
         world = make_world(telemetry=telemetry)
         ledger = world.configuration.snapshot.ledger
         assert ledger is not None
-        ensure_schema(ledger.url)
+        ready_ledger(ledger.url)
         engine = open_engine(ledger.url)
         now_ns = world.clock.now_ns()
         failed = end(1, id="x-1", trace=trace, received_ns=now_ns - 10**9, outcome="upstream_error", status=502)

@@ -2,9 +2,10 @@ import httpx
 import pytest
 
 from gateway.ledger.incidents import Incident, IncidentStore, Note
-from gateway.ledger.store import ensure_schema, open_engine
+from gateway.ledger.store import open_engine
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.console.conftest import log_in, post, visitor
+from tests.support.ledgers import ready_ledger
 
 PAGE = "/console/incidents/inc-1"
 
@@ -13,7 +14,7 @@ PAGE = "/console/incidents/inc-1"
 def incident(world: FakeWorld) -> Incident:
     ledger = world.configuration.snapshot.ledger
     assert ledger is not None
-    ensure_schema(ledger.url)
+    ready_ledger(ledger.url)
     engine = open_engine(ledger.url)
     now_ns = world.clock.now_ns()
     made = Incident(

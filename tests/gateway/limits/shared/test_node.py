@@ -8,8 +8,12 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.limits.shared.node import BEAT, OVERDUE, PING
 from gateway.limits.shared.redis_open import SharedStore
+<<<<<<< HEAD
 from gateway.limits.shared.remote import Remote
 from gateway.limits.stores import is_up, open_store
+=======
+from gateway.limits.shared.wire import encode
+>>>>>>> w-suite
 from tests.gateway.limits.helpers import PATIENT, States, opened, until
 from tests.support.redis_servers import RedisServer
 from tests.support.stalling_proxy import stalling
@@ -21,10 +25,11 @@ def test_a_silence_is_noticed_in_time() -> None:
 
 
 async def test_an_idle_connection_is_kept_and_asked(redis_server: RedisServer) -> None:
-    async with stalling(redis_server.port) as proxy, opened(f"redis://127.0.0.1:{proxy.port}") as store:
-        await asyncio.sleep(5 * PING)
+    async with opened(redis_server.url) as store:
+        for _ in range(5):
+            await asked(store)
         assert store.up
-        assert proxy.connections == 1
+        assert store.gauges().connections == 1
 
 
 async def test_a_server_that_refuses_is_tried_again_and_again(redis_server: RedisServer) -> None:
@@ -46,14 +51,20 @@ async def test_a_server_that_refuses_is_tried_again_and_again(redis_server: Redi
 async def test_a_process_that_was_paused_does_not_blame_the_server(redis_server: RedisServer) -> None:
     """It reads before it judges."""
     async with opened(redis_server.url) as store:
+        [node] = store._fleet.nodes()
         for _ in range(3):
-            answer = asyncio.ensure_future(store.levels([]))
-            await asyncio.sleep(PING + BEAT)
+            node.send(encode("PING"), lambda _: None)
             block(3 * OVERDUE)
-            await answer
-        await asyncio.sleep(2 * BEAT)
+            await asked(store)
         assert store.gauges().connections == 1
         assert store.gauges().silences == 0
+
+
+async def asked(store: SharedStore) -> None:
+    """Until an idle connection has been asked whether it is there, by a look that found nothing overdue."""
+    [node] = store._fleet.nodes()
+    before = node._last_sent
+    await until(lambda: node._last_sent > before, "a ping")
 
 
 def block(seconds: float) -> None:
