@@ -18,14 +18,10 @@ from gateway.ledger.tables import counters
 from gateway.ledger.turn import give_way, waiting
 from gateway.sole import in_turn
 
-<<<<<<< HEAD
-HEAD = "0011"
-=======
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
-HEAD = "0010"
->>>>>>> w-suite
+HEAD = "0011"
 """The newest migration; a test keeps it true. Known here so that a start need not import alembic."""
 
 

@@ -8,12 +8,9 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.limits.shared.node import BEAT, OVERDUE, PING
 from gateway.limits.shared.redis_open import SharedStore
-<<<<<<< HEAD
 from gateway.limits.shared.remote import Remote
-from gateway.limits.stores import is_up, open_store
-=======
 from gateway.limits.shared.wire import encode
->>>>>>> w-suite
+from gateway.limits.stores import is_up, open_store
 from tests.gateway.limits.helpers import PATIENT, States, opened, until
 from tests.support.redis_servers import RedisServer
 from tests.support.stalling_proxy import stalling
