@@ -27,6 +27,7 @@ FOLDS = {
     "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench",
                "keelson", "raginject"},
     "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers"},
+    "challenges": {"llmail", "satml-ctf", "safeguard", "gandalf", "deepset", "strongreject"},
     "unseen": UNSEEN,
 }  # fmt: skip
 """Sources that are held out together."""
