@@ -260,6 +260,7 @@ CHALLENGES = {
 }
 """Of the collections that prompt-armor ships: our name, the role, and how many texts at most. Its others share prompts
 with the corpora (jailbreaks found in the wild) or with spikee."""
+CHALLENGED = {*(source for source, _, _ in CHALLENGES.values()), "strongreject"}
 _SHORTEST, _RUN, _ALIKE = 20, 4, 0.5
 """Characters of a text, words of a run, and the share of a text's runs that others have from which it is one of them
 in other words."""
