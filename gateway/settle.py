@@ -128,11 +128,18 @@ def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
             return tokens.count_chat(chat.messages, model, chat.tools or ())
         except (msgspec.DecodeError, ValueError, TypeError):
             pass  # not a chat as documented: counted by its texts below
+    outline = out.outline
     try:
-        texts = [segment.text for segment in out.dialect.prompt_segments(out.body)]
+        segments = out.dialect.prompt_segments(out.skeleton)
     except Refusal:  # nested deeper than texts can be collected from
         return len(out.body) // 4
-    return tokens.count_many_or_estimate(texts, model)
+    if outline is not None:
+        segments = outline.texts(segments, _at_once)
+    return tokens.count_many_or_estimate([segment.text for segment in segments], model)
+
+
+def _at_once() -> None:
+    """Nobody else is let go first: what is booked is booked in one go."""
 
 
 def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing, ticket: Ticket) -> None:
