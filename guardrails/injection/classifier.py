@@ -115,7 +115,7 @@ class InjectionClassifier:
             matches.append(Match(INJECTION, 0, len(text), score, "injection.obfuscation", "heuristic"))
         return sorted((match for match in matches if match.rule not in self._disabled), key=lambda match: match.start)
 
-    def _read(self, lower: str, role: str, breathe: Callable[[], None]) -> _Reading:
+    def _read(self, lower: str, role: str, breathe: Callable[[], None] = _at_once) -> _Reading:
         reading = _Reading([], set(), {})
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = tokens(lower[offset : offset + PIECE])
@@ -203,7 +203,7 @@ class InjectionClassifier:
         """The highest score of decoded text; `more` is added to the log-odds of the model."""
         folded = fold(text)
         lower = folded.text.lower()
-        reading = self._read(lower, role, _at_once)
+        reading = self._read(lower, role)
         odds = max(self._odds(window, reading, role) for window in reading.windows)
         scores = [logistic(odds + more), *(match.score for match in self._by_rule(lower, role, reading))]
         if depth > 1:

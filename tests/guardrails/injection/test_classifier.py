@@ -201,8 +201,7 @@ def test_it_lets_others_go_first_between_windows(
     classifier: InjectionClassifier, safety: SafetyClassifier, role: str
 ) -> None:
     """ "As `Classifier.judge`, calling its last argument between two windows": the same matches."""
-    text = (LETTER + ATTACK) * 300
+    text, breaths = (LETTER + ATTACK) * 300, list[None]()
     for each in (classifier, safety):
-        breaths: list[None] = []
         assert each.judge_paused(text, role, lambda: breaths.append(None)) == each.judge(text, role)
-        assert len(breaths) > len(text) / PIECE
+    assert len(breaths) > 2 * len(text) / PIECE
