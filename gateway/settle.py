@@ -11,6 +11,8 @@ import msgspec
 
 from gateway.attempt import Answer, Outgoing
 from gateway.dialects.jobs import job_in
+from gateway.dialects.outline import LONG
+from gateway.dialects.values import has_more
 from gateway.errors import Refusal
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.operations import FREE
@@ -25,6 +27,8 @@ NO_COST = Cost(nanos=0)
 FREE_OF_CHARGE = Cost(nanos=0, price_version="free")
 DEFERRED = Cost(nanos=0, price_version="deferred")
 """Of an answer that only begins a job: the exchange that first sees its end is booked what it used."""
+_MOST_VALUES = 20_000
+"""Values of a request whose texts are collected to count them."""
 _MOST_DECODED = 32 * 1024 * 1024
 
 
@@ -121,7 +125,8 @@ def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None, now: float) -
 
 def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
     """Input tokens of a request by its texts. For a chat with a known vocabulary that is exact but for what providers
-    do not document (tool calls, images); for all else an estimate (`docs/prices.md`)."""
+    do not document (tool calls, images); for all else an estimate (`docs/prices.md`). A body of very many values, whose
+    texts would take long to collect, is told by its size."""
     if out.operation.name == "chat.completions" and tokens.ready(model):
         try:
             chat = _decode_chat(out.body)
@@ -129,6 +134,8 @@ def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
         except (msgspec.DecodeError, ValueError, TypeError):
             pass  # not a chat as documented: counted by its texts below
     outline = out.outline
+    if len(out.skeleton) > LONG and has_more(out.skeleton, _MOST_VALUES, _at_once):
+        return len(out.skeleton) // 4
     try:
         segments = out.dialect.prompt_segments(out.skeleton)
     except Refusal:  # nested deeper than texts can be collected from
