@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from gateway import errors
+from gateway.dialects.outline import Outline
 from gateway.errors import TransportError
 from gateway.facts import Attempt, Exchange, Operation, Reading
 from gateway.limits.turnstile import Place
@@ -38,10 +39,23 @@ class Outgoing(msgspec.Struct):
     reading: Reading
     dialect: Dialect
     max_event: int
+    outline: Outline | None = None
+    """Of a huge body: what its long strings are left out of."""
     limits: "ProviderLimits | None" = None
     """What each attempt is asked by; None: no rule looks at the provider."""
     place: Place | None = None
     """The place held at the provider that is at work, if its capacity is limited."""
+
+    @property
+    def skeleton(self) -> bytes:
+        """The body, of a huge one without the insides of its long strings: for who wants something else of it."""
+        return self.body if self.outline is None else self.outline.skeleton
+
+    def written(self, model: str, asks_usage: bool) -> bytes:
+        """The body for one target."""
+        if self.outline is None:
+            return self.dialect.rewrite(self.reading, self.body, model, asks_usage)
+        return self.outline.filled(self.dialect.rewrite(self.reading, self.outline.skeleton, model, asks_usage))
 
     def failed(self) -> None:
         """It served nothing; another is asked."""
@@ -110,7 +124,7 @@ async def ask(world: World, x: Exchange, out: Outgoing, target: Target, attempt:
     started = x.forwarded_at = world.clock.monotonic()
     body = out.body
     if out.reading.model != target.model or out.reading.stream:
-        body = out.dialect.rewrite(out.reading, body, target.model, provider.asks_usage)
+        body = out.written(target.model, provider.asks_usage)
     target_path = target_of(provider, out.path, out.query)
     traceparent = None if world.traces is None else world.traces.traceparent(x)
     headers, opening = _headers(out, provider, target_path, traceparent)

@@ -9,6 +9,7 @@ once an exchange has begun, exactly one settlement and one record follow, in `dr
 
 import asyncio
 import contextlib
+from functools import partial
 
 from gateway.admission import Admission, admit_quietly, ticket_of
 from gateway.attempt import Answer, Outgoing
@@ -16,6 +17,7 @@ from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import SSE_BLOCK, Delivery
 from gateway.dialects import for_operation
+from gateway.dialects.outline import LONG, Outline
 from gateway.errors import (
     LATE_BODY,
     Blocked,
@@ -26,7 +28,7 @@ from gateway.errors import (
     UpstreamBroken,
     UpstreamTimeout,
 )
-from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
+from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope, Operation, Reading
 from gateway.forward import at_work, find_route, forward
 from gateway.guard import SHORT, Guard, header_of
 from gateway.held import answer_held
@@ -36,9 +38,10 @@ from gateway.outside import Outside
 from gateway.passage import stream_error
 from gateway.passthrough import pass_through
 from gateway.pseudonyms.naming import HEADER as CONVERSATION
+from gateway.reading import read_long
 from gateway.ride import Live
 from gateway.routing.table import Route
-from gateway.seams import Headers
+from gateway.seams import Dialect, Headers
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_stream
 from gateway.tape import keep_request
@@ -127,21 +130,17 @@ class Trip(Delivery):
         if body is None:
             body = await _read(client, head, snapshot.server.max_body)
         dialect = for_operation(operation.name)
-        reading = x.reading = dialect.read(operation, body)
+        outline = None
+        if len(body) <= LONG:
+            reading = x.reading = dialect.read(operation, body)
+        else:
+            reading, outline = await self.read_long(dialect, operation, body)
         route = _route(snapshot, x, caller.models, reading.model)
 
         # admit
+        id_, path, most = x.request_id.encode(), operation.path.encode(), snapshot.server.max_event
         out = self.out = Outgoing(
-            operation,
-            route,
-            head,
-            x.request_id.encode(),
-            operation.path.encode(),
-            client.query,
-            body,
-            reading,
-            dialect,
-            snapshot.server.max_event,
+            operation, route, head, id_, path, client.query, body, reading, dialect, most, outline
         )
         ticket = ticket_of(world, snapshot, x, caller, out)
         if snapshot.limits is not None:
@@ -167,6 +166,13 @@ class Trip(Delivery):
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
         await self.deliver(out, answer)
 
+    async def read_long(self, dialect: Dialect, operation: Operation, body: bytes) -> tuple[Reading, Outline | None]:
+        """What a body of more than `LONG` bytes asks for, and its outline."""
+        most = self.snapshot.server.max_values
+        reading, outline = await self.world.slices.run(partial(read_long, dialect, operation, body, most))
+        self.x.reading = reading
+        return reading, outline
+
     async def admit(self, caller: Caller, out: Outgoing, by_provider: bool) -> None:
         """Take what the request may use, waiting and downgrading as its limits say. Raises their refusal."""
         admission = self.admission = Admission(self.world, self.snapshot, self.x, caller, out)
@@ -180,13 +186,19 @@ class Trip(Delivery):
         world, snapshot, x = self.world, self.snapshot, self.x
         guard = self.guard = Guard(world, snapshot, engine, x, out.operation.name)
         if guard.pseudonyms is not None:
-            await guard.recall(world.conversations, self.head.fields.get(CONVERSATION), out.body)
-        if len(out.body) <= SHORT:
-            out.body = guard.request(out.dialect, out.body)
+            await guard.recall(world.conversations, self.head.fields.get(CONVERSATION), out.skeleton)
+        came = out.body
+        if len(came) <= SHORT:
+            out.body = guard.request(out.dialect, came)
         else:
-            out.body = await guard.long_request(out.dialect, out.body)
+            out.body = await guard.long_request(out.dialect, came, out.outline)
+            if out.body is not came:
+                out.outline = guard.outline
         if guard.outside is not None:
-            out.body = await guard.outside.request(out.body, out.dialect.prompt_segments, out.dialect)
+            judged = out.body
+            out.body = await guard.outside.request(judged, out.dialect.prompt_segments, out.dialect)
+            if out.body is not judged:
+                out.outline = None
         if guard.talk is not None:
             await guard.talk.keep()
         if x.request_verdict.reroute:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gateway.conversation import Conversations, Talk
+from gateway.dialects.outline import LONG, Outline
 from gateway.dialects.segments import json_segments
 from gateway.dialects.tokens import INPUTS, holds_tokens
 from gateway.dialects.values import check_values
@@ -21,6 +22,7 @@ from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
 from gateway.outside import Outside, Read, Rewrite, rewritten_answer
 from gateway.pseudonyms.naming import conversation_of
+from gateway.reading import outline_of
 from gateway.seams import Dialect
 from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
@@ -60,7 +62,7 @@ TOKENS = "it has numbers of tokens in the place of text"
 class Guard:
     """One exchange's guardrails: its engine, and the pseudonyms its request made."""
 
-    __slots__ = ("_passes", "demoted", "engine", "governor", "key", "operation", "outside",
+    __slots__ = ("_passes", "demoted", "engine", "governor", "key", "operation", "outline", "outside",
                  "pseudonyms", "slices", "talk", "vault", "x")  # fmt: skip
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
@@ -90,6 +92,8 @@ class Guard:
         """Those of the team live as long as a conversation."""
         if self.vault is not None and programs is not None and x.caller is not None:
             self.pseudonyms = programs.pseudonyms.get(x.caller.team)
+        self.outline: Outline | None = None
+        """Of a huge body that was judged, as it may go on."""
         self.talk: Talk | None = None
         """The conversation the request belongs to."""
 
@@ -118,15 +122,16 @@ class Guard:
         except BadRequest as error:
             return self._unread(body, "request", error)
 
-    async def long_request(self, dialect: Dialect, body: bytes) -> bytes:
-        """The same for a body longer than `SHORT`."""
+    async def long_request(self, dialect: Dialect, body: bytes, outline: Outline | None = None) -> bytes:
+        """The same for a body longer than `SHORT`; `outline`: its own, if it has one."""
         has_input = self.operation in INPUTS and self.reads_requests
-        if has_input and await self.slices.run(lambda _: holds_tokens(self.operation, body)):
+        skeleton = body if outline is None else outline.skeleton
+        if has_input and await self.slices.run(lambda _: holds_tokens(self.operation, skeleton)):
             self._unread_request(TOKENS)
         if len(body) <= GLANCED and self._clear(body, "request"):
             return body
         try:
-            return await self._carried_out_beside(body, dialect.prompt_segments, "request", rewrite_segments)
+            return await self._carried_out_beside(body, dialect.prompt_segments, "request", rewrite_segments, outline)
         except BadRequest as error:
             return self._unread(body, "request", error)
 
@@ -281,22 +286,35 @@ class Guard:
         """Ask the engine, and give the body as it may go on, rewritten by `rewrite`."""
         return self._concluded(self._asked(segments, direction), body, direction, rewrite)
 
-    async def _carried_out_beside(self, body: bytes, read: Read, direction: Direction, rewrite: Rewrite) -> bytes:
-        """The same for a long body: read, judged and rewritten in slices beside the event loop."""
+    async def _carried_out_beside(
+        self, body: bytes, read: Read, direction: Direction, rewrite: Rewrite, outline: Outline | None = None
+    ) -> bytes:
+        """The same for a long body: read, judged and rewritten in slices beside the event loop, without the insides of
+        its long strings where that can be. `outline`: what is known of them."""
 
-        def work(breathe: Breathe) -> tuple[Verdict, bytes | NotRewritable]:
+        def work(breathe: Breathe) -> tuple[Verdict, bytes | NotRewritable, Outline | None]:
+            known = outline
+            if known is None and len(body) > LONG:
+                known = outline_of(body, breathe, loose=direction == "response")
+            source = body if known is None else known.skeleton
             if direction == "request":
-                check_values(body, breathe)
-            verdict = self._asked(read(body), direction, breathe)
+                check_values(source, breathe)
+            segments = read(source)
+            breathe()
+            verdict = self._asked(segments if known is None else known.texts(segments, breathe), direction, breathe)
             if not verdict.rewrites:
-                return verdict, body
+                return verdict, body, known
             breathe()
             try:
-                return verdict, rewrite(body, verdict.rewrites)
+                written = rewrite(source, verdict.rewrites)
             except NotRewritable as error:
-                return verdict, error
+                return verdict, error, None
+            if known is not None:
+                breathe()
+                written = known.filled(written)
+            return verdict, written, outline_of(written, breathe) if len(written) > LONG else None
 
-        verdict, written = await self.slices.run(work)
+        verdict, written, self.outline = await self.slices.run(work)
 
         def done(_: bytes, __: Sequence[Segment]) -> bytes:
             if isinstance(written, NotRewritable):

@@ -211,7 +211,12 @@ class Passage:
     def _is_long(self, events: list[SseEvent]) -> bool:
         """Whether guardrails may have more to do with them than others should wait for."""
         rewriter = self._rewriter
-        return rewriter is not None and sum([len(event.raw) for event in events]) + rewriter.held() > SHORT
+        if rewriter is None:
+            return False
+        size = rewriter.held()
+        for event in events:
+            size += len(event.raw)
+        return size > SHORT
 
     def _heard(self, event: SseEvent, now: float) -> bool:
         """Note that an event came. False: it is not to be passed on."""

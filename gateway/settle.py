@@ -12,6 +12,8 @@ import msgspec
 
 from gateway.attempt import Answer, Outgoing
 from gateway.dialects.jobs import job_in
+from gateway.dialects.outline import LONG
+from gateway.dialects.values import has_more
 from gateway.errors import Refusal
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.operations import FREE
@@ -27,6 +29,8 @@ NO_COST = Cost(nanos=0)
 FREE_OF_CHARGE = Cost(nanos=0, price_version="free")
 DEFERRED = Cost(nanos=0, price_version="deferred")
 """Of an answer that only begins a job: the exchange that first sees its end is booked what it used."""
+_MOST_VALUES = 20_000
+"""Values of a request whose texts are collected to count them."""
 _MOST_DECODED = 32 * 1024 * 1024
 
 
@@ -135,18 +139,28 @@ def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None, now: float) -
 
 def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
     """Input tokens of a request by its texts. For a chat with a known vocabulary that is exact but for what providers
-    do not document (tool calls, images); for all else an estimate (`docs/prices.md`)."""
+    do not document (tool calls, images); for all else an estimate (`docs/prices.md`). A body of very many values, whose
+    texts would take long to collect, is told by its size."""
     if out.operation.name == "chat.completions" and tokens.ready(model):
         try:
             chat = _decode_chat(out.body)
             return tokens.count_chat(chat.messages, model, chat.tools or ())
         except (msgspec.DecodeError, ValueError, TypeError):
             pass  # not a chat as documented: counted by its texts below
+    outline = out.outline
+    if len(out.skeleton) > LONG and has_more(out.skeleton, _MOST_VALUES, _at_once):
+        return len(out.skeleton) // 4
     try:
-        texts = [segment.text for segment in out.dialect.prompt_segments(out.body)]
+        segments = out.dialect.prompt_segments(out.skeleton)
     except Refusal:  # nested deeper than texts can be collected from
         return len(out.body) // 4
-    return tokens.count_many_or_estimate(texts, model)
+    if outline is not None:
+        segments = outline.texts(segments, _at_once)
+    return tokens.count_many_or_estimate([segment.text for segment in segments], model)
+
+
+def _at_once() -> None:
+    """Nobody else is let go first: what is booked is booked in one go."""
 
 
 def reserve(x: Exchange, snapshot: Snapshot, out: Outgoing, ticket: Ticket) -> None:

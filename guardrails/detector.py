@@ -81,6 +81,11 @@ Pausing = Callable[[str, Sequence[Hit], Callable[[], None]], list[Match]]
 character of some texts has such a method, `confirm_paused`."""
 
 
+Judging = Callable[[str, str, Callable[[], None]], list[Match]]
+"""As `Classifier.judge`, calling its last argument between two windows: a classifier's `judge_paused`, where it has
+one."""
+
+
 class Detector(Protocol):
     """Finds spans. Safe on streams by the promise above."""
 

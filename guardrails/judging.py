@@ -2,7 +2,7 @@
 
 import math
 
-from guardrails.detector import Match
+from guardrails.detector import Classifier, Judging, Match
 from guardrails.program import CompiledRule, Program
 from guardrails.tally import Tally
 
@@ -73,13 +73,21 @@ class Judge:
                 continue
             since = timer() - self._tally.paused if timer is not None else 0
             try:
-                for match in classifier.judge(text, self._role):
+                for match in self._said(classifier, text):
                     for compiled in rules:
                         if compiled.wants(match) and compiled.reaches(offset + match.start, length):
                             self._note(compiled, match, offset, text[match.start : match.end])
             except Exception as error:
                 self._tally.failed(classifier.name, type(error).__name__, rules)
             self._tally.took(classifier.name, since)
+
+    def _said(self, classifier: Classifier, text: str) -> list[Match]:
+        """What it says; where others wait for their turn, they are let go first in between."""
+        breathe = self._tally.breathe
+        pausing: Judging | None = None if breathe is None else getattr(classifier, "judge_paused", None)
+        if breathe is None or pausing is None:
+            return classifier.judge(text, self._role)
+        return pausing(text, self._role, breathe)
 
     def _note(self, compiled: CompiledRule, match: Match, offset: int, value: str) -> None:
         """Count a finding; on a stream once, although each further window sees it again."""

@@ -177,7 +177,10 @@ class PolicyStream:
 
     def held(self) -> int:
         """Characters held back now, all channels together."""
-        return sum(channel.held() for channel in self._channels.values())
+        held = 0
+        for channel in self._channels.values():
+            held += channel.held()
+        return held
 
     def _opened(self, path: str, role: str, json: bool) -> _Channel:
         restorer = Restorer(self._vault, json) if self._vault is not None else None

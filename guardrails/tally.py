@@ -4,7 +4,18 @@ from collections.abc import Callable, Collection
 
 from guardrails.actions import Hasher
 from guardrails.detector import Match
-from guardrails.interface import Action, Breathe, Direction, Failure, Finding, Mode, RuleResult, Segment, Verdict
+from guardrails.interface import (
+    ALLOWED,
+    Action,
+    Breathe,
+    Direction,
+    Failure,
+    Finding,
+    Mode,
+    RuleResult,
+    Segment,
+    Verdict,
+)
 from guardrails.policy import SEVERITY, in_rollout
 from guardrails.program import CompiledRule
 from guardrails.vault import Vault
@@ -150,7 +161,8 @@ class Tally:
     def verdict(self, rewrites: tuple[Segment, ...] = ()) -> Verdict:
         """What is concluded so far. Made anew only after something was found."""
         if self._verdict is None or rewrites:
-            self._verdict = self._concluded(rewrites)
+            nothing = not (self._counts or self.failures or self.spent or self.blocked or rewrites)
+            self._verdict = ALLOWED if nothing else self._concluded(rewrites)
         return self._verdict
 
     def _concluded(self, rewrites: tuple[Segment, ...]) -> Verdict:

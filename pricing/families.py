@@ -65,6 +65,8 @@ _BY_NAME: tuple[tuple["re.Pattern[str]", Family], ...] = tuple(
         (r"gpt-(4o|4\.[15]|5|oss)", _O200K),
     )
 )
+_SAMPLES, _SAMPLE = 64, 16_384
+"""Stretches of a huge text that are counted for all of it, and the characters of each."""
 _CLAUDE = re.compile(r"claude")
 _CLAUDE_VERSION = re.compile(r"(?:^|[-.:/])(\d{1,2})(?:[-.](\d{1,2}))?(?=$|[-.@:v])")
 
@@ -101,9 +103,14 @@ def from_bytes(family: Family, text: str) -> int:
     """An estimate without any vocabulary: a token to four bytes of text, one to two digits, scaled to the family.
 
     Off by up to 35 % on Latin script, code, JSON and logs; up to 2.3 times too high on scripts of two or three bytes a
-    letter (Cyrillic, Hindi), which stays on the safe side."""
+    letter (Cyrillic, Hindi), which stays on the safe side. Of a text of more than a million
+    characters as many are counted, evenly taken from all of it."""
     if not text:
         return 0
+    if len(text) > _SAMPLES * _SAMPLE:
+        step = len(text) // _SAMPLES
+        sample = "".join([text[at * step : at * step + _SAMPLE] for at in range(_SAMPLES)])
+        return round(from_bytes(family, sample) * (len(text) / len(sample)))
     data = text.encode("utf-8", "replace")
     digits = len(data) - len(data.translate(None, b"0123456789"))
     return max(1, round(family.plain * (len(data) - digits) / 4 + max(0.5, family.digit + 1 / 3) * digits))

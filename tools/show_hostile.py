@@ -108,6 +108,13 @@ def messages(size: int) -> str:
     return '{"messages": [' + ",".join(['{"role":"user","content":"a"}'] * (size // 30)) + "]}"
 
 
+def image(size: int) -> str:
+    """A photograph and a question, as vision clients send it."""
+    address = "data:image/png;base64," + "iVBORw0KGgoAAAAN" * (size // 16)
+    parts = [{"type": "text", "text": "What is it? a@b.org"}, {"type": "image_url", "image_url": {"url": address}}]
+    return json.dumps({"messages": [{"role": "user", "content": parts}]})
+
+
 def numbers(size: int) -> str:
     return '{"messages": [], "tools": [{"a": [' + "1," * (size // 2) + "1]}]}"
 
@@ -126,6 +133,7 @@ CASES: dict[str, tuple[int, Callable[[int], str], Callable[[str, PolicyEngine], 
     "100,000 terms": (1_300_000, repeated("name77 of77, "), whole),
     "lone surrogates": (2 * MEGABYTE, repeated("x\ud800 a@b.org "), whole),
     "lone surrogates in a body": (2 * MEGABYTE, escaped, body),
+    "a body with an image of 20 MB": (20 * MEGABYTE, image, body),
     "a body nested 500,000 deep": (MEGABYTE, nested, body),
     "a body of 600,000 messages": (18 * MEGABYTE, messages, body),
     "a body of 390,000 numbers": (780_000, numbers, body),
@@ -184,7 +192,7 @@ def shapes(name: str, scale: float) -> Iterator[tuple[str, bytes]]:
 
 def show_served(names: Iterable[str], scale: float) -> int:
     worst = 0
-    print(f"{'input':28}{'as':>15}{'MB':>6}{'s':>8}{'idle ms':>9}{'pause ms':>10}  status")  # noqa: T201
+    print(f"{'input':30}{'as':>15}{'MB':>6}{'s':>8}{'idle ms':>9}{'pause ms':>10}  status")  # noqa: T201
     with served(RULES) as gateway:
         for name in names:
             for way, data in shapes(name, scale):
@@ -199,7 +207,7 @@ def show_served(names: Iterable[str], scale: float) -> int:
                 wrong = "" if pause <= BOUNDED else " PAUSE"
                 worst = worst or len(wrong)
                 print(  # noqa: T201
-                    f"{name:28}{way:>15}{len(data) / MEGABYTE:6.1f}{seconds:8.2f}{idle * 1000:9.1f}{pause * 1000:10.1f}"
+                    f"{name:30}{way:>15}{len(data) / MEGABYTE:6.1f}{seconds:8.2f}{idle * 1000:9.1f}{pause * 1000:10.1f}"
                     f"  {status}{wrong}",
                     flush=True,
                 )
@@ -232,7 +240,7 @@ def main() -> int:
     if options.served:
         return show_served([options.case] if options.case else CASES, options.scale)
     worst = 0
-    print(f"{'input':28}{'MB':>6}{'half s':>8}{'s':>8}{'grows':>7}{'MB mem':>8}{'held':>7}  outcome")  # noqa: T201
+    print(f"{'input':30}{'MB':>6}{'half s':>8}{'s':>8}{'grows':>7}{'MB mem':>8}{'held':>7}  outcome")  # noqa: T201
     for name in [options.case] if options.case else CASES:
         mine, theirs = multiprocessing.Pipe(duplex=False)
         child = multiprocessing.get_context("spawn").Process(target=measured, args=(name, options.scale, theirs))
@@ -257,7 +265,7 @@ def main() -> int:
         ]
         worst = max(worst, len(wrong))
         print(  # noqa: T201
-            f"{name:28}{size / MEGABYTE:6.1f}{half:8.2f}{full:8.2f}{grows:7.1f}{memory:8.0f}{held:7}  {words} "
+            f"{name:30}{size / MEGABYTE:6.1f}{half:8.2f}{full:8.2f}{grows:7.1f}{memory:8.0f}{held:7}  {words} "
             + " ".join(wrong),
             flush=True,
         )

@@ -22,6 +22,8 @@ from guardrails.interface import StreamInspector
 
 _encode = msgspec.json.encode
 _SAYS_NOTHING = frozenset(("index", "type", "logprobs"))
+_USUAL = frozenset(("id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"))
+"""Names of members that need no escapes."""
 _NOT_REPEATED = frozenset(("choices", "usage", "obfuscation", "error"))
 
 
@@ -135,7 +137,11 @@ class ChatEvents(EventRewriter):
         """A chunk like the last one, of one choice."""
         members = members_of(self._last)
         around = b"".join(
-            [b"%b:%b," % (_encode(name), raw) for name, raw in members.items() if name not in _NOT_REPEATED]
+            [
+                b'"%b":%b,' % (name.encode(), raw) if name in _USUAL else b"%b:%b," % (_encode(name), raw)
+                for name, raw in members.items()
+                if name not in _NOT_REPEATED
+            ]
         )
         choice = b'"index":%b,%b"logprobs":null,"finish_reason":%b' % (
             index,

@@ -30,6 +30,7 @@ from guardrails.interface import Breathe, StreamInspector
 
 Key = tuple[str, *tuple[bytes, ...]]
 """Family and ids of a channel."""
+_DONE = b"[DONE]"
 MAX_CHANNELS = 4096
 """Texts of one stream."""
 _MEMOS = 4096
@@ -118,10 +119,12 @@ class EventRewriter:
             self.repeat = None
         if self.blocked or self._over:
             return b""
+        if data == _DONE:
+            return self._done_with(event.raw)
         found = self._shapes.find(event.name, data)
         if found is None:
-            if data.strip() == b"[DONE]":
-                return self.end() + (b"" if self.blocked else event.raw)
+            if data.strip() == _DONE:
+                return self._done_with(event.raw)
             if not data.strip():
                 return event.raw
             try:
@@ -129,6 +132,9 @@ class EventRewriter:
             except ValueError:
                 return self._unread(event)
         plan, spans = found
+        if plan.says_nothing and not self._superseded and not self._inspector.blocked:
+            self._seen(event, data, plan)
+            return self._framed(event, data, plan, spans, [])
         try:
             texts = [value_of(data[slice(*spans[slot.group])]) for slot in plan.slots]
         except ValueError:
@@ -175,6 +181,10 @@ class EventRewriter:
             self._dropped()
             return b""
         return repeat.written_chunk(framed, end, encoded(new))
+
+    def _done_with(self, raw: bytes) -> bytes:
+        """The stream said that it is over."""
+        return self.end() + (b"" if self.blocked else raw)
 
     def end(self) -> bytes:
         """The stream ended whole (`[DONE]` does it by itself): what is still held. Not for a stream that broke off."""

@@ -69,6 +69,11 @@ class Plan(msgspec.Struct, gc=False):
     room: bytes = b""
     """An empty member, as it stands in the event, that can take the rest of a text which is over."""
 
+    @property
+    def says_nothing(self) -> bool:
+        """An event of this shape has no text, ends none and fails nothing: it may only tell usage."""
+        return not (self.slots or self.ends or self.names or self.failed)
+
 
 class Reader:
     """Takes a scanned event apart into a plan, and notes which leaves the plan needs."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
 
 from gateway.settings.schema_base import (
+    Count,
     Duration,
     Name,
     Off,
@@ -62,6 +63,12 @@ class ServerSection(Section):
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     workers: int = Field(1, ge=1, le=256, description="Worker processes.")
     max_body: Size = size("20MiB", "Largest JSON request body.", ge=1024)
+    max_values: Count = Field(
+        1_000_000,
+        ge=1_000,
+        description="Values that a JSON request body of more than 256KiB may have, those inside of others too: "
+        "strings, numbers, arrays and objects. Reading them takes time in which nobody else is served.",
+    )
     max_upload: Size = size("512MiB", "Largest body that is passed through as a stream (files, audio).", ge=1024)
     max_headers: Size = size("64KiB", "Largest request head.", ge=1024)
     max_event: Size = size("1MiB", "Largest server-sent event of a provider.", ge=1024)

@@ -26,6 +26,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     max_body: int = 20 * 1024 * 1024
     """Largest JSON body, which is read whole."""
+    max_values: int = 1_000_000
+    """Values such a body may have."""
     max_upload: int = 512 * 1024 * 1024
     """Largest body that is passed through as a stream."""
     max_headers: int = 64 * 1024

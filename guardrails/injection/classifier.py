@@ -3,7 +3,7 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from math import log2
 
@@ -42,6 +42,10 @@ _COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"
 """Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
 _SAMPLE = 200
 """Words by which it is seen that a text is not in a language."""
+
+
+def _at_once() -> None:
+    """Nobody is let go first."""
 
 
 class _Window(msgspec.Struct, frozen=True, gc=False):
@@ -91,11 +95,18 @@ class InjectionClassifier:
 
     def judge(self, text: str, role: str) -> list[Match]:
         """See `guardrails.detector.Classifier`. Linear in the text; sorted by start."""
+        return self.judge_paused(text, role, _at_once)
+
+    def judge_paused(self, text: str, role: str, breathe: Callable[[], None]) -> list[Match]:
+        """See `guardrails.detector.Judging`."""
         folded = fold(text)
+        breathe()
         lower = folded.text.lower()
-        reading = self._read(lower, role)
+        reading = self._read(lower, role, breathe)
         matches = [*self._by_model(lower, role, reading, _HIDDEN if folded.signals else 0.0)]
+        breathe()
         matches += self._by_rule(lower, role, reading)
+        breathe()
         if "injection.encoded" not in self._disabled:
             matches += self._encoded(folded.text, lower, role, reading, DEPTH)
         matches = _at_source(matches, folded)
@@ -104,17 +115,18 @@ class InjectionClassifier:
             matches.append(Match(INJECTION, 0, len(text), score, "injection.obfuscation", "heuristic"))
         return sorted((match for match in matches if match.rule not in self._disabled), key=lambda match: match.start)
 
-    def _read(self, lower: str, role: str) -> _Reading:
+    def _read(self, lower: str, role: str, breathe: Callable[[], None] = _at_once) -> _Reading:
         reading = _Reading([], set(), {})
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = tokens(lower[offset : offset + PIECE])
             lined = [LINE, *words]
+            breathe()
             glance = self._model.glance(lined)
-            wide = self._scored(lined, glance, WIDE, "attack", starts_of(len(words), WIDE, 1))
+            wide = self._scored(lined, glance, WIDE, "attack", starts_of(len(words), WIDE, 1), breathe)
             request = 0.0
             if role in STRICT_ROLES:
                 best = max(scores[0] for _, scores in wide)
-                narrow = self._scored(lined, glance, NARROW, "request", request_starts(lined))
+                narrow = self._scored(lined, glance, NARROW, "request", request_starts(lined), breathe)
                 start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
                 reading.windows.append(_Window(offset, max(0, start - 1), NARROW.size, best, kind, request))
             for start, (attack, kind, _) in wide:
@@ -124,17 +136,28 @@ class InjectionClassifier:
             reading.count += len(starts_of(len(words), WIDE))
             reading.read += len(words)
             reading.unknown += glance.unknown
+            breathe()
         if role not in STRICT_ROLES:  # what an order hides in is about something else
             reading.bag = self._model.bag(reading.words)
         return reading
 
     def _scored(
-        self, words: list[str], glance: Glance, shape: Window, hint: str, starts: Sequence[int]
+        self,
+        words: list[str],
+        glance: Glance,
+        shape: Window,
+        hint: str,
+        starts: Sequence[int],
+        breathe: Callable[[], None],
     ) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of the windows that are worth it."""
         score = self._model.score
-        worth = self._model.worth(glance, shape, hint, starts)
-        return [(start, score(words[start : start + shape.size], shape)) for start in worth]
+        breathe()
+        scored: list[tuple[int, list[float]]] = []
+        for start in self._model.worth(glance, shape, hint, starts):
+            breathe()
+            scored.append((start, score(words[start : start + shape.size], shape)))
+        return scored
 
     def _by_model(self, lower: str, role: str, reading: _Reading, more: float) -> Iterator[Match]:
         scored = [(self._odds(window, reading, role) + more, window) for window in reading.windows]
@@ -248,6 +271,10 @@ class SafetyClassifier:
 
     def judge(self, text: str, role: str) -> list[Match]:
         """See `guardrails.detector.Classifier`: at most one match for each category, its likeliest window."""
+        return self.judge_paused(text, role, _at_once)
+
+    def judge_paused(self, text: str, role: str, breathe: Callable[[], None]) -> list[Match]:
+        """See `guardrails.detector.Judging`."""
         folded = fold(text)
         lower = folded.text.lower()
         best: dict[str, tuple[float, int, int]] = {}
@@ -255,13 +282,17 @@ class SafetyClassifier:
         count = 0
         for offset in range(0, max(1, len(lower) - COMMON), PIECE - COMMON):
             words = pieces[offset] = tokens(lower[offset : offset + PIECE])
+            breathe()
             glance = self._model.glance(words)
             count += len(starts_of(len(words), WIDE))
+            breathe()
             for start in self._model.worth(glance, WIDE, "unsafe", starts_of(len(words), WIDE)):
+                breathe()
                 scores = self._model.score(words[start : start + WIDE.size], WIDE)
                 for category, score in zip(self._model.heads, scores, strict=True):
                     if category not in best or score > best[category][0]:
                         best[category] = (score, offset, start)
+            breathe()
         matches: list[Match] = []
         places = _Places(lower, pieces)
         for category, (score, offset, start) in best.items():

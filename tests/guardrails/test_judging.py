@@ -1,5 +1,7 @@
 """When classifiers are asked, and what their answer does."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +91,21 @@ def test_a_classifier_that_fails_closes_its_rule() -> None:
     verdict = engine(Broken()).inspect([segment], "request")
     assert (verdict.enforced, verdict.failures[0].error) == ("block", "ValueError")
     assert engine(Broken(), on_failure="open").inspect([segment], "request").enforced == "allow"
+
+
+class Patient(Accuser):
+    """Says whether it was asked to let others go first."""
+
+    def judge_paused(self, text: str, role: str, breathe: Callable[[], None]) -> list[Match]:
+        breathe()
+        return self.judge(text, role)
+
+
+def test_a_classifier_that_can_pause_does_so_where_others_wait() -> None:
+    patient, breaths = Patient(), list[None]()
+    judge = engine(patient)
+    assert judge.inspect([Segment("m", "user", "evil")], "request").enforced == "block"
+    assert not breaths
+    verdict = judge.inspect([Segment("m", "user", "evil")], "request", breathe=lambda: breaths.append(None))
+    assert verdict.enforced == "block"
+    assert len(breaths) >= 2

@@ -9,6 +9,7 @@ import tiktoken.model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pricing.families import family_of, from_bytes
 from pricing.tokens import EXACT_CHARACTERS, EncodingChoice, TokenCounter
 from pricing.vocabulary import load_encoding
 
@@ -193,6 +194,14 @@ PROSE = (
     "The gateway counts tokens only where a provider does not tell them, because what the provider says is what it "
     "bills. An application that leaves early still pays for the prompt and for what it was sent until then.\n"
 )
+
+
+def test_without_a_vocabulary_a_huge_text_is_told_by_stretches_of_all_of_it() -> None:
+    """ "Of a text of more than a million characters as many are counted, evenly taken from all of it." """
+    family = family_of("nobody-knows")
+    piece = PROSE + "漢字仮名 0123456789 "
+    small, huge = from_bytes(family, piece * 100), from_bytes(family, piece * (4_000_000 // len(piece)))
+    assert huge == pytest.approx(small / 100 * (4_000_000 // len(piece)), rel=0.02)
 
 
 def test_long_texts_are_told_by_proportion(counter: TokenCounter) -> None:

@@ -251,3 +251,24 @@ def test_a_compressed_body_is_read_decoded(guarded: Guarded, fine: Scripted, pat
     )
     assert fine.last.json["messages"][0]["content"] == MASKED
     assert EMAIL.encode() not in fine.last.body
+
+
+def test_an_image_of_a_megabyte_stays_beside_texts_that_are_masked(guarded: Guarded, provider: Scripted) -> None:
+    """A huge body is read by its outline: what its long strings are goes on byte for byte, or masked, both ways."""
+    url = "data:image/png;base64," + "iVBORw0KGgoAAAAN" * 65_536
+    prose = "The committee met in the old library. " * 4_000
+    said = [
+        {"type": "text", "text": f"What does {EMAIL} show?"},
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "text", "text": prose + EMAIL + " " + prose},
+    ]
+    provider.says(chat(prose + EMAIL + " " + prose + 'é\n"' * 30_000))
+    answer = guarded.openai("masked").chat.completions.create(
+        model="gpt-4o-mini", messages=[{"role": "user", "content": said}]
+    )
+    parts = provider.last.json["messages"][0]["content"]
+    assert parts[0]["text"] == "What does <EMAIL_ADDRESS> show?"
+    assert parts[1]["image_url"]["url"] == url
+    assert parts[2]["text"] == f"{prose}<EMAIL_ADDRESS> {prose}"
+    assert b"\x7f" not in provider.last.body
+    assert answer.choices[0].message.content == prose + "<EMAIL_ADDRESS> " + prose + 'é\n"' * 30_000

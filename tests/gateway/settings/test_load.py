@@ -75,6 +75,7 @@ def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
         ("server: {drain: 30}", "6:17: this is not a duration; allowed is a number with a unit"),
         ("server: {max_body: 20 apples}", "6:20: this is not a size; allowed is a size such as"),
         ("server: {max_body: 1}", "6:20: this is too small; allowed is 1KiB or more"),
+        ("server: {max_values: 10}", "6:22: this is too small; allowed is 1000 or more"),
         ("server: [1]", "6:9: this is not a mapping; allowed are the names host, port, workers"),
         ("server: x", "6:9: this is not a mapping; allowed are the names host, port, workers"),
         ("telemetry: {metrics: perhaps}", "6:22: this is not a switch; allowed are on and off"),

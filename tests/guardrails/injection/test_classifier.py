@@ -194,3 +194,14 @@ def test_places_are_those_of_the_words(text: str, start: int, size: int) -> None
         begin, end = _Places(lower, {0: words}).bounds(0, start, size)
         assert tokens(lower[begin:end]) == words[start : start + size]
     assert _Places("", {0: []}).bounds(0, 0, size) == (0, 0)
+
+
+@pytest.mark.parametrize("role", ["user", "tool"])
+def test_it_lets_others_go_first_between_windows(
+    classifier: InjectionClassifier, safety: SafetyClassifier, role: str
+) -> None:
+    """ "As `Classifier.judge`, calling its last argument between two windows": the same matches."""
+    text, breaths = (LETTER + ATTACK) * 300, list[None]()
+    for each in (classifier, safety):
+        assert each.judge_paused(text, role, lambda: breaths.append(None)) == each.judge(text, role)
+    assert len(breaths) > 2 * len(text) / PIECE
