@@ -10,7 +10,8 @@ is told in `gateway/dialects/chat.py`.
 
 import msgspec
 
-from gateway.inspection.events import Channel, EventRewriter
+from gateway.inspection.channels import Channel
+from gateway.inspection.events import EventRewriter
 from gateway.inspection.frames import framed, members_of
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
 from gateway.inspection.rewrite import Edit

@@ -17,6 +17,7 @@ An exception out of a call means that nothing of that event may be sent. The str
 """
 
 from gateway.facts import Verdict
+from gateway.inspection.channels import Channel, Key, ids_of
 from gateway.inspection.frames import joined, reframed
 from gateway.inspection.logprobs import repeats
 from gateway.inspection.plans import Plan, Reader, Slot
@@ -28,8 +29,6 @@ from gateway.wire.sse import SseEvent
 from gateway.wire.surfaces import is_encoded
 from guardrails.interface import Breathe, StreamInspector
 
-Key = tuple[str, *tuple[bytes, ...]]
-"""Family and ids of a channel."""
 _DONE = b"[DONE]"
 MAX_CHANNELS = 4096
 """Texts of one stream."""
@@ -41,40 +40,6 @@ _NOT_CLEAR = "an event of its stream is not valid JSON, has a member twice, or i
 
 class _TooMany(Exception):
     """An event begins more channels than a stream may have."""
-
-
-class Channel:
-    """One text that grows, as the inspector and the client know it."""
-
-    __slots__ = ("call", "family", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
-
-    def __init__(self, name: str, slot: Slot, data: bytes, spans: Spans) -> None:
-        self.name = name
-        self.family = slot.family
-        self.role = slot.role
-        self.json = slot.json
-        self.ids = _ids(slot, data, spans)
-        self.call = data[slice(*spans[slot.call])] if slot.call >= 0 else b""
-        self.way = [(step, data[slice(*spans[at])] if at >= 0 else b"", kind) for step, at, kind in slot.way]
-        """Steps to the text, each with the index and the type of the array's item it leads to."""
-        self.open = True
-        self.pending = ""
-        """A high surrogate whose other half is in the next piece."""
-        self.raw: list[str] = []
-        self.out: list[str] = []
-
-    def value(self, text: str) -> bytes:
-        """JSON of what stands below the first step of `way`, holding `text`."""
-        value = encoded(text)
-        for at in range(len(self.way) - 1, -1, -1):
-            step, index, kind = self.way[at]
-            if isinstance(step, str):
-                if at:
-                    value = b"{%b:%b}" % (encoded(step), value)
-                continue
-            told = (b'"index":%b,' % index if index else b"") + (b'"type":%b,' % kind if kind else b"")
-            value = b"[{%b%b]" % (told, value[1:]) if value[:1] == b"{" else b"[%b]" % value
-        return value
 
 
 class EventRewriter:
@@ -353,7 +318,7 @@ class EventRewriter:
     # Channels.
 
     def _channel(self, slot: Slot, data: bytes, spans: Spans) -> Channel:
-        key: Key = (slot.family, *_ids(slot, data, spans))
+        key: Key = (slot.family, *ids_of(slot, data, spans))
         channel = self._channels.get(key)
         name = ""
         if channel is not None:
@@ -449,7 +414,3 @@ class EventRewriter:
         if len(self._memo) >= _MEMOS:
             self._memo.clear()
         self._memo[key] = new
-
-
-def _ids(slot: Slot, data: bytes, spans: Spans) -> tuple[bytes, ...]:
-    return tuple([data[slice(*spans[one])] if isinstance(one, int) else one for one in slot.ids])

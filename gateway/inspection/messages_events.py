@@ -7,7 +7,8 @@ Source: docs.anthropic.com/en/api/messages-streaming.
 
 import msgspec
 
-from gateway.inspection.events import Channel, EventRewriter
+from gateway.inspection.channels import Channel
+from gateway.inspection.events import EventRewriter
 from gateway.inspection.frames import framed, members_of
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
 from gateway.inspection.rewrite import Edit

@@ -8,7 +8,8 @@ Source: platform.openai.com/docs/api-reference/responses-streaming.
 
 import msgspec
 
-from gateway.inspection.events import Channel, EventRewriter
+from gateway.inspection.channels import Channel
+from gateway.inspection.events import EventRewriter
 from gateway.inspection.frames import Members, framed, members_of, reframed
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
 from gateway.inspection.rewrite import Edit, encoded, splice

@@ -35,6 +35,7 @@ AlertName = Literal[
     "TollwaySettlementsLost",
     "TollwayHoldsExpired",
     "TollwayGuardrailFailures",
+    "TollwayGuardrailDemoted",
     "TollwayReloadFailed",
     "TollwayWorkersDiffer",
     "TollwayMetricsFailures",

@@ -187,6 +187,14 @@ def _rest() -> list[Alert]:
             "ones passed unjudged.",
         ),
         Alert(
+            "TollwayGuardrailDemoted",
+            "ticket",
+            "sum by (rule) (tollway_guardrail_demoted) > 0",
+            "1m",
+            "the rule {{ $labels.rule }} only watches",
+            "It was beyond its bounds in {{ $value }} workers; what it finds there passes.",
+        ),
+        Alert(
             "TollwayReloadFailed",
             "ticket",
             'sum(increase(tollway_config_reload_total{result="failure"}[15m])) > 0',

@@ -176,6 +176,15 @@ GUARDRAILS = Board(
                     "short", description="closed: the text did not pass; open: it passed unjudged.", quiet=True,
                 ),
                 Panel(
+                    "Rules that only watch",
+                    (
+                        Query("sum by (rule) (tollway_guardrail_demoted)", "{{rule}}"),
+                        Query("sum by (rule, reason) (increase(tollway_guardrail_demotions_total[5m]))",
+                              "{{rule}} began: {{reason}}"),
+                    ),
+                    "short", description="Workers in which a rule was beyond its bounds.", quiet=True,
+                ),
+                Panel(
                     "Conversations",
                     (Query(f"sum by (outcome) (rate(tollway_guardrail_conversations_total{RATE}))", "{{outcome}}"),),
                     "reqps", description="Whose pseudonyms are kept; away: the store did not answer.", quiet=True,

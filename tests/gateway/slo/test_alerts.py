@@ -56,6 +56,7 @@ WRONG = {
     "TollwaySettlementsLost": {"tollway_limit_store_dropped_total": "0x50 9x9"},
     "TollwayHoldsExpired": {"tollway_limit_holds_expired_total": "0x50 40x9"},
     "TollwayGuardrailFailures": {'tollway_guardrail_failures_total{detector="d",outcome="open"}': "0x50 20x9"},
+    "TollwayGuardrailDemoted": {'tollway_guardrail_demoted{rule="r"}': "0x50 1x9"},
     "TollwayReloadFailed": {'tollway_config_reload_total{result="failure"}': "1x50 2x9"},
     "TollwayWorkersDiffer": {'tollway_config_info{hash="b"}': "1x60"},
     "TollwayMetricsFailures": {"tollway_metrics_failures_total": "0x50 1x9"},

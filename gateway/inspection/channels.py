@@ -1,0 +1,47 @@
+"""One text of a stream that grows, and how an event is written that carries a piece of it."""
+
+from gateway.inspection.plans import Slot
+from gateway.inspection.rewrite import encoded
+from gateway.inspection.shapes import Spans
+
+Key = tuple[str, *tuple[bytes, ...]]
+"""Family and ids of a channel."""
+
+
+class Channel:
+    """One text that grows, as the inspector and the client know it."""
+
+    __slots__ = ("call", "family", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
+
+    def __init__(self, name: str, slot: Slot, data: bytes, spans: Spans) -> None:
+        self.name = name
+        self.family = slot.family
+        self.role = slot.role
+        self.json = slot.json
+        self.ids = ids_of(slot, data, spans)
+        self.call = data[slice(*spans[slot.call])] if slot.call >= 0 else b""
+        self.way = [(step, data[slice(*spans[at])] if at >= 0 else b"", kind) for step, at, kind in slot.way]
+        """Steps to the text, each with the index and the type of the array's item it leads to."""
+        self.open = True
+        self.pending = ""
+        """A high surrogate whose other half is in the next piece."""
+        self.raw: list[str] = []
+        self.out: list[str] = []
+
+    def value(self, text: str) -> bytes:
+        """JSON of what stands below the first step of `way`, holding `text`."""
+        value = encoded(text)
+        for at in range(len(self.way) - 1, -1, -1):
+            step, index, kind = self.way[at]
+            if isinstance(step, str):
+                if at:
+                    value = b"{%b:%b}" % (encoded(step), value)
+                continue
+            told = (b'"index":%b,' % index if index else b"") + (b'"type":%b,' % kind if kind else b"")
+            value = b"[{%b%b]" % (told, value[1:]) if value[:1] == b"{" else b"[%b]" % value
+        return value
+
+
+def ids_of(slot: Slot, data: bytes, spans: Spans) -> tuple[bytes, ...]:
+    """What names a channel beside its family, as it stands in an event."""
+    return tuple([data[slice(*spans[one])] if isinstance(one, int) else one for one in slot.ids])
