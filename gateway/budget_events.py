@@ -25,6 +25,8 @@ KINDS: tuple[Kind, ...] = ("budget.soft", "budget.exhausted", "budget.forecast_e
 _DAY = 86400
 MOST_KNOWN = 10_000
 """Events remembered in memory; what is forgotten is still known by the spool."""
+LOOKED_UP = 1_000_000_000
+"""Nanoseconds an event waits for what its counter holds, at most; if the process ends meanwhile, it is told without."""
 MOST_UNWRITTEN = 1_000
 """Events kept while the disk does not take them; beyond, the oldest is lost, and said to be."""
 
@@ -101,22 +103,27 @@ class BudgetEvents:
             stream=bound.key,  # soft before exhausted, though soft may be waiting for its next attempt
             body=_body(kind, bound, figures, now_ns),
         )
-        self._unwritten.append(event)
         if figures is not NO_FIGURES or self._levels is None or self._tasks is None:
-            self.write()
-        elif event.id in self._put() or event in self._unwritten:
+            self._unwritten.append(event)
+            return self.write()
+        event = msgspec.structs.replace(event, draft_until_ns=now_ns + LOOKED_UP)
+        self._unwritten.append(event)
+        if event.id in self._put() or event in self._unwritten:
             self._tasks.start(self._look_up(event, kind, bound, self._levels), "figures of a budget event")
+        return None
 
     async def _look_up(self, event: Event, kind: Kind, bound: Bound, levels: Levels) -> None:
         """Amend an event with what its counter holds. An event that cannot be amended is told as it is."""
+        told = msgspec.structs.replace(event, draft_until_ns=0)
         try:
             (level,) = await levels((bound,))
             if level.used or level.reserved:
                 window = running(bound, event.at_ns)
                 ahead = None if window is None else forecast(level.used, window, event.at_ns)
                 body = _body(kind, bound, Figures(level.used, level.reserved, ahead), event.at_ns)
-                self._amend(msgspec.structs.replace(event, body=body))
+                told = msgspec.structs.replace(told, body=body)
         finally:
+            self._amend(told)
             self._wake()
 
     def _amend(self, event: Event) -> None:

@@ -124,10 +124,14 @@ class Deliverer:
     def _look(self) -> None:
         """Take up what is new in the spool, on a thread; now and then drop what may be forgotten."""
         for name in self._spool.names():
-            if name in self._open or name in self._finished:
+            known = self._open.get(name)
+            if name in self._finished or (known is not None and not known.draft_until_ns):
                 continue
             event = self._spool.event(name)
             if event is None:
+                continue
+            if known is not None:
+                self._open[name] = event
                 continue
             self._spool.sync(name)
             for endpoint in event.endpoints:
@@ -162,6 +166,8 @@ class Deliverer:
                     if (event.stream, endpoint_id) in behind:
                         continue
                     behind.add((event.stream, endpoint_id))
+                if event.draft_until_ns > now_ns:
+                    continue
                 if (event.id, endpoint_id) in self._under_way or progress.next_ns > now_ns:
                     continue
                 endpoint = endpoints.get(endpoint_id)

@@ -42,6 +42,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Events of the same stream reach a receiver in their order; empty: in any."""
     body: str
     """The very text that is sent and signed."""
+    draft_until_ns: int = 0
+    """Until then it may be said better (`Spool.amend`), and is not told; 0: it is what it will be."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.budget_events import KINDS, BudgetEvents, Figures
+from gateway.budget_events import KINDS, LOOKED_UP, BudgetEvents, Figures
 from gateway.clock import ManualClock
 from gateway.quota import Bound, Calendar, Level, Rolling, Rule, Scope, Smooth
 from gateway.settings.schema_webhooks import EVENTS
@@ -130,7 +130,11 @@ async def test_figures_of_what_the_road_tells_are_looked_up(tmp_path: Path) -> N
     data = json.loads(amended.body)["data"]
     assert (data["used"], data["reserved"]) == ("412.000000000", "1.000000000")
     assert data["forecast"] is not None
-    assert msgspec.structs.replace(amended, body=event.body) == event
+    assert event.draft_until_ns == event.at_ns + LOOKED_UP, (
+        "it is not told before the answer has come, or a second passed"
+    )
+    assert msgspec.structs.replace(amended, body=event.body, draft_until_ns=event.draft_until_ns) == event
+    assert not amended.draft_until_ns
     # What another worker has told already is not said anew; nor does a store that fails take the event away.
     worker().emit("budget.soft", bound())
     events.emit("budget.exhausted", bound())

@@ -136,6 +136,25 @@ async def test_a_delivery_is_signed(rig: Rig, receiver: Receiver) -> None:
     assert rig.spool.progress("evt_1", event.endpoints[0]).outcome == "delivered"
 
 
+async def test_a_draft_waits_to_be_amended_and_what_follows_waits_for_it(rig: Rig, receiver: Receiver) -> None:
+    """«Until then it may be said better, and is not told»: neither because another event woke the deliverer, nor is it
+    overtaken by a later one of its stream; one that nobody amends is told when its time has passed."""
+    draft = rig.put("evt_draft", stream="one", at_ns=1, draft_until_ns=2**62)
+    rig.put("evt_after", stream="one", at_ns=2)
+    left = time.time_ns() + 50_000_000
+    rig.put("evt_left", stream="two", at_ns=1, draft_until_ns=left)
+    rig.put("evt_other", stream="three")
+    rig.run()
+    await until(lambda: len(receiver.got) == 2)
+    assert {headers["webhook-id"] for headers, _ in receiver.got} == {"evt_left", "evt_other"}
+    assert time.time_ns() >= left
+    rig.spool.amend(msgspec.structs.replace(draft, body='{"said":"better"}', draft_until_ns=0))
+    rig.deliverer.wake()
+    await until(lambda: len(receiver.got) == 4)
+    assert [headers["webhook-id"] for headers, _ in receiver.got[2:]] == ["evt_draft", "evt_after"]
+    assert receiver.got[2][1] == b'{"said":"better"}'
+
+
 async def test_a_stream_comes_in_its_order(rig: Rig, receiver: Receiver) -> None:
     """What resolves waits while what opened is tried again; another stream waits for neither."""
     receiver.answers = [500, 500]
