@@ -58,6 +58,8 @@ def serve(
         )
     asked = options.port if port is None else port
     try:
+        if asked:
+            bind(host, asked).close()  # a port that several may share would silently be shared with another gateway
         listening = bind(host, asked, reuse_port=workers > 1)
     except OSError as error:
         print(f"tollway: cannot listen on {host}:{asked}: {error.strerror}", file=sys.stderr)

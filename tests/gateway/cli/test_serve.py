@@ -9,6 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.cli.serve import register
+from gateway.server import bind
 from tests.support.served import configuration
 
 
@@ -21,7 +22,7 @@ def configured(tmp_path: Path, **changes: object) -> str:
 def serve(*arguments: str) -> Result:
     app = typer.Typer()
     register(app)
-    return CliRunner().invoke(app, [*arguments, "--port", "0"])
+    return CliRunner().invoke(app, ["--port", "0", *arguments])
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -44,3 +45,18 @@ def test_a_host_that_has_no_address_is_named_with_the_reason(tmp_path: Path) -> 
     assert result.exit_code == 2
     assert "cannot listen on no.host.invalid:0" in result.stderr
     assert "Unknown error" not in result.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_another_gateway_shares_among_its_workers_is_in_use(tmp_path: Path, workers: str) -> None:
+    """The kernel would let a gateway join whose workers share the port, and give it half of the other's requests."""
+    with bind("127.0.0.1", 0, reuse_port=True) as other:
+        other.listen()
+        port = other.getsockname()[1]
+
+        result = serve(
+            "--config", configured(tmp_path), "--host", "127.0.0.1", "--workers", workers, "--port", str(port)
+        )
+
+    assert result.exit_code == 2
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
