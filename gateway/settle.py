@@ -10,17 +10,18 @@ import zlib
 
 import msgspec
 
-from gateway.attempt import Answer, Outgoing
+from gateway.attempt import Answer, Outgoing, is_event_stream
 from gateway.dialects.jobs import job_in
 from gateway.dialects.outline import LONG
 from gateway.dialects.values import has_more
-from gateway.errors import Refusal
+from gateway.errors import Refusal, UnreadableStream
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
 from gateway.operations import FREE
 from gateway.seams import Headers, StreamReader
 from gateway.settings.snapshot import Snapshot
 from gateway.tickets import Ticket
 from gateway.wire.headers import header
+from gateway.wire.sse import SseParser
 from gateway.wire.unpack import MEMBERS
 from pricing.rates import rounded
 from pricing.tokens import TokenCounter
@@ -48,7 +49,12 @@ def settle_answer(
     """Usage and cost of a unary answer. One that is known whole and tells no usage is counted."""
     body = answer.plain = decoded(answer.body, answer.response.headers)
     x.usage, x.service_tier = out.dialect.usage(body) if body is not None else (None, None)
-    if x.usage is None and body is not None and answer.whole and out.operation.name not in FREE:
+    if x.usage is None and body is not None and is_event_stream(answer.response.headers):
+        reader = _read_as_stream(out, body)
+        x.usage, x.service_tier = reader.usage, reader.service_tier
+        if not complete(reader):
+            estimate(x, tokens, out, reader)
+    elif x.usage is None and body is not None and answer.whole and out.operation.name not in FREE:
         if (job := job_in(body)) is not None and not job.ended:
             x.cost = DEFERRED
             return
@@ -63,6 +69,16 @@ def settle_answer(
         x.usage = msgspec.structs.replace(x.usage, input_tokens=count_prompt(tokens, out, x.model))
         x.usage_estimated = True
     price(x, snapshot, answer, now)
+
+
+def _read_as_stream(out: Outgoing, body: bytes) -> StreamReader:
+    """What the events say of an answer that is a stream, though none was asked for."""
+    reader, parser = out.dialect.stream(out.reading), SseParser(out.max_event)
+    with contextlib.suppress(UnreadableStream):
+        for event in (*parser.feed(body), *parser.close()):
+            if event.data is not None:
+                reader.event(event.name, event.data)
+    return reader
 
 
 def complete(reader: StreamReader) -> bool:

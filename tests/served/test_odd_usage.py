@@ -138,3 +138,13 @@ def test_a_stream_that_is_nothing_but_an_error_costs_nothing(
     """must-haves: "Failed attempts are recorded with zero tokens"; so is a failure that comes as the first event."""
     upstream.says(streamed(b"event: error\ndata: %b\n\n" % json.dumps(event).encode()))
     assert booked(odd, path, model=model, stream=True) == (0, 0, 0, False)
+
+
+def test_a_stream_that_nobody_asked_for_is_read_as_one(odd: Gateway, upstream: Scripted) -> None:
+    """Its usage stands in its events; without one, what they say is counted."""
+    upstream.says(chat_stream(TOLD))
+    assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (1000, 100, PRICE, False)
+    upstream.says(chat_stream({}))
+    inputs, outputs, _, estimated = booked(odd, "/chat/completions", model="gpt-4o-mini")
+    assert inputs > 0
+    assert (outputs, estimated) == (1, True)
