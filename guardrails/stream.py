@@ -106,18 +106,8 @@ class PolicyStream:
     was still held when it was: then that is out, and may have been the beginning of what comes. Nobody can judge it any
     more, and the rules fail on it, closed or open."""
 
-    __slots__ = (
-        "_channels",
-        "_loose",
-        "_passes",
-        "_plan",
-        "_step",
-        "_takers",
-        "_tally",
-        "_vault",
-        "_window",
-        "blocked",
-    )
+    __slots__ = ("_channels", "_loose", "_passes", "_plan", "_step", "_takers", "_tally", "_vault", "_window",
+                 "blocked")  # fmt: skip
 
     def __init__(self, plan: Plan | None, tally: Tally, vault: Vault | None, step: int, window: int) -> None:
         self._plan = plan
