@@ -312,7 +312,8 @@ class Guard:
             if known is not None:
                 breathe()
                 written = known.filled(written)
-            return verdict, written, outline_of(written, breathe) if len(written) > LONG else None
+            goes_on = direction == "request" and len(written) > LONG
+            return verdict, written, outline_of(written, breathe) if goes_on else None
 
         verdict, written, self.outline = await self.slices.run(work)
 

@@ -165,7 +165,7 @@ def count_prompt(tokens: TokenCounter, out: Outgoing, model: str) -> int:
             pass  # not a chat as documented: counted by its texts below
     outline = out.outline
     if len(out.skeleton) > LONG and has_more(out.skeleton, _MOST_VALUES, _at_once):
-        return len(out.skeleton) // 4
+        return len(out.body) // 4
     try:
         segments = out.dialect.prompt_segments(out.skeleton)
     except Refusal:  # nested deeper than texts can be collected from

@@ -106,7 +106,8 @@ class PolicyStream:
     was still held when it was: then that is out, and may have been the beginning of what comes. Nobody can judge it any
     more, and the rules fail on it, closed or open."""
 
-    __slots__ = ("_channels", "_loose", "_plan", "_step", "_takers", "_tally", "_vault", "_window", "blocked")
+    __slots__ = ("_channels", "_loose", "_passes", "_plan", "_step", "_takers", "_tally", "_vault", "_window",
+                 "blocked")  # fmt: skip
 
     def __init__(self, plan: Plan | None, tally: Tally, vault: Vault | None, step: int, window: int) -> None:
         self._plan = plan
@@ -119,6 +120,8 @@ class PolicyStream:
         self._channels: dict[str, _Channel] = {}
         self._takers: dict[str, _Channel | Text | JsonText | _Unjudged] = {}
         """What takes more of each channel's text: its machine, where nothing is restored."""
+        self._passes = vault is None and not self.changes
+        """Rules only watch: a text goes on as it came, and nothing waits for what they find."""
         self._loose: set[str] = set()
         """Channels that were flushed with something held."""
 
@@ -153,7 +156,7 @@ class PolicyStream:
         except Exception as error:
             return self._broken(error)
         self.blocked = self._tally.blocked
-        return passed
+        return text if self._passes and not self.blocked else passed
 
     def flush(self, channel: str) -> str:
         """The rest of a channel's text."""
@@ -168,7 +171,7 @@ class PolicyStream:
         except Exception as error:
             return self._broken(error)
         self.blocked = self._tally.blocked
-        return rest
+        return "" if self._passes else rest
 
     def unread(self, error: str) -> None:
         """See `guardrails/interface.py`."""

@@ -40,7 +40,9 @@ _KEPT = re.compile(
 )
 """The beginning of a string that stays: whoever asks whether an address is `data:` looks at 512 characters."""
 _RUN = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
+"""A string, or the rest of a body in which it does not end: else every quote in it would be tried as a beginning."""
+_STRINGS = re.compile(rb'(?:[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 _COLON = re.compile(rb"[ \t\r\n]*+:")
 _HIGH = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _QUOTE, _BACKSLASH = b'"\\'
@@ -180,16 +182,17 @@ def _stretches(body: bytes, breathe: Breathe) -> Iterator[Span]:
 
 
 def _unescaped_before(body: bytes, start: int, end: int) -> int:
-    """A quote in `start..end` that is certainly not escaped, the last one if it is easily found; -1 if there seems to
-    be none."""
+    """The last quote in `start..end` that is certainly not escaped; -1 if there is none. Were it another one than the
+    last, a body of quotes could be gone through one by one."""
     at = end
     for _ in range(_TRIES):
         at = body.rfind(b'"', start, at)
-        if at < 0 or at == start or body[at - 1] != _BACKSLASH:
+        if at < 0:
+            break
+        if at == start or body[at - 1] != _BACKSLASH:
             return at
-    run = _RUN.match(body, start, end)
-    stopped = run.end() if run is not None else start
-    return stopped if stopped < end and body[stopped] == _QUOTE else -1
+    strings = _STRINGS.match(body, start, end)
+    return -1 if strings is None or strings.end() == start else strings.end() - 1
 
 
 def _end(body: bytes, start: int, breathe: Breathe) -> int:

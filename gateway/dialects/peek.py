@@ -4,7 +4,8 @@ import re
 
 import msgspec
 
-_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+_JSON_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[{}\[\]]', re.DOTALL)
+"""The string that does not end is one too: else every quote in it would be tried as a beginning."""
 _JSON_VALUE = re.compile(rb'\s*+:\s*+"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _FORM_MODEL = re.compile(rb'name="?model"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,512})\r\n', re.IGNORECASE)
 _LONGEST = 512

@@ -8,7 +8,8 @@ from gateway.errors import BadRequest
 
 MOST_VALUES = 400_000
 """Values of a body that guardrails read: more than the tokens of the largest batch of embeddings, one by one."""
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[,\[{]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[,\[{]', re.DOTALL)
+"""The string that does not end is one too: else every quote in it would be tried as a beginning."""
 _STEP = 1_024
 _COUNTED = 1 << 20
 """Bytes in which marks are counted in one go."""

@@ -71,8 +71,7 @@ class Plan(msgspec.Struct, gc=False):
 
     @property
     def says_nothing(self) -> bool:
-        """An event of this shape has no text, not even by its tokens, ends none and fails nothing: it may only tell
-        usage."""
+        """An event of this shape has no text and repeats none, ends none and fails nothing: it may only tell usage."""
         return not (self.slots or self.ends or self.names or self.failed or self.logprobs)
 
 

@@ -4,14 +4,25 @@ import json
 
 import pytest
 
+from gateway.attempt import Outgoing
 from gateway.dialects import for_operation
 from gateway.errors import BadRequest, BodyTooLarge
 from gateway.facts import Reading
 from gateway.operations import accept
 from gateway.reading import outline_of, read_long
+from gateway.routing.table import Route
+from gateway.settle import count_prompt
+from gateway.wire.head import Head
 
 CHAT = accept("POST", "/v1/chat/completions")
 LONG_TEXT = "A" * 300_000
+
+
+class Uncounted:
+    """Knows no vocabulary."""
+
+    def ready(self, model: str) -> bool:
+        return False
 
 
 def nobody() -> None:
@@ -65,3 +76,23 @@ def test_more_values_than_allowed_are_refused_before_anybody_reads_them() -> Non
 
 def test_a_body_without_long_strings_has_no_outline() -> None:
     assert outline_of(json.dumps({"a": ["b"] * 100_000}).encode(), nobody) is None
+
+
+def test_exactly_as_many_values_as_allowed_are_read() -> None:
+    """`server.max_values`: "at most": the body, its model, messages, message, role, content, part, type, address and
+    the address' own are ten, and the list is one."""
+    assert read(body_of(x=[1] * 989)).model == "m"
+    with pytest.raises(BodyTooLarge):
+        read(body_of(x=[1] * 990))
+
+
+def test_long_strings_of_a_body_of_many_values_are_counted_too() -> None:
+    """ "A body of very many values is told by its size": all of it, or a text beside them would cost nothing where no
+    usage is told."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "word " * 80_000}], "x": [1] * 99_999})
+    reading, outline = read_long(for_operation(CHAT.name), CHAT, body.encode(), 10**6, nobody)
+    assert outline is not None
+    route = Route("m", ())
+    dialect = for_operation(CHAT.name)
+    out = Outgoing(CHAT, route, Head([]), b"", b"", b"", body.encode(), reading, dialect, 1, outline)
+    assert count_prompt(Uncounted(), out, "m") == len(body) // 4  # pyright: ignore[reportArgumentType]

@@ -351,3 +351,19 @@ def test_what_pauses_decides_what_it_would_without(seed: int, judge: PolicyEngin
     assert sorted(paused.findings, key=repr) == sorted(whole.findings, key=repr)
     assert out[0] == out[1]
     assert streams[0].verdict.results == streams[1].verdict.results
+
+
+@pytest.mark.parametrize(("mode", "action"), [("shadow", "mask"), ("warn", "block"), ("enforce", "flag")])
+def test_where_rules_only_watch_a_text_goes_on_as_it_came(mode: str, action: str) -> None:
+    """ "Nothing waits for what they find": an event that is not changed keeps its log-probabilities."""
+    rule = Rule(id="m", detector="mail", action=action, mode=mode)  # pyright: ignore
+    stream = PolicyEngine([Policy("p", (rule,))], SCANNER, key=KEY).stream()
+    assert stream is not None
+    parts = ["mail ", "ann", "@", "b.co", " ", "an"]
+    assert [stream.feed("c", part) for part in parts] == parts
+    assert stream.flush("c") == ""
+    assert [finding.type for finding in stream.verdict.findings] == ["EMAIL_ADDRESS"]
+    document = ['{"to": "ann', '@b.co"}']
+    assert [stream.feed("d", part, json=True) for part in document] == document
+    assert stream.flush("d") == ""
+    assert len(stream.verdict.findings) == 2

@@ -272,3 +272,20 @@ def test_an_image_of_a_megabyte_stays_beside_texts_that_are_masked(guarded: Guar
     assert parts[2]["text"] == f"{prose}<EMAIL_ADDRESS> {prose}"
     assert b"\x7f" not in provider.last.body
     assert answer.choices[0].message.content == prose + "<EMAIL_ADDRESS> " + prose + 'é\n"' * 30_000
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/audio/speech"])
+def test_a_huge_body_whose_last_string_does_not_end_is_refused_at_once(
+    guarded: Guarded, provider: Scripted, path: str
+) -> None:
+    """A string that does not end, full of escaped quotes, behind a long one and many commas: a body to be read in its
+    length, not in the square of it."""
+    body = b'{"model":"gpt-4o-mini","a":"%b","b":"%b","c":"%b' % (b"x" * 80_000, b"," * 1_100_000, b'\\"' * 400_000)
+    answer = httpx.post(
+        guarded.url + path,
+        content=body,
+        headers={"authorization": "Bearer sk-masked", "content-type": "application/json"},
+        timeout=60,
+    )
+    assert answer.status_code in (400, 403)
+    assert not provider.seen

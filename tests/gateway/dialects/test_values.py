@@ -55,3 +55,8 @@ def test_it_breathes() -> None:
     with pytest.raises(BadRequest):
         check_values(b"[" + b"1," * 20_000 + b"1]", lambda: breaths.append(None), 15_000)
     assert len(breaths) >= 6
+
+
+def test_the_string_that_does_not_end_is_one_string() -> None:
+    """ "The string that does not end is one too: else every quote in it would be tried as a beginning": minutes."""
+    assert passes(b'["' + b"," * 20 + b'","' + b'\\"' * 300_000 + b"[" * 20, 10)
