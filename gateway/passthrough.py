@@ -5,6 +5,7 @@ what guardrails read, and compressed bodies of kinds that name models.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from gateway.admission import Admission
 from gateway.attempt import target_of
@@ -62,7 +63,10 @@ async def pass_through(
     came = len(opening)
     if coding:
         opening = await unpacked(opening, coding, snapshot.server.max_body)
-    found = find_models(head.content_type, opening)
+    if len(opening) <= PEEK:
+        found = find_models(head.content_type, opening)
+    else:
+        found = await world.slices.run(partial(find_models, head.content_type, opening))
     provider, opening = _choose(snapshot, caller, x, found, opening)
     if snapshot.limits is not None:
         admission = Admission(world, snapshot, x, caller, None, found[-1].model if found else "")

@@ -1,14 +1,19 @@
 """Finds the models in the beginning of a body that is otherwise not read: JSON fields or a multipart form field."""
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
 _JSON_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[{}\[\]]', re.DOTALL)
 """The string that does not end is one too: else every quote in it would be tried as a beginning."""
 _JSON_VALUE = re.compile(rb'\s*+:\s*+"((?:[^"\\]|\\.)*+)"', re.DOTALL)
-_FORM_MODEL = re.compile(rb'name="?model"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,512})\r\n', re.IGNORECASE)
+_FORM_NAME = re.compile(rb'(?<![\w*-])name="?model"?(?!\w)', re.IGNORECASE)
+_FORM_VALUE = re.compile(rb"([^\r\n]{1,512})\r\n")
+_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LONGEST = 512
+_OFTEN = 4096
+"""Tokens between two places where others may go first."""
 _MOST = 10_000
 """Models looked at in one body: more than Anthropic takes in a part of a batch that fits the beginning."""
 
@@ -30,8 +35,9 @@ class Peeked(msgspec.Struct, frozen=True):
         return opening[: self.start] + name + opening[self.end :]
 
 
-def find_models(content_type: bytes, opening: bytes) -> list[Peeked]:
-    """The models named in `opening` (the body's first bytes), in order.
+def find_models(content_type: bytes, opening: bytes, breathe: Callable[[], None] = lambda: None) -> list[Peeked]:
+    """The models named in `opening` (the body's first bytes), in order. `breathe` is called now and then, where JSON is
+    long.
 
     In JSON these are the members `model` of the outermost object; where there is none, those of objects within it, such
     as the requests of a batch. A text that quotes a body cannot be mistaken for one, because quotes inside strings are
@@ -39,19 +45,35 @@ def find_models(content_type: bytes, opening: bytes) -> list[Peeked]:
     """
     kind = content_type[:40].lower()
     if b"json" in kind:
-        return _in_json(opening)
+        return _in_json(opening, breathe)
     if kind.startswith(b"multipart/form-data"):
-        match = _FORM_MODEL.search(opening)
+        match = _in_form(opening)
         found = _peeked(match, quoted=False) if match is not None else None
         return [found] if found is not None else []
     return []
 
 
-def _in_json(opening: bytes) -> list[Peeked]:
+def _in_form(opening: bytes) -> "re.Match[bytes] | None":
+    """The line after the blank one that ends the first part's head with this name."""
+    begun = 0
+    while (blank := opening.find(b"\r\n\r\n", begun)) >= 0:
+        head = opening[begun:blank]
+        strays = [stray.end() for stray in _STRAY.finditer(head)]
+        if _FORM_NAME.search(head, strays[-1] if strays else 0):
+            value = _FORM_VALUE.match(opening, blank + 4)
+            if value is not None:
+                return value
+        begun = blank + 2
+    return None
+
+
+def _in_json(opening: bytes, breathe: Callable[[], None]) -> list[Peeked]:
     depth: int = 0
     own: list[Peeked] = []
     inner: list[Peeked] = []
-    for token in _JSON_TOKEN.finditer(opening):
+    for number, token in enumerate(_JSON_TOKEN.finditer(opening), 1):
+        if not number % _OFTEN:
+            breathe()
         text = bytes(token[0])
         if text[0] in b"{[":
             depth += 1
