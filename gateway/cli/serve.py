@@ -1,6 +1,7 @@
 """`tollway serve`: run the gateway until SIGTERM or Ctrl-C."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def serve(
     from gateway.ledger.findings import FindingsOptions
     from gateway.ledger.loader_process import LoaderOptions, LoaderProcess
     from gateway.ledger.segments import make_directory
-    from gateway.server import bind, run_worker
+    from gateway.server import run_worker
     from gateway.settings.reload import Configuration
 
     try:
@@ -56,14 +57,7 @@ def serve(
             ),
             nice=19,
         )
-    asked = options.port if port is None else port
-    try:
-        if asked:
-            bind(host, asked).close()  # a port that several may share would silently be shared with another gateway
-        listening = bind(host, asked, reuse_port=workers > 1)
-    except OSError as error:
-        print(f"tollway: cannot listen on {host}:{asked}: {error.strerror}", file=sys.stderr)
-        raise typer.Exit(2) from None
+    listening = _listening(host, options.port if port is None else port, shared=workers > 1)
     bound: int = listening.getsockname()[1]
     if loader is not None:
         loader.start()
@@ -85,3 +79,17 @@ def serve(
     finally:
         if loader is not None:
             loader.stop()
+
+
+def _listening(host: str, port: int, *, shared: bool) -> socket.socket:
+    """The bound socket; `shared` among workers, but with no other gateway, which would silently get half of the
+    requests. Ends the command where it cannot be had."""
+    from gateway.server import bind
+
+    try:
+        if port:
+            bind(host, port).close()
+        return bind(host, port, reuse_port=shared)
+    except OSError as error:
+        print(f"tollway: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)
+        raise typer.Exit(2) from None
