@@ -49,15 +49,12 @@ def settle_answer(
     """Usage and cost of a unary answer. One that is known whole and tells no usage is counted."""
     body = answer.plain = decoded(answer.body, answer.response.headers)
     x.usage, x.service_tier = out.dialect.usage(body) if body is not None else (None, None)
-    if x.usage is None and body is not None and is_event_stream(answer.response.headers):
-        reader = _read_as_stream(out, body)
-        x.usage, x.service_tier = reader.usage, reader.service_tier
-        if not complete(reader):
-            estimate(x, tokens, out, reader)
-    elif x.usage is None and body is not None and answer.whole and out.operation.name not in FREE:
+    if x.usage is None and body is not None and answer.whole and out.operation.name not in FREE:
+        if is_event_stream(answer.response.headers):
+            return _settle_events(x, snapshot, tokens, out, answer, _read_as_stream(out, body), now)
         if (job := job_in(body)) is not None and not job.ended:
             x.cost = DEFERRED
-            return
+            return None
         try:
             texts = [segment.text for segment in out.dialect.answer_segments(body)]
         except Refusal:  # no JSON
@@ -68,7 +65,7 @@ def settle_answer(
     elif x.usage is not None and _promptless(x.usage) and out.operation.name not in FREE:
         x.usage = msgspec.structs.replace(x.usage, input_tokens=count_prompt(tokens, out, x.model))
         x.usage_estimated = True
-    price(x, snapshot, answer, now)
+    return price(x, snapshot, answer, now)
 
 
 def _read_as_stream(out: Outgoing, body: bytes) -> StreamReader:
@@ -95,7 +92,19 @@ def _promptless(usage: Usage) -> bool:
 def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer) -> None:
     """Usage and cost of a stream that has ended, complete or cut."""
     assert answer.stream is not None
-    reader = answer.stream.reader
+    _settle_events(x, snapshot, tokens, out, answer, answer.stream.reader, x.finished_at)
+
+
+def _settle_events(
+    x: Exchange,
+    snapshot: Snapshot,
+    tokens: TokenCounter,
+    out: Outgoing,
+    answer: Answer,
+    reader: StreamReader,
+    now: float,
+) -> None:
+    """Usage and cost as `reader` knows them of an answer's events."""
     x.usage, x.service_tier = reader.usage, reader.service_tier
     x.job = reader.job
     if not complete(reader):
@@ -106,7 +115,7 @@ def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Ou
             x.cost = NO_COST  # an error in a stream's clothes: as with a status, nothing was served
             return
         estimate(x, tokens, out, reader)
-    price(x, snapshot, answer, x.finished_at)
+    price(x, snapshot, answer, now)
 
 
 def estimate(x: Exchange, tokens: TokenCounter, out: Outgoing, reader: StreamReader | None) -> None:
