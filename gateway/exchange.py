@@ -17,7 +17,7 @@ from gateway.auth.keys import authenticate
 from gateway.client import Client, ClientLeft
 from gateway.delivery import SSE_BLOCK, Delivery
 from gateway.dialects import for_operation
-from gateway.dialects.outline import LONG, Outline
+from gateway.dialects.outline import LONG
 from gateway.errors import (
     LATE_BODY,
     Blocked,
@@ -28,7 +28,7 @@ from gateway.errors import (
     UpstreamBroken,
     UpstreamTimeout,
 )
-from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope, Operation, Reading
+from gateway.facts import ANYTHING, Caller, Engine, Exchange, ModelScope
 from gateway.forward import at_work, find_route, forward
 from gateway.guard import SHORT, Guard, header_of
 from gateway.held import answer_held
@@ -41,7 +41,7 @@ from gateway.pseudonyms.naming import HEADER as CONVERSATION
 from gateway.reading import read_long
 from gateway.ride import Live
 from gateway.routing.table import Route
-from gateway.seams import Dialect, Headers
+from gateway.seams import Headers
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_stream
 from gateway.tape import keep_request
@@ -130,11 +130,12 @@ class Trip(Delivery):
         if body is None:
             body = await _read(client, head, snapshot.server.max_body)
         dialect = for_operation(operation.name)
-        outline = None
         if len(body) <= LONG:
-            reading = x.reading = dialect.read(operation, body)
+            reading, outline = dialect.read(operation, body), None
         else:
-            reading, outline = await self.read_long(dialect, operation, body)
+            work = partial(read_long, dialect, operation, body, snapshot.server.max_values)
+            reading, outline = await world.slices.run(work)
+        x.reading = reading
         route = _route(snapshot, x, caller.models, reading.model)
 
         # admit
@@ -165,13 +166,6 @@ class Trip(Delivery):
 
         # inspect response, answer; settle comes before the last byte, so that a client that saw the end is booked
         await self.deliver(out, answer)
-
-    async def read_long(self, dialect: Dialect, operation: Operation, body: bytes) -> tuple[Reading, Outline | None]:
-        """What a body of more than `LONG` bytes asks for, and its outline."""
-        most = self.snapshot.server.max_values
-        reading, outline = await self.world.slices.run(partial(read_long, dialect, operation, body, most))
-        self.x.reading = reading
-        return reading, outline
 
     async def admit(self, caller: Caller, out: Outgoing, by_provider: bool) -> None:
         """Take what the request may use, waiting and downgrading as its limits say. Raises their refusal."""

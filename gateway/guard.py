@@ -145,10 +145,9 @@ class Guard:
         one is enforced. Says whether it may pass, and notes that if so."""
         known = self._passes.get(direction)
         if known is None:
-            engines = [self.engine, *(() if self.outside is None else (self.outside.engine,))]
             verdicts = [
                 engine.unread(direction, self.operation, "UnreadableBody", key=self.key, demoted=self.demoted)
-                for engine in engines
+                for engine in self._engines()
             ]
             known = self._passes[direction] = all(each.enforced != "block" for each in verdicts)
             for verdict in verdicts if known else ():
@@ -158,9 +157,14 @@ class Guard:
     def passes_large(self) -> bool:
         """Whether a request that is too large to be read may pass as it comes: where no rule is enforced, which notes
         that. One that is, and open, may still say what is to become of more than it scans."""
-        engines = [self.engine, *(() if self.outside is None else (self.outside.engine,))]
-        enforced = any(each.enforces("request", self.operation, key=self.key, demoted=self.demoted) for each in engines)
+        enforced = any(
+            each.enforces("request", self.operation, key=self.key, demoted=self.demoted) for each in self._engines()
+        )
         return not enforced and self.passes_unread("request")
+
+    def _engines(self) -> list[Engine]:
+        """Everyone whose rules may keep a body back: our own, and that of the detectors outside."""
+        return [self.engine] if self.outside is None else [self.engine, self.outside.engine]
 
     def _unread(self, body: bytes, direction: Direction, error: Refusal) -> bytes:
         """The body that could not be read, because of `error`, if it may pass. Raises `error` otherwise, and what was

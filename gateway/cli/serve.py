@@ -87,7 +87,7 @@ def _listening(host: str, port: int, *, shared: bool) -> socket.socket:
     from gateway.server import bind
 
     try:
-        if port:
+        if shared and port:
             bind(host, port).close()
         return bind(host, port, reuse_port=shared)
     except OSError as error:
