@@ -178,6 +178,8 @@ class Delivery:
                 passage.look_at = self.admission.first_look()
                 passage.look = self.look
             broken = await passage.pass_on(response, out) or self.unread(passage)
+            if broken is None and not passage.blocked:
+                await self.world.endings.turn()
         finally:
             if rewriter is not None and self.guard is not None:
                 self.guard.streamed(rewriter.verdict)

@@ -17,6 +17,7 @@ from gateway.budget_events import BudgetEvents
 from gateway.clock import Ids
 from gateway.conversation import Conversations
 from gateway.detectors import Detectors
+from gateway.endings import Endings
 from gateway.errors import Overloaded, TransportError
 from gateway.facts import Exchange
 from gateway.forecasts import watch_forecasts
@@ -101,6 +102,7 @@ class World:
         self.tickets = Tickets()
         self.rewriters = Rewriters()
         self.slices = Slices(clock.monotonic)
+        self.endings = Endings()
         self.tasks = TaskGroup(_failed)
         self.detectors = Detectors(clock, self.tasks)
         self.live: set[Live] = set()

@@ -1,0 +1,118 @@
+"""Streams that end together end one after the other, each in a turn of the event loop."""
+
+import asyncio
+import itertools
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.endings import SHARE, Endings
+from gateway.ride import Ride
+
+
+class Turns:
+    """Counts the turns of the running loop."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        self.seen += 1
+        asyncio.get_running_loop().call_soon(self._next)
+
+
+class Nobody:
+    """Owns rides that end well."""
+
+    def adopted(self, task: "asyncio.Task[None]") -> None:
+        raise AssertionError("an end needs no task")
+
+    def ended(self, subject: Any, error: BaseException | None) -> None:
+        assert error is None or isinstance(error, asyncio.CancelledError)
+
+
+async def end(endings: Endings, number: int, turns: Turns, ended: list[tuple[int, int]]) -> None:
+    await endings.turn()
+    ended.append((number, turns.seen))
+
+
+def ride(endings: Endings, number: int, turns: Turns, ended: list[tuple[int, int]]) -> Ride:
+    """A stream at its end, as a connection's callbacks step it."""
+    begun = Ride(asyncio.get_running_loop(), Nobody())
+    begun.begin(end(endings, number, turns, ended))
+    return begun
+
+
+def test_the_first_in_a_turn_ends_at_once_and_the_others_one_a_turn():
+    async def played() -> None:
+        endings, turns, ended = Endings(), Turns(), list[tuple[int, int]]()
+        for number in range(4):
+            ride(endings, number, turns, ended)
+        assert ended == [(0, 0)]
+        while len(ended) < 4:
+            await asyncio.sleep(0)
+        assert [number for number, _ in ended] == [0, 1, 2, 3]
+        seen = [turn for _, turn in ended]
+        assert all(later > earlier for earlier, later in itertools.pairwise(seen))
+
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        ride(endings, 4, turns, ended)
+        assert ended[-1] == (4, turns.seen), "nobody waits after a row has been worked off"
+
+    asyncio.run(played())
+
+
+def test_a_request_that_comes_meanwhile_is_served_before_the_ends_that_wait():
+    async def played() -> None:
+        endings, turns, ended = Endings(), Turns(), list[tuple[int, int]]()
+        for number in range(10):
+            ride(endings, number, turns, ended)
+        asyncio.get_running_loop().call_soon(lambda: ended.append((-1, turns.seen)))
+        while len(ended) < 11:
+            await asyncio.sleep(0)
+        assert [number for number, _ in ended].index(-1) <= 2
+
+    asyncio.run(played())
+
+
+@given(st.integers(1, 400))
+def test_every_end_has_its_turn_in_order_and_a_long_row_is_worked_off_faster(streams: int):
+    """Each turn takes one, and one more for each `SHARE` that wait: n ends are over within n turns, in their order."""
+
+    async def played() -> None:
+        endings, turns, ended = Endings(), Turns(), list[tuple[int, int]]()
+        for number in range(streams):
+            ride(endings, number, turns, ended)
+        while len(ended) < streams:
+            await asyncio.sleep(0)
+        assert [number for number, _ in ended] == list(range(streams))
+        assert ended[-1][1] <= streams
+        if streams > 4 * SHARE:
+            assert ended[-1][1] < streams * 3 // 4
+
+    asyncio.run(played())
+
+
+def test_one_that_is_stopped_while_it_waits_keeps_no_other_from_its_turn():
+    async def played() -> None:
+        endings, turns, ended = Endings(), Turns(), list[tuple[int, int]]()
+        begun = [ride(endings, number, turns, ended) for number in range(4)]
+        begun[2].stop("client_left")
+        while len(ended) < 3:
+            await asyncio.sleep(0)
+        assert [number for number, _ in ended] == [0, 1, 3]
+
+    asyncio.run(played())
+
+
+def test_a_task_waits_for_its_turn_as_well():
+    async def played() -> None:
+        endings, turns, ended = Endings(), Turns(), list[tuple[int, int]]()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(end(endings, number, turns, ended) for number in range(5)))
+        assert [number for number, _ in ended] == [0, 1, 2, 3, 4]
+
+    asyncio.run(played())
