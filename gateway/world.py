@@ -102,7 +102,7 @@ class World:
         self.tickets = Tickets()
         self.rewriters = Rewriters()
         self.slices = Slices(clock.monotonic)
-        self.endings = Endings()
+        self.endings = Endings(clock.monotonic)
         self.tasks = TaskGroup(_failed)
         self.detectors = Detectors(clock, self.tasks)
         self.live: set[Live] = set()
