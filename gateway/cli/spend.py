@@ -246,7 +246,7 @@ def _show(console: Console, report: Report, journal: Path | None) -> None:
     columns = [
         *(Column(name) for name in report.by),
         *(
-            Column(name.replace("_tokens", "\ntokens").replace("_", " "), "number", name == counts[-1])
+            Column(name.replace("cache_read", "cached").replace("_", "\n"), "number", name == counts[-1])
             for name in counts
         ),
         Column("cost USD", "number"),
