@@ -168,6 +168,7 @@ def _print_detail(found: IncidentDetail) -> None:
     from rich.text import Text
 
     from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
+    from gateway.incidents.advice import advice
 
     console = console_for_people()
     incident = found.incident
@@ -181,6 +182,7 @@ def _print_detail(found: IncidentDetail) -> None:
         ("resolved", incident.resolved_at or ""),
         ("for whom", ", ".join(incident.teams)),
         ("figures", figures),
+        ("to do", advice(incident.signal) if incident.state != "resolved" else ""),
     ):
         if value:
             console.print(Text(f"{name:>10}  {value}"))

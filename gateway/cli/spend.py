@@ -279,7 +279,7 @@ def _notes(report: Report, journal: Path | None) -> list[tuple[str, str]]:
         names = ", ".join(name or "(none)" for name in report.unpriced_models)
         names += ", …" if len(report.unpriced_models) >= MOST_NAMES else ""
         count = f"{total['unpriced_requests']:,} request" + ("s" if total["unpriced_requests"] > 1 else "")
-        notes.append(("yellow", f"Warning: {count} of models without a price: {names}: are not in the total."))
+        notes.append(("yellow", f"Warning: not in the total: {count} of models without a price ({names})."))
     lost = wasted(total)
     if nanos := sum(each.nanos for each in lost):
         part = f", {nanos * 100 / total['cost_nanos']:.1f} % of the total" if total["cost_nanos"] else ""
