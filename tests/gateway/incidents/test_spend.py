@@ -90,7 +90,7 @@ def test_the_hour_before_counts_too() -> None:
 
 
 def test_large_amounts_are_told_with_thousands_apart() -> None:
-    by_hour = {each: 5 * USD for each in baseline_hours(NOW)[0]} | {NOW: 54_786 * USD}
+    by_hour = dict.fromkeys(baseline_hours(NOW)[0], 5 * USD) | {NOW: 54_786 * USD}
     found = judge("t", by_hour, [NOW], OPTIONS)
     assert found is not None
     assert "spent 54,786.00 USD in an hour" in found.title
