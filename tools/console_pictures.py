@@ -22,7 +22,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.support.browser import browser, picture, scheme
 from tests.support.console import seeded
-from tests.support.served import Gateway, Process
+from tests.support.served import MOCK, Gateway, Process
 
 MAIL = "write to jane.doe@example.org about card 4111 1111 1111 1111"
 TEXTS = ("hello", "how are you", MAIL, "summarise this", "translate this")
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("directory", nargs="?", type=Path, default=Path("docs/images"))
     where: Path = parser.parse_args().directory
     where.mkdir(parents=True, exist_ok=True)
-    mock = Process([sys.executable, "-m", "loadtest.mock", "--port", "0"])
+    mock = Process(MOCK, "--port", "0")
     with tempfile.TemporaryDirectory(prefix="tollway-pictures-") as name:
         gateway = seeded(mock.url, Path(name), names=(), count=4000)
         try:

@@ -60,6 +60,8 @@ class AdminClient:
     def _ask(self, method: str, path: str, shape: type[T], query: dict[str, str], body: bytes | None) -> T:
         import httpx
 
+        if not self._key.isascii() or not self._key.isprintable():
+            raise AdminError("The admin key has characters that no key has: was it pasted whole?", 401)
         headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
         try:
             answer = httpx.request(

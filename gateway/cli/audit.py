@@ -144,22 +144,18 @@ def _fail(message: str, code: int, json: bool) -> NoReturn:
 
 
 def _print_table(entries: list[AuditView]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
 
-    console = Console(width=None if sys.stdout.isatty() else 180)
+    console = console_for_people()
     if not entries:
         console.print("No changes.")
         return
-    table = Table()
-    for column in ("#", "at", "who", "action", "object", "change", "reason"):
-        table.add_column(column, overflow="fold")
+    columns = [Column(name) for name in ("#", "at", "who", "action", "object")]
+    rows: list[Row] = []
     for entry in entries:
         cells = (str(entry.seq), entry.at, entry.actor, entry.action, entry.object, _change(entry), entry.reason)
-        # People's words: shown as text, never read as markup.
-        table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
+        rows.append(Row(cells))
+    print_sheet(console, Sheet((*columns, Column("change", "prose"), Column("reason", "prose")), rows), heads=4)
 
 
 def _change(entry: AuditView) -> str:

@@ -205,7 +205,7 @@ def rebuild(
     if json:
         print_json(done)
         return
-    print(f"{done.counters} counters compared with the ledger, {len(done.changed)} set:")
+    print(f"{done.counters} counters compared with the ledger, {len(done.changed)} set{':' if done.changed else '.'}")
     for each in done.changed:
         print(f"  {each.counter}: {each.before} → {each.used}")
 

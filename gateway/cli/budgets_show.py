@@ -1,34 +1,24 @@
 """Budgets and adjustments as tables for people."""
 
-import sys
 from decimal import Decimal
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from gateway.admin.budget_shapes import AdjustmentView, Amount, BudgetList, BudgetView
+from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
 
-WIDTH = 180
 _STYLES = {"soft": "yellow", "exhausted": "bold red", "unknown": "dim", "ok": ""}
 
 
 def print_budgets(found: BudgetList, why: str) -> None:
     """The table of `tollway budgets`. `why`: for what reason the figures are the ledger's."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = console_for_people()
     if not found.budgets:
         console.print("No budgets. (Limits without money: --all.)")
         return
-    table = Table()
-    table.add_column("budget", overflow="fold")
-    table.add_column("window")
-    for column in ("limit", "used", "reserved", "remaining", "forecast"):
-        table.add_column(column, justify="right")
-    for column in ("resets", "state"):
-        table.add_column(column)
-    for budget in found.budgets:
-        table.add_row(*_cells(budget))
-    console.print(table)
+    numbers = (Column(name, "number") for name in ("limit", "used", "reserved", "remaining", "forecast"))
+    columns = (Column("budget"), Column("window"), *numbers, Column("resets"), Column("state"))
+    print_sheet(console, Sheet(columns, [Row(_cells(budget)) for budget in found.budgets]))
     if found.source == "ledger":
         told = f"From the ledger, without what requests under way hold: {why}."
         console.print(told, style="dim", highlight=False, markup=False)
@@ -36,18 +26,18 @@ def print_budgets(found: BudgetList, why: str) -> None:
 
 def print_adjustments(found: list[AdjustmentView]) -> None:
     """The table of `tollway budgets adjustments`."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = console_for_people()
     if not found:
         console.print("No adjustments.")
         return
-    table = Table()
-    for column in ("id", "budget", "kind", "extra", "since", "until", "state", "by", "reason"):
-        table.add_column(column, overflow="fold", justify="right" if column == "extra" else "left")
+    columns = [Column(name) for name in ("id", "budget", "kind", "extra", "since", "until", "state", "by")]
+    columns[3] = Column("extra", "number")
+    rows: list[Row] = []
     for each in found:
         state = f"ended {each.ended_at}" if each.ended_at is not None else each.state
         cells = (each.id, each.counter, each.kind, shown(each.extra), each.since, each.until, state, each.made_by)
-        table.add_row(*(Text(cell) for cell in (*cells, each.reason)))
-    console.print(table)
+        rows.append(Row((*cells, each.reason)))
+    print_sheet(console, Sheet((*columns, Column("reason", "prose")), rows))
 
 
 def _cells(budget: BudgetView) -> list[Text]:

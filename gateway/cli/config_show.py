@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from gateway.admin.config_shapes import DifferenceView, RolledBack, VersionDetail, VersionList, VersionView
 
 MOST_CHANGES = 3
 """Lines of one version in the list; `diff` has all."""
-WIDE = 180
-"""Columns where there is no terminal."""
 
 
 def print_versions(found: VersionList) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
 
-    console = _console()
+    console = console_for_people()
     if not found.versions:
         console.print(f"No version of {found.source} is known yet: a running gateway tells them.", markup=False)
         return
-    table = Table()
-    for column in ("version", "at (UTC)", "who", "how", "what changed"):
-        table.add_column(column, overflow="fold")
+    columns = [Column(name) for name in ("version", "at (UTC)", "who", "how")]
+    rows: list[Row] = []
     for each in found.versions:
         number = "refused" if each.version is None else f"{each.version}{' ←' if each.in_force else ''}"
         style = "red" if each.version is None else "bold" if each.in_force else ""
         cells = (number, each.at[:19].replace("T", " "), each.actor or "–", each.cause, _changed(each))
-        table.add_row(*(Text(cell) for cell in cells), style=style)
-    console.print(table)
+        rows.append(Row(cells, style))
+    print_sheet(console, Sheet((*columns, Column("what changed", "prose")), rows))
 
 
 def print_version(found: VersionDetail) -> None:
@@ -49,7 +42,9 @@ def print_version(found: VersionDetail) -> None:
 def print_difference(found: DifferenceView) -> None:
     from rich.text import Text
 
-    console = _console()
+    from gateway.cli.tables import console_for_people
+
+    console = console_for_people()
     if not found.text:
         console.print(f"Versions {found.old} and {found.new} have the same files.")
         return
@@ -82,9 +77,3 @@ def _style(line: str) -> str:
     if line.startswith(("+++", "---")):
         return "bold"
     return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from gateway.cli.demo_rig import Rig
     from gateway.cli.demo_traffic import Line
+
+INDENT = " " * 11
+"""Of what was said in a call, below it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +49,10 @@ def demo(
     rig = Rig(port)
     try:
         _show(console, rig)
-        if not once:
-            console.print("\n[dim]Serving until Ctrl-C; everything is forgotten then.[/]")
+        if once:
+            console.print("\n[dim]Stopped, for it was to be shown once: make demo goes on serving, for you to try.[/]")
+        else:
+            _invite(console, rig)
             rig.wait()
     except DemoFailed as failure:
         console.print(f"\n[bold red]The demo failed:[/] {failure}", markup=True)
@@ -82,14 +88,18 @@ def _show(console: Console, rig: Rig) -> None:
     counted = f"{books.requests:,} requests, {books.tokens:,} tokens"
     console.print(f"[green]The mock provider says {counted}: the books agree.[/]")
 
+
+def _invite(console: Console, rig: Rig) -> None:
+    """What there is to try while it serves."""
     console.print("\n[bold]Try it[/]")
     for name, value in rig.addresses():
         console.print(f"  {name:<9} {value}", markup=False)
     console.print(f"\n{rig.example()}", markup=False, style="cyan")
+    console.print("\n[dim]Serving until Ctrl-C; everything is forgotten then.[/]")
 
 
 def _heading(console: Console) -> None:
-    columns = f"  {'team':<10}{'call':<46}{'status':<8}{'tokens':>14}  {'cost USD':>12}  {'time':>8}"
+    columns = f"  {'team':<9}{'call':<37}{'':<4}{'tokens':>8} {'cost USD':>11} {'time':>7}"
     console.print(columns, style="dim")
 
 
@@ -97,8 +107,10 @@ def _print_line(console: Console, line: Line) -> None:
     """One call as one line; what it said, where that is worth reading, beneath it."""
     colour = "green" if line.status < 400 else "yellow"
     console.print(
-        f"  {line.team:<10}{line.call:<46}[{colour}]{line.status:<8}[/]{line.tokens:>14}  {line.cost:>12}  "
-        f"{line.seconds * 1000:>5.0f} ms"
+        f"  {line.team:<9}{line.call:<37}[{colour}]{line.status:<4}[/]{line.tokens:>8} {line.cost:>11} "
+        f"{line.seconds * 1000:>4.0f} ms"
     )
     if line.said:
-        console.print(f"  {'':<10}{line.said}", markup=False, style="dim")
+        # By words and below the call, where a terminal would break it anywhere and begin at its edge.
+        said = fill(line.said, max(console.width, 80), initial_indent=INDENT, subsequent_indent=INDENT)
+        console.print(said, markup=False, style="dim")

@@ -168,6 +168,7 @@ class Rig:
         return [
             ("OpenAI", f"{self.url}/v1    keys sk-demo-search, sk-demo-support, sk-demo-research"),
             ("Anthropic", f"{self.url}       the same keys"),
+            ("console", f"{self.url}/console/    key {ADMIN_KEY}"),
             ("metrics", f"{self.url}/metrics"),
             ("health", f"{self.url}/readyz"),
             ("admin", f"{self.url}/admin/v1/config    key {ADMIN_KEY}"),

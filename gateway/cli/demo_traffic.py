@@ -129,7 +129,7 @@ def _ask(text: str) -> list[ChatCompletionUserMessageParam]:
 
 def _prompt(team: str) -> str:
     """What stands before text that comes as it is made."""
-    return f"  {team:<10}▸ "
+    return f"  {team:<9}▸ "
 
 
 def _chat_tokens(usage: CompletionUsage | None) -> tuple[int, int] | None:
@@ -231,7 +231,7 @@ def responses(wires: Wires, _say: Say) -> Line:
 
 def messages(wires: Wires, _say: Say) -> Line:
     """Anthropic messages, unary, with cached input."""
-    watch = _Watch("research", f"anthropic messages, {CLAUDE}")
+    watch = _Watch("research", f"messages, {CLAUDE}")
     raw = wires.anthropic("research").messages.with_raw_response.create(
         model=CLAUDE, max_tokens=32, messages=[{"role": "user", "content": "Compare vignettes and toll booths."}]
     )
@@ -242,7 +242,7 @@ def messages(wires: Wires, _say: Say) -> Line:
 
 def messages_stream(wires: Wires, say: Say) -> Line:
     """Anthropic messages, streamed."""
-    watch = _Watch("research", f"anthropic messages streamed, {CLAUDE}")
+    watch = _Watch("research", f"messages streamed, {CLAUDE}")
     raw = wires.anthropic("research").messages.with_raw_response.create(
         model=CLAUDE, max_tokens=24, stream=True, messages=[{"role": "user", "content": "And in one sentence?"}]
     )

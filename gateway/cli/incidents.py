@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -150,30 +149,28 @@ def _in_ledger(config: Path, work: Callable[[Incidents], T]) -> T:
 
 
 def _print_table(found: list[IncidentView]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
 
-    console = Console(width=None if sys.stdout.isatty() else 180)
+    console = console_for_people()
     if not found:
         console.print("No incident.")
         return
-    table = Table()
-    for column in ("id", "severity", "state", "since", "what", "for whom"):
-        table.add_column(column, overflow="fold")
+    columns = [Column(name) for name in ("id", "severity", "state", "since")]
+    rows: list[Row] = []
     for each in found:
         style = "" if each.state == "resolved" else "red" if each.severity == "page" else "yellow"
         cells = (each.id, each.severity, each.state, each.since, each.title, ", ".join(each.teams))
-        table.add_row(*(Text(cell) for cell in cells), style=style)
-    console.print(table)
+        rows.append(Row(cells, style))
+    print_sheet(console, Sheet((*columns, Column("what", "prose"), Column("for whom", "prose")), rows))
 
 
 def _print_detail(found: IncidentDetail) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+    from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
+    from gateway.incidents.advice import advice
+
+    console = console_for_people()
     incident = found.incident
     console.print(Text(incident.title, style="bold"))
     figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in incident.detail.items())
@@ -185,12 +182,11 @@ def _print_detail(found: IncidentDetail) -> None:
         ("resolved", incident.resolved_at or ""),
         ("for whom", ", ".join(incident.teams)),
         ("figures", figures),
+        ("to do", advice(incident.signal) if incident.state != "resolved" else ""),
     ):
         if value:
             console.print(Text(f"{name:>10}  {value}"))
-    table = Table(title="Timeline", title_justify="left")
-    for column in ("at", "what", "who", ""):
-        table.add_column(column, overflow="fold")
-    for each in found.timeline:
-        table.add_row(*(Text(cell) for cell in (each.at, each.kind, each.actor, each.text)))
-    console.print(table)
+    columns = (Column("at"), Column("what"), Column("who"), Column("details", "prose"))
+    rows = [Row((each.at, each.kind, each.actor, each.text)) for each in found.timeline]
+    console.print()
+    print_sheet(console, Sheet(columns, rows, "Timeline"), heads=2)

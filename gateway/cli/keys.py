@@ -189,23 +189,23 @@ def _show_new(made: NewKeyView, json: bool) -> None:
 
 
 def _print_table(keys: list[KeyView], in_file: int, team: str | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
 
-    table = Table()
-    for column in ("id", "team", "name", "key", "state", "models", "created", "ends", "last change"):
-        table.add_column(column, overflow="fold")
+    names = ("id", "team", "name", "key", "state", "models", "created", "ends", "last change")
+    columns = [Column(name, "prose" if name == "models" else "name") for name in names]
+    rows: list[Row] = []
     for key in keys:
         ends = min((end for end in (key.expires_at, key.replaced_until) if end is not None), default="never")
         cells = (
             key.id, key.team, key.name, f"{key.prefix}…{key.last4}", key.state,
             "all" if key.models is None else ", ".join(key.models), key.created_at, ends, _last_change(key),
         )  # fmt: skip
-        # Names are people's words: shown as text, never read as markup.
-        table.add_row(*(Text(cell) for cell in cells))
-    console = Console(width=None if sys.stdout.isatty() else 180)
-    console.print(table if keys else f"No keys{f' of team {team}' if team else ''} in the ledger.", markup=False)
+        rows.append(Row(cells))
+    console = console_for_people()
+    if rows:
+        print_sheet(console, Sheet(columns, rows))
+    else:
+        console.print(f"No keys{f' of team {team}' if team else ''} in the ledger.", markup=False)
     if in_file:
         console.print(f"{in_file} more in the configuration file.", style="dim", highlight=False)
 

@@ -108,6 +108,8 @@ def run(
         _wrong(str(error))
     except (OSError, UnicodeDecodeError) as error:
         _wrong(f"{key_file}: cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}")
+    if not all(each.isascii() and each.isprintable() for each in keys):
+        _wrong("--key: a key has characters that no key has: was it pasted whole?")
     if html is not None and not html.parent.is_dir():
         _wrong(f"{html}: there is no directory {html.parent}")
     try:

@@ -1,5 +1,6 @@
 """`tollway serve`: run the gateway until SIGTERM or Ctrl-C."""
 
+import errno
 import os
 import socket
 import sys
@@ -91,5 +92,6 @@ def _listening(host: str, port: int, *, shared: bool) -> socket.socket:
             bind(host, port).close()
         return bind(host, port, reuse_port=shared)
     except OSError as error:
-        print(f"tollway: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)
+        hint = "; --port takes another" if error.errno == errno.EADDRINUSE else ""
+        print(f"tollway: cannot listen on {host}:{port}: {error.strerror}{hint}", file=sys.stderr)
         raise typer.Exit(2) from None

@@ -13,7 +13,6 @@ from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from gateway.ledger.spend import Filters, Report
 
@@ -222,33 +221,14 @@ def _write(report: Report, form: str, out: Path | None, journal: Path | None) ->
 
 def _print_table(report: Report, out: Path | None, journal: Path | None) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    from gateway.ledger.spend import usd
+    from gateway.cli.tables import PIPED, console_for_people
 
-    table = Table(show_footer=True, title=f"Spend from {_minute(report.since_ns)} to {_minute(report.until_ns)} UTC")
-    total = report.total
-    for number, name in enumerate(report.by):
-        table.add_column(name, footer="total" if number == 0 else "", overflow="fold")
-    for name in ("requests", "input_tokens", "output_tokens", "cache_read_tokens"):
-        table.add_column(name.replace("_", " "), justify="right", footer=f"{total[name]:,}", overflow="fold")
-    # Never cut: an amount without its last digits is another amount.
-    table.add_column("cost USD", justify="right", footer=usd(total["cost_nanos"]), no_wrap=True)
-    for row in report.rows:
-        sums = row.sums
-        table.add_row(
-            # Names are clients' words: shown as text, never read as markup.
-            *(Text(row.names[name] or "(none)") for name in report.by),
-            *(f"{sums[name]:,}" for name in ("requests", "input_tokens", "output_tokens", "cache_read_tokens")),
-            row.cost_usd,
-        )
-    notes = _notes(report, journal)
-    if out is not None:
-        with out.open("w", encoding="utf-8") as file:
-            _show(Console(file=file, width=160), table, notes)
-    else:
-        _show(Console(width=None if sys.stdout.isatty() else 160), table, notes)
+    if out is None:
+        _show(console_for_people(), report, journal)
+        return
+    with out.open("w", encoding="utf-8") as file:
+        _show(Console(file=file, width=PIPED, highlight=False), report, journal)
 
 
 def _minute(ns: int) -> str:
@@ -258,9 +238,34 @@ def _minute(ns: int) -> str:
     return iso(ns // (60 * 10**9) * 60 * 10**9)[:-4].replace("T", " ")
 
 
-def _show(console: Console, table: Table, notes: list[tuple[str, str]]) -> None:
-    console.print(table)
-    for style, note in notes:
+def _show(console: Console, report: Report, journal: Path | None) -> None:
+    from gateway.cli.tables import Column, Row, Sheet, print_sheet
+    from gateway.ledger.spend import usd
+
+    counts = ("requests", "input_tokens", "output_tokens", "cache_read_tokens")
+    columns = [
+        *(Column(name) for name in report.by),
+        *(
+            Column(name.replace("cache_read", "cached").replace("_", "\n"), "number", name == counts[-1])
+            for name in counts
+        ),
+        Column("cost USD", "number"),
+    ]
+    rows = [
+        Row(
+            (
+                *(row.names[name] or "(none)" for name in report.by),
+                *(f"{row.sums[name]:,}" for name in counts),
+                row.cost_usd,
+            )
+        )
+        for row in report.rows
+    ]
+    sums = (*(f"{report.total[name]:,}" for name in counts), usd(report.total["cost_nanos"]))
+    total = ("total", *("" for _ in report.by[1:]), *sums)
+    title = f"Spend from {_minute(report.since_ns)} to {_minute(report.until_ns)} UTC"
+    print_sheet(console, Sheet(columns, rows, title, total), heads=len(report.by))
+    for style, note in _notes(report, journal):
         console.print(note, style=style, markup=False, highlight=False)
 
 
@@ -274,7 +279,7 @@ def _notes(report: Report, journal: Path | None) -> list[tuple[str, str]]:
         names = ", ".join(name or "(none)" for name in report.unpriced_models)
         names += ", …" if len(report.unpriced_models) >= MOST_NAMES else ""
         count = f"{total['unpriced_requests']:,} request" + ("s" if total["unpriced_requests"] > 1 else "")
-        notes.append(("yellow", f"Warning: {count} of models without a price: {names}: are not in the total."))
+        notes.append(("yellow", f"Warning: not in the total: {count} of models without a price ({names})."))
     lost = wasted(total)
     if nanos := sum(each.nanos for each in lost):
         part = f", {nanos * 100 / total['cost_nanos']:.1f} % of the total" if total["cost_nanos"] else ""

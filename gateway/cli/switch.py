@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -149,18 +148,15 @@ def _in_ledger(config: Path, work: Callable[[Switching], T]) -> T:
 
 
 def _print_table(switches: list[SwitchView]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from gateway.cli.tables import Column, Row, Sheet, console_for_people, print_sheet
 
-    console = Console(width=None if sys.stdout.isatty() else 180)
+    console = console_for_people()
     if not switches:
         console.print("No switch is on.")
         return
-    table = Table()
-    for column in ("id", "what", "state", "until", "who", "reason"):
-        table.add_column(column, overflow="fold")
+    columns = [Column(name) for name in ("id", "what", "state", "until", "who")]
+    rows: list[Row] = []
     for each in switches:
         cells = (each.id, _said(each), each.state, each.until or "cleared by hand", each.made_by, each.reason)
-        table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
+        rows.append(Row(cells))
+    print_sheet(console, Sheet((*columns, Column("reason", "prose")), rows))

@@ -28,8 +28,10 @@ def fine_dollars(nanos: int | None) -> str:
 
 
 def axis_dollars(nanos: int) -> str:
-    """For the axis of a chart: `$0`, `$2.5`, `$400`, `$12k`."""
+    """For the axis of a chart: `$0`, `$2.5`, `$400`, `$12k`, `$15M`."""
     amount = Decimal(nanos).scaleb(-9)
+    if amount >= 1_000_000:
+        return f"${(amount / 1_000_000).normalize():f}M"
     if amount >= 1000:
         return f"${(amount / 1000).normalize():f}k"
     return f"${amount.normalize():f}" if amount else "$0"
@@ -41,7 +43,9 @@ def count(number: int | None) -> str:
 
 
 def short(number: int) -> str:
-    """Three digits and a unit: `982`, `12.4 k`, `3.07 M`, `1.2 G`."""
+    """As it is up to five digits, then three and a unit: `982`, `12,408`, `124 k`, `3.07 M`, `1.2 G`."""
+    if abs(number) < 100_000:
+        return f"{number:,}"
     amount = Decimal(number)
     for unit in ("", " k", " M", " G"):
         if amount < 1000 or unit == " G":

@@ -173,6 +173,9 @@ def _provider(
     for (provider, kind), count in sorted(window.attempts.items()):
         if provider == name:
             detail[f"status_{kind}"] = count
+    why = Counter({kind: count for (provider, kind), count in window.failures.items() if provider == name and count})
+    if why:
+        detail["errors"] = ", ".join(f"{kind} {count}" for kind, count in why.most_common(5))
     return Finding(
         signal=signal,
         subject=name,

@@ -28,6 +28,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """(team, answered) → requests that were to be answered, as `tollway_availability_requests_total` counts them."""
     attempts: dict[tuple[str, str], int] = {}
     """(provider, status class: error, 2xx, 4xx, 429, 5xx) → upstream attempts."""
+    failures: dict[tuple[str, str], int] = {}
+    """(provider, kind such as ConnectFailed) → failures that a status does not tell."""
     rules: dict[tuple[str, str], int] = {}
     """(guardrail rule, block or shadow) → exchanges."""
     down: frozenset[str] = frozenset()
@@ -51,6 +53,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     judged: dict[tuple[str, bool], int]
     attempts: dict[tuple[str, str], int]
     rules: dict[tuple[str, str], int]
+    failures: dict[tuple[str, str], int] = {}
 
 
 def sample_of(page: Page, at: float) -> Sample:
@@ -73,6 +76,9 @@ def sample_of(page: Page, at: float) -> Sample:
         traffic=traffic,
         judged=judged,
         attempts=dict(page.attempts),
+        failures={
+            (provider, kind): int(count) for (provider, kind), count in _samples(page, "upstream_failures").items()
+        },
         rules=rules,
         down=frozenset(labels[0] for labels, value in _samples(page, "credential_down").items() if value),
         open_circuits=frozenset(
@@ -136,6 +142,7 @@ def change(old: Sample, new: Sample) -> Change:
         judged=_grown(old.judged, new.judged),
         attempts=_grown(old.attempts, new.attempts),
         rules=_grown(old.rules, new.rules),
+        failures=_grown(old.failures, new.failures),
     )
 
 

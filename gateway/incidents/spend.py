@@ -69,10 +69,15 @@ def _judged(team: str, nanos: int, past: Sequence[int], which: str, options: Inc
         subject=team,
         severity="ticket",
         level="firing" if fires else "holding",
-        title=f"The team '{team}' spent {_usd(nanos)} USD in an hour; "
-        f"usual at this hour of the {which} is {_usd(usual)} USD",
+        title=f"The team '{team}' spent {_spoken(nanos)} USD in an hour; "
+        f"usual at this hour of the {which} is {_spoken(usual)} USD",
         detail={"spent_usd": _usd(nanos), "usual_usd": _usd(usual), "z": round(min(z, 1e6), 1), "teams": [team]},
     )
+
+
+def _spoken(nanos: int) -> str:
+    """With thousands apart: what is read at night must not be taken for a tenth of it."""
+    return f"{nanos // 10**9:,}.{nanos % 10**9 // 10**7:02d}"
 
 
 def _usd(nanos: int) -> str:

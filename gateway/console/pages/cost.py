@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -38,6 +39,8 @@ from gateway.settings.snapshot import Snapshot
 TREND: tuple[Dimension, ...] = ("team", "model", "provider")
 MOST_LINES = 12
 """Rows of a table before the rest is added up."""
+MOST_OF_ALL = 2000
+"""The same where all were asked for: a page stays one that a browser shows at once."""
 _TITLES = {"month": "This month", "last-month": "Last month", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
 
 
@@ -72,13 +75,14 @@ async def show(visit: Visit) -> Response:
     if by not in TREND:
         raise BadRequest(f"by: allowed are {', '.join(TREND)}.", param="by")
     filters = filters_of(query)
+    most = MOST_OF_ALL if query.get("all") else MOST_LINES
     budgets = await budgets_of(visit.world)
     # From where the comparison, or what the forecast looks at, begins.
     found = await read_ledger(
         ledger_url(snapshot),
         lambda engine: overview(engine, shown.before_ns, shown.since_ns, shown.until_ns, by, filters),
     )
-    context = await asyncio.to_thread(_context, visit.world, found, shown, by, filters, budgets)
+    context = await asyncio.to_thread(_context, visit.world, found, shown, by, filters, budgets, most)
     return await visit.page("cost.html", context)
 
 
@@ -134,6 +138,7 @@ def _context(
     by: Dimension,
     filters: Mapping[Dimension, str],
     budgets: list[Budget],
+    most: int,
 ) -> dict[str, object]:
     now_ns = world.clock.now_ns()
     every, current = found.daily, found.slices
@@ -146,6 +151,8 @@ def _context(
     days = days_of(shown)
     words = [wording.day(day * 10**9) for day in days]
     monthly = shown.name == "month"
+    teams, of_teams = _shortened(lines(current, "team"), most), _of_teams(budgets) if monthly else {}
+    others = _others(budgets, {of_teams[each.name].name for each in teams.lines if each.name in of_teams}, filters)
     untagged = total([each for each in current if not each.tagged], "cost_nanos")
     return {
         "range": shown,
@@ -160,11 +167,13 @@ def _context(
         "chart": charts.stacked(
             words, series(every, by, shown.first, shown.days), words, wording.dollars, wording.axis_dollars
         ),
-        "teams": _shortened(lines(current, "team")),
+        "all": most > MOST_LINES,
+        "teams": teams,
         "team_forecasts": _forecasts(every, now_ns) if monthly else {},
-        "team_budgets": _of_teams(budgets),
-        "budgets": [each for each in budgets if each.team is None][:MOST_LINES],
-        "models": _shortened(lines(current, "model")),
+        "team_budgets": of_teams,
+        "budgets": others[:most],
+        "budgets_left": len(others[most:]),
+        "models": _shortened(lines(current, "model"), most),
         "providers": lines(current, "provider"),
         "keys": lines(current, "key")[:8],
         "wasted": (lost := wasted(found.ends)),
@@ -197,11 +206,17 @@ class Links:
         return "/console/cost/exchanges?" + urlencode({**kept, **more})
 
 
-def _shortened(found: list[Line]) -> list[Line]:
-    """The dearest, and one line for the rest, so that what is shown adds up."""
-    if len(found) <= MOST_LINES:
-        return found
-    rest = found[MOST_LINES - 1 :]
+class Shortened(NamedTuple):
+    """The dearest lines, and the sum of the rest, so that what is shown adds up."""
+
+    lines: list[Line]
+    rest: Line | None
+
+
+def _shortened(found: list[Line], most: int) -> Shortened:
+    if len(found) <= most:
+        return Shortened(found, None)
+    rest = found[most - 1 :]
     added = Line(
         name=f"{len(rest)} others",
         requests=sum(each.requests for each in rest),
@@ -212,7 +227,18 @@ def _shortened(found: list[Line]) -> list[Line]:
         unpriced_requests=sum(each.unpriced_requests for each in rest),
         unpriced_tokens=sum(each.unpriced_tokens for each in rest),
     )
-    return [*found[: MOST_LINES - 1], added]
+    return Shortened(found[: most - 1], added)
+
+
+def _others(budgets: list[Budget], told: set[str], filters: Mapping[Dimension, str]) -> list[Budget]:
+    """Budgets that the table of teams does not tell of: those of a team that spent nothing or is among the rest, a
+    team's second one, those of anything else. On a page of one team, no other team's."""
+    wanted = filters.get("team")
+    return [
+        each
+        for each in budgets
+        if each.name not in told and (wanted is None or each.team is None or each.team == wanted)
+    ]
 
 
 def _forecasts(slices: list[Daily], now_ns: int) -> dict[str, Forecast | None]:

@@ -9,6 +9,7 @@ from gateway.admin.incidents import with_incidents
 from gateway.console.pages.incidents import latest
 from gateway.console.postmortem import draft
 from gateway.console.visit import Visit
+from gateway.incidents.advice import advice
 from gateway.ledger.exchanges import ExchangeRow
 from gateway.telemetry.logs import info
 
@@ -20,8 +21,8 @@ DAY = 86_400 * SECOND
 async def show(visit: Visit) -> Response:
     incident_id = _id(visit)
     found = await with_incidents(visit, lambda incidents: incidents.show(incident_id))
-    failed = await _failures(visit, found.incident)
-    return await visit.page("incident.html", {"it": found.incident, "timeline": found.timeline, "failed": failed})
+    context = {"it": found.incident, "advice": advice(found.incident.signal), "timeline": found.timeline}
+    return await visit.page("incident.html", {**context, "failed": await _failures(visit, found.incident)})
 
 
 async def postmortem(visit: Visit) -> Response:

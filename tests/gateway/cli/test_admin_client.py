@@ -55,6 +55,14 @@ def test_answers(client: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
             client.get("/x", AdjustmentList)
 
 
+@pytest.mark.parametrize("key", ["sk-…", "sk-admin\n"])
+def test_a_key_that_cannot_be_one_is_told_as_a_wrong_key(key: str) -> None:
+    """Not as a gateway that is away: then figures of the ledger would stand in for it, and the mistake go unseen."""
+    with pytest.raises(AdminError, match="pasted whole") as wrong:
+        AdminClient("http://127.0.0.1:9", key).get("/x", AdjustmentList)
+    assert wrong.value.status == 401
+
+
 def test_nobody_there() -> None:
     with pytest.raises(AdminError, match="cannot be asked") as away:
         AdminClient("http://127.0.0.1:9", "k").get("/x", AdjustmentList)

@@ -79,6 +79,11 @@ def test_run_prints_a_table(app: typer.Typer, mock: MockProvider, scenario: Path
             2,
             "there is no directory /none",
         ),
+        (
+            ["loadtest", "run", "load-smoke", "--base-url", "http://127.0.0.1:1/v1", "--key", "sk-…"],
+            2,
+            "was it pasted whole?",
+        ),
         (["loadtest", "compare", "--only", "kong"], 2, "no such gateway: kong"),
         (["mock-provider", "--port", "0", "--scenario", "nonesuch.yaml"], 2, "cannot be read"),
     ],

@@ -60,7 +60,7 @@ def test_a_table_with_total_and_warning(app: typer.Typer, url: str):
     assert "search" in text
     assert "0.005615000" in text
     assert "total" in text
-    assert "Warning: 1 request of models without a price: mystery: are not in the total." in text
+    assert "Warning: not in the total: 1 request of models without a price (mystery)." in text
     assert "Ledger last loaded 20" in text
     assert "old" not in text.replace("old.", "")
 
@@ -102,7 +102,7 @@ def test_names_of_clients_are_not_markup(app: typer.Typer, tmp_path: Path):
     engine.dispose()
     text = run(app, "--url", url)
     assert "[red]x[/red]" in text
-    assert "price: [/]:" in text
+    assert "a price ([/])." in text
 
 
 @pytest.mark.parametrize(

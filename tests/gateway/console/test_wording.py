@@ -35,17 +35,18 @@ def test_small_amounts_keep_four_digits(nanos: int | None, text: str):
 
 
 def test_other_words():
-    assert [wording.short(n) for n in (0, 982, 12_400, 3_070_000, 5 * 10**12)] == [
+    assert [wording.short(n) for n in (0, 982, 12_408, 124_000, 3_070_000, 5 * 10**12)] == [
         "0",
         "982",
-        "12.4 k",
+        "12,408",
+        "124 k",
         "3.07 M",
         "5,000 G",
     ]
     assert [wording.share(a, b) for a, b in ((0, 0), (1, 0), (1, 5000), (34, 1000), (57, 100))] == [
         "0 %", "0 %", "< 0.1 %", "3.4 %", "57 %"]  # fmt: skip
     assert [wording.axis_dollars(n * 10**9) for n in (0, 400, 12_000, 2500)] == ["$0", "$400", "$12k", "$2.5k"]
-    assert wording.axis_dollars(2_500_000_000) == "$2.5"
+    assert (wording.axis_dollars(2_500_000_000), wording.axis_dollars(15 * 10**15)) == ("$2.5", "$15M")
     ages = (0, 45, 185, 7_800, 273_600)
     assert [wording.age(s * 10**9) for s in ages] == ["0 s", "45 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"]
     assert [wording.duration(n) for n in (None, 340 * 10**6, 2_410 * 10**6, 185 * 10**9)] == [

@@ -144,3 +144,13 @@ def test_gauges(sample: Sample, expected: dict[str, str]) -> None:
     found = History()
     found.add(sample)
     assert levels(list(gauges(found, OPTIONS))) == expected
+
+
+def test_a_provider_that_fails_is_told_with_the_reasons_that_no_status_tells() -> None:
+    """Whoever is woken reads why: the kinds of failure in the window, the most frequent first."""
+    found = History()
+    for at in range(13):
+        failures = {("p", "ConnectFailed"): 9 * at, ("p", "ReadTimeout"): at, ("q", "Cut"): at}
+        found.add(Sample(at=at * 5.0, attempts={("p", "error"): 10 * at}, failures=failures))
+    (told,) = providers(found, OPTIONS)
+    assert told.detail["errors"] == "ConnectFailed 108, ReadTimeout 12"

@@ -87,3 +87,11 @@ def test_the_hour_before_counts_too() -> None:
     assert found is not None
     assert found.level == "firing"
     assert "spent 100.00 USD in an hour; usual at this hour of the week is 5.00 USD" in found.title
+
+
+def test_large_amounts_are_told_with_thousands_apart() -> None:
+    by_hour = dict.fromkeys(baseline_hours(NOW)[0], 5 * USD) | {NOW: 54_786 * USD}
+    found = judge("t", by_hour, [NOW], OPTIONS)
+    assert found is not None
+    assert "spent 54,786.00 USD in an hour" in found.title
+    assert found.detail["spent_usd"] == "54786.00", "programs read a number"

@@ -150,5 +150,32 @@ async def test_without_a_ledger_it_says_so(make_world: Callable[..., FakeWorld])
 async def test_many_teams_are_added_up_below_the_largest(world: FakeWorld, admin: httpx.AsyncClient):
     seed(url_of(world), world.clock.now_ns(), 200, days=10, names=tuple(f"team-{at}" for at in range(30)))
     text = (await admin.get("/console/cost?range=30d")).text
-    assert re.search(r"\d+ others</a>|\d+ others", text)
+    (rest,) = re.findall(r'<tr id="other-teams">.*?</tr>', text, re.DOTALL)
+    assert re.findall(r'href="([^"]+)"', rest) == ["?range=30d&amp;by=team&amp;all=1#teams"], "no team is called others"
+    assert "team-29" not in text or "team-28" not in text
+    every = (await admin.get("/console/cost?range=30d&all=1")).text
+    assert all(f">team-{at}</a>" in every for at in range(30))
+    assert "others</a>" not in every
+    assert spend_in(every) == spend_in(text)
     assert len(TEAMS) < 12
+
+
+def spend_in(text: str) -> str:
+    return text.partition('id="spend">')[2].partition("<")[0]
+
+
+async def test_every_budget_is_on_the_page(make_world: Callable[..., FakeWorld]):
+    """A team that spent nothing has a budget all the same, and a team's second budget is one, too."""
+    second = [{"amount": "900 USD", "per": "month"}, {"name": "daily", "amount": "50 USD", "per": "day"}]
+    budget = {"amount": "70 USD", "per": "month"}
+    world = make_world(teams={"search": {"budget": second}, "idle": {"budget": budget}})
+    seed(url_of(world), world.clock.now_ns(), 100, days=20)
+    async with visitor(world) as client:
+        await log_in(client, "finops")
+        text = (await client.get("/console/cost")).text
+        narrowed = (await client.get("/console/cost?team=search")).text
+    assert text.count("Budget of ") == 3
+    assert "teams.idle.budget" in text
+    assert "teams.search.budget.daily" in text
+    assert "idle" not in narrowed
+    assert "teams.search.budget.daily" in narrowed
