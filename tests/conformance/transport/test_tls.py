@@ -112,7 +112,7 @@ async def test_cut_in_the_handshake(transport: Transport, serve: Serve, certific
         talk.writer.close()
 
     peer = await serve(script)
-    with pytest.raises(ConnectFailed, match="closed|reset"):
+    with pytest.raises(ConnectFailed, match=r"closed|reset"):
         await transport.send(ask(Origin("https", "127.0.0.1", peer.port, tls=Tls(ca_file=certificates.ca_file))))
 
 
