@@ -68,7 +68,7 @@ class Delivery:
         status = x.status = response.status
         if 300 <= status < 400:
             raise UpstreamBroken(f"The provider '{x.provider}' answered with a redirect, which is not followed.")
-        x.outcome = "ok" if status < 400 else "upstream_status"
+        x.outcome = "upstream_error" if answer.failed else "ok" if status < 400 else "upstream_status"
         if answer.whole and status < 400 and (self.world.counts or self.snapshot.prices is not None):
             settle_answer(x, self.snapshot, self.world.tokens, out, answer, self.world.clock.monotonic())
         self.settled = answer.whole

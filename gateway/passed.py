@@ -65,7 +65,7 @@ def keeps(
         return Ending(EVENTS)
     if b"json" not in kind or client.path.endswith(FILES):
         return None
-    return Ending(most // 2 if _reads(client) else TAIL)
+    return Ending(most // 2 if reads(client) else TAIL)
 
 
 def settle_passed(
@@ -88,7 +88,7 @@ def settle_passed(
     job = job_in_stream(body) if events else job_in(body) if ending.whole else None
     if job is not None:
         return _settle_job(bills, x, snapshot, provider, job)
-    if _reads(client) or (not events and ending.whole and costs_nothing(body)):
+    if reads(client) or (not events and ending.whole and costs_nothing(body)):
         x.cost = FREE_OF_CHARGE
         return None
     x.usage, x.service_tier = reported_by_events(body) if events else reported(body)
@@ -98,7 +98,7 @@ def settle_passed(
 
 def settle_unread(x: Exchange, client: Client) -> None:
     """The same of an answer below 400 that tells no usage that can be read: a file, or speech."""
-    x.cost = FREE_OF_CHARGE if _reads(client) else UNPRICED
+    x.cost = FREE_OF_CHARGE if reads(client) else UNPRICED
 
 
 def _settle_job(bills: Bills, x: Exchange, snapshot: Snapshot, provider: Provider, job: Job) -> None:
@@ -126,7 +126,7 @@ def _price(x: Exchange, snapshot: Snapshot, provider: Provider, line: Line) -> C
     return UNPRICED if card is None else card.cost(line.usage, tier=line.tier, at_ns=x.received_ns)
 
 
-def _reads(client: Client) -> bool:
+def reads(client: Client) -> bool:
     """Whether the request asks for what was made before. Cancelling tells what was used until then, and a stored chat
     can be labelled anew."""
     return client.method in _READS or client.path.endswith("/cancel") or client.path.startswith(_STORED)
