@@ -125,6 +125,14 @@ class ErrorAnswer(TransportError):
     """The provider answered with an error under a status of success."""
 
 
+class CompressedAnswer(TransportError):
+    """The provider compressed its answer though it was asked not to, in a way that is not read here: it was passed on,
+    and what it used is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("it compressed its answer though identity was asked for; it was passed on unpriced", sent=True)
+
+
 class UnservedAnswer(TransportError):
     """Whoever answered, with a status of success, did not serve: what came is no answer to any operation."""
 

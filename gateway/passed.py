@@ -76,24 +76,28 @@ def settle_passed(
     client: Client,
     headers: Headers,
     ending: Ending | Tally,
-) -> None:
+) -> bool:
     """Usage and cost of an answer below 400. One without usage costs what nobody here knows: no cost, rather than
-    zero."""
+    zero. False: it could not be read, and it may have told."""
     if isinstance(ending, Tally):
-        return _settle_batch(bills, x, provider, ending)
+        _settle_batch(bills, x, provider, ending)
+        return True
     events = b"event-stream" in (header(headers, b"content-type") or b"")
     body = decoded(ending.bytes, headers) if ending.whole else ending.bytes
-    if body is None:
-        return settle_unread(x, client)
+    coded = (header(headers, b"content-encoding") or b"identity") != b"identity"
+    if body is None or (coded and not ending.whole):
+        settle_unread(x, client)
+        return reads(client)
     job = job_in_stream(body) if events else job_in(body) if ending.whole else None
     if job is not None:
-        return _settle_job(bills, x, snapshot, provider, job)
+        _settle_job(bills, x, snapshot, provider, job)
+        return True
     if reads(client) or (not events and ending.whole and costs_nothing(body)):
         x.cost = FREE_OF_CHARGE
-        return None
+        return True
     x.usage, x.service_tier = reported_by_events(body) if events else reported(body)
     x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
-    return None
+    return True
 
 
 def settle_unread(x: Exchange, client: Client) -> None:

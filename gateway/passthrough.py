@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from gateway.admission import Admission
-from gateway.attempt import UnservedAnswer, target_of
+from gateway.attempt import CompressedAnswer, UnservedAnswer, target_of
 from gateway.client import Client
 from gateway.delivery import cut_short
 from gateway.dialects.ending import Ending
@@ -268,7 +268,8 @@ async def _answer(
         x.outcome = _cut_short(world, provider, error).outcome
         return client.abort()
     if ending is not None:
-        settle_passed(world.bills, x, snapshot, provider, client, response.headers, ending)
+        if not settle_passed(world.bills, x, snapshot, provider, client, response.headers, ending):
+            world.troubles.note(provider.name, CompressedAnswer(), world.clock.monotonic())
     elif response.status < 400:
         settle_unread(x, client)
     await client.write(b"", more=False)

@@ -98,6 +98,17 @@ def test_an_answer_is_read_through_its_coding(odd: Gateway, upstream: Scripted, 
     assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (1000, 100, PRICE, False)
 
 
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_an_answer_that_cannot_be_read_is_told(odd: Gateway, upstream: Scripted, coding: str) -> None:
+    """must-haves: "A model without a price is recorded with `cost = null` and counted in a metric, never as 0"."""
+    upstream.says(unary(b"\x1b\x07no JSON", content_encoding=coding))
+    assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (0, 0, None, False)
+    assert upstream.last.headers["accept-encoding"] == "identity"
+    assert '"error": "CompressedAnswer"' in (odd.data / "gateway.log").read_text()
+    figures = httpx.get(odd.url + "/metrics").text
+    assert 'tollway_upstream_failures_total{error="CompressedAnswer",provider="mock"}' in figures
+
+
 def chat_stream(usage: dict[str, object]) -> Play:
     chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
     said = {**chunk, "choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}
