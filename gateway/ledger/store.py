@@ -97,8 +97,8 @@ def open_existing(url: str) -> Engine:
 
 @contextmanager
 def ledger_at(url: str) -> Generator[Engine]:
-    """A ledger for reading, as it is: opened, and closed again. Raises `LedgerError` when there is none, or one of an
-    older release."""
+    """A ledger for reading, as it is: opened, and closed again. Raises `LedgerError` when there is none, or one of
+    another release."""
     engine = open_existing(url)
     try:
         found = schema_version(engine)
@@ -109,6 +109,7 @@ def ledger_at(url: str) -> Generator[Engine]:
                 f"the ledger is of an older release (schema {found}, this one reads {HEAD}); a gateway of this release "
                 "brings it up to date when it starts"
             )
+        _refuse_newer(found)
         yield engine
     finally:
         engine.dispose()
@@ -187,11 +188,22 @@ def ensure_schema(url: str) -> None:
     """
     engine = open_engine(url)
     try:
-        if schema_version(engine) != HEAD:
+        found = schema_version(engine)
+        if found != HEAD:
+            _refuse_newer(found)
             with _migration_lock(engine):
                 _upgrade(engine)
     finally:
         engine.dispose()
+
+
+def _refuse_newer(found: str | None) -> None:
+    """Migrations are numbered. What a newer release keeps in a column, or where else it does, is not known here."""
+    if found is not None and found > HEAD:
+        raise LedgerError(
+            f"the ledger was written by a newer release of Tollway (schema {found}, this one knows {HEAD}); use that "
+            "release, or another ledger"
+        )
 
 
 def inserting(connection: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":

@@ -105,8 +105,13 @@ def test_processes_that_start_together_make_one_schema(ledger_url: str):
 def test_a_ledger_of_a_newer_release_is_not_touched(engine: Engine, ledger_url: str):
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(LedgerError, match="written by a newer release"):
+    told = f"written by a newer release of Tollway \\(schema 9999, this one knows {HEAD}\\)"
+    with pytest.raises(LedgerError, match=told):
         ensure_schema(ledger_url)
+    with pytest.raises(LedgerError, match=told), ledger_at(ledger_url):
+        pass
+    with pytest.raises(LedgerError, match=told), current_ledger(ledger_url):
+        pass
 
 
 def test_a_failed_transaction_leaves_nothing(engine: Engine):
