@@ -56,6 +56,7 @@ def serve(
                 retain_findings=(ledger.findings or FindingsOptions()).retention_days * 86400,
             ),
             nice=19,
+            died=_loader_died,
         )
     listening = _listening(host, options.port if port is None else port, shared=workers > 1)
     bound: int = listening.getsockname()[1]
@@ -79,6 +80,12 @@ def serve(
     finally:
         if loader is not None:
             loader.stop()
+
+
+def _loader_died(pid: int, status: int, seconds: float) -> None:
+    from gateway.telemetry.logs import alert
+
+    alert("loader_died", loader=pid, status=status, seconds=seconds)
 
 
 def _listening(host: str, port: int, *, shared: bool) -> socket.socket:

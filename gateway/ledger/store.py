@@ -1,6 +1,7 @@
 """The ledger database: how it is opened (SQLite or PostgreSQL), and how its schema is brought up to date."""
 
 import secrets
+import sqlite3
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
@@ -169,6 +170,8 @@ def translated() -> Generator[None]:
         raise LedgerRefused(f"the ledger database refused ({type(error.orig).__name__})") from error
     except OverflowError as error:
         raise LedgerRefused("the ledger database refused (a number beyond 64 bits)") from error
+    except sqlite3.Error as error:  # what is asked of the driver itself, such as pragmas on a disk that is full
+        raise LedgerError(f"the ledger database: {str(error).partition(chr(10))[0]}") from error
     except SQLAlchemyError as error:
         raise LedgerError(f"the ledger database failed ({type(error).__name__})") from error
 
