@@ -44,7 +44,7 @@ class Names:
         if task.cancelled():
             raise OSError("the transport is closed")
         found = task.result()
-        if isinstance(found, list):
+        if not isinstance(found, OSError | UnicodeError):
             return found
         if known is not None and isinstance(found, socket.gaierror) and found.errno == socket.EAI_AGAIN:
             return known

@@ -38,9 +38,8 @@ async def test_happy_eyeballs(monkeypatch: pytest.MonkeyPatch) -> None:
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", target) for target in targets]
 
     monkeypatch.setattr(Names, "addresses", addresses)
-    protocol = await connect(
-        Origin("http", "x.test", 80), asyncio.Protocol, Contexts(), names(), timeout=4, deadline=math.inf
-    )
+    origin = Origin("http", "x.test", 80)
+    protocol = await connect(origin, asyncio.Protocol, Contexts(), names(), timeout=4, deadline=math.inf)
     assert isinstance(protocol, asyncio.Protocol)
     peer, _ = good.accept()
     peer.close()
