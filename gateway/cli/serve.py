@@ -1,6 +1,7 @@
 """`tollway serve`: run the gateway until SIGTERM or Ctrl-C."""
 
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -25,6 +26,9 @@ def serve(
     SIGTERM or Ctrl-C drains: open requests run on for server.drain, then end with an error. SIGHUP reloads.
     Exit code 0 after a drain, 2 when the configuration, the journal's directory or the address cannot be used.
     """
+    # Until somebody reloads on it, SIGHUP would end the process: whoever saves a file and signals does not know that it
+    # is only starting. What changed meanwhile the file watch finds. Workers inherit this.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError, LedgerError
     from gateway.ledger.findings import FindingsOptions
