@@ -1,6 +1,8 @@
 """`tollway serve`: run the gateway until SIGTERM or Ctrl-C."""
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -9,6 +11,8 @@ from pathlib import Path
 import typer
 
 from gateway.cli.options import ConfigOption
+
+MOST_DESCRIPTORS = 1 << 20
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +33,7 @@ def serve(
     # Until somebody reloads on it, SIGHUP would end the process: whoever saves a file and signals does not know that it
     # is only starting. What changed meanwhile the file watch finds. Workers inherit this.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_descriptors()
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError, LedgerError
     from gateway.ledger.findings import FindingsOptions
@@ -84,6 +89,16 @@ def serve(
     finally:
         if loader is not None:
             loader.stop()
+
+
+def _allow_descriptors() -> None:
+    """Have as many descriptors as the system lets us, for a request takes two: the usual soft limit of 1,024 is for
+    programs that use select(2). Workers inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _loader_died(pid: int, status: int, seconds: float) -> None:
