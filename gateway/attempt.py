@@ -8,6 +8,7 @@ import msgspec
 
 from gateway import errors
 from gateway.dialects.outline import Outline
+from gateway.dialects.unserved import is_error, unserved
 from gateway.errors import TransportError
 from gateway.facts import Attempt, Exchange, Operation, Reading
 from gateway.limits.turnstile import Place
@@ -104,6 +105,8 @@ class Answer(msgspec.Struct):
     """A whole body without its content-encoding, once its usage was read from it."""
     ticket: int = 0
     """The attempt's, of its target's circuit breaker."""
+    failed: bool = False
+    """Its status is one of success, and its body an error of the provider's."""
 
 
 class FirstEventTimeout(TransportError):
@@ -116,6 +119,22 @@ class EmptyStream(TransportError):
 
 class ErrorEvent(TransportError):
     """The provider itself ended a stream with an error event, after it had begun."""
+
+
+class ErrorAnswer(TransportError):
+    """The provider answered with an error under a status of success."""
+
+
+class CompressedAnswer(TransportError):
+    """The provider compressed its answer though it was asked not to, in a way that is not read here: it was passed on,
+    and what it used is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("it compressed its answer though identity was asked for; it was passed on unpriced", sent=True)
+
+
+class UnservedAnswer(TransportError):
+    """Whoever answered, with a status of success, did not serve: what came is no answer to any operation."""
 
 
 async def ask(world: World, x: Exchange, out: Outgoing, target: Target, attempt: Attempt, ticket: int) -> Answer:
@@ -158,11 +177,10 @@ async def ask(world: World, x: Exchange, out: Outgoing, target: Target, attempt:
                 raise errors.UnreadableStream("it is compressed though identity was asked for", sent=True)
             stream = await _open_stream(out, response, started + provider.timeouts.first_event)
             return Answer(target, response, stream=stream, ticket=ticket)
-        arrived = response.whole()
-        if arrived is not None:
-            return Answer(target, response, arrived, True, ticket=ticket)
-        body, whole = await _read_whole(response, world.clock, provider.timeouts.idle)
-        return Answer(target, response, body, whole, ticket=ticket)
+        arrived, whole = response.whole(), True
+        if arrived is None:
+            arrived, whole = await _read_whole(response, world.clock, provider.timeouts.idle)
+        return Answer(target, response, arrived, whole, ticket=ticket, failed=_judged(response, arrived, whole))
     except BaseException as error:
         if response is not None:
             response.close()
@@ -235,6 +253,18 @@ async def _read_whole(response: UpstreamResponse, clock: Clock, idle: float) -> 
         pieces.append(following)
         size += len(following)
     return b"".join(pieces), False
+
+
+def _judged(response: UpstreamResponse, body: bytes, whole: bool) -> bool:
+    """Whether a body is an error under a status of success. Raises `UnservedAnswer` when nobody served."""
+    if response.status >= 300:
+        return False
+    if body[:1] != b"{":
+        kind = header(response.headers, b"content-type") or b""
+        coding = header(response.headers, b"content-encoding") or b""
+        if what := unserved(body, kind, coding.lower()):
+            raise UnservedAnswer(f"it answered {response.status} with {what}", sent=True)
+    return whole and is_error(body)
 
 
 async def _piece(response: UpstreamResponse, clock: Clock, idle: float) -> bytes:

@@ -7,7 +7,7 @@ as what it was: whole, broken with an error event, or blocked with the dialect's
 import contextlib
 
 from gateway.admission import Admission
-from gateway.attempt import Answer, ErrorEvent, OpenStream, Outgoing
+from gateway.attempt import Answer, CompressedAnswer, ErrorEvent, OpenStream, Outgoing
 from gateway.client import Client
 from gateway.errors import DeadlineExceeded, Outcome, Refusal, TransportError, UnreadableAnswer, UpstreamBroken
 from gateway.facts import Exchange
@@ -68,9 +68,10 @@ class Delivery:
         status = x.status = response.status
         if 300 <= status < 400:
             raise UpstreamBroken(f"The provider '{x.provider}' answered with a redirect, which is not followed.")
-        x.outcome = "ok" if status < 400 else "upstream_status"
+        x.outcome = "upstream_error" if answer.failed else "ok" if status < 400 else "upstream_status"
         if answer.whole and status < 400 and (self.world.counts or self.snapshot.prices is not None):
             settle_answer(x, self.snapshot, self.world.tokens, out, answer, self.world.clock.monotonic())
+            self.told_unread(answer)
         self.settled = answer.whole
         body, guard = answer.body, self.guard
         without: frozenset[bytes] | None = None
@@ -148,8 +149,14 @@ class Delivery:
         finally:
             answer.body = tail
             settle_answer(x, self.snapshot, self.world.tokens, out, answer, self.world.clock.monotonic())
+            self.told_unread(answer)
             self.settled = True
         await self.client.write(b"", more=False)
+
+    def told_unread(self, answer: Answer) -> None:
+        """Tell of a served answer whose usage nobody here can read."""
+        if answer.plain is None:
+            self.world.troubles.note(self.x.provider, CompressedAnswer(), self.world.clock.monotonic())
 
     # -- streams ---------------------------------------------------------------------------------------------------
 

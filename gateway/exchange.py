@@ -45,6 +45,7 @@ from gateway.seams import Headers
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import NO_COST, complete, estimate_unanswered, merged_tags, reserve, settle_stream
 from gateway.tape import keep_request
+from gateway.telemetry.logs import alert
 from gateway.wire.canned import canned
 from gateway.wire.envelopes import error_body
 from gateway.wire.head import Head
@@ -76,6 +77,9 @@ async def drive(world: World, client: Client, head: Head, live: Live) -> None:
             await _refuse(x, client, refusal)
         except ClientLeft:
             x.outcome, x.status = "client_left", 499
+        except MemoryError:
+            alert("out_of_memory", exchange=x.id)
+            await _refuse(x, client, _crowded())
         except Exception as error:
             world.defect(x, error)
             await _refuse(x, client, Refusal("The gateway failed to handle this request.", code="internal_error"))
@@ -338,6 +342,12 @@ async def _interrupted(trip: Trip, live: Live) -> None:
             await _refuse(x, client, refusal)
     if not late:
         x.outcome = "cut" if used_up else "shutdown"
+
+
+def _crowded() -> Refusal:
+    """Not of our making, and over when others have ended: as with limits of a container on a huge body."""
+    retry = ((b"retry-after", b"2"),)
+    return Overloaded("This gateway has no memory left for this request.", code="out_of_memory", headers=retry)
 
 
 def _leaving() -> Refusal:

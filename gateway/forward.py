@@ -10,7 +10,7 @@ import math
 from collections.abc import Generator
 
 from gateway import errors
-from gateway.attempt import Answer, EmptyStream, FirstEventTimeout, Outgoing, ask
+from gateway.attempt import Answer, EmptyStream, ErrorAnswer, FirstEventTimeout, Outgoing, UnservedAnswer, ask
 from gateway.errors import CircuitOpen, Forbidden, NotFound, Refusal, TransportError, UpstreamBroken, UpstreamTimeout
 from gateway.facts import Attempt, Exchange, ModelScope
 from gateway.limits.turnstile import Place
@@ -85,7 +85,7 @@ async def forward(
             status = answer.response.status
             if answer.whole:
                 out.leave()
-            if not moves_on(status) and not (answer.stream is not None and answer.stream.reader.failed):
+            if not moves_on(status) and not _is_error(answer):
                 if status < 400:
                     world.health.answered(step.target, status, None, world.clock.monotonic())
                 if circuits.watching:
@@ -111,6 +111,11 @@ async def forward(
         return _presentable(spoken)
     assert broken is not None
     raise refusal_of(broken, step.target.provider, stream=out.reading.stream) from broken
+
+
+def _is_error(answer: Answer) -> bool:
+    """Whether what came under a status of success is an error of the provider's, so that another may serve."""
+    return answer.failed or (answer.stream is not None and answer.stream.reader.failed)
 
 
 def at_work(attempt: Attempt) -> bool:
@@ -154,7 +159,10 @@ def _note_refusal(world: World, answer: Answer) -> float | None:
     pause = retry_after(response.headers, world.clock.now_ns())
     if world.health.answered(target, response.status, pause, now):
         alert("provider_credential_refused", provider=target.provider.name, status=response.status)
-    if answer.stream is not None:
+    if answer.failed:
+        told = ErrorAnswer(f"it answered {response.status} with an error", sent=True)
+        world.troubles.note(target.provider.name, told, now)
+    if answer.stream is not None or answer.failed:
         world.circuits.failed(target, answer.ticket, now)
     else:
         world.circuits.answered(target, answer.ticket, response.status, now)
@@ -208,6 +216,8 @@ def refusal_of(error: TransportError, provider: Provider, *, stream: bool = Fals
             return UpstreamBroken(f"The provider '{name}' cannot be reached.")
         case EmptyStream():
             return UpstreamBroken(f"The provider '{name}' ended the stream before its first event.")
+        case UnservedAnswer():
+            return UpstreamBroken(f"The provider '{name}' sent no answer of its API: {error}.")
         case errors.UnreadableStream():
             return UpstreamBroken(f"The provider '{name}' sent a stream that cannot be read: {error}.")
         case errors.ProtocolBroken():

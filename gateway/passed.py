@@ -65,7 +65,7 @@ def keeps(
         return Ending(EVENTS)
     if b"json" not in kind or client.path.endswith(FILES):
         return None
-    return Ending(most // 2 if _reads(client) else TAIL)
+    return Ending(most // 2 if reads(client) else TAIL)
 
 
 def settle_passed(
@@ -76,29 +76,33 @@ def settle_passed(
     client: Client,
     headers: Headers,
     ending: Ending | Tally,
-) -> None:
+) -> bool:
     """Usage and cost of an answer below 400. One without usage costs what nobody here knows: no cost, rather than
-    zero."""
+    zero. False: it could not be read, and it may have told."""
     if isinstance(ending, Tally):
-        return _settle_batch(bills, x, provider, ending)
+        _settle_batch(bills, x, provider, ending)
+        return True
     events = b"event-stream" in (header(headers, b"content-type") or b"")
     body = decoded(ending.bytes, headers) if ending.whole else ending.bytes
-    if body is None:
-        return settle_unread(x, client)
+    coded = (header(headers, b"content-encoding") or b"identity") != b"identity"
+    if body is None or (coded and not ending.whole):
+        settle_unread(x, client)
+        return reads(client)
     job = job_in_stream(body) if events else job_in(body) if ending.whole else None
     if job is not None:
-        return _settle_job(bills, x, snapshot, provider, job)
-    if _reads(client) or (not events and ending.whole and costs_nothing(body)):
+        _settle_job(bills, x, snapshot, provider, job)
+        return True
+    if reads(client) or (not events and ending.whole and costs_nothing(body)):
         x.cost = FREE_OF_CHARGE
-        return None
+        return True
     x.usage, x.service_tier = reported_by_events(body) if events else reported(body)
     x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
-    return None
+    return True
 
 
 def settle_unread(x: Exchange, client: Client) -> None:
     """The same of an answer below 400 that tells no usage that can be read: a file, or speech."""
-    x.cost = FREE_OF_CHARGE if _reads(client) else UNPRICED
+    x.cost = FREE_OF_CHARGE if reads(client) else UNPRICED
 
 
 def _settle_job(bills: Bills, x: Exchange, snapshot: Snapshot, provider: Provider, job: Job) -> None:
@@ -126,7 +130,7 @@ def _price(x: Exchange, snapshot: Snapshot, provider: Provider, line: Line) -> C
     return UNPRICED if card is None else card.cost(line.usage, tier=line.tier, at_ns=x.received_ns)
 
 
-def _reads(client: Client) -> bool:
+def reads(client: Client) -> bool:
     """Whether the request asks for what was made before. Cancelling tells what was used until then, and a stored chat
     can be labelled anew."""
     return client.method in _READS or client.path.endswith("/cancel") or client.path.startswith(_STORED)

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from gateway.admission import Admission
-from gateway.attempt import target_of
+from gateway.attempt import CompressedAnswer, UnservedAnswer, target_of
 from gateway.client import Client
 from gateway.delivery import cut_short
 from gateway.dialects.ending import Ending
 from gateway.dialects.peek import Peeked, find_models
 from gateway.dialects.segments import json_segments
+from gateway.dialects.unserved import is_page
 from gateway.errors import (
     AtCapacity,
     Forbidden,
@@ -29,13 +30,13 @@ from gateway.guard import ENCODING, WITHHELD, Guard, header_of, withheld
 from gateway.homeward import led_home
 from gateway.limits.turnstile import Place
 from gateway.operations import FIRST_CLASS, anthropic_passthrough
-from gateway.passed import FILES, keeps, settle_passed, settle_unread
+from gateway.passed import FILES, keeps, reads, settle_passed, settle_unread
 from gateway.routing.table import Provider
 from gateway.seams import Headers, Late, UpstreamRequest, UpstreamResponse
 from gateway.settings.snapshot import Snapshot
 from gateway.settle import decoded
 from gateway.wire.head import Head
-from gateway.wire.headers import request_headers, response_headers
+from gateway.wire.headers import header, request_headers, response_headers
 from gateway.wire.traceparent import TRACEPARENT
 from gateway.wire.unpack import coding_of, unpacked
 from gateway.world import World
@@ -160,6 +161,11 @@ async def _ask(
         x.headers_at = world.clock.monotonic()
         attempt.status = x.status = response.status
         attempt.seconds = x.headers_at - x.forwarded_at
+        if response.status < 300 and not reads(client) and is_page(header(response.headers, b"content-type") or b""):
+            error = UnservedAnswer(f"it answered {response.status} with a page for people", sent=True)
+            attempt.error = type(error).__name__
+            world.troubles.note(provider.name, error, world.clock.monotonic())
+            raise refusal_of(error, provider)
         if guard is not None:
             if guard.outside is not None:
                 await guard.outside.verdict()
@@ -262,7 +268,8 @@ async def _answer(
         x.outcome = _cut_short(world, provider, error).outcome
         return client.abort()
     if ending is not None:
-        settle_passed(world.bills, x, snapshot, provider, client, response.headers, ending)
+        if not settle_passed(world.bills, x, snapshot, provider, client, response.headers, ending):
+            world.troubles.note(provider.name, CompressedAnswer(), world.clock.monotonic())
     elif response.status < 400:
         settle_unread(x, client)
     await client.write(b"", more=False)

@@ -30,6 +30,7 @@ NO_COST = Cost(nanos=0)
 FREE_OF_CHARGE = Cost(nanos=0, price_version="free")
 DEFERRED = Cost(nanos=0, price_version="deferred")
 """Of an answer that only begins a job: the exchange that first sees its end is booked what it used."""
+_NOTHING = Usage()
 _MOST_VALUES = 20_000
 """Values of a request whose texts are collected to count them."""
 _MOST_DECODED = 32 * 1024 * 1024
@@ -48,24 +49,33 @@ def settle_answer(
 ) -> None:
     """Usage and cost of a unary answer. One that is known whole and tells no usage is counted."""
     body = answer.plain = decoded(answer.body, answer.response.headers)
+    if answer.failed:
+        return None
     x.usage, x.service_tier = out.dialect.usage(body) if body is not None else (None, None)
-    if x.usage is None and body is not None and answer.whole and out.operation.name not in FREE:
+    silent = x.usage is None or _blank(x.usage)
+    if silent and body is not None and answer.whole and out.operation.name not in FREE:
         if is_event_stream(answer.response.headers):
             return _settle_events(x, snapshot, tokens, out, answer, _read_as_stream(out, body), now)
         if (job := job_in(body)) is not None and not job.ended:
             x.cost = DEFERRED
             return None
-        try:
-            texts = [segment.text for segment in out.dialect.answer_segments(body)]
-        except Refusal:  # no JSON
-            texts = []
-        counted_out = tokens.count_many_or_estimate(texts, x.model)
-        x.usage = Usage(input_tokens=count_prompt(tokens, out, x.model), output_tokens=counted_out)
-        x.usage_estimated = True
+        texts = _answered(out, body)
+        if x.usage is None or texts or not out.operation.generates:
+            counted_out = tokens.count_many_or_estimate(texts, x.model)
+            x.usage = Usage(input_tokens=count_prompt(tokens, out, x.model), output_tokens=counted_out)
+            x.usage_estimated = True
     elif x.usage is not None and _promptless(x.usage) and out.operation.name not in FREE:
         x.usage = msgspec.structs.replace(x.usage, input_tokens=count_prompt(tokens, out, x.model))
         x.usage_estimated = True
     return price(x, snapshot, answer, now)
+
+
+def _answered(out: Outgoing, body: bytes) -> list[str]:
+    """The texts of a whole answer."""
+    try:
+        return [segment.text for segment in out.dialect.answer_segments(body)]
+    except Refusal:  # no JSON
+        return []
 
 
 def _read_as_stream(out: Outgoing, body: bytes) -> StreamReader:
@@ -80,13 +90,21 @@ def _read_as_stream(out: Outgoing, body: bytes) -> StreamReader:
 
 def complete(reader: StreamReader) -> bool:
     """Whether a stream told its own usage to the end: nothing has to be counted."""
-    return reader.finished and reader.usage is not None and not _promptless(reader.usage)
+    usage = reader.usage
+    if not reader.finished or usage is None or _promptless(usage):
+        return False
+    return not (_blank(usage) and reader.size())
 
 
 def _promptless(usage: Usage) -> bool:
-    """Whether a usage tells what came out and not what went in, which nobody serves for nothing. (All zero is left as
-    it is told: so providers report an answer that they had in a cache of their own.)"""
+    """Whether a usage tells what came out and not what went in, which nobody serves for nothing."""
     return not usage.input_tokens and usage.output_tokens > 0
+
+
+def _blank(usage: Usage) -> bool:
+    """Whether a usage tells nothing at all. Beside a text that is no more believed than a cost of zero: servers that do
+    not count write zeros."""
+    return not (usage.input_tokens or usage.output_tokens) and usage == _NOTHING
 
 
 def settle_stream(x: Exchange, snapshot: Snapshot, tokens: TokenCounter, out: Outgoing, answer: Answer) -> None:

@@ -40,9 +40,14 @@ class _Worker:
             "TOLLWAY_WORKERS": str(self.workers),
         }
         command = [sys.executable, "-c", "from gateway.server import worker_main; worker_main()"]
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            command, env=env, pass_fds=[sock.fileno()], stdin=subprocess.PIPE
-        )
+        # A handler is not inherited, and without one SIGHUP ends a process that is starting; that it is ignored is.
+        handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                command, env=env, pass_fds=[sock.fileno()], stdin=subprocess.PIPE
+            )
+        finally:
+            signal.signal(signal.SIGHUP, handler)
         sock.close()
         self.born = time.monotonic()
 

@@ -31,11 +31,13 @@ _DISCOUNT_KEYS = ("percent", "provider", "models", "from", "until")
 
 
 class OverlayError(ValueError):
-    """The written prices cannot be used. `problems` are (path of the value, what is wrong and what is allowed)."""
+    """The written prices cannot be used. `problems` are (path of the value, what is wrong and what is allowed);
+    `earlier` tells by path which other value is meant."""
 
-    def __init__(self, problems: list[tuple[Path, str]]) -> None:
+    def __init__(self, problems: list[tuple[Path, str]], earlier: dict[Path, Path] | None = None) -> None:
         super().__init__("; ".join(f"{'.'.join(map(str, path)) or 'prices'}: {text}" for path, text in problems))
         self.problems = problems
+        self.earlier = earlier or {}
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -46,6 +48,12 @@ class Span(msgspec.Struct, frozen=True):
 
     def holds(self, at_ns: int) -> bool:
         return (self.start_ns is None or at_ns >= self.start_ns) and (self.until_ns is None or at_ns < self.until_ns)
+
+    def covers(self, other: "Span") -> bool:
+        """Whether `other` is never in force without this one."""
+        begins = self.start_ns is None or (other.start_ns is not None and self.start_ns <= other.start_ns)
+        ends = self.until_ns is None or (other.until_ns is not None and self.until_ns >= other.until_ns)
+        return begins and ends
 
     def ends(self) -> set[int]:
         return {end for end in (self.start_ns, self.until_ns) if end is not None}
@@ -71,6 +79,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             return False
         name = model.lower()
         return name.startswith(self.model) if self.wildcard else name == self.model
+
+    def hides(self, later: "Entry") -> bool:
+        """Whether an entry after this one can never win: whatever it matches, and whenever, this one does too."""
+        if self.provider is not None and self.provider != later.provider:
+            return False
+        named = later.model.startswith(self.model) if self.wildcard else self.model == later.model
+        return named and (self.wildcard or not later.wildcard) and self.span.covers(later.span)
 
 
 class Discount(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +118,7 @@ def parse_overlay(data: object) -> Overlay:
     reader = _Reader()
     overlay = reader.overlay(data)
     if reader.problems:
-        raise OverlayError(reader.problems)
+        raise OverlayError(reader.problems, reader.earlier)
     return overlay
 
 
@@ -112,6 +127,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: list[tuple[Path, str]] = []
+        self.earlier: dict[Path, Path] = {}
 
     def overlay(self, data: object) -> Overlay:
         if data is None:
@@ -121,7 +137,26 @@ class _Reader:
             self._wrong(("version",), "unknown version; 1 is allowed")
         entries = [self._entry(item, ("models", at)) for at, item in enumerate(self._list(top, "models"))]
         discounts = [self._discount(item, ("discounts", at)) for at, item in enumerate(self._list(top, "discounts"))]
+        self._hidden(entries)
         return Overlay(tuple(e for e in entries if e is not None), tuple(d for d in discounts if d is not None))
+
+    def _hidden(self, entries: Sequence[Entry | None]) -> None:
+        """Complain of entries that never win: who writes one means it to."""
+        before: dict[str, list[tuple[int, Entry]]] = {}
+        prefixes: list[tuple[int, Entry]] = []
+        for at, entry in enumerate(entries):
+            if entry is None:
+                continue
+            same = before.setdefault(entry.model, [])
+            hiding = next((first for first, other in (*same, *prefixes) if other.hides(entry)), None)
+            if hiding is not None:
+                self.earlier["models", at] = "models", hiding
+                self._wrong(
+                    ("models", at),
+                    f"never used, because models.{hiding} matches first; allowed is one entry for a model, a "
+                    "provider and a time, and what is special before what is general",
+                )
+            (prefixes if entry.wildcard else same).append((at, entry))
 
     def _entry(self, data: object, path: Path) -> Entry | None:
         item = self._mapping(data, path, _MODEL_KEYS)

@@ -173,7 +173,7 @@ def _reload_all(runtime_dir: Path, states: list[State], timeout: float) -> list[
         if waiting:
             time.sleep(POLL)
     for state in waiting.values():
-        error = f"it did not answer within {timeout:g} s"
+        error = f"it did not report within {timeout:g} s; its log tells whether it reloaded"
         outcomes.append(Outcome(pid=state.pid, ok=False, old_hash=state.hash, new_hash=state.hash, error=error))
     return sorted(outcomes, key=lambda outcome: outcome.pid)
 

@@ -1,7 +1,10 @@
 """`tollway serve`: run the gateway until SIGTERM or Ctrl-C."""
 
+import contextlib
 import errno
 import os
+import resource
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -9,6 +12,8 @@ from pathlib import Path
 import typer
 
 from gateway.cli.options import ConfigOption
+
+MOST_DESCRIPTORS = 1 << 20
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +31,10 @@ def serve(
     SIGTERM or Ctrl-C drains: open requests run on for server.drain, then end with an error. SIGHUP reloads.
     Exit code 0 after a drain, 2 when the configuration, the journal's directory or the address cannot be used.
     """
+    # Until somebody reloads on it, SIGHUP would end the process: whoever saves a file and signals does not know that it
+    # is only starting. What changed meanwhile the file watch finds. Workers inherit this.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_descriptors()
     from gateway.clock import SystemClock
     from gateway.errors import ConfigError, LedgerError
     from gateway.ledger.findings import FindingsOptions
@@ -57,6 +66,7 @@ def serve(
                 retain_findings=(ledger.findings or FindingsOptions()).retention_days * 86400,
             ),
             nice=19,
+            died=_loader_died,
         )
     listening = _listening(host, options.port if port is None else port, shared=workers > 1)
     bound: int = listening.getsockname()[1]
@@ -80,6 +90,22 @@ def serve(
     finally:
         if loader is not None:
             loader.stop()
+
+
+def _allow_descriptors() -> None:
+    """Have as many descriptors as the system lets us, for a request takes two: the usual soft limit of 1,024 is for
+    programs that use select(2). Workers inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _loader_died(pid: int, status: int, seconds: float) -> None:
+    from gateway.telemetry.logs import alert
+
+    alert("loader_died", loader=pid, status=status, seconds=seconds)
 
 
 def _listening(host: str, port: int, *, shared: bool) -> socket.socket:

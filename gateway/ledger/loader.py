@@ -66,6 +66,8 @@ class Loader:
         self._caught_up_ns = self._clock.now_ns()
         self._database = "starting"
         self._error = ""
+        self._unwritten = ""
+        """Why the status could not be written, as it was last said."""
         self._recover_at = self._care_at = self._status_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -251,7 +253,12 @@ class Loader:
         try:
             write_status(self.directory, status)
         except OSError as error:
-            _log.warning("the loader's status cannot be written: %s", error.strerror)
+            reason = error.strerror or type(error).__name__
+            if reason != self._unwritten:
+                _log.warning("the loader's status cannot be written: %s", reason)
+            self._unwritten = reason
+        else:
+            self._unwritten = ""
 
     def lag_bytes(self) -> int:
         """Bytes of the journal that are not loaded, as far as this loader knows."""

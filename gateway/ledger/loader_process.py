@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,8 +30,10 @@ class LoaderProcess:
         retention_days: float | None = None,
         nice: int = 19,
         clock: Clock | None = None,
+        died: Callable[[int, int, float], None] | None = None,
     ) -> None:
-        """`retention_days` stands for `options.retain_events`, in the configuration's unit."""
+        """`retention_days` stands for `options.retain_events`, in the configuration's unit. `died` is told the process
+        id and the exit status of a child that ended by itself, and the seconds until it is replaced."""
         self.restarts = 0
         self._url = url
         self._directory = Path(directory)
@@ -39,6 +42,7 @@ class LoaderProcess:
             self._options = msgspec.structs.replace(self._options, retain_events=retention_days * 86_400)
         self._nice = nice
         self._clock = clock or SystemClock()
+        self._died = died
         self._child: subprocess.Popen[bytes] | None = None
         self._back_off = _FIRST_BACK_OFF
         self._started_at = 0.0
@@ -71,10 +75,13 @@ class LoaderProcess:
         if self._child is not None:
             if self._child.poll() is None:
                 return True
+            pid, status = self._child.pid, self._child.returncode
             self._release()
             if now - self._started_at >= _STEADY_SECONDS:
                 self._back_off = _FIRST_BACK_OFF
             self._restart_at = now + self._back_off
+            if self._died is not None:
+                self._died(pid, status, self._back_off)
             self._back_off = min(self._back_off * 2, _MOST_BACK_OFF)
         if now < self._restart_at:
             return False

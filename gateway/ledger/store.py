@@ -1,6 +1,7 @@
 """The ledger database: how it is opened (SQLite or PostgreSQL), and how its schema is brought up to date."""
 
 import secrets
+import sqlite3
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
@@ -97,8 +98,8 @@ def open_existing(url: str) -> Engine:
 
 @contextmanager
 def ledger_at(url: str) -> Generator[Engine]:
-    """A ledger for reading, as it is: opened, and closed again. Raises `LedgerError` when there is none, or one of an
-    older release."""
+    """A ledger for reading, as it is: opened, and closed again. Raises `LedgerError` when there is none, or one of
+    another release."""
     engine = open_existing(url)
     try:
         found = schema_version(engine)
@@ -109,6 +110,7 @@ def ledger_at(url: str) -> Generator[Engine]:
                 f"the ledger is of an older release (schema {found}, this one reads {HEAD}); a gateway of this release "
                 "brings it up to date when it starts"
             )
+        _refuse_newer(found)
         yield engine
     finally:
         engine.dispose()
@@ -168,6 +170,8 @@ def translated() -> Generator[None]:
         raise LedgerRefused(f"the ledger database refused ({type(error.orig).__name__})") from error
     except OverflowError as error:
         raise LedgerRefused("the ledger database refused (a number beyond 64 bits)") from error
+    except sqlite3.Error as error:  # what is asked of the driver itself, such as pragmas on a disk that is full
+        raise LedgerError(f"the ledger database: {str(error).partition(chr(10))[0]}") from error
     except SQLAlchemyError as error:
         raise LedgerError(f"the ledger database failed ({type(error).__name__})") from error
 
@@ -187,11 +191,22 @@ def ensure_schema(url: str) -> None:
     """
     engine = open_engine(url)
     try:
-        if schema_version(engine) != HEAD:
+        found = schema_version(engine)
+        if found != HEAD:
+            _refuse_newer(found)
             with _migration_lock(engine):
                 _upgrade(engine)
     finally:
         engine.dispose()
+
+
+def _refuse_newer(found: str | None) -> None:
+    """Migrations are numbered. What a newer release keeps in a column, or where else it does, is not known here."""
+    if found is not None and found > HEAD:
+        raise LedgerError(
+            f"the ledger was written by a newer release of Tollway (schema {found}, this one knows {HEAD}); use that "
+            "release, or another ledger"
+        )
 
 
 def inserting(connection: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":

@@ -208,6 +208,9 @@ class _Loader:
             return parse_overlay(_with_numbers(written)), written
         except OverlayError as error:
             for path, message in error.problems:
+                if (other := error.earlier.get(path)) is not None:
+                    first = ".".join(map(str, other))
+                    message = message.replace(first, f"the entry at {place_of(where, (*at, *other))}")
                 self._note(place_of(where, (*at, *path), key=message.startswith("unknown key")), f"price: {message}")
             return None, None
 

@@ -32,7 +32,8 @@ class _Dead(msgspec.Struct):
 
 
 class Share:
-    """One worker's place in the directory. Raises `OSError` when the directory cannot be used."""
+    """One worker's place in the directory, taken at once or, where a disk is full or read-only and keeps nobody from
+    serving, as soon as it can be. Until then `publish` and `gather` raise `OSError`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -40,18 +41,16 @@ class Share:
         self._guard = threading.Lock()
         self._closed = False
         self._published = 0
-        directory.mkdir(parents=True, exist_ok=True)
-        with in_turn(self._directory / _LOCK):
-            if not any(_lives(path) for path in directory.glob("*.live")):
-                for path in (*directory.glob("*.page*"), *directory.glob("*.live"), directory / _DEAD):
-                    path.unlink(missing_ok=True)
-            self._fd = os.open(directory / f"{self._name}.live", os.O_RDWR | os.O_CREAT, 0o640)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        self._fd = -1
+        with contextlib.suppress(OSError):
+            self._enter()
 
     def publish(self, page: Page) -> None:
         """Replace this worker's page."""
         with self._guard:
             if not self._closed and page.number >= self._published:
+                if self._fd < 0:
+                    self._enter()
                 self._published = page.number
                 self._write(f"{self._name}.page", encode(page))
 
@@ -73,9 +72,23 @@ class Share:
             if self._closed:
                 return
             self._closed = True
+            if self._fd < 0:
+                return
             with contextlib.suppress(OSError):
                 self._write(f"{self._name}.page", encode(page))
             os.close(self._fd)
+
+    def _enter(self) -> None:
+        """Take a place; who finds nobody alive begins anew."""
+        directory = self._directory
+        directory.mkdir(parents=True, exist_ok=True)
+        with in_turn(directory / _LOCK):
+            if not any(_lives(path) for path in directory.glob("*.live")):
+                for path in (*directory.glob("*.page*"), *directory.glob("*.live"), directory / _DEAD):
+                    path.unlink(missing_ok=True)
+            fd = os.open(directory / f"{self._name}.live", os.O_RDWR | os.O_CREAT, 0o640)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._fd = fd
 
     def _bury(self) -> None:
         """Move the counters of dead workers to the file of the dead."""

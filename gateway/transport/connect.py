@@ -12,24 +12,22 @@ import socket
 from asyncio.staggered import staggered_race
 from collections.abc import Callable
 from functools import partial
-from itertools import chain, zip_longest
 from typing import TypeVar
 
 from gateway.errors import ConnectFailed, ConnectTimeout, DeadlineExceeded
 from gateway.ride import in_task
 from gateway.seams import Origin
 from gateway.transport import tls
+from gateway.transport.names import Address, Names
 
 _STAGGER = 0.25
 """Seconds before the next address is tried as well (RFC 8305 section 5, "Connection Attempt Delay")."""
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
-SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
-Address = tuple[int, int, int, str, SocketAddress]
 
 
 async def connect(
-    origin: Origin, make: Callable[[], P], contexts: tls.Contexts, *, timeout: float, deadline: float
+    origin: Origin, make: Callable[[], P], contexts: tls.Contexts, names: Names, *, timeout: float, deadline: float
 ) -> P:
     """Open a connection and return its protocol.
 
@@ -42,7 +40,7 @@ async def connect(
     where = f"{origin.host}:{origin.port}"
     try:
         async with asyncio.timeout_at(min(limit, deadline) if min(limit, deadline) < math.inf else None):
-            return await _open(loop, origin, make, contexts)
+            return await _open(loop, origin, make, contexts, names)
     except TimeoutError:
         if deadline <= limit:
             raise DeadlineExceeded(f"the exchange's time was over while connecting to {where}") from None
@@ -53,13 +51,15 @@ async def connect(
         raise ConnectFailed(f"cannot connect to {where}: {_cause(error)}") from None
 
 
-async def _open(loop: asyncio.AbstractEventLoop, origin: Origin, make: Callable[[], P], contexts: tls.Contexts) -> P:
+async def _open(
+    loop: asyncio.AbstractEventLoop, origin: Origin, make: Callable[[], P], contexts: tls.Contexts, names: Names
+) -> P:
     context = None
     if origin.scheme == "https":
         if not contexts.has(origin.tls):
             await loop.run_in_executor(None, contexts.get, origin.tls)
         context = contexts.get(origin.tls)
-    sock = await _race(loop, await _addresses(loop, origin))
+    sock = await _race(loop, await names.addresses(origin.host, origin.port))
     try:
         if context is None:
             _, protocol = await loop.create_connection(make, sock=sock)
@@ -73,17 +73,6 @@ async def _open(loop: asyncio.AbstractEventLoop, origin: Origin, make: Callable[
         sock.close()
         raise
     return protocol
-
-
-async def _addresses(loop: asyncio.AbstractEventLoop, origin: Origin) -> list[Address]:
-    """Addresses in the resolver's order, families alternating from its first (RFC 8305 section 4)."""
-    found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    if not found:
-        raise OSError("the name has no addresses")
-    first = found[0][0]
-    same = [address for address in found if address[0] == first]
-    other = [address for address in found if address[0] != first]
-    return [address for address in chain.from_iterable(zip_longest(same, other)) if address is not None]
 
 
 async def _race(loop: asyncio.AbstractEventLoop, addresses: list[Address]) -> socket.socket:

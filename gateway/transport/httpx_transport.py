@@ -209,7 +209,7 @@ class HttpxResponse:
             async for data in self._parts:
                 if data:
                     return data
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ssl.SSLError) as error:
             return _translated(error, sent=True)
         await self._stream.aclose()
         return b""
@@ -224,7 +224,7 @@ class HttpxResponse:
         if read is not None:
             read.cancel()
             await asyncio.wait((read,))
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx.HTTPError, ssl.SSLError):
             await self._stream.aclose()
 
 
@@ -263,7 +263,7 @@ class _Attempt:
             if (when := self._scope.when()) is not None and when >= self._deadline:
                 raise DeadlineExceeded("the exchange's time was over", sent=self._sent) from None
             raise self._late from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ssl.SSLError) as error:
             self.unanswered = str(error).startswith("Server disconnected without")
             raise _translated(error, self._sent) from None
 
@@ -340,8 +340,9 @@ def _or_none(at: float) -> float | None:
     return at if at < math.inf else None
 
 
-def _translated(error: httpx.HTTPError, sent: bool) -> TransportError:
-    """httpx's errors as ours. The text of connection errors is made here: httpx's may hold a proxy URL."""
+def _translated(error: httpx.HTTPError | ssl.SSLError, sent: bool) -> TransportError:
+    """httpx's errors as ours. The text of connection errors is made here: httpx's may hold a proxy URL. What TLS says
+    after the handshake (an alert, a bad record) httpx lets through as it is."""
     if isinstance(error, httpx.PoolTimeout):
         return PoolTimeout("all connections to the provider are in use")
     if isinstance(error, httpx.ProxyError):
@@ -353,20 +354,26 @@ def _translated(error: httpx.HTTPError, sent: bool) -> TransportError:
         if "disconnected" in text or "closed connection" in text:
             return Disconnected("the connection was closed before the response was complete", sent=True)
         return ProtocolBroken("peer broke HTTP", sent=True)
-    if isinstance(error, (httpx.NetworkError, httpx.TimeoutException)):
-        return Disconnected("the connection was broken", sent=True)
+    if isinstance(error, (httpx.NetworkError, httpx.TimeoutException, ssl.SSLError)):
+        words = _told(error)
+        return Disconnected(f"the connection was broken ({words})" if words else "the connection was broken", sent=True)
     return ProtocolBroken(f"the request or its answer is not valid HTTP: {type(error).__name__}", sent=sent)
 
 
 def _cause(error: BaseException) -> str:
+    return _told(error) or "the connection was refused or closed"
+
+
+def _told(error: BaseException) -> str | None:
+    """What TLS or the system says among what led to `error`."""
     at: BaseException | None = error
     while at is not None:
         if (words := tls.failure(at)) is not None:
             return words
-        if isinstance(at, OSError) and at.errno is not None:
+        if isinstance(at, OSError) and at.errno is not None and not isinstance(at, ssl.SSLError):
             return os.strerror(at.errno).lower()
         at = at.__cause__ or at.__context__
-    return "the connection was refused or closed"
+    return None
 
 
 def _ignore(name: str, error: BaseException) -> None: ...

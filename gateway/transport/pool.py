@@ -26,6 +26,7 @@ from gateway.transport.connect import connect
 from gateway.transport.connection import Connection
 from gateway.transport.head import BodyFraming, Heads, host_of
 from gateway.transport.limits import Limits
+from gateway.transport.names import Names
 from gateway.transport.response import PooledResponse
 from gateway.transport.slots import Slots
 from gateway.transport.staleness import may_repeat
@@ -56,6 +57,7 @@ class Pool:
         self._heads = Heads()
         self._contexts = Contexts()
         self._tasks = TaskGroup(on_error or _ignore)
+        self._names = Names(self._tasks)
         self.outbox: Outbox | None = None
         """Where whole requests are written to, if they are to leave together; else at once."""
         self._closed = False
@@ -194,7 +196,7 @@ class Pool:
             raise ConnectFailed(f"{origin.host}: a proxy or HTTP/2 needs the httpx transport")
         if origin.scheme not in ("http", "https"):
             raise ConnectFailed(f"{origin.host}: the scheme is neither http nor https")
-        site = Site(asyncio.get_running_loop(), origin, self._limits, self._contexts, self._leave)
+        site = Site(asyncio.get_running_loop(), origin, self._limits, self._contexts, self._names, self._leave)
         self._sites[origin] = site
         return site
 
@@ -213,6 +215,7 @@ class Site:
         origin: Origin,
         limits: Limits,
         contexts: Contexts,
+        names: Names,
         leave: Callable[["Site"], None],
     ) -> None:
         self.loop = loop
@@ -220,6 +223,7 @@ class Site:
         self.host = host_of(origin)
         self._limits = limits
         self._contexts = contexts
+        self._names = names
         self._leave = leave
         self._slots: Slots[Connection] = Slots(origin.max_connections, origin.max_idle)
         self._connections: set[Connection] = set()
@@ -276,7 +280,12 @@ class Site:
         """Open a connection in the slot already taken."""
         try:
             connection = await connect(
-                self.origin, self._make, self._contexts, timeout=request.timeouts.connect, deadline=deadline
+                self.origin,
+                self._make,
+                self._contexts,
+                self._names,
+                timeout=request.timeouts.connect,
+                deadline=deadline,
             )
             if self._shut or connection.retired:
                 connection.retire()

@@ -7,6 +7,8 @@ from gateway.errors import ConnectFailed
 from gateway.seams import Tls
 
 SYSTEM = Tls()
+_NO_BYTES = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLSyscallError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""Ends of a connection, or waits for it, that TLS has no part in."""
 
 
 class Contexts:
@@ -74,9 +76,10 @@ def _reason(error: OSError) -> str:
 
 
 def failure(error: BaseException) -> str | None:
-    """What went wrong in a TLS handshake, in words for an operator; None when `error` is not TLS's."""
+    """What went wrong in a TLS handshake, in words for an operator; None when `error` is not TLS's, or TLS only says
+    that bytes did not come."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, _NO_BYTES):
         return f"TLS failed: {_reason(error)}"
     return None

@@ -10,7 +10,7 @@ import psutil
 import yaml
 
 from gateway.settings.state import running
-from tests.support.served import get_json, wait_for
+from tests.support.served import Gateway, configuration, get_json, wait_for
 
 RELOADS = 200
 ADMIN = {"authorization": "Bearer sk-admin"}
@@ -124,3 +124,34 @@ def test_a_worker_that_died_is_replaced_and_told(serve) -> None:
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: f'"worker": {victim}, "status": -9' in gateway.log.read_text(), "the death to be told")
     wait_for(lambda: len(running(gateway.data / "run")) == 2, "another worker")
+
+
+class Pestered(Gateway):
+    """A gateway that is told to reload while it starts."""
+
+    def ready(self) -> bool:
+        self.process.send_signal(signal.SIGHUP)
+        return self.process.poll() is None and super().ready()
+
+
+def test_a_reload_does_not_end_who_is_only_starting(mock, tmp_path) -> None:
+    """docs/operations.md: "SIGHUP: reload"; its usual meaning is to end, which is what it did before a worker, or one
+    that takes a dead one's place, had begun to listen to it."""
+    path = tmp_path / "gateway.yaml"
+    written = configuration(mock.url, tmp_path)
+    written["server"]["workers"] = 2
+    path.write_text(yaml.safe_dump(written))
+    gateway = Pestered(path)
+    try:
+        wait_for(lambda: len(running(tmp_path / "run")) == 2, "two workers")
+        first = {state.pid for state in running(tmp_path / "run")}
+        os.kill(min(first), signal.SIGKILL)
+
+        def replaced() -> bool:
+            gateway.ready()
+            return len({state.pid for state in running(tmp_path / "run")} | first) == 3
+
+        wait_for(replaced, "another worker")
+        assert gateway.log.read_text().count("worker_died") == 1
+    finally:
+        assert gateway.stop() == 0

@@ -13,6 +13,7 @@ from gateway.attempt import (
     EmptyStream,
     FirstEventTimeout,
     Outgoing,
+    UnservedAnswer,
     ask,
     is_event_stream,
     target_of,
@@ -73,15 +74,15 @@ def asked(
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5))
 def test_a_unary_answer_is_read_to_its_end(pieces: list[bytes]) -> None:
     """What is ready to be committed is a whole body."""
-    answer, request, attempt = asked(*pieces)
-    assert (answer.body, answer.whole, answer.stream) == (b"".join(pieces), True, None)
+    answer, request, attempt = asked(b"{", *pieces)
+    assert (answer.body, answer.whole, answer.stream) == (b"{" + b"".join(pieces), True, None)
     assert (request.target, attempt.status) == (b"/base/chat/completions", 200)
     assert isinstance(request.body, bytes)
     assert b'"theirs"' in request.body
 
 
 def test_a_huge_answer_is_read_up_to_the_cap() -> None:
-    piece = b"x" * (BUFFER_CAP // 2)
+    piece = b"[" * (BUFFER_CAP // 2)
     answer, _, _ = asked(piece, piece, b"y", b"the rest")
     assert (len(answer.body), answer.whole) == (BUFFER_CAP + 1, False)
 
@@ -106,6 +107,9 @@ def test_a_stream_that_is_none_is_read_as_a_body() -> None:
     [
         ((b"{", Disconnected("gone", sent=True)), False, Disconnected),
         ((b"{", PROVIDER.timeouts.idle + 1.0), False, DeadlineExceeded),
+        ((b"<html>",), False, UnservedAnswer),
+        ((b"<" * (BUFFER_CAP + 1), b"the rest"), False, UnservedAnswer),
+        ((), False, UnservedAnswer),
         ((b": wait\n\n",), True, EmptyStream),
         ((b": wait\n\n", PROVIDER.timeouts.first_event + 1.0), True, FirstEventTimeout),
         ((b"data: " + b"x" * (1 << 20),), True, ProtocolBroken),

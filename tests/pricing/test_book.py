@@ -172,6 +172,43 @@ def test_every_problem_is_reported_with_its_path() -> None:
     assert dict(found)[("models", 0, "usd_per_million_tokens", "inptu")] == "unknown key; did you mean input?"
 
 
+RATE = {"usd_each": {"request": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"model": "x"}, {"model": "X"}),
+        ({"model": "x", "provider": "p"}, {"model": "x", "provider": "P"}),
+        ({"model": "x"}, {"model": "x", "provider": "p"}),
+        ({"model": "x*"}, {"model": "x-large"}),
+        ({"model": "x*"}, {"model": "x-*"}),
+        ({"model": "x", "from": "2026-01-01"}, {"model": "x", "from": "2026-02-01", "until": "2026-03-01"}),
+    ],
+)
+def test_an_entry_that_never_wins_is_refused(first: dict, second: dict) -> None:
+    """docs/prices.md: "The first entry that matches and is in force wins"; so the second of these never does."""
+    with pytest.raises(OverlayError, match=r"never used, because models\.0 matches first") as refusal:
+        parse_overlay({"models": [{**first, **RATE}, {**second, **RATE}]})
+    assert refusal.value.earlier == {("models", 1): ("models", 0)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"model": "x", "provider": "p"}, {"model": "x"}),
+        ({"model": "x", "provider": "p"}, {"model": "x", "provider": "q"}),
+        ({"model": "x-large"}, {"model": "x*"}),
+        ({"model": "x"}, {"model": "x*"}),
+        ({"model": "x", "until": "2026-01-01"}, {"model": "x", "from": "2026-01-01"}),
+        ({"model": "x", "from": "2026-01-01"}, {"model": "x"}),
+    ],
+)
+def test_entries_that_follow_on_are_kept(first: dict, second: dict) -> None:
+    """ "Outside its dates the next one, or the catalogue, holds"."""
+    assert len(parse_overlay({"models": [{**first, **RATE}, {**second, **RATE}]}).entries) == 2
+
+
 def test_numbers_may_stay_text_as_the_gateway_s_yaml_reader_leaves_them() -> None:
     overlay = parse_overlay(
         {

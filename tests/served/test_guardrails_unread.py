@@ -18,7 +18,7 @@ HUGE = json.dumps(chat(EMAIL + " " + "word " * (9 << 18))).encode()
 TOKENS = {"model": "text-embedding-3-small", "input": [[9906, 1917], [3]]}
 CHAT, OTHER = "/chat/completions", "/unknown"
 UNREADABLE = [
-    *((path, b"<p>no JSON", {}) for path in (CHAT, OTHER)),
+    *((path, b"{no JSON", {}) for path in (CHAT, OTHER)),
     *((path, b"\x00\x01br", {"content_encoding": "br"}) for path in (CHAT, OTHER)),
     *((path, b"[" * 2000, {}) for path in (CHAT, OTHER)),
     (CHAT, HUGE, {}),

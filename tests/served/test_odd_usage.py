@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.support.scripted import Play, Scripted, scripted, streamed, unary
-from tests.support.served import Gateway, configuration, wait_for
+from tests.support.served import Gateway, Process, configuration, wait_for
 
 ANSWER = {
     "id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini",
@@ -30,13 +30,25 @@ def upstream() -> Iterator[Scripted]:
 
 
 @pytest.fixture(scope="module")
-def odd(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def odd(upstream: Scripted, mock: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     data = tmp_path_factory.mktemp("odd")
     path = data / "gateway.yaml"
-    path.write_text(yaml.safe_dump(configuration(upstream.url, data)))
+    config = configuration(upstream.url, data)
+    config["providers"]["spare"] = {"dialect": "openai", "base_url": mock.url + "/v1"}
+    config["models"]["spare"] = {"targets": [{"provider": "spare", "model": "gpt-4o-mini"}]}
+    config["models"]["backed"] = {**config["models"]["gpt-4o-mini"], "fallbacks": ["spare"]}
+    for provider in config["providers"].values():
+        provider["breaker"] = "off"
+    path.write_text(yaml.safe_dump(config))
     gateway = Gateway(path)
     yield gateway
     assert gateway.stop() == 0
+
+
+def ask(gateway: Gateway, model: str = "gpt-4o-mini", *, stream: bool = False) -> httpx.Response:
+    asked = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    headers = {"authorization": "Bearer sk-search"}
+    return httpx.post(gateway.v1 + "/chat/completions", json=asked, headers=headers, timeout=60)
 
 
 def booked(gateway: Gateway, path: str, **body: object) -> tuple[int, int, int, bool]:
@@ -46,9 +58,14 @@ def booked(gateway: Gateway, path: str, **body: object) -> tuple[int, int, int, 
     asked = {"max_tokens": 9, "messages": messages, **body}
     with httpx.stream("POST", gateway.v1 + path, json=asked, headers=headers, timeout=60) as answer:
         list(answer.iter_raw())
-    query = "SELECT input_tokens, output_tokens, cost_nanos, estimated FROM events WHERE request_id = ?"
+    return row_of(gateway, answer)[:4]
 
-    def row() -> tuple[int, int, int, bool] | None:
+
+def row_of(gateway: Gateway, answer: httpx.Response) -> tuple[int, int, int, bool, str]:
+    """The same, and the outcome, of the request that got this answer."""
+    query = "SELECT input_tokens, output_tokens, cost_nanos, estimated, outcome FROM events WHERE request_id = ?"
+
+    def row() -> tuple[int, int, int, int, str] | None:
         try:
             with closing(sqlite3.connect(f"file:{gateway.data}/tollway.db?mode=ro", uri=True)) as books:
                 return books.execute(query, (answer.headers["x-request-id"],)).fetchone()
@@ -57,7 +74,7 @@ def booked(gateway: Gateway, path: str, **body: object) -> tuple[int, int, int, 
 
     found = wait_for(row, "the ledger")
     assert isinstance(found, tuple)
-    return (*found[:3], bool(found[3]))
+    return (*found[:3], bool(found[3]), found[4])
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -79,6 +96,17 @@ def test_an_answer_is_read_through_its_coding(odd: Gateway, upstream: Scripted, 
     """RFC 1952: "A gzip file consists of a series of members". Some send deflate without its head (RFC 9110)."""
     upstream.says(unary(sent, content_encoding=coding))
     assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (1000, 100, PRICE, False)
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_an_answer_that_cannot_be_read_is_told(odd: Gateway, upstream: Scripted, coding: str) -> None:
+    """must-haves: "A model without a price is recorded with `cost = null` and counted in a metric, never as 0"."""
+    upstream.says(unary(b"\x1b\x07no JSON", content_encoding=coding))
+    assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (0, 0, None, False)
+    assert upstream.last.headers["accept-encoding"] == "identity"
+    assert '"error": "CompressedAnswer"' in (odd.data / "gateway.log").read_text()
+    figures = httpx.get(odd.url + "/metrics").text
+    assert 'tollway_upstream_failures_total{error="CompressedAnswer",provider="mock"}' in figures
 
 
 def chat_stream(usage: dict[str, object]) -> Play:
@@ -106,6 +134,30 @@ def test_a_prompt_that_is_not_told_is_estimated(odd: Gateway, upstream: Scripted
     ):
         assert inputs > 0
         assert (outputs, nanos, estimated) == (100, inputs * 150 + 100 * 600, True)
+
+
+def test_zeros_beside_a_text_are_not_believed(odd: Gateway, upstream: Scripted) -> None:
+    """Issue 2: "a provider's zero `cost` field is not trusted over its tokens"; nor are zero tokens over its text."""
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": 0}
+    upstream.says(unary({**ANSWER, "usage": usage}))
+    unary_row = booked(odd, "/chat/completions", model="gpt-4o-mini")
+    upstream.says(chat_stream(usage))
+    streamed_row = booked(odd, "/chat/completions", model="gpt-4o-mini", stream=True)
+    assert unary_row == streamed_row
+    inputs, outputs, nanos, estimated = unary_row
+    assert inputs > 0
+    assert (outputs, nanos, estimated) == (1, inputs * 150 + 600, True)
+    upstream.says(unary({"object": "list", "data": [{"embedding": [0.5]}], "usage": usage}))
+    inputs, outputs, _, estimated = booked(odd, "/embeddings", model="text-embedding-3-small", input="Hello there")
+    assert inputs > 0
+    assert (outputs, estimated) == (0, True)
+
+
+def test_zeros_beside_nothing_stay(odd: Gateway, upstream: Scripted) -> None:
+    """A filter that let nothing out may well have cost nothing."""
+    nothing = {**ANSWER, "choices": [{"index": 0, "message": {"role": "assistant", "content": None}}]}
+    upstream.says(unary({**nothing, "usage": {"prompt_tokens": 0, "completion_tokens": 0}}))
+    assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (0, 0, 0, False)
 
 
 def test_a_start_that_cannot_be_read_does_not_make_the_prompt_free(odd: Gateway, upstream: Scripted) -> None:
@@ -148,3 +200,53 @@ def test_a_stream_that_nobody_asked_for_is_read_as_one(odd: Gateway, upstream: S
     inputs, outputs, _, estimated = booked(odd, "/chat/completions", model="gpt-4o-mini")
     assert inputs > 0
     assert (outputs, estimated) == (1, True)
+
+
+PAGE = b"<!DOCTYPE html><html><body>Sign in to the network</body></html>"
+ERROR = {"error": {"code": 502, "message": "The model failed"}, "user_id": "u"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "play",
+    [
+        unary(PAGE, content_type="text/html"),
+        unary(gzip.compress(PAGE), content_type="text/html", content_encoding="gzip"),
+        unary(b"", content_type="application/json"),
+        unary(PAGE * 200_000, content_type="text/html"),
+    ],
+    ids=["page", "compressed", "empty", "huge"],
+)
+def test_who_did_not_serve_is_not_billed(odd: Gateway, upstream: Scripted, play: Play, stream: bool) -> None:
+    """must-haves: "502 upstream broke"; a portal's page with status 200 is no answer, and reached no model."""
+    upstream.says(play)
+    answer = ask(odd, stream=stream)
+    assert answer.status_code == 502
+    assert answer.json()["error"]["message"].startswith(
+        "The provider 'mock' sent no answer of its API: it answered 200"
+    )
+    assert "Sign in" not in answer.text
+    assert row_of(odd, answer) == (0, 0, 0, False, "upstream_error")
+    assert ask(odd, stream=stream, model="backed").headers["x-tollway-provider"] == "spare"
+    log = (odd.data / "gateway.log").read_text()
+    assert '"error": "UnservedAnswer"' in log
+
+
+def test_an_error_with_status_200_is_an_error(odd: Gateway, upstream: Scripted) -> None:
+    """Another target is tried; without one it is passed on as it came, and costs nothing."""
+    upstream.says(ERROR)
+    answer = ask(odd)
+    assert (answer.status_code, answer.json()) == (200, ERROR)
+    assert row_of(odd, answer) == (0, 0, 0, False, "upstream_error")
+    assert ask(odd, model="backed").headers["x-tollway-provider"] == "spare"
+    assert '"error": "ErrorAnswer"' in (odd.data / "gateway.log").read_text()
+
+
+def test_a_page_in_place_of_what_is_passed_through(odd: Gateway, upstream: Scripted) -> None:
+    """To a POST no provider answers with a page; a file that is read may be one."""
+    upstream.says(unary(PAGE, content_type="text/html; charset=utf-8"))
+    headers = {"authorization": "Bearer sk-search"}
+    made = httpx.post(odd.v1 + "/images/generations", json={"model": "gpt-4o-mini"}, headers=headers, timeout=60)
+    assert made.status_code == 502
+    assert row_of(odd, made) == (0, 0, 0, False, "upstream_error")
+    assert httpx.get(odd.v1 + "/files/f/content", headers=headers, timeout=60).content == PAGE

@@ -180,6 +180,10 @@ def test_what_cannot_be_read_is_not_taken_for_free(passing: Gateway, upstream: S
     ) as answer:
         assert answer.headers["content-encoding"] == "br"
     assert [row[2:4] for row in booked(2)] == [(None, True)] * 2
+    logged = wait_for(
+        lambda: [line for line in (passing.data / "gateway.log").open() if "CompressedAnswer" in line], "it"
+    )
+    assert "unpriced" in str(logged)
 
 
 def test_anthropic_s_files_and_batches_go_to_anthropic(passing: Gateway, upstream: Scripted) -> None:

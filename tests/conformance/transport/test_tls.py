@@ -1,13 +1,16 @@
 """TLS: whom we trust, whom we say we are, and what an operator is told when it fails."""
 
+import contextlib
+import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import ConnectFailed, Disconnected, TransportError
-from gateway.seams import Tls, Transport
+from gateway.seams import Origin, Tls, Transport
 from tests.conformance.transport.hostile import Certificates, Peer, Talk, ask, whole
 
 Serve = Callable[..., Awaitable[Peer]]
@@ -66,6 +69,51 @@ async def test_client_certificate_missing(transport: Transport, serve: Serve, ce
     with pytest.raises((Disconnected, ConnectFailed)):
         await transport.send(ask(peer.origin(tls=Tls(ca_file=certificates.ca_file))))
     assert [talk.heard for talk in peer.talks if talk.heard] == []
+
+
+async def test_a_refused_client_is_told_why(transport: Transport, serve: Serve, certificates: Certificates) -> None:
+    """The alert that refuses our certificate comes as bytes are read, after the handshake (RFC 8446 section 4.4.2.4):
+    it is a broken connection with a reason, and no defect of ours. The peer keeps its socket open meanwhile, lest a
+    reset overtake the alert."""
+    over = threading.Event()
+
+    def refuse(listener: socket.socket) -> None:
+        talk, _ = listener.accept()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        side = certificates.strict_server.wrap_bio(incoming, outgoing, server_side=True)
+        with talk, contextlib.suppress(ssl.SSLCertVerificationError, ssl.SSLError):
+            try:
+                while True:
+                    with contextlib.suppress(ssl.SSLWantReadError):
+                        side.do_handshake()
+                    talk.sendall(outgoing.read())
+                    incoming.write(talk.recv(65536))
+            finally:
+                talk.sendall(outgoing.read())
+                over.wait(60)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refusing = threading.Thread(target=refuse, args=(listener,))
+        refusing.start()
+        origin = Origin("https", "127.0.0.1", listener.getsockname()[1], tls=Tls(ca_file=certificates.ca_file))
+        try:
+            with pytest.raises(Disconnected, match="certificate required"):
+                await transport.send(ask(origin))
+        finally:
+            over.set()
+            refusing.join()
+
+
+async def test_cut_in_the_handshake(transport: Transport, serve: Serve, certificates: Certificates) -> None:
+    """Nothing is said of TLS that TLS did not say."""
+
+    async def script(talk: Talk) -> None:
+        await talk.reader.read(1)
+        talk.writer.close()
+
+    peer = await serve(script)
+    with pytest.raises(ConnectFailed, match=r"closed|reset"):
+        await transport.send(ask(Origin("https", "127.0.0.1", peer.port, tls=Tls(ca_file=certificates.ca_file))))
 
 
 async def test_plain_server(transport: Transport, serve: Serve, certificates: Certificates) -> None:

@@ -286,3 +286,21 @@ def test_a_loader_stopped_before_it_began_still_has_its_turn(tmp_path: Path):
         assert held
         with loader_lock(tmp_path, stop, poll=0.01) as second:
             assert not second
+
+
+def test_a_status_that_cannot_be_written_is_said_once(
+    loader: Loader, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk would fill the log as well: every second a line."""
+    directory.mkdir(exist_ok=True)
+    status = directory / "loader.json"
+    status.unlink(missing_ok=True)
+    for _ in range(2):
+        status.mkdir()
+        for _ in range(3):
+            loader.step()
+        status.rmdir()
+        loader.step()
+        status.unlink()
+    said = [record.message for record in caplog.records]
+    assert said == ["the loader's status cannot be written: Is a directory"] * 2

@@ -50,12 +50,15 @@ def test_the_url_is_not_among_the_arguments(tmp_path: Path):
 
 def test_a_killed_loader_is_started_again_after_a_back_off(tmp_path: Path, sqlite_url: str):
     clock = ManualClock()
-    process = LoaderProcess(sqlite_url, tmp_path, options=QUICK, clock=clock)
+    died: list[tuple[int, int, float]] = []
+    process = LoaderProcess(sqlite_url, tmp_path, options=QUICK, clock=clock, died=lambda *told: died.append(told))
     process.start()
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
+    first = process.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
     until(lambda: not process.poll())
     assert not process.poll()
+    assert died == [(first, -signal.SIGKILL, 0.5)]
     clock.advance(0.5)
     assert process.poll()
     assert process.restarts == 1

@@ -1,4 +1,5 @@
 import multiprocessing
+import resource
 import sqlite3
 import sys
 from pathlib import Path
@@ -105,8 +106,13 @@ def test_processes_that_start_together_make_one_schema(ledger_url: str):
 def test_a_ledger_of_a_newer_release_is_not_touched(engine: Engine, ledger_url: str):
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(LedgerError, match="written by a newer release"):
+    told = f"written by a newer release of Tollway \\(schema 9999, this one knows {HEAD}\\)"
+    with pytest.raises(LedgerError, match=told):
         ensure_schema(ledger_url)
+    with pytest.raises(LedgerError, match=told), ledger_at(ledger_url):
+        pass
+    with pytest.raises(LedgerError, match=told), current_ledger(ledger_url):
+        pass
 
 
 def test_a_failed_transaction_leaves_nothing(engine: Engine):
@@ -195,3 +201,17 @@ def test_a_ledger_has_a_number_of_its_own(engine: Engine, tmp_path: Path):
     with current_ledger(other) as second:
         assert identity(engine) == identity(engine)
         assert identity(second) not in (0, identity(engine))
+
+
+def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
+    """What asks for a ledger tries again after a `LedgerError`; a driver's own error ended it for good. The process's
+    limit of file sizes plays the disk."""
+    url = f"sqlite:///{tmp_path}/tollway.db"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(LedgerError, match=r"^the ledger database: "):
+            ensure_schema(url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    ensure_schema(url)

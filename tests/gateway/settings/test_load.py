@@ -165,6 +165,10 @@ def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
         ("prices: [1]", "6:9: this is not a mapping; allowed are names with values under them"),
         ("prices: {modles: []}", "6:10: price: unknown key; did you mean models?"),
         ("prices: {models: [{model: x, usd_each: {request: -1}}]}", "6:50: price: not a price; write a decimal"),
+        (
+            "prices: {models: [{model: x, usd_each: {request: 1}}, {model: x, usd_each: {request: 2}}]}",
+            "6:55: price: never used, because the entry at gateway.yaml:6:19 matches first",
+        ),
         ("prices: nowhere.yaml", "6:9: the price file cannot be read: No such file or directory; allowed are off"),
         ("<<: 1", "6:5: << needs a mapping; allowed is an alias of a mapping, or a list of them"),
     ],

@@ -222,3 +222,18 @@ async def test_publishing_goes_on_when_the_disk_is_back(tmp_path: Path) -> None:
         await asyncio.sleep(0.001)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_directory_that_cannot_be_used_keeps_nobody_from_counting(tmp_path: Path) -> None:
+    """docs/recover.md: the workers of a gateway serve, whatever becomes of `server.runtime_dir`; figures come back with
+    it."""
+    directory = tmp_path / "run" / "metrics"
+    (tmp_path / "run").write_text("in the way")
+    metrics = Metrics(directory)
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
+        metrics.gathered(metrics.page())
+    metrics.close()
+    metrics = Metrics(directory)
+    (tmp_path / "run").unlink()
+    assert metrics.gathered(metrics.page()).failures == 0
+    metrics.close()

@@ -4,15 +4,20 @@ import asyncio
 import errno
 import math
 import socket
-from collections.abc import Callable
 
 import pytest
 
 from gateway.errors import ConnectFailed
 from gateway.seams import Origin
+from gateway.tasks import TaskGroup
 from gateway.transport import connect as connecting
-from gateway.transport.connect import Address, connect
+from gateway.transport.connect import connect
+from gateway.transport.names import Address, Names
 from gateway.transport.tls import Contexts
+
+
+def names() -> Names:
+    return Names(TaskGroup(lambda name, error: None))
 
 
 async def test_happy_eyeballs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,37 +33,18 @@ async def test_happy_eyeballs(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = refusing.getsockname()
     refusing.close()
 
-    async def addresses(loop: asyncio.AbstractEventLoop, origin: Origin) -> list[Address]:
+    async def addresses(self: Names, host: str, port: int) -> list[Address]:
         targets = [refused, full.getsockname(), good.getsockname()]
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", target) for target in targets]
 
-    monkeypatch.setattr(connecting, "_addresses", addresses)
-    protocol = await connect(Origin("http", "x.test", 80), asyncio.Protocol, Contexts(), timeout=4, deadline=math.inf)
+    monkeypatch.setattr(Names, "addresses", addresses)
+    origin = Origin("http", "x.test", 80)
+    protocol = await connect(origin, asyncio.Protocol, Contexts(), names(), timeout=4, deadline=math.inf)
     assert isinstance(protocol, asyncio.Protocol)
     peer, _ = good.accept()
     peer.close()
     for sock in (full, good, *fillers):
         sock.close()
-
-
-def addresses_of(found: list[tuple[int, str]]) -> Callable[..., object]:
-    async def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-        return [(family, socket.SOCK_STREAM, 0, "", (host, 80)) for family, host in found]
-
-    return getaddrinfo
-
-
-async def test_address_families_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """RFC 8305 section 4, with the resolver's first family first."""
-    six, four = socket.AF_INET6, socket.AF_INET
-    loop = asyncio.get_running_loop()
-    found = [(six, "a"), (six, "b"), (six, "c"), (four, "d"), (four, "e")]
-    monkeypatch.setattr(loop, "getaddrinfo", addresses_of(found))
-    ordered = await connecting._addresses(loop, Origin("http", "x.test", 80))
-    assert [address[4][0] for address in ordered] == ["a", "d", "b", "e", "c"]
-    monkeypatch.setattr(loop, "getaddrinfo", addresses_of([]))
-    with pytest.raises(OSError, match="no addresses"):
-        await connecting._addresses(loop, Origin("http", "x.test", 80))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +66,6 @@ async def test_failures_in_words(error: Exception, words: str, monkeypatch: pyte
 
     monkeypatch.setattr(connecting, "_open", fail)
     with pytest.raises(ConnectFailed, match=words) as caught:
-        await connect(Origin("http", "x.test", 80), asyncio.Protocol, Contexts(), timeout=1, deadline=math.inf)
+        await connect(Origin("http", "x.test", 80), asyncio.Protocol, Contexts(), names(), timeout=1, deadline=math.inf)
     assert "x.test:80" in str(caught.value)
     assert not caught.value.sent
