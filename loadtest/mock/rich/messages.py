@@ -196,6 +196,7 @@ def _betas(mark: str) -> list[Block]:
     return [
         _used({"type": "mcp_tool_use", "id": id_, "name": "look", "server_name": "maps"}),
         _same({"type": "mcp_tool_result", "tool_use_id": id_, "is_error": False, "content": said}),
+        _same({"type": "mcp_tool_result", "tool_use_id": id_, "is_error": True, "content": "No road."}),
         _same({"type": "container_upload", "file_id": "file_mock"}),
         Block(compaction, {**compaction, "content": None}, [{**compaction, "type": "compaction_delta"}]),
     ]
