@@ -203,7 +203,16 @@ def test_what_the_provider_gets_is_what_was_sent(both: Both, case: str) -> None:
     else:
         assert through["sha256"] == straight["sha256"]
     assert (through["path"], through["query"]) == (straight["path"], straight["query"])
-    own = {"host", "authorization", "x-api-key", "connection", "accept-encoding", "content-length", "traceparent"}
+    own = {
+        "host",
+        "cookie",
+        "authorization",
+        "x-api-key",
+        "connection",
+        "accept-encoding",
+        "content-length",
+        "traceparent",
+    }
     for name in straight["headers"].keys() - own:
         assert through["headers"][name] == straight["headers"][name], name
 
@@ -217,6 +226,19 @@ def test_what_a_rule_finds_in_a_prompt_changes_nothing_else(both: Both, case: st
     got, expected = told(through.content), told(straight.content)
     assert got[0] == expected[0]
     assert through.headers["x-tollway-guardrails"]
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gpt-4o", "/v1/models/nobody", "/v1/files/file-1"])
+def test_head_is_get_without_its_content(both: Both, path: str) -> None:
+    """RFC 9110 section 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content"."""
+    key = {"authorization": "Bearer sk-free"}
+    got = both.http.get(both.gateway.url + path, headers=key)
+    head = both.http.head(both.gateway.url + path, headers=key)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert fields(head) == fields(got)
+    if "files" not in path:
+        # Error bodies differ in nothing but the request's id, which is always as long.
+        assert head.headers["content-length"] == got.headers["content-length"]
 
 
 # -- what the SDKs make of it ------------------------------------------------------------------------------------------
