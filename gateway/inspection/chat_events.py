@@ -4,13 +4,14 @@ A choice ends with its finish reason, all of them with `[DONE]`. What is held un
 if its delta is empty: some providers send their last text so. A tool call whose text is no JSON ends where the next one
 of its choice begins (official clients take it as complete then); the others need not, because nothing of a document
 that is all there is held back, and what is not all there may go on: some providers send pieces of several calls by
-turns. Source: platform.openai.com/docs/api-reference/chat and …/completions; what compatible providers do differently
+turns. Thoughts end where the answer begins: clients show them in that order, and the rest of a thought that came after
+the answer would be a second one. Source: platform.openai.com/docs/api-reference/chat and …/completions; what compatible providers do differently
 is told in `gateway/dialects/chat.py`.
 """
 
 import msgspec
 
-from gateway.inspection.channels import Channel
+from gateway.inspection.channels import Channel, ids_of
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.frames import framed, members_of
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
@@ -25,6 +26,8 @@ _encode = msgspec.json.encode
 _SAYS_NOTHING = frozenset(("index", "type", "logprobs"))
 _USUAL = frozenset(("id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"))
 """Names of members that need no escapes."""
+_CONTENT, _THOUGHT = "delta/content", "delta/reasoning"
+"""Families of channels: an answer; how those of thoughts begin (`reasoning_content`, `reasoning_details/text`)."""
 _NOT_REPEATED = frozenset(("choices", "usage", "obfuscation", "error"))
 
 
@@ -116,6 +119,22 @@ class ChatEvents(EventRewriter):
             if before is not None and before.open and not before.json:
                 self._superseded.append(before)
             self._calls[_choice(channel)] = channel
+
+    def _carry(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str]) -> bytes:
+        for slot, text in zip(plan.slots, texts, strict=True):
+            if text and slot.family == _CONTENT:
+                self._superseded += self._thoughts(ids_of(slot, data, spans)[0])
+        return super()._carry(event, data, plan, spans, texts)
+
+    def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
+        # An empty content before the thoughts, or after them, is not like the first of the answer, which ends them.
+        if channel.family != _CONTENT or not self._thoughts(_choice(channel)):
+            super()._may_repeat(event, data, plan, spans, channel)
+
+    def _thoughts(self, choice: bytes) -> list[Channel]:
+        """The thoughts of a choice that have not ended."""
+        channels = self._channels.values()
+        return [one for one in channels if one.open and one.family.startswith(_THOUGHT) and _choice(one) == choice]
 
     def _joined(self, plan: Plan, data: bytes, spans: Spans, rests: list[tuple[Channel, str]]) -> Edit | None:
         over = _finished(plan, data, spans) if plan.room else set[bytes]()
