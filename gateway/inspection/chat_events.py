@@ -5,8 +5,8 @@ if its delta is empty: some providers send their last text so. A tool call whose
 of its choice begins (official clients take it as complete then); the others need not, because nothing of a document
 that is all there is held back, and what is not all there may go on: some providers send pieces of several calls by
 turns. Thoughts end where the answer begins: clients show them in that order, and the rest of a thought that came after
-the answer would be a second one. Source: platform.openai.com/docs/api-reference/chat and …/completions; what compatible providers do differently
-is told in `gateway/dialects/chat.py`.
+the answer would be a second one. Source: platform.openai.com/docs/api-reference/chat and …/completions; what compatible
+providers do differently is told in `gateway/dialects/chat.py`.
 """
 
 import msgspec
@@ -135,6 +135,21 @@ class ChatEvents(EventRewriter):
         """The thoughts of a choice that have not ended."""
         channels = self._channels.values()
         return [one for one in channels if one.open and one.family.startswith(_THOUGHT) and _choice(one) == choice]
+
+    def _told(self, texts: list[tuple[Channel, str]]) -> bytes:
+        """Thoughts of a choice in one event: where a server gives them under two names, clients read one of the two of
+        each event, and would read two events as two pieces."""
+        thoughts: dict[bytes, dict[Step, bytes]] = {}
+        others: list[tuple[Channel, str]] = []
+        for channel, text in texts:
+            members = thoughts.setdefault(_choice(channel), {})
+            if channel.family.startswith(_THOUGHT) and channel.way[1][0] not in members:
+                members[channel.way[1][0]] = channel.value(text)[1:-1]
+            else:
+                others.append((channel, text))
+        told = [(index, members.values()) for index, members in thoughts.items() if members]
+        chunks = [self._chunk(index, b'"delta":{%b}' % b",".join(values)) for index, values in told]
+        return b"".join(chunks) + super()._told(others)
 
     def _joined(self, plan: Plan, data: bytes, spans: Spans, rests: list[tuple[Channel, str]]) -> Edit | None:
         over = _finished(plan, data, spans) if plan.room else set[bytes]()

@@ -69,9 +69,9 @@ def rich_chunks(base: Fields, answers: Sequence[Answer], names: Sequence[str], u
 def _choice(base: Fields, index: int, answer: Answer, names: Sequence[str]) -> Iterator[Event]:
     yield _chunk(base, index, {"role": "assistant", "content": "", "refusal": None})
     for piece in cut(_THOUGHT, 6):
-        yield _chunk(base, index, {"content": None, "reasoning_content": piece})
-    for piece in cut(_THOUGHT, 6):
-        yield _chunk(base, index, {"reasoning": piece, "reasoning_details": [{**_DETAIL, "text": piece}]})
+        details = [{**_DETAIL, "text": piece}]
+        thought: Fields = {"reasoning_content": piece, "reasoning": piece, "reasoning_details": details}
+        yield _chunk(base, index, {"content": None, **thought})
     for piece in answer.pieces:
         told = {"content": logprobs([piece]), "refusal": None}
         yield _chunk(base, index, {"content": piece}, visible=1, padded=piece, logprobs=told)

@@ -157,7 +157,12 @@ def _server_tools(mark: str) -> list[Block]:
     }
     source = {"type": "text", "media_type": "text/plain", "data": "A road."}
     page = {"type": "document", "source": source, "title": "Roads", "citations": {"enabled": True}}
-    fetched = {"type": "web_fetch_result", "url": "https://example.com/a", "content": page, "retrieved_at": None}
+    fetched = {
+        "type": "web_fetch_result",
+        "url": "https://example.com/a",
+        "content": page,
+        "retrieved_at": "2025-04-30T00:00:00Z",
+    }
     ran = {"stdout": "\u00e9\n", "stderr": "", "return_code": 0}
     viewed = {
         "type": "text_editor_code_execution_view_result",

@@ -139,6 +139,17 @@ def test_thoughts_end_before_the_answer_begins(name: str, inspector: type[Masker
         assert "".join(delta.get(key, "") for delta in deltas) == mask(text)
 
 
+def test_a_thought_that_comes_under_two_names_is_told_under_both_at_once():
+    """Vercel's SDK reads `reasoning_content` of an event, else its `reasoning`."""
+    details = [{"type": "reasoning.text", "text": "a 12", "index": 0}]
+    thought = {"reasoning_content": "a 12", "reasoning": "a 12", "reasoning_details": details}
+    stream = sse(chunk(thought), chunk({"content": "b 34"}), chunk({}, 0, "stop"), DONE)
+    deltas = [one["choices"][0]["delta"] for one in objects(rewritten("chat.completions", stream, None, SHARED))]
+    thoughts = [(one["reasoning_content"], one["reasoning"], one["reasoning_details"][0]["text"]) for one in deltas[:2]]
+    assert thoughts == [("a ",) * 3, ("##",) * 3]
+    assert deltas[2:] == [{"content": "b "}, {"content": "##"}]
+
+
 def test_thoughts_that_go_on_after_the_answer_began_are_judged_too():
     stream = sse(chunk({"reasoning": "a1"}), chunk({"content": "b2"}), chunk({"reasoning": "c3"}), DONE)
     deltas = [one["choices"][0]["delta"] for one in objects(rewritten("chat.completions", stream, Hoarder(), SHARED))]
