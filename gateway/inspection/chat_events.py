@@ -43,6 +43,8 @@ class ChatEvents(EventRewriter):
         self._done: set[bytes] = set()
         self._calls: dict[bytes, Channel] = {}
         """The last tool call of each choice."""
+        self._thoughts: dict[bytes, list[Channel]] = {}
+        """Those of each choice whose answer has not begun."""
 
     def _read(self, reader: Reader, name: bytes) -> Plan:
         slots: list[Slot] = []
@@ -114,27 +116,25 @@ class ChatEvents(EventRewriter):
         return super()._framed(event, data, plan, spans, edits)
 
     def _opened(self, channel: Channel) -> None:
-        if "tool_calls" in channel.family:
+        if channel.family.startswith(_THOUGHT):
+            self._thoughts.setdefault(_choice(channel), []).append(channel)
+        elif "tool_calls" in channel.family:
             before = self._calls.get(_choice(channel))
             if before is not None and before.open and not before.json:
                 self._superseded.append(before)
             self._calls[_choice(channel)] = channel
 
     def _carry(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str]) -> bytes:
-        for slot, text in zip(plan.slots, texts, strict=True):
-            if text and slot.family == _CONTENT:
-                self._superseded += self._thoughts(ids_of(slot, data, spans)[0])
+        if self._thoughts:
+            for slot, text in zip(plan.slots, texts, strict=True):
+                if text and slot.family == _CONTENT:
+                    self._superseded += self._thoughts.pop(ids_of(slot, data, spans)[0], [])
         return super()._carry(event, data, plan, spans, texts)
 
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         # An empty content before the thoughts, or after them, is not like the first of the answer, which ends them.
-        if channel.family != _CONTENT or not self._thoughts(_choice(channel)):
+        if channel.family != _CONTENT or _choice(channel) not in self._thoughts:
             super()._may_repeat(event, data, plan, spans, channel)
-
-    def _thoughts(self, choice: bytes) -> list[Channel]:
-        """The thoughts of a choice that have not ended."""
-        channels = self._channels.values()
-        return [one for one in channels if one.open and one.family.startswith(_THOUGHT) and _choice(one) == choice]
 
     def _told(self, texts: list[tuple[Channel, str]]) -> bytes:
         """Thoughts of a choice in one event: where a server gives them under two names, clients read one of the two of
