@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 from gateway.app import App
 from gateway.cycle import Cycle, Flow
 from gateway.errors import LATE_BODY, BadRequest, BodyTimeout, Refusal
+from gateway.offer import parser_of_body
 from gateway.opening import Opening, learn
 from gateway.ride import Ride
 from gateway.seams import Headers
@@ -84,6 +85,8 @@ class Link(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._begun = False
         """The parser is inside a message."""
+        self._offered = False
+        """It stopped before a body, because the request offers another protocol."""
         self._due = 0
         """Bytes of a body still to come, of a request that the parser has not seen."""
         self._known: Opening | None = None
@@ -174,7 +177,11 @@ class Link(asyncio.Protocol):
         whole = not self._begun
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as offer:
+            if self._offered:
+                self._offered = False
+                self._parser = parser_of_body(self, None if self._chunked else self._length)
+                return self._parse(data[offer.args[0] :])
             # The request is answered as if it had not asked; what follows it is not HTTP.
             if self.cycle is not None:
                 self.cycle.keep_alive = False
@@ -264,6 +271,9 @@ class Link(asyncio.Protocol):
             cycle.feed(body)
 
     def on_message_complete(self) -> None:
+        if self._parser.should_upgrade() and (self._chunked or int(self._length or b"0")):
+            self._offered = True
+            return
         self._begun = False
         cycle = self._waiting[-1] if self._waiting else self.cycle
         if cycle is not None and not cycle.response_complete:

@@ -36,6 +36,8 @@ _TABLE: dict[str, tuple[str, Operation]] = {
 
 FIRST_CLASS = ", ".join(f"{method} {path}" for path, (method, _) in _TABLE.items())
 """What the gateway reads itself, in words."""
+_READING = ("GET", "HEAD")
+"""HEAD is answered wherever GET is, with the same fields and no content (RFC 9110, 9.3.2)."""
 _PASSED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Methods that are passed through. Not TRACE: whoever answers it shows the provider's credential (RFC 9110, 9.3.8)."""
 _MODEL_PREFIX = "/v1/models/"
@@ -70,11 +72,11 @@ def accept(method: str, path: str) -> Operation:
     """
     entry = _TABLE.get(path)
     if entry is not None:
-        if entry[0] == method:
+        if method == entry[0] or (method == "HEAD" and entry[0] == "GET"):
             return entry[1]
-        if method == "GET" and path == "/v1/chat/completions":
+        if method in _READING and path == "/v1/chat/completions":
             return _PASSTHROUGH  # lists what was stored
-        raise _wrong_method(method, path, entry[0])
+        raise _wrong_method(method, path, ", ".join(_READING) if entry[0] == "GET" else entry[0])
     return _accept_other(method, path)
 
 
@@ -135,8 +137,8 @@ def _accept_model(method: str, path: str) -> Operation:
     model = model_of(path)
     if not model or not model.isprintable():
         raise _not_found(path, "a model id follows /v1/models/, or nothing and no slash to list all")
-    if method != "GET":
-        raise _wrong_method(method, "/v1/models/{id}", "GET")
+    if method not in _READING:
+        raise _wrong_method(method, "/v1/models/{id}", ", ".join(_READING))
     return _MODELS
 
 

@@ -4,13 +4,14 @@ A choice ends with its finish reason, all of them with `[DONE]`. What is held un
 if its delta is empty: some providers send their last text so. A tool call whose text is no JSON ends where the next one
 of its choice begins (official clients take it as complete then); the others need not, because nothing of a document
 that is all there is held back, and what is not all there may go on: some providers send pieces of several calls by
-turns. Source: platform.openai.com/docs/api-reference/chat and …/completions; what compatible providers do differently
-is told in `gateway/dialects/chat.py`.
+turns. Thoughts end where the answer begins: clients show them in that order, and the rest of a thought that came after
+the answer would be a second one. Source: platform.openai.com/docs/api-reference/chat and …/completions; what compatible
+providers do differently is told in `gateway/dialects/chat.py`.
 """
 
 import msgspec
 
-from gateway.inspection.channels import Channel
+from gateway.inspection.channels import Channel, ids_of
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.frames import framed, members_of
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
@@ -25,6 +26,8 @@ _encode = msgspec.json.encode
 _SAYS_NOTHING = frozenset(("index", "type", "logprobs"))
 _USUAL = frozenset(("id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"))
 """Names of members that need no escapes."""
+_CONTENT, _THOUGHT = "delta/content", "delta/reasoning"
+"""Families of channels: an answer; how those of thoughts begin (`reasoning_content`, `reasoning_details/text`)."""
 _NOT_REPEATED = frozenset(("choices", "usage", "obfuscation", "error"))
 
 
@@ -40,6 +43,8 @@ class ChatEvents(EventRewriter):
         self._done: set[bytes] = set()
         self._calls: dict[bytes, Channel] = {}
         """The last tool call of each choice."""
+        self._thoughts: dict[bytes, list[Channel]] = {}
+        """Those of each choice whose answer has not begun."""
 
     def _read(self, reader: Reader, name: bytes) -> Plan:
         slots: list[Slot] = []
@@ -111,11 +116,40 @@ class ChatEvents(EventRewriter):
         return super()._framed(event, data, plan, spans, edits)
 
     def _opened(self, channel: Channel) -> None:
-        if "tool_calls" in channel.family:
+        if channel.family.startswith(_THOUGHT):
+            self._thoughts.setdefault(_choice(channel), []).append(channel)
+        elif "tool_calls" in channel.family:
             before = self._calls.get(_choice(channel))
             if before is not None and before.open and not before.json:
                 self._superseded.append(before)
             self._calls[_choice(channel)] = channel
+
+    def _carry(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str]) -> bytes:
+        if self._thoughts:
+            for slot, text in zip(plan.slots, texts, strict=True):
+                if text and slot.family == _CONTENT:
+                    self._superseded += self._thoughts.pop(ids_of(slot, data, spans)[0], [])
+        return super()._carry(event, data, plan, spans, texts)
+
+    def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
+        # An empty content before the thoughts, or after them, is not like the first of the answer, which ends them.
+        if channel.family != _CONTENT or _choice(channel) not in self._thoughts:
+            super()._may_repeat(event, data, plan, spans, channel)
+
+    def _told(self, texts: list[tuple[Channel, str]]) -> bytes:
+        """Thoughts of a choice in one event: where a server gives them under two names, clients read one of the two of
+        each event, and would read two events as two pieces."""
+        thoughts: dict[bytes, dict[Step, bytes]] = {}
+        others: list[tuple[Channel, str]] = []
+        for channel, text in texts:
+            members = thoughts.setdefault(_choice(channel), {})
+            if channel.family.startswith(_THOUGHT) and channel.way[1][0] not in members:
+                members[channel.way[1][0]] = channel.value(text)[1:-1]
+            else:
+                others.append((channel, text))
+        told = [(index, members.values()) for index, members in thoughts.items() if members]
+        chunks = [self._chunk(index, b'"delta":{%b}' % b",".join(values)) for index, values in told]
+        return b"".join(chunks) + super()._told(others)
 
     def _joined(self, plan: Plan, data: bytes, spans: Spans, rests: list[tuple[Channel, str]]) -> Edit | None:
         over = _finished(plan, data, spans) if plan.room else set[bytes]()

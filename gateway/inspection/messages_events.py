@@ -45,7 +45,7 @@ class MessagesEvents(EventRewriter):
         for path in reader.strings():
             if not _is_judged(kind, path) or not reader.is_text(path):
                 failed = failed or path[0] == "error"
-            elif len(path) == 2 and path[0] == zone and path[1] in STREAMED:
+            elif len(path) == 2 and path[0] == zone and _goes_on(reader, path):
                 slots.append(self._slot(reader, path))
             else:
                 slots.append(reader.whole(path))
@@ -109,6 +109,14 @@ class MessagesEvents(EventRewriter):
         delta = b'{"stop_reason":"refusal","stop_sequence":null,"stop_details":%b}' % details
         ends = [_event(b"message_delta", b'"delta":%b,"usage":%b' % (delta, self._usage)), _event(b"message_stop")]
         return b"".join(stops + ends)
+
+
+def _goes_on(reader: Reader, path: Path) -> bool:
+    """Whether a text is a piece of one. A block may start with one that its known deltas add to; what else it starts
+    with, such as a tool's result, is whole. So is a `compaction_delta`: clients keep the last one."""
+    if path[0] == "content_block":
+        return path[1] in _DELTAS
+    return path[1] in STREAMED and reader.value("delta", "type") != "compaction_delta"
 
 
 def _ends_block(reader: Reader, kind: str) -> bool:

@@ -5,7 +5,8 @@ The rules, so that a test can compute them:
   `system`, `instructions`, `input`, `prompt`, in parts only `text`, `content`, `output`); a token id counts as one;
 - output tokens = number of pieces of `chars_per_token` characters in the answer, plus the scenario's reasoning tokens;
   both together are no more than the request's maximum;
-- a tool is called when `tool_choice` forces one, or when the last message is the user's and contains a tool's name;
+- a rich answer calls every tool; another one calls a tool when `tool_choice` forces one, or when the last message is
+  the user's and contains a tool's name;
 - a JSON schema (structured output, tool parameters) is answered with the instance that `instance_of` makes.
 """
 
@@ -117,7 +118,7 @@ def _collect(value: Any, found: list[str]) -> int:
 
 def compose(ask: Ask, output: Output, choice: int = 0) -> Answer:
     """The answer to `ask` under the scenario's `output`."""
-    tool = _called(ask)
+    tool = None if output.rich else _called(ask)
     size = output.chars_per_token
     if tool is not None:
         arguments = msgspec.json.encode(instance_of(tool.parameters)).decode()

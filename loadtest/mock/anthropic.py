@@ -10,6 +10,7 @@ import msgspec
 
 from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, text_tokens, within
 from loadtest.mock.reply import Event, Reply, Tokens
+from loadtest.mock.rich.messages import rich_blocks, rich_events, rich_fields, rich_usage
 from loadtest.mock.scenario import Meters, Output
 
 _encode = msgspec.json.Encoder().encode
@@ -108,8 +109,11 @@ def messages_reply(request: MessagesRequest, output: Output, meters: Meters, seq
         "usage": usage_of(metered),
     }
     tokens = Tokens(metered.input, metered.output)
+    told = rich_blocks(answer, seq, [tool.name for tool in ask.tools]) if output.rich else None
+    if told is not None:
+        final |= {**rich_fields(), "content": [one.whole for one in told], "usage": rich_usage(final["usage"])}
     if request.stream:
-        events = _events(final, answer, thinks)
+        events = _events(final, answer, thinks) if told is None else rich_events(final, told)
         return Reply(content_type=b"text/event-stream; charset=utf-8", events=events, tokens=tokens)
     if meters.omit:
         del final["usage"]

@@ -198,10 +198,7 @@ def _break(events: list[Event], fault: Fault | None) -> tuple[list[Event], End, 
         case "malformed_sse":
             return [*events[:cut], broken, Event(data=b"", name="?"), *events[cut:]], End.KEEP, True, True
         case "error_event":
-            error = b'{"error":{"message":"The server had an error.","type":"server_error","param":null,"code":null}}'
-            name = "error" if events and events[0].name == "message_start" else ""
-            if name:
-                error = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+            name, error = _error_of(events[0].name if events else "", cut)
             return [*events[:cut], Event(data=error, name=name)], End.KEEP, False, True
         case "missing_done":
             return [e for e in events if not e.terminal], End.KEEP, True, True
@@ -213,6 +210,16 @@ def _break(events: list[Event], fault: Fault | None) -> tuple[list[Event], End, 
             return [*events[:cut], huge, *events[cut:]], End.KEEP, True, True
         case _:
             return events, End.KEEP, True, True
+
+
+def _error_of(first: str, number: int) -> tuple[str, bytes]:
+    """Name and data of the event with which the dialect of a stream, known by its first event, tells an error."""
+    if first == "message_start":
+        return "error", b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+    if first == "response.created":
+        told = b'"code":"server_error","message":"The server had an error.","param":null,"sequence_number":%d' % number
+        return "error", b'{"type":"error",%b}' % told
+    return "", b'{"error":{"message":"The server had an error.","type":"server_error","param":null,"code":null}}'
 
 
 def _cut(events: list[Event], after: int) -> int:

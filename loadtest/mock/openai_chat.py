@@ -21,6 +21,7 @@ from loadtest.mock.answer import (
     within,
 )
 from loadtest.mock.reply import Event, Reply, Tokens
+from loadtest.mock.rich.chat import rich_choice, rich_chunks
 from loadtest.mock.scenario import Meters, Output
 
 CREATED = 1717171717
@@ -146,13 +147,15 @@ def chat_reply(request: ChatRequest, output: Output, meters: Meters, seq: int) -
         "model": request.model,
     }
     tokens = Tokens(metered.input, metered.output)
+    names = [tool.name for tool in ask.tools] if output.rich else None
     if request.stream:
         base["object"] = "chat.completion.chunk"
         wants = request.stream_options is not None and request.stream_options.include_usage
         usage = None if meters.omit else metered
-        events = _chat_events(base, answers, tier, usage, wants)
+        events = _chat_events(base, answers, tier, usage, wants, names)
         return Reply(content_type=b"text/event-stream; charset=utf-8", events=events, tokens=tokens)
-    base["choices"] = [_choice(index, answer) for index, answer in enumerate(answers)]
+    choices = enumerate(answers)
+    base["choices"] = [_choice(i, a) if names is None else rich_choice(a, i, names) for i, a in choices]
     if not meters.omit:
         base["usage"] = usage_of(metered)
     base["service_tier"] = tier
@@ -181,12 +184,21 @@ def _choice(index: int, answer: Answer) -> dict[str, Any]:
 
 
 def _chat_events(
-    base: dict[str, Any], answers: Sequence[Answer], tier: str, usage: Metered | None, wants_usage: bool
+    base: dict[str, Any],
+    answers: Sequence[Answer],
+    tier: str,
+    usage: Metered | None,
+    wants_usage: bool,
+    names: Sequence[str] | None,
 ) -> list[Event]:
-    """The chunks of a stream: role, pieces of every choice in turn, finish reasons, usage if asked for, `[DONE]`."""
+    """The chunks of a stream: role, pieces of every choice in turn, finish reasons, usage if asked for, `[DONE]`.
+    `names`: of the functions that a rich answer calls; None: it is a plain one."""
     base = {**base, "service_tier": tier, "system_fingerprint": "fp_mock"}
     if wants_usage:
         base["usage"] = None
+    if names is not None:
+        told = usage_of(usage) if wants_usage and usage is not None else None
+        return [*rich_chunks(base, answers, names, told), _DONE]
 
     def chunk(index: int, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choices = [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}]

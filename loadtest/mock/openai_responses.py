@@ -11,6 +11,7 @@ import msgspec
 from loadtest.mock.answer import Answer, Ask, Metered, Tool, compose, meter, prompt_text, prompt_tokens, within
 from loadtest.mock.openai_chat import CREATED, service_tier
 from loadtest.mock.reply import Event, Reply, Tokens
+from loadtest.mock.rich.responses import rich_events, rich_fields, rich_items
 from loadtest.mock.scenario import Meters, Output
 
 _encode = msgspec.json.Encoder().encode
@@ -88,8 +89,12 @@ def responses_reply(request: ResponsesRequest, output: Output, meters: Meters, s
     metered = meter(ask, [answer], meters)
     tokens = Tokens(metered.input, metered.output)
     final = _response(request, answer, metered, seq)
+    told = rich_items(answer, seq, [tool.name for tool in ask.tools]) if output.rich else None
+    if told is not None:
+        final |= {**rich_fields(), "output": [one.item for one in told]}
     if request.stream:
-        events = _events(final, answer)
+        opening = _opening(final)
+        events = _events(opening, final, answer) if told is None else rich_events(opening, final, told, answer)
         return Reply(content_type=b"text/event-stream; charset=utf-8", events=events, tokens=tokens)
     return Reply(body=_encode(final), tokens=tokens)
 
@@ -147,20 +152,18 @@ def _part(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _events(final: dict[str, Any], answer: Answer) -> list[Event]:
+def _opening(final: dict[str, Any]) -> dict[str, Any]:
+    """The response as it is at the beginning."""
+    return {**final, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
+
+
+def _events(opening: dict[str, Any], final: dict[str, Any], answer: Answer) -> list[Event]:
     events: list[Event] = []
 
     def add(kind: str, visible: int = 0, finish: bool = False, terminal: bool = False, **fields: Any) -> None:
         data = _encode({"type": kind, "sequence_number": len(events), **fields})
         events.append(Event(data, name=kind, visible=visible, finish=finish, terminal=terminal))
 
-    opening: dict[str, Any] = {
-        **final,
-        "status": "in_progress",
-        "output": [],
-        "usage": None,
-        "incomplete_details": None,
-    }
     item: dict[str, Any] = final["output"][0]
     at: dict[str, Any] = {"item_id": item["id"], "output_index": 0}
     add("response.created", response=opening)

@@ -73,12 +73,16 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is answered. `tokens: request` means the request's own maximum (16 without one), at most 256."""
+    """What is answered. `tokens: request` means the request's own maximum (16 without one), at most 256.
+
+    `rich`: chats, Responses and messages hold everything their APIs know beside the text, and a call of each tool.
+    """
 
     tokens: int | Literal["request"] = "request"
     chars_per_token: int = 4
     text: str | None = None
     echo: bool = False
+    rich: bool = False
 
     def __post_init__(self) -> None:
         if self.chars_per_token < 1:

@@ -256,3 +256,36 @@ async def test_a_websocket_handshake_is_refused_in_the_dialects_envelope(gateway
 async def test_an_offer_of_h2c_is_served_as_if_it_had_not_been_made(gateway) -> None:
     answer = await talk(gateway, b"GET /v1/models HTTP/1.1\r\n" + HANDSHAKE + b"h2c\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\nupgrade: h2c\r\n"
+"""What Java's `HttpClient` sends with every first request of a connection."""
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [7, 10_000])
+async def test_a_body_that_comes_with_an_offer_of_h2c_is_read(gateway, chunked: bool, size: int) -> None:
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3}).encode()
+    framing = b"transfer-encoding: chunked" if chunked else b"content-length: %d" % len(body)
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    first = HEAD + OFFER + b"content-type: application/json\r\n" + framing + b"\r\n\r\n" + sent
+    last = HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for at in range(0, len(first), size):
+        writer.write(first[at : at + size])
+        await writer.drain()
+        await asyncio.sleep(0)
+    writer.write(first + last)
+    got = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    assert got.count(b"HTTP/1.1 200 ") == 3, got[:300]
+    assert got.count(b'"object":"chat.completion"') == 3
+
+
+async def test_a_request_cannot_hide_behind_the_body_of_one_that_offers_h2c(gateway) -> None:
+    """RFC 9112 section 6.3: two framings are an error, whatever is offered beside."""
+    both = HEAD + OFFER + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    answer = await talk(gateway, both + b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nHTTP/1.1 " not in answer, "one answer, and no second"

@@ -50,11 +50,12 @@ def test_first_class_operations(path: str, name: str):
     ],
 )
 def test_models(path: str, model: str):
+    assert accept("HEAD", path) is accept("GET", path), "RFC 9110 section 9.3.2: HEAD is identical to GET"
     operation = accept("GET", path)
     assert operation.name == "models"
     assert not operation.reads_body
     assert model_of(path) == model
-    with pytest.raises(MethodNotAllowed, match="allowed: GET"):
+    with pytest.raises(MethodNotAllowed, match="allowed: GET, HEAD"):
         accept("DELETE", path)
 
 
@@ -167,7 +168,7 @@ def test_any_other_upgrade_is_ignored(protocols: list[bytes]):
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE", "get", ""])
 def test_methods_that_could_show_a_credential_are_not_passed_through(method: str):
     """RFC 9110, 9.3.8: a server reflects a TRACE request, with the fields a proxy has added."""
-    with pytest.raises(MethodNotAllowed, match="allowed: GET"):
+    with pytest.raises(MethodNotAllowed, match="allowed: GET, HEAD"):
         accept(method, "/v1/files")
 
 

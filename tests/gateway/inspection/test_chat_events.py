@@ -113,10 +113,48 @@ def test_what_is_held_leaves_with_the_finish_reason():
     assert out == stream.replace(b"a 12", b"a ").replace(b'"delta":{}', b'"delta":{"content":"##"}')
 
 
-def test_thoughts_and_answer_leave_together():
-    stream = sse(chunk({"reasoning": "12"}), chunk({"content": "34"}), chunk({}, 0, "stop"), DONE)
+def test_texts_of_one_choice_leave_together():
+    stream = sse(chunk({"content": "12"}), chunk({"refusal": "34"}), chunk({}, 0, "stop"), DONE)
     out = objects(rewritten("chat.completions", stream))
-    assert [one["choices"][0]["delta"] for one in out] == [{"reasoning": "##", "content": "##"}]
+    assert [one["choices"][0]["delta"] for one in out] == [{"content": "##", "refusal": "##"}]
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("inspector", [Masker, Hoarder])
+def test_thoughts_end_before_the_answer_begins(name: str, inspector: type[Masker]):
+    """Clients show thoughts before the answer; Vercel's SDK begins a second thought for a rest that comes later."""
+    pieces = [
+        {"content": ""},
+        {name: "think ab"},
+        {name: "12@x.y then", "content": ""},
+        {"content": ""},
+        {"content": ""},
+    ]
+    pieces += [{"content": "say ab"}, {"content": "12@x.y now"}]
+    stream = sse(*(chunk(piece) for piece in pieces), chunk({}, 0, "stop"), DONE)
+    deltas = [one["choices"][0]["delta"] for one in objects(rewritten("chat.completions", stream, inspector(), SHARED))]
+    said = [key for delta in deltas for key, text in delta.items() if text]
+    assert said == sorted(said, key=[name, "content"].index)
+    for key, text in ((name, "think ab12@x.y then"), ("content", "say ab12@x.y now")):
+        assert "".join(delta.get(key, "") for delta in deltas) == mask(text)
+
+
+def test_a_thought_that_comes_under_two_names_is_told_under_both_at_once():
+    """Vercel's SDK reads `reasoning_content` of an event, else its `reasoning`."""
+    details = [{"type": "reasoning.text", "text": "a 12", "index": 0}]
+    thought = {"reasoning_content": "a 12", "reasoning": "a 12", "reasoning_details": details}
+    stream = sse(chunk(thought), chunk({"content": "b 34"}), chunk({}, 0, "stop"), DONE)
+    deltas = [one["choices"][0]["delta"] for one in objects(rewritten("chat.completions", stream, None, SHARED))]
+    thoughts = [(one["reasoning_content"], one["reasoning"], one["reasoning_details"][0]["text"]) for one in deltas[:2]]
+    assert thoughts == [("a ",) * 3, ("##",) * 3]
+    assert deltas[2:] == [{"content": "b "}, {"content": "##"}]
+
+
+def test_thoughts_that_go_on_after_the_answer_began_are_judged_too():
+    stream = sse(chunk({"reasoning": "a1"}), chunk({"content": "b2"}), chunk({"reasoning": "c3"}), DONE)
+    deltas = [one["choices"][0]["delta"] for one in objects(rewritten("chat.completions", stream, Hoarder(), SHARED))]
+    assert "".join(delta.get("reasoning", "") for delta in deltas) == "a#c#"
+    assert "".join(delta.get("content", "") for delta in deltas) == "b#"
 
 
 def test_what_the_finish_has_no_room_for_comes_before_it_in_an_event_of_its_own():

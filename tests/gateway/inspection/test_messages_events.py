@@ -202,3 +202,27 @@ def test_the_stop_sequence_is_the_clients_own_and_passes():
     said = [begin({"type": "text", "text": ""}), delta("text_delta", "text", "x"), stop(), *end]
     told = objects(rewritten("messages", stream(*said)))
     assert next(each for each in told if each["type"] == "message_delta")["delta"]["stop_sequence"] == "a@b.co"
+
+
+@pytest.mark.parametrize("inspector", [Masker, Hoarder])
+def test_a_text_that_comes_whole_is_not_cut(inspector: type[Masker]):
+    """A `compaction_delta` holds the whole summary, and clients keep the last one they get; a tool's result comes with
+    the block's start, and no delta is known that would add to it."""
+    events = stream(
+        begin({"type": "compaction", "content": None, "encrypted_content": None}),
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "compaction_delta", "content": "ask ab12@x.y now"},
+        },
+        stop(),
+        begin({"type": "mcp_tool_result", "tool_use_id": "m_1", "is_error": False, "content": "ask ab12@x.y now"}, 1),
+        stop(1),
+        *END,
+    )
+    got = objects(rewritten("messages", events, inspector(), SHARED))
+    texts = [event["delta"]["content"] for event in got if event.get("delta", {}).get("type") == "compaction_delta"]
+    assert texts == [mask("ask ab12@x.y now")]
+    begun = [event["content_block"]["content"] for event in got if event["type"] == "content_block_start"]
+    assert begun == [None, mask("ask ab12@x.y now")]
+    assert {event["delta"].get("type") for event in got if "delta" in event} == {"compaction_delta", None}

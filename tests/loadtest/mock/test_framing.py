@@ -116,6 +116,9 @@ async def test_streams_that_end_too_soon(start_mock: Fixture, connect: Fixture) 
     error = _events(await body("errorevent"))
     assert json.loads(error[-1].removeprefix(b"data: "))["error"]["type"] == "server_error"
     assert _events(await body("errorevent", "/v1/messages"))[-1].startswith(b"event: error\n")
+    told = _events(await body("errorevent", "/v1/responses"))
+    assert told[-1].startswith(b'event: error\ndata: {"type":"error","code":')
+    assert b'"sequence_number":%d}' % (len(told) - 1) in told[-1]
 
 
 async def test_close_after_the_finish_reason(start_mock: Fixture, connect: Fixture) -> None:
