@@ -22,7 +22,7 @@ from gateway.incidents.watch import IncidentWatch
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.memory import MemoryStore
-from gateway.limits.stores import StoreAway, gauges_of, is_up, open_store
+from gateway.limits.stores import StoreAway, gauges_of, is_up, log_in, open_store
 from gateway.pseudonyms.redis_store import Command, RedisConversations
 from gateway.pseudonyms.store import ConversationStore
 from gateway.pseudonyms.store import StoreAway as ConversationsAway
@@ -81,6 +81,12 @@ async def open_limits(world: "World") -> None:
         await asyncio.sleep(STORE_LOOK)
     gauges = gauges_of(store)
     on_state(False, gauges.reason if gauges is not None else "")
+
+
+async def follow_limits(world: "World") -> None:
+    """After a reload: a password of the shared limit store that was changed while it runs, as passwords are."""
+    if reason := await log_in(world.limits, world.snapshot.limit_options.store):
+        alert("limit_store_login_refused", reason=reason)
 
 
 def shared_conversations(store: LimitStore) -> ConversationStore:

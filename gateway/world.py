@@ -279,6 +279,7 @@ class World:
         """Read the configuration again, off the event loop."""
         result = await asyncio.to_thread(self.configuration.reload, reason)
         self._set_capacities()
+        await beside.follow_limits(self)
         await self._prepare_detectors(patient=False)
         return result
 
