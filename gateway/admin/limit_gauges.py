@@ -16,7 +16,7 @@ DECISIONS = Family(
 )
 CROWDED = Family(
     "tollway_limit_crowded",
-    "Times that a value which clients chose found no counter of its own since the last reload, and was counted with all "
+    "Times that a value which clients chose found no counter of its own since the last reload, and counted with all "
     "others.",
     "gauge",
     ("rule",),
