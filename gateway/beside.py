@@ -22,7 +22,8 @@ from gateway.incidents.watch import IncidentWatch
 from gateway.ledger.keystore import KeyStore
 from gateway.ledger.store import open_engine
 from gateway.limits.memory import MemoryStore
-from gateway.limits.stores import StoreAway, gauges_of, is_up, open_store
+from gateway.limits.steady import ClockWatch
+from gateway.limits.stores import StoreAway, gauges_of, is_up, log_in, open_store
 from gateway.pseudonyms.redis_store import Command, RedisConversations
 from gateway.pseudonyms.store import ConversationStore
 from gateway.pseudonyms.store import StoreAway as ConversationsAway
@@ -48,6 +49,8 @@ STORE_TURN, STORE_TURN_SOON = 1.0, 0.1
 second while it waits for that."""
 EVICTION_LOOK = 600.0
 """Seconds between two questions whether a shared limit store may drop counters; it is asked on every new connection."""
+CLOCK_LOOK = 1.0
+"""Seconds between two looks whether the wall clock was set."""
 STORE_LOOK, STORE_LOOKS = 0.02, 25
 """How often, and how many times, the start looks whether a shared limit store is there."""
 
@@ -81,6 +84,12 @@ async def open_limits(world: "World") -> None:
         await asyncio.sleep(STORE_LOOK)
     gauges = gauges_of(store)
     on_state(False, gauges.reason if gauges is not None else "")
+
+
+async def follow_limits(world: "World") -> None:
+    """After a reload: a password of the shared limit store that was changed while it runs, as passwords are."""
+    if reason := await log_in(world.limits, world.snapshot.limit_options.store):
+        alert("limit_store_login_refused", reason=reason)
 
 
 def shared_conversations(store: LimitStore) -> ConversationStore:
@@ -187,6 +196,17 @@ async def _restored(world: "World", store: MemoryStore, ledger: LedgerOptions) -
         store, lambda: world.snapshot.limits, ledger.url, world.clock, Path(ledger.journal), flush, _unrestored
     )
     await asyncio.wait({world.tasks.start(restoring, "restore limits")}, timeout=FIRST_LOOK)
+
+
+async def watch_clock(world: "World", store: MemoryStore, ledger: LedgerOptions | None) -> None:
+    """Have windows counted again by the ledger when the wall clock was set: it was false before, or is now."""
+    watch = ClockWatch(world.clock)
+    while True:
+        await asyncio.sleep(CLOCK_LOOK)
+        if by := watch.step():
+            alert("limit_clock_set", seconds=round(by))
+            if store.follow_clock() and ledger is not None:
+                await _restored(world, store, ledger)
 
 
 def watch_incidents(world: "World", metrics: Metrics) -> None:

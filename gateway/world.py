@@ -259,6 +259,8 @@ class World:
         await self._prepare_detectors(patient=True)
         if self.snapshot.ledger is not None:
             await beside.watch_ledger(self, self.snapshot.ledger)
+        if isinstance(self.limits, MemoryStore):
+            self.tasks.start(beside.watch_clock(self, self.limits, self.snapshot.ledger), "watch the clock")
         if self.traces is not None:
             self.traces.start(asyncio.get_running_loop())
         self.tasks.start(watch_files(self.configuration, self.reload), "watch files")
@@ -281,6 +283,7 @@ class World:
         """Read the configuration again, off the event loop."""
         result = await asyncio.to_thread(self.configuration.reload, reason)
         self._set_capacities()
+        await beside.follow_limits(self)
         await self._prepare_detectors(patient=False)
         return result
 

@@ -129,8 +129,9 @@ def _usage(events: str) -> dict[str, int] | None:
 
 async def drive(clients: Clients, options: argparse.Namespace) -> None:
     """A few requests at a time in each of many clients: the pool of one looks through all its connections for every
-    request, and a thousand of them would keep this process busy instead of the gateway."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    request, and a thousand of them would keep this process busy instead of the gateway. Connections do not expire:
+    httpx closes one that has, in the moment in which it hands it to a request."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=None)
     trust = httpx.create_ssl_context()
     async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for number in range(options.concurrency):

@@ -157,6 +157,9 @@ WEBHOOKS = Family(
     ("result",),
 )
 WEBHOOKS_PENDING = Family("tollway_webhook_pending", "Webhooks that wait to be delivered.", "gauge")
+DEAD_LETTERS = Family(
+    "tollway_webhook_dead_letters", "Webhooks that were given up, and are kept for a person.", "gauge"
+)
 
 TRACE_SPANS = Family(
     "tollway_trace_spans",
@@ -202,6 +205,7 @@ def join_metrics(world: AdminWorld, metrics: Metrics) -> None:
     join_limits(world, metrics)
     metrics.pull(WEBHOOKS, lambda: _webhooks(world))
     metrics.pull_one(WEBHOOKS_PENDING, lambda: 0 if world.deliverer is None else world.deliverer.pending)
+    metrics.pull_one(DEAD_LETTERS, lambda: 0 if world.deliverer is None else world.deliverer.dead_letters)
     if world.journal is not None:
         _join_journal(world, metrics, world.journal)
     if world.traces is not None:

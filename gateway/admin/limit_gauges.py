@@ -14,6 +14,13 @@ DECISIONS = Family(
     "counter",
     ("rule", "decision"),
 )
+CROWDED = Family(
+    "tollway_limit_crowded",
+    "Times that a value which clients chose found no counter of its own since the last reload, and counted with all "
+    "others.",
+    "gauge",
+    ("rule",),
+)
 EXPIRED = Family(
     "tollway_limit_holds_expired", "Reservations that nobody settled in time and that were given back.", "counter"
 )
@@ -37,6 +44,7 @@ SHARERS = Family("tollway_limit_store_workers", "Live workers that share the lim
 def join_limits(world: AdminWorld, metrics: Metrics) -> None:
     """Register what limits have to say. A shared store is only there once the World has started."""
     metrics.pull(DECISIONS, lambda: list(world.tally.counts.items()))
+    metrics.pull(CROWDED, lambda: _crowded(world))
     metrics.pull_one(EXPIRED, lambda: expired(world.limits))
     for family, name in (
         (UP, "up"),
@@ -58,6 +66,12 @@ def _of_shared(world: AdminWorld, name: str) -> Callable[[], list[tuple[tuple[st
         return [] if gauges is None else [((), float(getattr(gauges, name)))]
 
     return read
+
+
+def _crowded(world: AdminWorld) -> list[tuple[tuple[str, ...], float]]:
+    limits = world.configuration.snapshot.limits
+    crowds = None if limits is None else limits.crowds
+    return [] if crowds is None else [((rule,), float(times)) for rule, times in list(crowds.turned_away.items())]
 
 
 def _alone(world: AdminWorld) -> list[tuple[tuple[str, ...], float]]:

@@ -205,9 +205,15 @@ def rebuild(
     if json:
         print_json(done)
         return
-    print(f"{done.counters} counters compared with the ledger, {len(done.changed)} set{':' if done.changed else '.'}")
+    print(rebuilt_line(done.counters, len(done.changed)))
     for each in done.changed:
         print(f"  {each.counter}: {each.before} → {each.used}")
+
+
+def rebuilt_line(counters: int, changed: int) -> str:
+    """What came of a rebuild; the counters that were set follow, a line each."""
+    compared = f"{counters} counter{'' if counters == 1 else 's'} compared with the ledger"
+    return f"{compared}, {changed} set:" if changed else f"{compared}, none had to be set."
 
 
 @contextmanager

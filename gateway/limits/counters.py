@@ -15,7 +15,8 @@ All four look alike to whoever decides (`gateway.limits.decide`):
 A counter with nothing `used`, after `roll`, is no different from one made anew. Amounts are in the rule's measure,
 times in nanoseconds.
 
-Time in a counter never goes back: a `now` before one it has seen counts as in the part it is in.
+Time in a counter does not go back by itself: a `now` before one it has seen counts as in the part it is in. `restart`
+has it go on at any other time (the clock was wrong): whatever is used then counts as used now, in a new open cell.
 """
 
 from collections import deque
@@ -155,6 +156,11 @@ class RollingCounter(Counted):
     def quiet_until(self, now: int) -> int:
         return now + self._span
 
+    def restart(self, now: int) -> None:
+        self._cells.clear()
+        self.total.closed = self.told = 0
+        self._open(now)
+
     def refill(self, kept: dict[Cell, int], used: int) -> None:
         """Let every part hold what is reserved in it (`kept`), and the running one `used` beside."""
         for cell in self._cells:
@@ -181,6 +187,11 @@ class CalendarCounter(Counted):
         self.cell = Cell(self.total, self.cell.index + 1)
         self.period = period(self.calendar, now)
         self.until = self.whole_at = self.period.end_ns
+
+    def restart(self, now: int) -> None:
+        self.told = 0
+        self.cell = Cell(self.total, self.cell.index + 1)
+        self.move(self.calendar, now)
 
     def move(self, calendar: Calendar, now: int) -> None:
         """Count on in another time zone: what is used in the running period stays used."""
@@ -240,6 +251,12 @@ class PacedCounter(Counted):
         self.used = self.total.closed = min(used, self._burst)
         self._arrival = self._at * self._rate + self.used * self._span
 
+    def restart(self, now: int) -> None:
+        self.roll(self._at)
+        self._at = now
+        self.told = 0
+        self.fill(self.used)
+
     def roll(self, now: int) -> None:
         clock = self._at * self._rate
         if taken := self.cell.amount:
@@ -278,6 +295,9 @@ class Gauge(Counted):
 
     def roll(self, now: int) -> None:
         """Time takes nothing from it."""
+
+    def restart(self, now: int) -> None:
+        self.told = 0
 
     def resets_in(self, amount: int, now: int) -> float:
         return GUESS if amount or self.used else 0.0

@@ -69,12 +69,14 @@ class MemoryStore:
     Memory: holds under way (about 600 bytes each); the counters in use, and at most as many idle ones and SWEEP more
     (about 400 bytes each, a busy rolling one up to 25 KB); MARKS, LAPSED and PLANS.
 
+    Where the clock is set back by more than `steady.MOST_BACK`, all that counts goes on as if it had been taken then.
+
     A hold that expired is given back by a later call, at most EXPIRY_PAUSE late. When it is settled after all, what it
     truly took is counted: money that was spent is never forgotten.
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = SteadyClock(clock)
+        self._clock = SteadyClock(clock, self._begin_anew)
         self._now = self._clock.now_ns
         self._holds: dict[str, Hold] = {}
         self._due = 0
@@ -108,6 +110,12 @@ class MemoryStore:
     def counters(self) -> int:
         """Counters in memory."""
         return self._many
+
+    def follow_clock(self) -> bool:
+        """Take up what the wall clock says now, though nobody asks; False: it was set back a little, and is waited
+        for."""
+        self._now()
+        return self._clock.last <= self._clock.wall()
 
     def admit_now(self, hold: str, bounds: Sequence[Bound], charge: Charge, seconds: float) -> Decision:
         """Take `charge` against all bounds, whose keys differ, or none. See `LimitStore.admit`."""
@@ -274,6 +282,24 @@ class MemoryStore:
             for taken in hold.takes():
                 for back, cell in zip(taken.backs, taken.cells, strict=True):
                     yield cell, taken.amounts[back]
+
+    def _begin_anew(self, now: int, by: int) -> None:
+        """The clock was set back by so much: what windows hold, and what is under way, counts as taken now. Who has a
+        ledger sets them right by it (`gateway.budgets.rebuild`)."""
+        counters = {id(counter.total): counter for known in self._counters.values() for counter in known}
+        for counter in counters.values():
+            counter.restart(now)
+        self._forget_plans()
+        self._due = 0
+        for hold in self._holds.values():
+            hold.expires -= by
+            for taken in hold.takes():
+                for back, cell in zip(taken.backs, taken.cells, strict=True):
+                    if not cell.live:
+                        counters[id(cell.total)].used += taken.amounts[back]
+        for hold in (*self._holds.values(), *self._lapsed.values()):
+            for taken in hold.takes():
+                taken.cells = tuple([counters[id(cell.total)].cell for cell in taken.cells])
 
     def _expire(self, now: int) -> None:
         """Give back what was not settled in time, and find out when to look again."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.limits.crowd import Crowds
 from gateway.quota import Adjustment, Bound, Rule, Scope
 
 MOST_KEPT = 4096
@@ -111,8 +112,14 @@ class LimitProgram:
     """All rules of a configuration."""
 
     def __init__(
-        self, clauses: Sequence[Clause], roster: Roster | None = None, adjustments: Iterable[Adjustment] = ()
+        self,
+        clauses: Sequence[Clause],
+        roster: Roster | None = None,
+        adjustments: Iterable[Adjustment] = (),
+        crowds: Crowds | None = None,
     ) -> None:
+        """`crowds` bounds the counters that clients may begin; None: nothing does."""
+        self.crowds = crowds
         self._clauses = tuple(clauses)
         self._roster = roster or Roster()
         self._extra: dict[str, int] = {}
@@ -185,10 +192,11 @@ class LimitProgram:
         up, and those before are forgotten. `now_ns`: only those that are valid then; `next_change` says when to ask
         again."""
         valid = [each for each in adjustments if now_ns is None or each.valid(now_ns)]
-        return LimitProgram(self._clauses, self._roster, valid)
+        return LimitProgram(self._clauses, self._roster, valid, self.crowds)
 
     def _find(self, part: _Part, asked: _Asked) -> tuple[Bound, ...]:
-        return tuple(self._bound(clause, asked) for clause in part.of_team(asked.team) if _holds(clause, asked))
+        found = [self._bound(clause, asked) for clause in part.of_team(asked.team) if _holds(clause, asked)]
+        return tuple(found if self.crowds is None else map(self.crowds.place, found))
 
     def _bound(self, clause: Clause, asked: _Asked) -> Bound:
         rule = clause.rule

@@ -50,6 +50,16 @@ def open_store(
     return SharedStore(parse_address(url), clock, worker, workers, patience, on_state or _say_nothing, terms, restored)
 
 
+async def log_in(store: LimitStore, url: str) -> str:
+    """Go on with the user and password of `url`, where it names the servers that are in use; see
+    `SharedStore.log_in`. Raises `address.AddressError` for a URL that cannot be read."""
+    if isinstance(store, MemoryStore) or url.startswith("memory:"):
+        return ""
+    from gateway.limits.shared.address import parse_address
+
+    return await cast("SharedStore", store).log_in(parse_address(url))
+
+
 def is_up(store: LimitStore) -> bool:
     """Whether it decides for all who share it now."""
     gauges = gauges_of(store)

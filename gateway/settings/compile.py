@@ -52,7 +52,7 @@ def compile_snapshot(
     prices = None if written.prices is None else PriceBook(written.prices, catalogue)
     server_secret = _secret(root.secrets.key_hash)
     guardrails = compile_guardrails(written, workshop or Workshop())
-    limits = compile_limits(root)
+    limits = compile_limits(root, clock)
     unpriced = _without_price(routes, prices)
     return Snapshot(
         hash=written.hash,

@@ -6,8 +6,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from gateway.limits.crowd import Crowds
 from gateway.limits.program import Clause, LimitProgram, Roster
 from gateway.quota import Calendar, Measure, Rolling, Rule, Scope, Smooth, StoreFailure, Unit, Window
+from gateway.seams import Clock
 from gateway.settings.schema import Root
 from gateway.settings.schema_limit_values import GOING_ON, SECONDS, SHORT
 from gateway.settings.schema_limits import (
@@ -43,8 +45,9 @@ class _Own(msgspec.Struct, frozen=True):
     """Without id and scope, but for the models of a budget."""
 
 
-def compile_limits(root: Root) -> LimitProgram | None:
-    """The program of all rules; None when there is none."""
+def compile_limits(root: Root, clock: Clock | None = None) -> LimitProgram | None:
+    """The program of all rules; None when there is none. `clock`: for one that counts requests, whose clients may
+    choose what is counted apart."""
     clauses = [*_teams(root), *_keys(root), *_defaults(root), *_general(root)]
     if not clauses:
         return None
@@ -54,7 +57,9 @@ def compile_limits(root: Root) -> LimitProgram | None:
         models=tuple(name for name in root.models if not name.endswith("*")),
         providers=tuple(root.providers),
     )
-    return LimitProgram(clauses, roster)
+    return LimitProgram(
+        clauses, roster, crowds=None if clock is None else Crowds(clock.monotonic, root.limits.counters)
+    )
 
 
 def compile_limit_options(section: LimitsSection) -> LimitOptions:

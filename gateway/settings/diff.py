@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.load import Written
+from gateway.settings.schema_limit_values import nameless
 
 MOST_LINES = 200
 _KINDS = {"teams": "team", "providers": "provider", "models": "model", "guardrails": "policy"}
@@ -72,8 +73,11 @@ def _terms(old: Written, new: Written) -> Iterator[str]:
 
 
 def needs_restart(old: Written, new: Written) -> list[str]:
-    """Options that changed and only count after a restart."""
-    return [".".join(path) for path in _RESTART if _at(old.root.model_dump(), path) != _at(new.root.model_dump(), path)]
+    """Options that changed and only count after a restart. The limit store's password is none: it is taken up."""
+    before, after = old.root.model_dump(), new.root.model_dump()
+    stores = [nameless(each.root.limits.store) for each in (old, new)]
+    changed = [path for path in _RESTART if _at(before, path) != _at(after, path)]
+    return [".".join(path) for path in changed if path != ("limits", "store") or stores[0] != stores[1]]
 
 
 def _at(tree: object, path: tuple[str, ...]) -> object:

@@ -124,6 +124,13 @@ def check_store(store: SecretStr) -> SecretStr:
     return store
 
 
+def nameless(store: SecretStr) -> str:
+    """The URL of a store without who comes to it: the same servers have the same."""
+    parts = urlsplit(store.get_secret_value())
+    options = [each for each in parts.query.split("&") if not each.startswith(("sentinel_user=", "sentinel_password="))]
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(options)).geturl()
+
+
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from gateway.limits.crowd import MOST
 from gateway.quota import Measure
 from gateway.settings.schema_base import (
     Budget,
@@ -250,6 +251,11 @@ class LimitsSection(Section):
         "upper",
         description="What a request reserves for its answer: upper (max_tokens, or the model's maximum: never "
         "overrun), or what 95 or 99 of 100 answers of that team and model needed.",
+    )
+    counters: Count = Field(
+        MOST,
+        description="Counters that a rule may have in a worker, and for each team, for what clients choose (tags, "
+        "models behind a wildcard). Values beyond count together on one more.",
     )
     zone: Zone = Field("UTC", description="Time zone of calendar days, weeks, months and years.")
     wait: WaitSection = section(WaitSection, "Waiting in line instead of a refusal.")

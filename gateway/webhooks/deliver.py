@@ -61,6 +61,8 @@ class Deliverer:
         """`endpoints`: those of the configuration in force."""
         self.delivered = self.failed = self.dead = 0
         """Deliveries, attempts that failed, and dead letters of this process."""
+        self.dead_letters = 0
+        """Those that are kept for a person, as far as this process looks after them."""
         self._spool = spool
         self._endpoints = endpoints
         self._clock = clock
@@ -149,6 +151,9 @@ class Deliverer:
             del self._finished[name]
             if (event := self._spool.event(name)) is not None:
                 self._spool.forget(event)
+        self.dead_letters, gone = self._spool.bury(now_ns)
+        if gone:
+            self._report("webhook_dead_letters_dropped", letters=gone)
 
     def _begin(self, tasks: TaskGroup, client: "httpx.AsyncClient") -> None:
         """Start what is due."""
@@ -230,6 +235,7 @@ class Deliverer:
         self._progress[event.id, endpoint] = progress
         if progress.outcome == "dead":
             self.dead += 1
+            self.dead_letters += 1
             self._report("webhook_dead_letter", webhook=event.id, kind=event.kind, reason=progress.error)
         elif progress.attempts == 1 and progress.error:
             self._report("webhook_failed", webhook=event.id, kind=event.kind, reason=progress.error)

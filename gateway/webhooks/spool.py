@@ -6,13 +6,14 @@ gateway share it.
 
     events/ID                an event; its name is made of what it tells, so that there is one of each
     receivers/ID.ENDPOINT    how far its delivery to one receiver is
-    dead/ID.ENDPOINT         what was given up, with the reason, for a person; never deleted
+    dead/ID.ENDPOINT         what was given up, with the reason, for a person: `MOST_DEAD` of them, for `DEAD_KEPT`
     lock                     held by the worker that delivers
 
 An event is written beside and linked into place: it is there whole, once, or not at all. It survives the end of the
 process at any moment; `sync` makes it survive that of the machine too, about a second later, as the journal does.
 """
 
+import errno
 import os
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -21,6 +22,17 @@ from typing import Literal
 import msgspec
 
 from gateway.sole import sole
+
+MOST_EVENTS = 20_000
+"""Events kept, delivered ones that must not be told again with them: at 1 kB each. A client that may make counters
+(rules by tag) makes events with them, while a receiver may be down for days."""
+UNCOUNTED = MOST_EVENTS // 20
+"""So many one process may add before it counts again what is there: each of them may pass the bound by so much."""
+UNSEEN = 64
+"""A process that found it full counts again after so many that it refused."""
+MOST_DEAD = 1_000
+DEAD_KEPT = 30 * 86_400
+"""Seconds."""
 
 Outcome = Literal["", "delivered", "dead"]
 
@@ -74,9 +86,14 @@ class Spool:
         self._events = self.directory / "events"
         self._receivers = self.directory / "receivers"
         self._dead = self.directory / "dead"
+        self._room = 0
+        """Events that may be added before they are counted."""
+        self._refusing = 0
+        """Events that are refused without counting."""
 
     def put(self, event: Event) -> bool:
-        """Keep an event; False: it was told already."""
+        """Keep an event; False: it was told already. Raises `OSError` (EDQUOT) when there are too many."""
+        self._take_room()
         made = self._events / f".{event.id}.{os.getpid()}"
         try:
             made.write_bytes(_encode(event))
@@ -90,6 +107,15 @@ class Spool:
         finally:
             made.unlink(missing_ok=True)
         return True
+
+    def _take_room(self) -> None:
+        if self._room <= 0 and self._refusing <= 0:
+            self._room = min(MOST_EVENTS - len(self.names()), UNCOUNTED)
+            self._refusing = 0 if self._room > 0 else UNSEEN
+        if self._room <= 0:
+            self._refusing -= 1
+            raise OSError(errno.EDQUOT, f"{MOST_EVENTS} webhooks are waiting or remembered")
+        self._room -= 1
 
     def amend(self, event: Event) -> None:
         """Say an event better that is kept: what is delivered from now on is this."""
@@ -134,6 +160,21 @@ class Spool:
                 with suppress(OSError, msgspec.MsgspecError):
                     found.append(msgspec.json.decode(path.read_bytes(), type=Dead))
         return found
+
+    def bury(self, now_ns: int) -> tuple[int, int]:
+        """Delete dead letters that are older than `DEAD_KEPT`, and the oldest beyond `MOST_DEAD`. Returns how many are
+        left, and how many went."""
+        letters: list[tuple[int, Path]] = []
+        with suppress(FileNotFoundError):
+            for path in self._dead.iterdir():
+                with suppress(FileNotFoundError):
+                    letters.append((path.stat().st_mtime_ns, path))
+        letters.sort(reverse=True)
+        oldest_ns = now_ns - DEAD_KEPT * 10**9
+        gone = [path for at, (made_ns, path) in enumerate(letters) if at >= MOST_DEAD or made_ns < oldest_ns]
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return len(letters) - len(gone), len(gone)
 
     def sync(self, event_id: str) -> None:
         """Make one event survive a power failure."""

@@ -18,8 +18,9 @@ from gateway.limits.memory import MemoryStore
 from gateway.limits.program import Clause, LimitProgram
 from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.stores import open_store
-from gateway.quota import Bound, Calendar, Rule
+from gateway.quota import Bound, Calendar, Charge, Rule
 from gateway.settings.snapshot import LedgerOptions, LimitOptions
+from gateway.tasks import TaskGroup
 from tests.gateway.ledger.helpers import end
 from tests.gateway.limits.helpers import apart, until
 from tests.support.ledgers import ready_ledger
@@ -137,3 +138,37 @@ async def test_limits_in_memory_need_no_store() -> None:
     world = SimpleNamespace(snapshot=SimpleNamespace(limit_options=LimitOptions()), limits=store)
     await beside.open_limits(world)  # pyright: ignore
     assert world.limits is store
+
+
+async def test_windows_of_a_clock_that_was_false_are_counted_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A year ahead, and back: a month's budget is what the ledger says of it, not what was spent a year later."""
+    monkeypatch.setattr(beside, "CLOCK_LOOK", 0.005)
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(beside, "alert", lambda event, **fields: said.append((event, fields["seconds"])))
+    rule = Rule(id="teams.search.budget", measure="usd", amount=10**12, window=Calendar("month"))
+    bound = Bound(rule, rule.id)
+    ledger = LedgerOptions(url=f"sqlite:///{tmp_path}/x.db", journal=str(tmp_path / "journal"))
+    ready_ledger(ledger.url)
+    engine, clock = open_engine(ledger.url), ManualClock()
+    with writing(engine) as connection:
+        post(connection, [end(received_ns=clock.now_ns(), finished_ns=clock.now_ns(), cost_nanos=5)], clock.now_ns())
+    store = MemoryStore(clock)
+    snapshot = SimpleNamespace(limits=LimitProgram([Clause(rule=rule)]))
+    tasks = TaskGroup(lambda name, error: said.append((name, 0)))
+    world = SimpleNamespace(snapshot=snapshot, clock=clock, limits=store, journal=None, tasks=tasks)
+    watch = asyncio.create_task(beside.watch_clock(world, store, ledger))  # pyright: ignore
+    await asyncio.sleep(0)
+    year = 366 * 86_400
+    for by, held in ((year, 0), (-year, 5)):
+        await store.admit(f"spent{by}", [bound], Charge(nanos=3), 60.0)
+        store.settle(f"spent{by}", Charge(nanos=3))
+        clock._now_ns += by * 10**9
+        await until(lambda: len(said) == (1 if by > 0 else 2), "it to be noticed")  # noqa: B023
+        while (await store.levels([bound]))[0].used != held:
+            await asyncio.sleep(0.005)
+    assert said == [("limit_clock_set", year), ("limit_clock_set", -year)]
+    watch.cancel()
+    await tasks.close()
+    engine.dispose()

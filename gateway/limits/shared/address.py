@@ -87,6 +87,11 @@ class Address(msgspec.Struct, frozen=True):
     encryption: Encryption | None = None
     prefix: str = "tollway"
 
+    @property
+    def nameless(self) -> "Address":
+        """The same servers, whoever comes to them."""
+        return msgspec.structs.replace(self, login=None, sentinel_login=None)
+
     def __str__(self) -> str:
         """For logs: no credentials."""
         hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.places)

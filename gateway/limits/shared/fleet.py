@@ -48,6 +48,10 @@ class Fleet(Protocol):
         """See whether the layout has changed, when there is reason to. Called every second."""
         ...
 
+    async def log_in(self, address: Address) -> str:
+        """Come with another login to the same servers; see `Node.log_in`."""
+        ...
+
     async def aclose(self) -> None: ...
 
 
@@ -106,6 +110,10 @@ class Single:
 
     async def look(self) -> None:
         """Its node finds its server anew whenever it connects."""
+
+    async def log_in(self, address: Address) -> str:
+        self._address = address
+        return await self._node.log_in(address)
 
     async def aclose(self) -> None:
         await self._node.aclose()
@@ -210,6 +218,11 @@ class Cluster:
             self.at(place)
         for place in [place for place in self._nodes if place not in current]:
             await self._nodes.pop(place).aclose()
+
+    async def log_in(self, address: Address) -> str:
+        self._address = address
+        said = await asyncio.gather(*(node.log_in(address) for node in self._nodes.values()))
+        return next((why for why in said if why), "")
 
     async def aclose(self) -> None:
         for node in self._nodes.values():

@@ -10,6 +10,8 @@ Strategy
   there has not ended here.
 - **A report says what every epoch is by now**, in absolute figures. One that is lost, or told twice, changes nothing;
   a grant whose answer is lost is given back by the next one.
+- **An epoch is short** (`EPOCH`), however long the period is that it is entered in: a store that has lost what it held
+  is told all of it again, and what of it had ended before is in the ledger too.
 - **A worker that falls silent leaves its leases as used**: it may have spent them.
 """
 
@@ -22,6 +24,8 @@ from gateway.quota import MEASURES, Bound, Rolling, Smooth
 
 LIFE = 1.0
 """Seconds a grant may be spent, at most; of a rolling window no more than a quarter of it."""
+EPOCH = 2.0
+"""Seconds from which on an epoch is spent from no more, though its place is still where charges are entered."""
 AHEAD = 0.3
 """A lease is for what is taken in so many seconds."""
 LOW = 4
@@ -40,10 +44,11 @@ all, and microseconds until its period ends (-1: it has none)."""
 class Epoch:
     """What was spent of one entry of the counter."""
 
-    __slots__ = ("held", "last", "number", "under_way", "used")
+    __slots__ = ("held", "last", "number", "since", "under_way", "used")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, since: float) -> None:
         self.number = number
+        self.since = since
         self.used = 0
         """Settled."""
         self.held = 0
@@ -215,7 +220,7 @@ class Lease:
     def report(self, now: float, target: int, *, more: bool = True) -> Report:
         """What there is to say, asking for as much as makes `target` free; 0: it is closed. Not `more`: nothing is
         asked for beyond what is free."""
-        if not target or now >= self.deadline:
+        if not target or now >= self.deadline or (more and self._old(now)):
             self._close()
         self.free = min(max(self.free, 0), target)
         entries: list[int] = []
@@ -230,6 +235,9 @@ class Lease:
         self.changed = False
         self.reported = now
         return self.pending
+
+    def _old(self, now: float) -> bool:
+        return self.open is not None and now - self.open.since >= EPOCH
 
     def _wanted(self, target: int) -> int:
         if self._rolls:
@@ -258,7 +266,7 @@ class Lease:
         deadline = report.at + (self.life if ends < 0 else min(self.life, ends / MICROS))
         if self.open is None or number != self.open.number:
             self._close()
-            self.open = Epoch(number)
+            self.open = Epoch(number, report.at)
         self.free += granted
         self.low = self.free // LOW
         self.deadline = deadline

@@ -23,6 +23,7 @@ from gateway.limits.shared.wire import (
     connect,
     encode,
     greeting,
+    told,
 )
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
@@ -103,6 +104,20 @@ class Node:
             return False
         since = self._wire.waiting_since()
         return since is None or self._loop.time() - since < patience
+
+    async def log_in(self, address: Address) -> str:
+        """Come with another login from now on: at once where it is connected, else when it connects. Returns what the
+        server says against it; "": nothing, or it is away. A connection that was let in stays as it was then."""
+        self._address = address
+        wire, login = self._wire, address.login
+        if wire is None or login is None:
+            return ""
+        try:
+            async with asyncio.timeout(CONNECT):
+                (said,) = await wire.ask(greeting(login))
+        except (TimeoutError, WireLost):
+            return ""  # who connects anew is told then
+        return f"{address}: {told(said)}" if isinstance(said, ReplyError) else ""
 
     def give_up(self, reason: str) -> None:
         """It cannot do what it is there for: connect anew, perhaps to another one."""

@@ -23,7 +23,9 @@ MARK_SECONDS = 60
 
 _ROLLING, _CALENDAR, _SMOOTH, _GAUGE = 1, 2, 3, 4
 _EXACT = 2**53
-"""The script's numbers are doubles; larger limits are rounded down to one."""
+"""The script's numbers are doubles. Larger limits are rounded down to one; larger amounts count as this, which is more
+than any rule has (`quota.MOST`), so that it is refused wherever something can be. What a provider or a price list that
+has gone mad says of one request must not be more than a message can hold: nobody else's would go out with it."""
 _MEASURE_NUMBER = {measure: number for number, measure in enumerate(MEASURES, 1)}
 
 _SHORT = ("second", "minute", "hour")
@@ -152,11 +154,13 @@ class Batch:
         numbers = self._numbers
         for one in asked:
             operation.append(numbers.get(one.bound) or self._number(one.bound))
-            operation.append(amounts[one.pick])
+            operation.append(min(amounts[one.pick], _EXACT))
         self.operations.append(operation)
 
     def settle(self, hold: str, actual: Amounts, taken: bool) -> None:
         """`taken`: it was taken here before, and is not to be taken for unknown."""
+        if max(actual) > _EXACT:
+            actual = tuple([min(amount, _EXACT) for amount in actual])  # pyright: ignore[reportAssignmentType]
         self.operations.append((SETTLE, hold, actual, 1 if taken else 0))
 
     def extend(self, hold: str, asked: Sequence[Asked], more: Amounts, seconds: float) -> None:
@@ -169,7 +173,7 @@ class Batch:
         self.operations.append((LEVEL, self._number(bound)))
 
     def put(self, bound: Bound, used: int, seen: int | None = None) -> None:
-        self.operations.append((PUT, self._number(bound), used, -1 if seen is None else seen))
+        self.operations.append((PUT, self._number(bound), min(used, _EXACT), -1 if seen is None else seen))
 
     def restore(self, bound: Bound, place_us: int, amount: int, ledger: str) -> None:
         """By this ledger, `amount` in all was used at this place before the counter was lost; see `turn.lua`."""
@@ -180,7 +184,9 @@ class Batch:
         said of it for `life` seconds."""
         number = self._number(bound)
         life_us = int(life * MICROS)
-        self.operations.append((LEASE, name, life_us, number, said.number, said.entries, said.want, said.least, part))
+        entries = [min(each, _EXACT) for each in said.entries]
+        want, least = min(said.want, _EXACT), min(said.least, _EXACT)
+        self.operations.append((LEASE, name, life_us, number, said.number, entries, want, least, part))
 
     def encode(self, packer: Packer, now_ns: int) -> bytes:
         """The script's argument."""

@@ -109,11 +109,12 @@ class SharedStore(RedisStore):
         self._worker = worker
         self._patience = patience
         self.prefix = address.prefix
+        self._address = address
         self._clock = clock
         context = address.encryption.context() if address.encryption is not None else None
 
         def new_node(find: Find, prove: Prove) -> Node:
-            return Node(address, context, find, prove, clock, self._node_changed)
+            return Node(self._address, context, find, prove, clock, self._node_changed)
 
         self._fleet: Fleet = fleet_for(address, context, new_node, self._prove)
         self._tasks = TaskGroup(self._failed)
@@ -179,6 +180,15 @@ class SharedStore(RedisStore):
         told = dict(line.split(":", 1) for line in said.decode().split("\r\n") if ":" in line)
         policy = told.get("maxmemory_policy", "noeviction")
         return "" if policy == "noeviction" or told.get("maxmemory") == "0" else policy
+
+    async def log_in(self, address: Address) -> str:
+        """Come to the same servers with another user or password, without letting go of anything. Returns what they
+        say against it; "": nothing, or this is what they know already, or they are other servers: that is for a
+        restart."""
+        if address == self._address or address.nameless != self._address.nameless:
+            return ""
+        self._address = address
+        return await self._fleet.log_in(address)
 
     async def aclose(self) -> None:
         """What is still to be said is said; this worker leaves the others its share."""

@@ -329,7 +329,8 @@ class Remote:
         try:
             answers = decode_answers(reply)
         except msgspec.DecodeError:
-            return self._unanswered(call, node, ReplyError("ERR the script answers something else"))
+            # It was carried out, most likely: what is owed must not be taken for new.
+            return self._unanswered(call, node, ReplyError("ERR the script answers something else"), sent=True)
         lane.under_way -= 1
         if lane.urgent and not lane.scheduled:
             # Before those who run on now: the server works meanwhile.
@@ -377,7 +378,9 @@ class Remote:
             return False
         return True
 
-    def _unanswered(self, call: Call, node: Node | None, reply: Reply) -> None:
+    def _unanswered(self, call: Call, node: Node | None, reply: Reply, sent: bool = False) -> None:
+        """`sent`: it may have been carried out all the same."""
+        sent = sent or (isinstance(reply, WireLost) and reply.sent)
         lane = call.lane
         lane.under_way -= 1
         if isinstance(reply, ReplyError) and node is not None:
@@ -392,7 +395,7 @@ class Remote:
             if isinstance(taker, Waiting):
                 taker.signal.set_result(None)
             elif taker is not None:
-                taker.undelivered(isinstance(reply, WireLost) and reply.sent)
+                taker.undelivered(sent)
         if lane.takers and not lane.scheduled:
             lane.scheduled = True
             self._loop.call_soon(self._turn, lane)

@@ -76,9 +76,11 @@ def test_webhooks(world: FakeWorld, tmp_path: Path) -> None:
     assert figures(world)["tollway_webhook_deliveries"] == {}
     world.deliverer = Deliverer(Spool(tmp_path), lambda: (), world.clock, alert)
     world.deliverer.delivered, world.deliverer.failed, world.deliverer.dead = 3, 2, 1
+    world.deliverer.dead_letters = 5
     found = figures(world)
     assert found["tollway_webhook_deliveries"] == {("delivered",): 3, ("failed",): 2, ("dead",): 1}
     assert found["tollway_webhook_pending"] == {(): 0}
+    assert found["tollway_webhook_dead_letters"] == {(): 5}
 
 
 def test_busy(world: FakeWorld) -> None:

@@ -212,3 +212,8 @@ def test_through_the_gateway_that_runs(cli: Cli, serve: Callable[..., Gateway]) 
     wait_for(
         lambda: anchor.exists() and log["head"].endswith(json.loads(anchor.read_text())["hash"]), "the memory of it"
     )
+
+
+def test_a_rebuild_says_what_came_of_it() -> None:
+    assert budgets.rebuilt_line(1, 0) == "1 counter compared with the ledger, none had to be set."
+    assert budgets.rebuilt_line(3, 2) == "3 counters compared with the ledger, 2 set:"

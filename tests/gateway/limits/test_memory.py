@@ -258,6 +258,61 @@ async def test_a_day_that_has_ended_does_not_run_again(store: MemoryStore, clock
         assert isinstance(store.admit_now("e", [day], spending(1), 10), Refused)
 
 
+@pytest.mark.parametrize("way", [["back"], ["forward", "back"]])
+async def test_a_clock_that_was_false_leaves_no_false_window(
+    store: MemoryStore, clock: SetClock, way: list[str]
+) -> None:
+    """A year ahead and back again: windows ended a year later. What they hold goes on as if it had been taken now."""
+    bounds = [
+        bound("usd", 100, Calendar("month"), "m"),
+        bound("requests", 5, Rolling(60), "r"),
+        bound("concurrent", 5, None, "c"),
+        Bound(Rule(id="s", measure="requests", amount=60, window=Smooth(60, 5)), "s"),
+    ]
+    await store.admit("before", bounds, spending(10), 10**9)
+    await store.admit("grown", bounds, spending(1), 10**9)
+    assert await store.extend("grown", Charge(requests=0, nanos=4), 10**9)
+    for step in way:
+        clock.set_by(366 * 86_400 * (1 if step == "forward" else -1))
+        await store.admit(f"while {step}", bounds, spending(20), 10**9)
+    store.settle("while back", spending(7))
+    levels = {each.key: await level(store, each) for each in bounds}
+    spent, others = 7, [20] if "forward" in way else []
+    assert levels["m"] == (spent, 10 + 5 + sum(others))
+    assert levels["c"] == (0, 2 + len(others))
+    assert levels["r"] == (1, 2 + len(others))
+    assert 0 < levels["s"][0] <= 3 + len(others)
+    (month, *_) = await store.levels(bounds)
+    assert month.resets_at_ns is not None
+    assert 0 < month.resets_at_ns - clock.now_ns() <= 31 * 86_400 * SECOND
+    for name in ("before", "grown", "while forward"):
+        store.settle(name, spending(3))
+    assert {each.key: await level(store, each) for each in bounds} | {"s": (0, 0)} == {
+        "m": (spent + 6 + 3 * len(others), 0),
+        "r": (3 + len(others), 0),
+        "c": (0, 0),
+        "s": (0, 0),
+    }
+    clock.advance(62)
+    assert await level(store, bounds[1]) == (0, 0)
+    clock.advance(32 * 86_400)
+    assert await level(store, bounds[0]) == (0, 0)
+
+
+async def test_a_hold_that_a_false_clock_ended_is_counted_when_it_is_settled(
+    store: MemoryStore, clock: SetClock
+) -> None:
+    day = bound("usd", 100, Calendar("day"))
+    await store.admit("long", [day], spending(10), 600)
+    clock.set_by(86_400 * 400)
+    await store.admit("one", [day], spending(1), 600)
+    assert store.expired == 1
+    clock.set_by(-86_400 * 400)
+    assert store.follow_clock()
+    store.settle("long", spending(8))
+    assert await level(store, day) == (8, 1)
+
+
 async def test_interrupted_requests_leave_nothing_behind(store: MemoryStore) -> None:
     """A thousand tasks cancelled anywhere between admission and settlement, each settling in its `finally`."""
     budget, places = bound("usd", 10_000, Calendar("month")), bound("concurrent", 50, None, "c")

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.limits.steady import SteadyClock
+from gateway.limits.steady import MOST_BACK, SET, ClockWatch, SteadyClock
 
 slow_machine = settings(deadline=None)
 SECOND = 1_000_000_000
@@ -88,3 +88,33 @@ def test_never_goes_back_and_no_wait_gets_longer_than_by_the_steps_back(made: li
         assert now >= max(before, clock.wall)
         before = now
     assert before - begun >= passed - back
+
+
+def test_goes_back_with_a_wall_that_was_far_ahead_and_says_so() -> None:
+    clock, told = Stepping(), []
+    steady = SteadyClock(clock, lambda now, by: told.append((now, by)))
+    begun = steady.now_ns()
+    clock.wall += 400 * 86_400 * SECOND
+    assert steady.now_ns() == clock.wall
+    clock.wall -= round(MOST_BACK) * SECOND
+    assert steady.now_ns() == clock.wall + round(MOST_BACK) * SECOND
+    assert told == []
+    clock.wall = begun + SECOND
+    assert steady.now_ns() == clock.wall
+    assert told == [(clock.wall, 400 * 86_400 * SECOND - SECOND)]
+    clock.advance(1)
+    assert steady.now_ns() == clock.wall
+    assert len(told) == 1
+
+
+def test_a_clock_that_was_set_is_told_of_once() -> None:
+    clock = Stepping()
+    watch = ClockWatch(clock)
+    clock.advance(10**6 * SECOND)
+    assert watch.step() == 0.0
+    for by in (86_400.0, -SET, 0.0):
+        clock.wall += round(by) * SECOND
+        assert abs(watch.step() - by) < 1e-3
+        assert watch.step() == 0.0
+    clock.wall += SECOND
+    assert watch.step() == 0.0

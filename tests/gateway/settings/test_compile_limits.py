@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.clock import ManualClock
 from gateway.limits.program import LimitProgram
 from gateway.quota import Bound, Calendar, Rolling, Smooth
 from gateway.settings.compile_limits import (
@@ -246,6 +247,15 @@ def test_what_a_rule_does_not_say_is_what_limits_say() -> None:
         "LimitOptions(redis, on_store_failure='local')"
     )
     assert (options.reserve, options.queue) == ("upper", 7)
+
+
+def test_who_counts_requests_bounds_what_clients_choose() -> None:
+    limits = {"counters": "2", "rules": [{"name": "x", "each": "tag:customer", "requests": "1", "per": "day"}]}
+    root = Root.model_validate({"limits": limits})
+    program = compile_limits(root, ManualClock())
+    assert program is not None
+    found = [program.bounds("k", "t", "m", "messages", {"customer": each})[0].key for each in "abc"]
+    assert found == ["limits.rules.x:a", "limits.rules.x:b", "limits.rules.x:#others"]
 
 
 def test_nothing_written_is_no_program() -> None:

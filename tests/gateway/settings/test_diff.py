@@ -100,6 +100,12 @@ def test_what_only_counts_after_a_restart_is_named(load: Callable[..., Written])
     ]
 
 
+def test_another_password_of_the_limit_store_needs_no_restart(load: Callable[..., Written]) -> None:
+    old = load("limits: {store: 'redis://:one@h'}\n" + BASE)
+    assert needs_restart(old, load("limits: {store: 'redis://u:two@h'}\n" + BASE)) == []
+    assert needs_restart(old, load("limits: {store: 'redis://:one@i'}\n" + BASE)) == ["limits.store"]
+
+
 def test_rules_are_told_apart_by_their_names(load: Callable[..., Written]) -> None:
     rules = "limits: {rules: [%s{name: a, requests: 1, per: day}, {name: b, concurrent: 1}]}\n"
     old = load(BASE + rules % "")

@@ -133,6 +133,7 @@ def test_bad_budgets_and_limits_of_a_team(complaints_of: Complaints, minimal: st
         ("patience: 0s", "20: this is too small; allowed is more than 0"),
         ("patience: 1m", "20: this is too large; allowed is 5"),
         ("lease: 5", "17: this is not a percentage; allowed is"),
+        ("counters: 0", "20: this is too small; allowed is 1 or more"),
         ("lease: 0%", "17: this is too small; allowed is more than 0"),
         ("lease: 60%", "17: this is too large; allowed is 50%"),
         ("reserve: p90", "19: this value is not known; allowed are 'upper', 'p95', 'p99'"),

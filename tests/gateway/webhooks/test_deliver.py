@@ -73,7 +73,8 @@ class Rig:
 
     def __init__(self, directory: Path, urls: Callable[[], list[str]]) -> None:
         self.spool = Spool(directory)
-        self.endpoints = lambda: [Endpoint(url, KEY, frozenset({"budget.soft"})) for url in urls()]
+        self.urls = urls
+        self.endpoints = lambda: [Endpoint(url, KEY, frozenset({"budget.soft"})) for url in self.urls()]
         self.reports: list[tuple[str, dict]] = []
         self.tasks = TaskGroup(lambda _name, error: self.reports.append(("failed", {"error": error})))
         self.deliverer = self.make(SystemClock(), FAST)
@@ -244,6 +245,49 @@ async def test_after_days_it_is_a_dead_letter(rig: Rig, receiver: Receiver) -> N
     await until(lambda: rig.deliverer.dead)
     assert len(receiver.got) == 1
     assert rig.spool.dead()[0].error == "status 500"
+
+
+async def test_a_receiver_that_is_down_for_days_gets_all_of_it_in_order_and_another_never(
+    rig: Rig, receiver: Receiver
+) -> None:
+    """Two and a half days, while a budget ends each of them; the other's three days are over, and a month later its
+    letters are gone, which is said."""
+    clock, day = ManualClock(time.time_ns()), 86_400.0
+    other = Receiver()
+    await other.start()
+    rig.urls = lambda: [receiver.url, other.url]
+    rig.deliverer = rig.make(clock, DeliveryOptions(poll=0.01, patience=0.3, sweep=0))
+    await receiver.stop()
+    await other.stop()
+    rig.run()
+    for number in range(6):
+        rig.put(f"evt_{number}", at_ns=clock.now_ns(), stream="teams.search.budget")
+        clock.advance(day / 2 - 7200)
+        # At most an hour and a half to the next attempt, and only the first of a stream is tried.
+        await tried(rig)
+    assert (rig.deliverer.delivered, rig.deliverer.dead) == (0, 0)
+    await receiver.start()
+    while rig.deliverer.delivered < 6:
+        clock.advance(60)
+        await asyncio.sleep(0.005)
+    assert [headers["webhook-id"] for headers, _ in receiver.got] == [f"evt_{number}" for number in range(6)]
+    while rig.deliverer.dead < 6:
+        clock.advance(600)
+        await asyncio.sleep(0.005)
+    assert rig.deliverer.pending == 0
+    assert rig.deliverer.dead_letters == len(rig.spool.dead()) == 6
+    clock.advance(31 * day)
+    rig.deliverer.wake()
+    await until(lambda: not rig.spool.dead())
+    await until(lambda: ("webhook_dead_letters_dropped", {"letters": 6}) in rig.reports)
+    assert rig.deliverer.dead_letters == 0
+
+
+async def tried(rig: Rig) -> None:
+    """Until what is due now was tried once more."""
+    before = rig.deliverer.failed
+    rig.deliverer.wake()
+    await until(lambda: rig.deliverer.failed > before)
 
 
 async def test_a_receiver_that_is_not_configured_any_more(rig: Rig) -> None:

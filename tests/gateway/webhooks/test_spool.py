@@ -1,5 +1,6 @@
 """The spool: one of each event, whole, whatever happens."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -63,3 +64,45 @@ def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
     (tmp_path / "events").write_text("a file where a directory should be")
     with pytest.raises(OSError, match=os.strerror(20)):
         Spool(tmp_path).put(event())
+
+
+def test_it_is_bounded_and_what_went_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process counts now and then, so that all together pass the bound by `UNCOUNTED` each at most."""
+    monkeypatch.setattr("gateway.webhooks.spool.MOST_EVENTS", 20)
+    monkeypatch.setattr("gateway.webhooks.spool.UNCOUNTED", 3)
+    monkeypatch.setattr("gateway.webhooks.spool.UNSEEN", 4)
+    workers = [Spool(tmp_path) for _ in range(4)]
+    errors: list[int | None] = []
+    for number in range(100):
+        try:
+            workers[number % 4].put(event(f"evt_{number}"))
+        except OSError as error:
+            errors.append(error.errno)
+    kept = workers[0].names()
+    assert 20 <= len(kept) < 20 + 4 * 3
+    assert errors == [errno.EDQUOT] * (100 - len(kept))
+    for name in kept:
+        workers[0].forget(event(name))
+    refused = 0
+    while refused < 100:
+        try:
+            workers[0].put(event("evt_again"))
+            break
+        except OSError:
+            refused += 1
+    assert refused <= 4
+    assert workers[0].names() == ["evt_again"]
+
+
+def test_dead_letters_are_kept_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "`MOST_DEAD` of them, for `DEAD_KEPT`" """
+    monkeypatch.setattr("gateway.webhooks.spool.MOST_DEAD", 3)
+    spool, now_ns = Spool(tmp_path), 2_000_000_000 * 10**9
+    assert spool.bury(now_ns) == (0, 0)
+    for day in range(6):
+        spool.note(event(f"evt_{day}"), "a", Progress(outcome="dead"))
+        os.utime(tmp_path / "dead" / f"evt_{day}.a", ns=(0, now_ns - day * 86_400 * 10**9))
+    assert spool.bury(now_ns) == (3, 3)
+    assert [letter.event.id for letter in spool.dead()] == ["evt_0", "evt_1", "evt_2"]
+    assert spool.bury(now_ns + 29 * 86_400 * 10**9) == (2, 1)
+    assert spool.bury(now_ns + 31 * 86_400 * 10**9) == (0, 2)

@@ -11,13 +11,15 @@
 -- ARGV[1]  msgpack {bounds, operations, mark}; gateway/limits/shared/packing.py writes it and reads the answer
 --
 -- Counters stand under the hash tag of KEYS, so that a Cluster keeps them in the same slot. Time is the server's, in
--- microseconds. Numbers are doubles: exact up to 2^53 (nine million dollars in nano-dollars).
+-- microseconds. Numbers are doubles: exact up to 2^53 (nine million dollars in nano-dollars), which no rule's amount
+-- passes. A counter that does not refuse may hold more; what is told of it is as much as the reader can read.
 
 local ROLLING, CALENDAR, SMOOTH, GAUGE = 1, 2, 3, 4
 local BUCKETS = 240
 local SWEPT_AT_ONCE = 32
 local GUESS = 1000000 -- to wait for a place among those under way; nobody can know
 local GAUGE_QUIET = 60000000
+local MOST_TOLD = 2 ^ 53
 local RESTORED_KEPT = 172800000 -- milliseconds; no worker corrects what was restored after so long
 local LEASES_KEPT = 86400000000 -- a lease that is over may still be spoken of: its worker was cut off, and lives
 
@@ -201,7 +203,7 @@ end
 local function used_of(bound, c)
     -- What is taken now, reservations included.
     if bound[2] ~= SMOOTH then
-        return c.total
+        return min(c.total, MOST_TOLD)
     end
     local base, part = smooth_after(bound, c, 0)
     return math.ceil(((base - now) * bound[3] + part) / bound[6])
@@ -555,7 +557,7 @@ local function lease(op)
     local own = value and sub(value, 1, 1) == '~' and unpack_value(sub(value, 2))
         or { bound[1], bound[2], bound[2] == ROLLING and c.width or 0, 0, 0, 0, {} }
     if number <= own[4] then
-        return { -1, 0, c.total, -1 }
+        return { -1, 0, used_of(bound, c), -1 }
     end
     local entries, open = report(c, own, op[6])
     local granted, entry = 0, 0
@@ -564,7 +566,7 @@ local function lease(op)
     end
     own[4], own[6], own[7] = number, 0, entries
     keep_lease(name, own, #entries > 0 and op[3] or mark)
-    return { granted, entry, c.total, bound[2] == CALENDAR and c.stop - now or -1 }
+    return { granted, entry, used_of(bound, c), bound[2] == CALENDAR and c.stop - now or -1 }
 end
 
 local function expire(expired)
@@ -720,7 +722,7 @@ local function level(op)
         return { used_of(bound, c), 0, 0 }
     end
     local held = min(c.total, held_in(c))
-    return { c.total - held, held, bound[2] == CALENDAR and c.stop or 0 }
+    return { min(c.total - held, MOST_TOLD), min(held, MOST_TOLD), bound[2] == CALENDAR and c.stop or 0 }
 end
 
 local function put(op)

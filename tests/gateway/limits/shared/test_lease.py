@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.limits.shared.lease import CLOSED, LIFE, OPEN, Lease, leasable
+from gateway.limits.shared.lease import CLOSED, LIFE, OPEN, Epoch, Lease, leasable
 from gateway.quota import Calendar, Rolling, Smooth, Window
 from tests.gateway.limits.helpers import budget
 
@@ -127,3 +127,29 @@ def test_as_much_as_is_needed_and_no_more_than_the_share() -> None:
 def test_rates_are_not_leased(amount: int, window: Window, may: bool) -> None:
     assert leasable(budget(amount, measure="requests", window=window)) is may
     assert leasable(budget(5, measure="concurrent", window=None))
+
+
+def test_what_a_report_tells_anew_was_spent_just_before() -> None:
+    """A store that came back without what it held is told every epoch again, and the ledger says the same of what had
+    ended: of a key that was busy for a month, all of that month counted twice. One request stays under way for long:
+    with it its own epoch only."""
+    lease = Lease(budget(10**9), "lease:1", 0.05)
+    now, spent, told = 100.0, 0, []
+    long: Epoch | None = None
+    for _ in range(600):
+        now += 0.1
+        said = lease.report(now, 20)
+        told.append(sum(said.entries[1::4]))
+        number = lease.open.number if lease.open is not None else said.number
+        lease.answered(said, (said.want, number, 0, 10**12), 1e6, now)
+        for _ in range(10):
+            epoch = lease.take(1, now)
+            if long is None:
+                long = epoch
+            else:
+                lease.settle(epoch, 1, 1)
+                spent += 1
+    assert spent == 5999
+    assert max(told) <= 450, "of two epochs, not of a minute"
+    assert long is not None
+    assert (long.held, long.under_way) == (1, 1)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from gateway.clock import SystemClock
-from gateway.limits.shared.node import BEAT, OVERDUE, PING
+from gateway.limits.shared.node import BEAT, OVERDUE, PING, Node
 from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.shared.remote import Remote
 from gateway.limits.shared.wire import encode
@@ -45,16 +45,42 @@ async def test_a_server_that_refuses_is_tried_again_and_again(redis_server: Redi
     assert [up for up, _, _ in states.seen[:3]] == [True, False, True]
 
 
-async def test_a_process_that_was_paused_does_not_blame_the_server(redis_server: RedisServer) -> None:
-    """It reads before it judges."""
+async def test_a_process_that_was_paused_does_not_blame_the_server(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads before it judges. A look that comes late says nothing (`EXCUSES`); neither does the first in time: the
+    answer may lie in the socket. Here looks are never late, and it is the second look alone that spares the server."""
+    monkeypatch.setattr("gateway.limits.shared.node.EXCUSES", 0)
     async with opened(redis_server.url) as store:
         [node] = store._fleet.nodes()
         for _ in range(3):
             node.send(encode("PING"), lambda _: None)
             block(3 * OVERDUE)
+            suspected = look(node)
+            assert suspected, "the answer lies unread, and is overdue"
+            assert store.up
             await asked(store)
+            assert not node._suspected
         assert store.gauges().connections == 1
         assert store.gauges().silences == 0
+
+
+async def test_who_says_nothing_at_the_second_look_is_away(redis_server: RedisServer) -> None:
+    async with stalling(redis_server.port) as proxy, opened(f"redis://127.0.0.1:{proxy.port}") as store:
+        [node] = store._fleet.nodes()
+        proxy.stall()
+        await until(lambda: not store.up, "it to be given up")
+        assert node.silences == 1
+        proxy.flow()
+        await until(lambda: store.up, "it to be there again")
+
+
+def look(node: Node) -> bool:
+    """What its timer does next, before the loop reads; whether it is suspected then."""
+    assert node._beat is not None
+    node._beat.cancel()
+    node._look()
+    return node._suspected
 
 
 async def asked(store: SharedStore) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.clock import SystemClock
 from gateway.limits.shared.redis_open import SharedStore
-from gateway.limits.stores import open_store
+from gateway.limits.stores import log_in, open_store
 from gateway.quota import Admitted, Charge
 from tests.gateway.limits.helpers import LIFE, States, budget, holds, opened, until
 from tests.support.redis_servers import RedisServer, free_port, running
@@ -77,3 +77,27 @@ async def test_a_worker_ends_though_its_server_goes_away_in_the_same_moment(redi
     await asyncio.sleep(0)
     store._changed.set()
     await asyncio.wait_for(store.aclose(), 30)
+
+
+async def test_a_password_that_is_changed_meanwhile_is_taken_up(tmp_path: Path) -> None:
+    """While it is connected, and after it was turned away; what the server does not accept is said, and lets nothing
+    go."""
+    states, bound = States(), budget(10**6)
+    with running(tmp_path) as redis, running(tmp_path / "other") as elsewhere:
+        redis.ask("ACL", "SETUSER", "gate", "on", ">one", "~*", "+@all")
+        url = redis.url.replace("://", "://gate:%s@") + "?prefix=login"
+        async with opened(url % "one", states=states) as store:
+            redis.ask("ACL", "SETUSER", "gate", "<one", ">two")
+            assert "WRONGPASS" in await log_in(store, url % "three")
+            assert await log_in(store, url % "two") == ""
+            assert await log_in(store, elsewhere.url) == await log_in(store, "memory://") == ""
+            assert store.gauges().connections == 1
+            redis.ask("ACL", "SETUSER", "gate", "resetpass", ">four")
+            redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await until(lambda: "WRONGPASS" in store.gauges().reason, "the server to turn it away")
+            assert isinstance(await store.admit("away", [bound], Charge(nanos=3), LIFE), Admitted)
+            store.settle("away", Charge(nanos=3))
+            assert await log_in(store, url % "four") == ""
+            await until(lambda: store.up, "the store to be let in")
+            await holds(store, bound, 3)
+    assert not any(word in reason for _, reason, _ in states.seen for word in ("one", "two", "three", "four"))

@@ -2,9 +2,11 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from gateway.limits.decide import asked
+from gateway.limits.shared.packing import Answers
 from gateway.limits.shared.plans import Plan
 from gateway.limits.shared.redis_open import SharedStore
 from gateway.limits.shared.remote import AHEAD
@@ -107,3 +109,51 @@ async def test_a_hundred_at_once_do_not_wait_for_the_end_of_the_turn(redis_serve
         for number in range(300):
             store.remote.undo(f"unknown{number}", plan.groups[0])
         assert store.remote.calls - before == 2
+
+
+@pytest.mark.parametrize("amount", [75 * 10**16, 2**63, 35 * 10**18], ids=["client", "int64", "past uint64"])
+async def test_an_amount_beyond_all_bounds_keeps_nobody_else_from_an_answer(
+    redis_server: RedisServer, amount: int
+) -> None:
+    """`max_tokens` and `n` at their most are reserved under a budget that only warns, or a provider tells a usage gone
+    mad: the counter holds more than a message can say, and all that went out with it was never answered again."""
+    warned, other = budget(500 * 10**9, when_exhausted="warn", group="t:one"), budget(10, group="t:one")
+    async with opened(redis_server.url) as store:
+        for number in range(1500):
+            decision = await store.admit(f"mad{number}", [warned], Charge(nanos=amount), LIFE)
+            assert isinstance(decision, Admitted)
+            assert not decision.degraded
+        beside = [store.admit("beside", [warned], Charge(nanos=5), LIFE), store.admit("own", [other], Charge(), LIFE)]
+        assert [(type(each), each.degraded) for each in await asyncio.gather(*beside)] == [(Admitted, False)] * 2
+        assert (await store.levels([warned]))[0].reserved == 2**53
+        store.settle("mad0", Charge(nanos=amount))
+        for number in range(1, 1500):
+            store.settle(f"mad{number}", Charge())
+        await until(lambda: store.remote.operations >= 3003, "the settlements to go out")
+        assert isinstance(await store.admit("after", [other], Charge(), LIFE), Admitted)
+        assert not store.gauges().errors
+        assert not store.gauges().owed
+
+
+async def test_an_answer_that_cannot_be_read_is_not_taken_for_a_call_that_was_not_carried_out(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a settlement owes then is told as one that may have arrived: after the store has forgotten that it was
+    settled, it is not entered a second time."""
+    bound = budget(10**6)
+    async with opened(redis_server.url) as store:
+        await store.admit("h", [bound], Charge(nanos=7), LIFE)
+        told: list[bool] = []
+
+        class Owed:
+            def undelivered(self, sent: bool) -> None:
+                told.append(sent)
+
+        def unreadable(data: bytes) -> Answers:
+            raise msgspec.DecodeError("not what it should be")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.limits.shared.remote.decode_answers", unreadable)
+            store.remote.settle("h", bound.group, asked(Charge(nanos=7)), Owed())
+            await until(lambda: told, "an answer")
+        assert told == [True]
