@@ -1,5 +1,6 @@
 """One text of a stream that grows, and how an event is written that carries a piece of it."""
 
+from gateway.inspection.follow import Follower
 from gateway.inspection.plans import Slot
 from gateway.inspection.rewrite import encoded
 from gateway.inspection.shapes import Spans
@@ -11,7 +12,7 @@ Key = tuple[str, *tuple[bytes, ...]]
 class Channel:
     """One text that grows, as the inspector and the client know it."""
 
-    __slots__ = ("call", "family", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
+    __slots__ = ("call", "family", "follower", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
 
     def __init__(self, name: str, slot: Slot, data: bytes, spans: Spans) -> None:
         self.name = name
@@ -23,6 +24,8 @@ class Channel:
         self.way = [(step, data[slice(*spans[at])] if at >= 0 else b"", kind) for step, at, kind in slot.way]
         """Steps to the text, each with the index and the type of the array's item it leads to."""
         self.open = True
+        self.follower: Follower | None = None
+        """Keeps its log-probabilities; None: it has none, or nothing can happen to it."""
         self.pending = ""
         """A high surrogate whose other half is in the next piece."""
         self.raw: list[str] = []

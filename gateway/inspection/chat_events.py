@@ -131,10 +131,11 @@ class ChatEvents(EventRewriter):
         self._last = data
         self._name = event.name
 
-    def _delta(self, channel: Channel, text: str) -> bytes:
-        return self._chunk(_choice(channel), b"%b:%b" % (_encode(channel.way[0][0]), channel.value(text)))
+    def _delta(self, channel: Channel, text: str, logprobs: bytes = b"") -> bytes:
+        said = b"%b:%b" % (_encode(channel.way[0][0]), channel.value(text))
+        return self._chunk(_choice(channel), said, logprobs=logprobs or b"null")
 
-    def _chunk(self, index: bytes, content: bytes, finish: bytes = b"null") -> bytes:
+    def _chunk(self, index: bytes, content: bytes, finish: bytes = b"null", logprobs: bytes = b"null") -> bytes:
         """A chunk like the last one, of one choice."""
         members = members_of(self._last)
         around = b"".join(
@@ -144,9 +145,10 @@ class ChatEvents(EventRewriter):
                 if name not in _NOT_REPEATED
             ]
         )
-        choice = b'"index":%b,%b"logprobs":null,"finish_reason":%b' % (
+        choice = b'"index":%b,%b"logprobs":%b,"finish_reason":%b' % (
             index,
             content + b"," if content else b"",
+            logprobs,
             finish,
         )
         usage = b',"usage":null' if bytes(members.get("usage", b"")) == b"null" else b""
