@@ -67,7 +67,7 @@ class Replaced:
         """`rewrites`: new texts by the paths of `Collected.segments`."""
         self._rewrites = {path.removesuffix(_DOCUMENT): text for path, text in rewrites.items()}
         self._given: set[str] = set()
-        self.changes = bool(rewrites)
+        self.changes = True
 
     @property
     def verdict(self) -> Verdict:

@@ -44,9 +44,9 @@ class Scan(msgspec.Struct, gc=False):
     """Every member name, with the path of its value."""
 
 
-def scan(data: bytes, repeated: Collection[str] = REPEATED) -> Scan:
+def scan(data: bytes, repeated: Collection[str] = REPEATED, most: int = MAX_VALUES) -> Scan:
     """Every leaf of `data`. Raises `ValueError` for what is not JSON, is nested deeper than `MAX_DEPTH`, has more
-    than `MAX_VALUES`, or an object with a name given twice (of which clients take one or the other).
+    than `most`, or an object with a name given twice (of which clients take one or the other).
     `repeated`: names of members that are one value."""
     _check(data)
     path: list[Step] = []
@@ -84,7 +84,7 @@ def scan(data: bytes, repeated: Collection[str] = REPEATED) -> Scan:
             found.names.append((tuple(path), path[-1]))
             naming = False
         elif mark != 0x3A and mark in b'"-0123456789':
-            if len(found.leaves) >= MAX_VALUES or len(found.names) >= 2 * MAX_VALUES:
+            if len(found.leaves) >= most or len(found.names) >= 2 * most:
                 raise ValueError("too many values")
             found.leaves.append(Leaf(tuple(path), start, end))
     return found
