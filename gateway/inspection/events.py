@@ -11,7 +11,7 @@ an event ends (`_ending`), and how an event of its own looks that carries a piec
 - A string this code knows to be text, but not to be a piece of one, is judged whole, by itself, and rewritten in place.
 - On what cannot be read (no JSON, names given twice, too deep) the rules fail: it passes as it came, or, where one is
   enforced and `closed`, the stream is `broken` there. `unread` says why.
-- What must be rewritten and cannot be (member names) ends the stream as a block does.
+- What must be rewritten and cannot be (member names) ends the stream as a block does. Pseudonyms in them are put back.
 
 An exception out of a call means that nothing of that event may be sent. The stream must not go on then.
 """
@@ -24,7 +24,7 @@ from gateway.inspection.frames import joined, reframed
 from gateway.inspection.plans import Plan, Reader, Slot
 from gateway.inspection.repeats import CHUNK_END, Repeat, repeat_of
 from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
-from gateway.inspection.scan import scan, value_of
+from gateway.inspection.scan import is_free, scan, value_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
 from gateway.wire.surfaces import is_encoded
@@ -110,10 +110,11 @@ class EventRewriter:
             texts = [value_of(data[slice(*spans[slot.group])]) for slot in plan.slots]
         except ValueError:
             return self._unread(event)
-        if plan.names and self._whole(plan.names, "assistant", False)[0] != plan.names and not self._inspector.blocked:
+        renamed = self._renamed(plan.names, data) if plan.names else []
+        if renamed is None:
             return self._block([])
         try:
-            return self._carry(event, data, plan, spans, texts)
+            return self._carry(event, data, plan, spans, texts, renamed)
         except _TooMany:
             return self._unread(event, "TooManyTexts", f"it has more than {MAX_CHANNELS} texts")
 
@@ -252,14 +253,32 @@ class EventRewriter:
         self._shapes.learn(name, data, found.leaves, reader.literal, wanted, plan)
         return plan, [(found.leaves[number].start, found.leaves[number].end) for number in wanted]
 
-    def _carry(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str]) -> bytes:
+    def _renamed(self, names: str, data: bytes) -> list[Edit] | None:
+        """How members are named whose names hold pseudonyms; None: a rule would have another name, and none may be
+        changed."""
+        new, stages = self._whole(names, "assistant", False)
+        if new == names or self._inspector.blocked:
+            return []
+        judging = (stages or ())[:-1] if self._inspector.restores else None
+        if judging is None or stages is None or any(len(stage.replaced) > 1 for stage in judging):
+            return None
+        found = scan(data)
+        edits: list[Edit] = []
+        for (path, name), (start, end) in zip(found.names, found.named, strict=True):
+            if is_free(path) and (new := self._whole(name, "assistant", False)[0]) != name:
+                edits.append((start, end, encoded(new)))
+        return edits
+
+    def _carry(
+        self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str], renamed: list[Edit]
+    ) -> bytes:
         self._seen(event, data, plan)
         if plan.failed:
             self._failed = True
         channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
         ending = self._ending(plan, data, spans) if plan.ends and not self._failed else []
         ahead = b""
-        edits: dict[int, Edit] = {}
+        edits: dict[int, Edit] = {edit[0]: edit for edit in renamed}
         flush_at: dict[Channel | None, int] = {}
         if ending or self._superseded:
             ending = ending if self._failed else list(dict.fromkeys(self._superseded + ending))
