@@ -60,7 +60,7 @@ class CompiledRule:
             return False
         if self._values and value.casefold() in self._values:
             return True
-        if allow.digests and hasher.digest(value) in allow.digests:
+        if allow.digests and hasher.fits(value, allow.digests):
             return True
         return any(pattern.fullmatch(value) is not None for pattern in allow.patterns)
 
