@@ -1,9 +1,14 @@
 """One text of a stream that grows, and how an event is written that carries a piece of it."""
 
+import re
+
 from gateway.inspection.follow import Follower
 from gateway.inspection.plans import Slot
 from gateway.inspection.rewrite import encoded
 from gateway.inspection.shapes import Spans
+
+_NUMBER = re.compile(rb"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?").fullmatch
+_LARGEST_INDEX = 1 << 31
 
 Key = tuple[str, *tuple[bytes, ...]]
 """Family and ids of a channel."""
@@ -47,4 +52,15 @@ class Channel:
 
 def ids_of(slot: Slot, data: bytes, spans: Spans) -> tuple[bytes, ...]:
     """What names a channel beside its family, as it stands in an event."""
-    return tuple([data[slice(*spans[one])] if isinstance(one, int) else one for one in slot.ids])
+    return tuple([_plain(data[slice(*spans[one])]) if isinstance(one, int) else one for one in slot.ids])
+
+
+def _plain(written: bytes) -> bytes:
+    """An index as most write it: to clients `0.0`, `-0` and `"0"` are the same choice as `0`."""
+    if written.isdigit():
+        return written
+    bare = written.strip(b'"')
+    if not _NUMBER(bare):
+        return written
+    value = float(bare)
+    return b"%d" % value if value.is_integer() and abs(value) < _LARGEST_INDEX else written
