@@ -27,7 +27,7 @@ from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
 from gateway.inspection.scan import is_free, scan, value_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
-from gateway.wire.surfaces import is_encoded
+from gateway.wire.surfaces import is_base64, is_encoded
 from guardrails.interface import Breathe, StreamInspector
 
 _DONE = b"[DONE]"
@@ -300,7 +300,7 @@ class EventRewriter:
         for at, slot in enumerate(plan.slots):
             channel, text = channels[at], texts[at]
             if channel is None:
-                judged = text and not (slot.uri and is_encoded(text))
+                judged = text and not (slot.uri and (is_encoded(text) or (slot.payload and is_base64(text))))
                 alone[at] = self._whole(text, slot.role, slot.json) if judged else (text, None)
                 new = alone[at][0]
             else:

@@ -225,3 +225,12 @@ def test_the_stop_sequence_is_the_clients_own_and_passes():
     said = [begin({"type": "text", "text": ""}), delta("text_delta", "text", "x"), stop(), *end]
     told = objects(rewritten("messages", stream(*said)))
     assert next(each for each in told if each["type"] == "message_delta")["delta"]["stop_sequence"] == "a@b.co"
+
+
+def test_a_payload_that_is_not_encoded_is_text():
+    """As in whole answers."""
+    for _ in range(3):
+        for data, expected in (("EmwKAhgB12", "EmwKAhgB12"), ("to a@b.c", "to <MAIL>")):
+            events = [begin({"type": "redacted_thinking", "data": data}), stop(), *END]
+            out = objects(rewritten("messages", stream(*events), Masker(), SHARED))
+            assert [one["content_block"]["data"] for one in out if "content_block" in one] == [expected]
