@@ -47,10 +47,10 @@ class Client(ABC):
     def take(self, limit: int) -> bytes | None:
         """The whole body, if it is there already: the usual case, which then costs no suspension. Raises as `read`."""
         if self.length is not None and self.length > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         body = self.taken()
         if body is not None and len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         return body
 
     def taken(self) -> bytes | None:
@@ -60,7 +60,7 @@ class Client(ABC):
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises `BodyTooLarge` when it is, or says it is, over `limit` bytes."""
         if self.length is not None and self.length > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         pieces = [piece async for piece in self.chunks(limit)]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -76,7 +76,7 @@ class Client(ABC):
             if piece := message.get("body", b""):
                 size += len(piece)
                 if limit is not None and size > limit:
-                    raise _too_large(limit)
+                    raise too_large(limit)
                 yield piece
 
     def body_ended(self) -> None:
@@ -160,5 +160,6 @@ class AsgiClient(Client):
         """ASGI cannot cut a connection; the server does, when an answer is left without its end."""
 
 
-def _too_large(limit: int) -> BodyTooLarge:
+def too_large(limit: int) -> BodyTooLarge:
+    """The refusal of a body of more than `limit` bytes."""
     return BodyTooLarge(f"The request body is larger than this gateway takes: at most {limit} bytes are allowed.")

@@ -20,6 +20,7 @@ from gateway.inspection import NotRewritable, rewrite_segments
 from gateway.inspection.brought import merged
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import OPERATIONS, Rewriters
+from gateway.inspection.told_answers import Trim, trim_of
 from gateway.outside import Outside, Read, Rewrite, rewritten_answer
 from gateway.pseudonyms.naming import conversation_of
 from gateway.reading import outline_of
@@ -31,7 +32,7 @@ from gateway.telemetry.logs import alert, info
 from gateway.wire.envelopes import error_body
 from gateway.world import World
 from guardrails.governor import Governor
-from guardrails.interface import Direction
+from guardrails.interface import Direction, StreamInspector
 from guardrails.vault import Vault
 
 SHORT = 4_096
@@ -205,15 +206,26 @@ class Guard:
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON: see
         `passes_unread`."""
-        if self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
+        trim = self._trim(body)
+        if trim is None and self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
             return body
-        return self._answer(body, dialect.answer_segments(body))
+        return self._answer(body, dialect.answer_segments(body), trim)
 
     async def long_answer(self, dialect: Dialect, body: bytes) -> bytes:
         """The same for a body longer than `SHORT`."""
-        if len(body) <= GLANCED and self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
+        trim = self._trim(body)
+        glanced = trim is None and len(body) <= GLANCED
+        if glanced and self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
             return body
-        return await self._carried_out_beside(body, dialect.answer_segments, "response", rewritten_answer)
+        rewrite = rewritten_answer if trim is None else rewrite_segments
+        return await self._carried_out_beside(body, dialect.answer_segments, "response", rewrite, trim=trim)
+
+    def _trim(self, body: bytes) -> Trim | None:
+        return trim_of(body, self._inspector, None if self.outside is None else self.outside.inspector)
+
+    def _inspector(self) -> StreamInspector | None:
+        vault = None if self.outside is not None and self.outside.restores else self.vault
+        return self.engine.stream(self.operation, key=self.key, vault=vault, demoted=self.demoted)
 
     async def opaque_answer(self, body: bytes) -> bytes:
         """The same for an answer in JSON of an operation that is passed through. Raises `UpstreamBroken` for one that
@@ -241,8 +253,10 @@ class Guard:
         except (BadRequest, UpstreamBroken):
             return None
 
-    def _answer(self, body: bytes, segments: list[Segment]) -> bytes:
-        return self._carried_out(body, segments, "response", rewritten_answer)
+    def _answer(self, body: bytes, segments: list[Segment], trim: Trim | None = None) -> bytes:
+        if trim is None:
+            return self._carried_out(body, segments, "response", rewritten_answer)
+        return self._carried_out(trim(body, segments), segments, "response", rewrite_segments)
 
     async def _any_answer(self, body: bytes) -> bytes:
         if len(body) <= SHORT:
@@ -253,8 +267,7 @@ class Guard:
         """What rewrites a streamed answer; None: nothing looks at it."""
         if self.operation not in OPERATIONS:
             return None
-        vault = None if self.outside is not None and self.outside.restores else self.vault
-        inspector = self.engine.stream(self.operation, key=self.key, vault=vault, demoted=self.demoted)
+        inspector = self._inspector()
         return None if inspector is None else rewriters.open(self.operation, inspector)
 
     @property
@@ -291,7 +304,13 @@ class Guard:
         return self._concluded(self._asked(segments, direction), body, direction, rewrite)
 
     async def _carried_out_beside(
-        self, body: bytes, read: Read, direction: Direction, rewrite: Rewrite, outline: Outline | None = None
+        self,
+        body: bytes,
+        read: Read,
+        direction: Direction,
+        rewrite: Rewrite,
+        outline: Outline | None = None,
+        trim: Trim | None = None,
     ) -> bytes:
         """The same for a long body: read, judged and rewritten in slices beside the event loop, without the insides of
         its long strings where that can be. `outline`: what is known of them."""
@@ -305,12 +324,14 @@ class Guard:
                 check_values(source, breathe)
             segments = read(source)
             breathe()
-            verdict = self._asked(segments if known is None else known.texts(segments, breathe), direction, breathe)
-            if not verdict.rewrites:
+            texts = segments if known is None else known.texts(segments, breathe)
+            verdict = self._asked(texts, direction, breathe)
+            kept = source if trim is None else trim(source, texts)
+            if not verdict.rewrites and kept is source:
                 return verdict, body, known
             breathe()
             try:
-                written = rewrite(source, verdict.rewrites)
+                written = rewrite(kept, verdict.rewrites)
             except NotRewritable as error:
                 return verdict, error, None
             if known is not None:
@@ -340,7 +361,7 @@ class Guard:
         if self.governor is not None:
             self.tell(verdict, self.engine.rules(direction, self.operation))
         if verdict is ALLOWED:
-            return body
+            return rewrite(body, ())
         return self.carry_out(verdict, verdict.rewrites, body, direction, rewrite)
 
     def carry_out(
@@ -358,8 +379,6 @@ class Guard:
         what = "request" if direction == "request" else "answer"
         if verdict.enforced == "block":
             raise blocked(verdict, what, said)
-        if not rewrites:
-            return body
         try:
             return rewrite(body, rewrites)
         except NotRewritable:

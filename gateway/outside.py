@@ -42,6 +42,7 @@ from gateway.world import World
 from guardrails.engine import PolicyEngine
 from guardrails.governor import Governor
 from guardrails.interface import Direction
+from guardrails.stream import PolicyStream
 from guardrails.vault import Vault
 
 Rewrite = Callable[[bytes, Sequence[Segment]], bytes]
@@ -123,6 +124,10 @@ class Outside:
         self._dialect: Dialect | None = None
         self._sent = b""
         self._thoughts: tuple[str, ...] = ()
+
+    def inspector(self) -> PolicyStream | None:
+        """The rules as those of a stream, which asks nobody; None: there are none."""
+        return self.engine.stream(self._guard.operation, key=self._guard.key, demoted=self._guard.demoted)
 
     def asks(self, direction: Direction) -> bool:
         """Whether anybody is asked about texts of this direction."""
@@ -322,7 +327,7 @@ class Outside:
     def _unread(self, why: str) -> None:
         """Have the rules fail on what nobody can be asked about. Raises `UnreadableAnswer` where one fails closed."""
         guard, world = self._guard, self._world
-        inspector = self.engine.stream(guard.operation, key=guard.key, demoted=guard.demoted)
+        inspector = self.inspector()
         if inspector is None:
             return
         inspector.unread("UnreadableEvent")

@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.admission import Admission
 from gateway.attempt import CompressedAnswer, UnservedAnswer, target_of
-from gateway.client import Client
+from gateway.client import Client, too_large
 from gateway.delivery import cut_short
 from gateway.dialects.ending import Ending
 from gateway.dialects.peek import Peeked, find_models
@@ -57,7 +57,9 @@ async def pass_through(
     read = guard is not None and guard.reads_requests and is_judged
     encoded = b"content-encoding" in head.fields and (read or _names_models(head))
     coding = coding_of(head.headers) if encoded else b""
-    if read or coding:
+    if read and guard is not None and not coding and client.length is None:
+        opening, rest, is_judged = await _open_untold(guard, client, snapshot)
+    elif read or coding:
         opening, rest = await client.read(snapshot.server.max_body), client.chunks()
     else:
         opening, rest = await _open_body(client, head, snapshot.server.max_upload)
@@ -95,6 +97,23 @@ def _is_let_by(guard: Guard, client: Client, most: int) -> bool:
     """Whether a body is too large to be read, and no rule is enforced: to them it is as one that is no JSON."""
     too_large = client.length is not None and client.length > most
     return too_large and guard.reads_requests and guard.passes_large()
+
+
+async def _open_untold(guard: Guard, client: Client, snapshot: Snapshot) -> tuple[bytes, AsyncIterator[bytes], bool]:
+    """The same of a body whose length is not told: what was read of it, the rest as it will come, and whether that is
+    all and can be judged. Raises `BodyTooLarge`."""
+    most = snapshot.server.max_body
+    rest = client.chunks(snapshot.server.max_upload)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in rest:
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            if not guard.passes_large():
+                raise too_large(most)
+            return b"".join(pieces), rest, False
+    return b"".join(pieces), rest, True
 
 
 async def _limited(admission: Admission, provider: Provider) -> None:

@@ -1,5 +1,6 @@
 """What stands in the place of a finding: mask, redaction, keyed hash, pseudonym."""
 
+from collections.abc import Collection
 from hashlib import blake2b
 
 from guardrails.interface import Action
@@ -15,20 +16,30 @@ _FORM = frozenset(" -./()@:")
 
 class Hasher:
     """Keyed hashes of values. `key`: a secret of the installation, at most 64 bytes; without it, whoever sees a hash
-    can try values until one fits."""
+    can try values until one fits. `previous`: what it was before, which `fits` still knows; empty: nothing."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_previous")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, previous: bytes = b"") -> None:
         self._key = key[:64]
+        self._previous = previous[:64]
 
     def __repr__(self) -> str:
         return "<Hasher>"
 
     def digest(self, value: str) -> str:
         """16 hex digits, the same for values that differ in case only."""
-        data = value.casefold().encode("utf-8", "surrogatepass")
-        return blake2b(data, key=self._key, digest_size=8).hexdigest()
+        return _digest(value, self._key)
+
+    def fits(self, value: str, digests: Collection[str]) -> bool:
+        """Whether the digest of a value is among these, or was when the key was another."""
+        if self.digest(value) in digests:
+            return True
+        return bool(self._previous) and _digest(value, self._previous) in digests
+
+
+def _digest(value: str, key: bytes) -> str:
+    return blake2b(value.casefold().encode("utf-8", "surrogatepass"), key=key, digest_size=8).hexdigest()
 
 
 def label(type: str) -> str:

@@ -25,8 +25,9 @@ JSON_PATHS = (".arguments", ".input")
 class PolicyEngine:
     """Policies for one team. Immutable; may be shared by everything that runs in one thread.
 
-    `key`: secret of the installation for hashes of values. `timer`: a clock in nanoseconds, to have `Verdict.spent`.
-    `step`, `window`: characters after which classifiers are asked again about a stream, and how much they are shown.
+    `key`: secret of the installation for hashes of values, which was `previous` before. `timer`: a clock in
+    nanoseconds, to have `Verdict.spent`. `step`, `window`: characters after which classifiers are asked again about a
+    stream, and how much they are shown.
     Raises `PolicyError` with everything that is wrong with the policies.
     """
 
@@ -36,6 +37,7 @@ class PolicyEngine:
         scanner: Scanner,
         *,
         key: bytes,
+        previous: bytes = b"",
         team: str = "",
         timer: Callable[[], int] | None = None,
         json_paths: Sequence[str] = JSON_PATHS,
@@ -55,7 +57,7 @@ class PolicyEngine:
         self.pseudonymizes = any(rule.action == "pseudonymize" for policy in policies for rule in policy.rules)
         self._plans = Plans(policies, scanner, team)
         self._scanner = scanner
-        self._hasher = Hasher(key)
+        self._hasher = Hasher(key, previous)
         self._timer = timer
         self._json_paths = tuple(json_paths)
         self._step = step

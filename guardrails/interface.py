@@ -18,6 +18,11 @@ Breathe = Callable[[], None]
 """What long work calls now and then, so that its caller can let others go first. What it raises ends the work."""
 
 
+Replaced = tuple[int, int, int]
+"""Start and end of a stretch of a text that others took the place of, and how many characters more have come out than
+were taken in, up to and with it."""
+
+
 class Segment(msgspec.Struct, frozen=True):
     """One text surface of a body."""
 
@@ -184,6 +189,23 @@ class Engine(Protocol):
         ...
 
 
+class Stage(Protocol):
+    """A step that a text goes through as it grows. Offsets are characters of what goes into it."""
+
+    replaced: list[Replaced]
+    """Stretches that did not come out as they were, in order; at first an empty one, for what came out before."""
+
+    @property
+    def taken(self) -> int:
+        """Characters that went in."""
+        ...
+
+    @property
+    def passed(self) -> int:
+        """Characters that came out, or did not but will not any more."""
+        ...
+
+
 class StreamInspector(Protocol):
     """Inspects one streamed answer. Channels are independent texts that grow: a choice's content, its reasoning, the
     arguments of one tool call. Whatever way a text is cut, the concatenation of what `feed` and `flush` return for its
@@ -205,8 +227,19 @@ class StreamInspector(Protocol):
         """Whether a rule in force may change or keep back texts."""
         ...
 
+    @property
+    def restores(self) -> bool:
+        """Whether pseudonyms are put back."""
+        ...
+
     def pace(self, breathe: Breathe | None) -> None:
         """From now on `breathe` is called between slices of a long piece. Changes nothing of what comes out."""
+        ...
+
+    def follow(self, channel: str, role: str = "assistant", json: bool = False) -> "tuple[Stage, ...] | None":
+        """What the channel's text goes through, one after the other, for who must know which characters came out as
+        they were; from here on, and also when the channel is flushed. Empty: it passes as it comes. None: nobody can
+        say. `role` and `json` as for `feed`, before which it is called."""
         ...
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:

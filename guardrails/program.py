@@ -1,7 +1,7 @@
 """Policies compiled for one team, direction, operation and role: which detectors run, and what each finding meets."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from guardrails.actions import Hasher
 from guardrails.detector import Classifier, Match, Pausing
@@ -60,7 +60,7 @@ class CompiledRule:
             return False
         if self._values and value.casefold() in self._values:
             return True
-        if allow.digests and hasher.digest(value) in allow.digests:
+        if allow.digests and hasher.fits(value, allow.digests):
             return True
         return any(pattern.fullmatch(value) is not None for pattern in allow.patterns)
 
@@ -147,6 +147,30 @@ class Program:
             return self.gate.scan(text.encode()) if self.gate is not None else ()
         except Exception:
             return None  # the machine finds that out again, and answers for it
+
+    def exceeded(self, passed: float, end: int) -> tuple[list[CompiledRule], float]:
+        """The rules that look no further than some place from `passed` to before `end`, and where the next one is."""
+        ends = [(compiled.rule.max_scan, compiled) for compiled in self.limits]
+        beyond = [compiled for limit, compiled in ends if passed <= limit < end]
+        return beyond, min([limit for limit, _ in ends if limit >= end], default=math.inf)
+
+    def settled(self, text: str, dead: Collection[int], failed: Callable[[int, Exception], None]) -> int:
+        """Up to where it is certain which matches start in a text that goes on. By locality no detector can need more
+        than its reach, whatever it says itself; the `dead` are not asked, and `failed` is told of who breaks."""
+        size = low = len(text)
+        for number, settled, reach in self.settles:
+            if number in dead:
+                continue
+            try:
+                at = settled(text)
+            except Exception as error:
+                failed(number, error)
+                continue
+            if at < size - reach:
+                at = size - reach
+            if at < low:
+                low = at
+        return low if low > 0 else 0
 
     def clean(self, text: str) -> bool:
         """Whether it is certain that no detector finds anything in a whole text."""

@@ -6,8 +6,9 @@ before it. Matches never reach over channels. Pseudonyms are restored last, in w
 """
 
 import math
+from typing import cast
 
-from guardrails.interface import Breathe, Verdict
+from guardrails.interface import Breathe, Stage, Verdict
 from guardrails.jsontext import JsonText
 from guardrails.judging import Judge
 from guardrails.policy import REWRITING
@@ -78,6 +79,15 @@ class _Channel:
     def restores(self) -> bool:
         return self._restorer is not None
 
+    def follow(self) -> tuple[Stage, ...] | None:
+        if isinstance(self.machine, JsonText):
+            return None
+        found = [each for each in (self.machine, self._restorer) if isinstance(each, Text | Restorer)]
+        for each in found:
+            if each.replaced is None:
+                each.replaced = [(0, 0, each.shift)]
+        return cast("tuple[Stage, ...]", tuple(found))
+
     def feed(self, text: str) -> str:
         return self._restored(self.machine.feed(text))
 
@@ -136,9 +146,26 @@ class PolicyStream:
         rules = self._plan.rules if self._plan is not None else ()
         return any(self._tally.mode(each) == "enforce" and each.rule.action in _CHANGING for each in rules)
 
+    @property
+    def restores(self) -> bool:
+        """See `guardrails/interface.py`."""
+        return self._vault is not None
+
     def pace(self, breathe: Breathe | None) -> None:
         """See `guardrails/interface.py`."""
         self._tally.pace(breathe)
+
+    def follow(self, channel: str, role: str = "assistant", json: bool = False) -> tuple[Stage, ...] | None:
+        """See `guardrails/interface.py`. A channel of which something was held when it was flushed is not followed."""
+        if self.blocked or channel in self._loose:
+            return None
+        if channel not in self._channels:
+            try:
+                self._begun(channel, role, json)
+            except Exception as error:
+                self._broken(error)
+                return None
+        return () if self._passes else self._channels[channel].follow()
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         """Take more of a channel's text. `role` and `json` are those of its first piece."""
@@ -150,8 +177,7 @@ class PolicyStream:
                 if channel in self._loose and text and self._goes_on(channel, role):
                     self.blocked = True
                     return ""
-                current = self._channels[channel] = self._opened(channel, role, json)
-                taker = self._takers[channel] = current if current.restores else current.machine
+                taker = self._begun(channel, role, json)
             passed = taker.feed(text)
         except Exception as error:
             return self._broken(error)
@@ -184,6 +210,12 @@ class PolicyStream:
         for channel in self._channels.values():
             held += channel.held()
         return held
+
+    def _begun(self, channel: str, role: str, json: bool) -> _Channel | Text | JsonText | _Unjudged:
+        """Begin a channel; returns what takes its text."""
+        current = self._channels[channel] = self._opened(channel, role, json)
+        taker = self._takers[channel] = current if current.restores else current.machine
+        return taker
 
     def _opened(self, path: str, role: str, json: bool) -> _Channel:
         restorer = Restorer(self._vault, json) if self._vault is not None else None

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from guardrails.actions import label, replacement
 from guardrails.detector import Hit, Match
-from guardrails.interface import Action
+from guardrails.interface import Action, Replaced
 from guardrails.judging import Judge
 from guardrails.matching.offsets import behind
 from guardrails.policy import SEVERITY
@@ -40,7 +40,7 @@ class Text:
 
     __slots__ = (
         "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_odd", "_origin", "_path", "_pending",
-        "_program", "_quiet", "_quoted", "_rewritable", "_spelling", "_tally", "_tried",
+        "_program", "_quiet", "_quoted", "_rewritable", "_spelling", "_tally", "_tried", "replaced", "shift",
     )  # fmt: skip
 
     def __init__(
@@ -74,10 +74,24 @@ class Text:
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
         self._dead: set[int] = set()
+        self.shift: int = 0
+        """Characters more that were passed on than were taken, up to `done`."""
+        self.replaced: list[Replaced] | None = None
+        """See `guardrails/interface.py`; None: nobody asked."""
 
     def held(self) -> int:
         """Characters taken and not passed on."""
         return self._base + len(self._buf) - self._done
+
+    @property
+    def taken(self) -> int:
+        """Characters taken."""
+        return self._base + len(self._buf)
+
+    @property
+    def passed(self) -> int:
+        """Characters passed on or replaced."""
+        return self._done
 
     def feed(self, text: str, spelled: Sequence[tuple[int, str]] = (), final: bool = False) -> str:
         """Take more of the text; returns what is certain by now. `spelled`: characters of it, by index, that the source
@@ -202,26 +216,12 @@ class Text:
         return "" if self._tally.blocked else out + self._release(certain)
 
     def _settled(self, end: int) -> int:
-        """Up to where it is certain which matches start. By locality no detector can need more than its reach, whatever
-        it says itself."""
+        """Up to where it is certain which matches start."""
         program = self._program
         if self._known >= program.cap:
             return end
-        buf = self._buf
-        size = low = len(buf)
-        for number, settled, reach in program.settles:
-            if number in self._dead:
-                continue
-            try:
-                at = settled(buf)
-            except Exception as error:
-                self._failed(number, error)
-                continue
-            if at < size - reach:
-                at = size - reach
-            if at < low:
-                low = at
-        return end - size + low if low > 0 else end - size
+        low = program.settled(self._buf, self._dead, self._failed)
+        return end - len(self._buf) + low
 
     def _is_quiet(self, buf: str, end: int) -> bool:
         """Whether a glance of the gate at what is new shows that no match starts up to where that is certain.
@@ -364,16 +364,11 @@ class Text:
 
     def _beyond(self, end: int) -> None:
         """The text is longer than some rules look: what they want then stands where their limit is."""
-        passed = self._limit
-        self._limit = math.inf
-        for compiled in self._program.limits:
+        exceeded, self._limit = self._program.exceeded(self._limit, end)
+        for compiled in exceeded:
             limit = compiled.rule.max_scan
-            if limit >= end:
-                self._limit = min(self._limit, limit)
-            elif limit >= passed:
-                match = Match("SCAN_LIMIT", limit, limit + 1, 1.0, "scan_limit", "limit")
-                action: Action = "block" if compiled.rule.beyond == "block" else "allow"
-                self._note(compiled, match, limit, limit + 1, "", action)
+            match = Match("SCAN_LIMIT", limit, limit + 1, 1.0, "scan_limit", "limit")
+            self._note(compiled, match, limit, limit + 1, "", "block" if compiled.rule.beyond == "block" else "allow")
         self._pending.sort(key=by_start)
 
     def _failed(self, number: int, error: Exception) -> None:
@@ -410,7 +405,11 @@ class Text:
             if owner.blocks:
                 self._tally.blocked = True
                 break
-            parts.append(self._written(owner, run.end - run.start == owner.end - owner.start))
+            written = self._written(owner, run.end - run.start == owner.end - owner.start)
+            parts.append(written)
+            self.shift += len(written) - (run.end - done)
+            if self.replaced is not None:
+                self.replaced.append((done, run.end, self.shift))
             done = run.end
         else:
             parts.append(self._source(done, certain))

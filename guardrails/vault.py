@@ -34,6 +34,10 @@ _TOKEN = re.compile(f"{MARK}[{_ALPHABET}]{{{_RANDOM}}}")
 _BEGINNING = re.compile(f"[Pp](?:[Ss](?:[Nn]{_LETTER}{{0,{_RANDOM - 1}}})?)?\\Z")
 
 
+Place = tuple[int, int]
+"""Where a placeholder stands, and the length of what takes its place."""
+
+
 class Vault:
     """Values and their placeholders. `seed`: at least 16 bytes nobody can guess, made by the caller for this exchange
     or conversation. `most`: values it holds."""
@@ -96,7 +100,7 @@ class Vault:
     def restore(self, text: str, json: bool = False) -> str:
         """`text` with every placeholder of this vault replaced by its value, in one pass: what a value holds is never
         looked at again. `json`: values are escaped as inside a JSON string."""
-        out, done = self._restored(text, json)
+        out, done = self._restored(text, json, [])
         return out + text[done:] if done else text
 
     def conceal(self, text: str) -> str:
@@ -107,14 +111,15 @@ class Vault:
                 text = text.replace(form, token)
         return text
 
-    def restore_growing(self, text: str, json: bool = False) -> tuple[str, str]:
-        """The same for a text that goes on: what is certain, restored, and the end that is not."""
-        out, done = self._restored(text, json)
+    def restore_growing(self, text: str, json: bool = False, places: list[Place] | None = None) -> tuple[str, str]:
+        """The same for a text that goes on: what is certain, restored, and the end that is not. `places`: gets where
+        placeholders stood, and how long their values are."""
+        out, done = self._restored(text, json, [] if places is None else places)
         open_end = _BEGINNING.search(text, max(done, len(text) - LENGTH + 1))
         certain = len(text) if open_end is None else open_end.start()
         return out + text[done:certain], text[certain:]
 
-    def _restored(self, text: str, json: bool) -> tuple[str, int]:
+    def _restored(self, text: str, json: bool, places: list[Place]) -> tuple[str, int]:
         """`text` up to the end of its last placeholder, restored, and where that is."""
         out: list[str] = []
         done = 0
@@ -122,8 +127,10 @@ class Vault:
             at = found.start()
             value = self._values.get(found.group(1).upper()) if at >= done else None
             if value is not None:
-                out += (text[done:at], _escaped(value) if json else value)
+                written = _escaped(value) if json else value
+                out += (text[done:at], written)
                 done = at + LENGTH
+                places.append((at, len(written)))
         return "".join(out), done
 
 
@@ -132,17 +139,35 @@ class Restorer:
     together, what `Vault.restore` makes of the whole. Holds back fewer than `LENGTH` characters, and nothing but the
     beginning of a placeholder."""
 
-    __slots__ = ("_held", "_vault", "json")
+    __slots__ = ("_held", "_vault", "json", "replaced", "shift", "taken")
 
     def __init__(self, vault: Vault, json: bool = False) -> None:
         self._vault = vault
         self.json = json
         """Whether what is fed stands inside JSON strings; may change between feeds."""
         self._held = ""
+        self.shift = 0
+        """Characters more that came out than were taken, but for those that are held."""
+        self.taken: int = 0
+        """Characters taken."""
+        self.replaced: list[tuple[int, int, int]] | None = None
+        """See `guardrails/interface.py`; None: nobody asked."""
+
+    @property
+    def passed(self) -> int:
+        """Characters passed on or replaced."""
+        return self.taken - len(self._held)
 
     def feed(self, text: str) -> str:
         """Take more; returns what can no longer be part of a placeholder."""
-        certain, self._held = self._vault.restore_growing(self._held + text, self.json)
+        begin = self.passed
+        places: list[Place] = []
+        certain, self._held = self._vault.restore_growing(self._held + text, self.json, places)
+        self.taken += len(text)
+        for at, length in places:
+            self.shift += length - LENGTH
+            if self.replaced is not None:
+                self.replaced.append((begin + at, begin + at + LENGTH, self.shift))
         return certain
 
     def flush(self) -> str:

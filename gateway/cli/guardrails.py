@@ -135,7 +135,7 @@ def evaluate(
         programs.inside(*names),
         programs.scanner,
         programs.types,
-        Hasher(programs.key),
+        Hasher(programs.key, programs.previous),
         timer_ns,
     )
     for row in _watched(rows, "judging"):

@@ -18,6 +18,7 @@ from gateway.wire.surfaces import (
     PAYLOAD,
     ROLES,
     STRUCTURAL,
+    is_base64,
     is_encoded,
     member_path,
     role_of_kind,
@@ -196,12 +197,14 @@ def _role(fields: dict[str, object], role: str) -> str:
 
 def _is_payload(name: str, value: object, fields: dict[str, object]) -> bool:
     """Whether a member holds encoded bytes rather than text. A text document also stands in `data`."""
-    kind = fields.get("type")
+    if not isinstance(value, str):
+        return False
+    kind, told = fields.get("type"), name == "file_data"
     if name == "data":
-        return kind in ("base64", "redacted_thinking") or "format" in fields or "transcript" in fields
-    if name == "result":
-        return kind == "image_generation_call"
-    return name == "file_data" or (isinstance(value, str) and is_encoded(value))
+        told = kind in ("base64", "redacted_thinking") or "format" in fields or "transcript" in fields
+    elif name == "result":
+        told = kind == "image_generation_call"
+    return is_encoded(value) or (told and is_base64(value))
 
 
 def _sound_segments(body: bytes, segments: list[Segment]) -> list[Segment]:

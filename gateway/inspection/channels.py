@@ -1,8 +1,14 @@
 """One text of a stream that grows, and how an event is written that carries a piece of it."""
 
+import re
+
+from gateway.inspection.follow import Follower
 from gateway.inspection.plans import Slot
 from gateway.inspection.rewrite import encoded
 from gateway.inspection.shapes import Spans
+
+_NUMBER = re.compile(rb"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?").fullmatch
+_LARGEST_INDEX = 1 << 31
 
 Key = tuple[str, *tuple[bytes, ...]]
 """Family and ids of a channel."""
@@ -11,7 +17,7 @@ Key = tuple[str, *tuple[bytes, ...]]
 class Channel:
     """One text that grows, as the inspector and the client know it."""
 
-    __slots__ = ("call", "family", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
+    __slots__ = ("call", "family", "follower", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
 
     def __init__(self, name: str, slot: Slot, data: bytes, spans: Spans) -> None:
         self.name = name
@@ -23,6 +29,8 @@ class Channel:
         self.way = [(step, data[slice(*spans[at])] if at >= 0 else b"", kind) for step, at, kind in slot.way]
         """Steps to the text, each with the index and the type of the array's item it leads to."""
         self.open = True
+        self.follower: Follower | None = None
+        """Keeps its log-probabilities; None: it has none, or nothing can happen to it."""
         self.pending = ""
         """A high surrogate whose other half is in the next piece."""
         self.raw: list[str] = []
@@ -44,4 +52,15 @@ class Channel:
 
 def ids_of(slot: Slot, data: bytes, spans: Spans) -> tuple[bytes, ...]:
     """What names a channel beside its family, as it stands in an event."""
-    return tuple([data[slice(*spans[one])] if isinstance(one, int) else one for one in slot.ids])
+    return tuple([_plain(data[slice(*spans[one])]) if isinstance(one, int) else one for one in slot.ids])
+
+
+def _plain(written: bytes) -> bytes:
+    """An index as most write it: to clients `0.0`, `-0` and `"0"` are the same choice as `0`."""
+    if written.isdigit():
+        return written
+    bare = written.strip(b'"')
+    if not _NUMBER(bare):
+        return written
+    value = float(bare)
+    return b"%d" % value if value.is_integer() and abs(value) < _LARGEST_INDEX else written

@@ -19,11 +19,13 @@ from gateway.inspection.rewrite import Edit
 from gateway.inspection.scan import Path
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
-from gateway.wire.surfaces import Step
+from gateway.wire.surfaces import STRUCTURAL, Step
 from guardrails.interface import StreamInspector
 
 _encode = msgspec.json.encode
 _SAYS_NOTHING = frozenset(("index", "type", "logprobs"))
+_WHOLE = STRUCTURAL | {"name"}
+"""Members of a delta that are told whole."""
 _USUAL = frozenset(("id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"))
 """Names of members that need no escapes."""
 _CONTENT, _THOUGHT = "delta/content", "delta/reasoning"
@@ -59,16 +61,17 @@ class ChatEvents(EventRewriter):
         for path in reader.strings("choices"):
             if reader.is_text(path):
                 slots.append(self._slot(reader, path) if _is_piece(path) else reader.whole(path, self.role))
-        for path in reader.strings("error"):
-            slots.append(reader.whole(path))
-            failed = True
+        for path in reader.strings() if name == b"error" else reader.strings("error"):
+            if path[0] != "choices" and (path[0] == "error" or reader.is_text(path)):
+                slots.append(reader.whole(path))
+                failed = True
         return Plan(
             slots=tuple(slots),
             ends=tuple(ends),
             droppable=not (says_more or failed or ends),
             failed=failed,
             logprobs=reader.logprobs(),
-            names=reader.free_names(lambda path: path[0] in ("choices", "error")),
+            names=reader.free_names(lambda path: name == b"error" or path[0] in ("choices", "error")),
             room=reader.room("choices", int(ends[0][0]), "delta") if len(ends) == 1 else b"",
         )
 
@@ -165,10 +168,11 @@ class ChatEvents(EventRewriter):
         self._last = data
         self._name = event.name
 
-    def _delta(self, channel: Channel, text: str) -> bytes:
-        return self._chunk(_choice(channel), b"%b:%b" % (_encode(channel.way[0][0]), channel.value(text)))
+    def _delta(self, channel: Channel, text: str, logprobs: bytes = b"") -> bytes:
+        said = b"%b:%b" % (_encode(channel.way[0][0]), channel.value(text))
+        return self._chunk(_choice(channel), said, logprobs=logprobs or b"null")
 
-    def _chunk(self, index: bytes, content: bytes, finish: bytes = b"null") -> bytes:
+    def _chunk(self, index: bytes, content: bytes, finish: bytes = b"null", logprobs: bytes = b"null") -> bytes:
         """A chunk like the last one, of one choice."""
         members = members_of(self._last)
         around = b"".join(
@@ -178,9 +182,10 @@ class ChatEvents(EventRewriter):
                 if name not in _NOT_REPEATED
             ]
         )
-        choice = b'"index":%b,%b"logprobs":null,"finish_reason":%b' % (
+        choice = b'"index":%b,%b"logprobs":%b,"finish_reason":%b' % (
             index,
             content + b"," if content else b"",
+            logprobs,
             finish,
         )
         usage = b',"usage":null' if bytes(members.get("usage", b"")) == b"null" else b""
@@ -219,8 +224,11 @@ def _choice(channel: Channel) -> bytes:
 
 
 def _is_piece(path: Path) -> bool:
-    """Whether a string is a piece of a text that goes on."""
-    return len(path) > 2 and isinstance(path[1], int) and last_name(path) in STREAMED
+    """Whether a string is a piece of a text that goes on. Official clients put all strings of a delta together, also
+    those of members they do not know."""
+    if len(path) <= 2 or not isinstance(path[1], int):
+        return False
+    return last_name(path) in STREAMED or (len(path) == 4 and path[2] == "delta" and path[3] not in _WHOLE)
 
 
 def _number(reader: Reader, *item: Step) -> int | bytes:

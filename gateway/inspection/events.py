@@ -11,22 +11,23 @@ an event ends (`_ending`), and how an event of its own looks that carries a piec
 - A string this code knows to be text, but not to be a piece of one, is judged whole, by itself, and rewritten in place.
 - On what cannot be read (no JSON, names given twice, too deep) the rules fail: it passes as it came, or, where one is
   enforced and `closed`, the stream is `broken` there. `unread` says why.
-- What must be rewritten and cannot be (member names) ends the stream as a block does.
+- What must be rewritten and cannot be (member names) ends the stream as a block does. Pseudonyms in them are put back.
 
 An exception out of a call means that nothing of that event may be sent. The stream must not go on then.
 """
 
 from gateway.facts import Verdict
+from gateway.inspection.beside import Beside
 from gateway.inspection.channels import Channel, Key, ids_of
+from gateway.inspection.follow import Stages
 from gateway.inspection.frames import joined, reframed
-from gateway.inspection.logprobs import repeats
 from gateway.inspection.plans import Plan, Reader, Slot
 from gateway.inspection.repeats import CHUNK_END, Repeat, repeat_of
 from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
-from gateway.inspection.scan import scan, value_of
+from gateway.inspection.scan import is_free, scan, value_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
-from gateway.wire.surfaces import is_encoded
+from gateway.wire.surfaces import is_base64, is_encoded
 from guardrails.interface import Breathe, StreamInspector
 
 _DONE = b"[DONE]"
@@ -52,8 +53,6 @@ class EventRewriter:
         """A finding demands the end: call `block_end`. Every further event gives nothing."""
         self.broken = False
         """It is `blocked` because of an event that could not be judged: the client gets an error for its end."""
-        self.logprobs_dropped = 0
-        """Log-probabilities that were left out, because they repeat a text that was changed or held back."""
         self.unread = ""
         """Why the last event that could not be judged could not be, in words; empty: all could."""
         self._inspector = inspector
@@ -63,10 +62,17 @@ class EventRewriter:
         self._channels: dict[Key, Channel] = {}
         self._superseded: list[Channel] = []
         """Channels that end because another one began."""
-        self._memo: dict[tuple[str, bool, str], str] = {}
+        self._logprobs = Beside(inspector)
+        self._memo: dict[tuple[str, bool, str], tuple[str, Stages | None]] = {}
+        """What became of a text that may come again, and what it went through if that is known."""
         self._wholes = 0
         self.repeat: Repeat[Channel] | None = None
         """How the next event may be like the last one."""
+
+    @property
+    def logprobs_dropped(self) -> int:
+        """Members of events that lost log-probabilities, because they repeat a text that was changed, or no text."""
+        return self._logprobs.dropped
 
     @property
     def verdict(self) -> Verdict:
@@ -104,10 +110,11 @@ class EventRewriter:
             texts = [value_of(data[slice(*spans[slot.group])]) for slot in plan.slots]
         except ValueError:
             return self._unread(event)
-        if plan.names and self._whole(plan.names, "assistant", False) != plan.names and not self._inspector.blocked:
+        renamed = self._renamed(plan.names, data) if plan.names else []
+        if renamed is None:
             return self._block([])
         try:
-            return self._carry(event, data, plan, spans, texts)
+            return self._carry(event, data, plan, spans, texts, renamed)
         except _TooMany:
             return self._unread(event, "TooManyTexts", f"it has more than {MAX_CHANNELS} texts")
 
@@ -175,8 +182,8 @@ class EventRewriter:
         """The open channels that end with this event."""
         return []
 
-    def _delta(self, channel: Channel, text: str) -> bytes:
-        """An event that carries a piece of a channel's text."""
+    def _delta(self, channel: Channel, text: str, logprobs: bytes = b"") -> bytes:
+        """An event that carries a piece of a channel's text, and their JSON if it has log-probabilities."""
         raise TypeError
 
     def _joined(self, plan: Plan, data: bytes, spans: Spans, rests: list[tuple[Channel, str]]) -> Edit | None:
@@ -227,6 +234,7 @@ class EventRewriter:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""
         slot = plan.slots[0]
         silent = plan.ends or plan.names or plan.logprobs or self._failed
+        silent = silent or (channel.follower is not None and not channel.follower.idle)
         if not silent and slot.logprobs < 0 and slot.call < 0 and plan.sequence < 0:
             self.repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
 
@@ -245,14 +253,32 @@ class EventRewriter:
         self._shapes.learn(name, data, found.leaves, reader.literal, wanted, plan)
         return plan, [(found.leaves[number].start, found.leaves[number].end) for number in wanted]
 
-    def _carry(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str]) -> bytes:
+    def _renamed(self, names: str, data: bytes) -> list[Edit] | None:
+        """How members are named whose names hold pseudonyms; None: a rule would have another name, and none may be
+        changed."""
+        new, stages = self._whole(names, "assistant", False)
+        if new == names or self._inspector.blocked:
+            return []
+        judging = (stages or ())[:-1] if self._inspector.restores else None
+        if judging is None or stages is None or any(len(stage.replaced) > 1 for stage in judging):
+            return None
+        found = scan(data)
+        edits: list[Edit] = []
+        for (path, name), (start, end) in zip(found.names, found.named, strict=True):
+            if is_free(path) and (new := self._whole(name, "assistant", False)[0]) != name:
+                edits.append((start, end, encoded(new)))
+        return edits
+
+    def _carry(
+        self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str], renamed: list[Edit]
+    ) -> bytes:
         self._seen(event, data, plan)
         if plan.failed:
             self._failed = True
         channels = [self._channel(slot, data, spans) if slot.family else None for slot in plan.slots]
         ending = self._ending(plan, data, spans) if plan.ends and not self._failed else []
         ahead = b""
-        edits: dict[int, Edit] = {}
+        edits: dict[int, Edit] = {edit[0]: edit for edit in renamed}
         flush_at: dict[Channel | None, int] = {}
         if ending or self._superseded:
             ending = ending if self._failed else list(dict.fromkeys(self._superseded + ending))
@@ -260,7 +286,8 @@ class EventRewriter:
             here = {channel: at for at, channel in enumerate(channels)}
             flush_at = {channel: here[channel] for channel in ending if channel in here}
             rests = self._rests([channel for channel in ending if channel not in here])
-            joined = self._joined(plan, data, spans, rests) if rests and not self._inspector.blocked else None
+            simple = not self._inspector.blocked and all(channel.follower is None for channel, _ in rests)
+            joined = self._joined(plan, data, spans, rests) if rests and simple else None
             if joined is None:
                 ahead = self._told(rests)
             else:
@@ -268,15 +295,21 @@ class EventRewriter:
         if self._inspector.blocked:
             return ahead + self._block([])
         said: list[tuple[Channel, str]] = []
+        beside = self._logprobs.taken(data, plan, spans, texts, channels) if self._logprobs.active else []
+        alone: dict[int, tuple[str, Stages | None]] = {}
         for at, slot in enumerate(plan.slots):
             channel, text = channels[at], texts[at]
             if channel is None:
-                judged = text and not (slot.uri and is_encoded(text))
-                new = self._whole(text, slot.role, slot.json) if judged else text
+                judged = text and not (slot.uri and (is_encoded(text) or (slot.payload and is_base64(text))))
+                alone[at] = self._whole(text, slot.role, slot.json) if judged else (text, None)
+                new = alone[at][0]
             else:
                 new = self._fed(channel, text) if text else text
                 if flush_at and flush_at.get(channel) == at:
                     new += self._flush(channel)
+                if slot.logprobs < 0 and (due := self._logprobs.due(channel, new == text)):
+                    ahead += self._delta(channel, new, due)
+                    new = ""
                 if new:
                     said.append((channel, new))
             if self._inspector.blocked:
@@ -284,10 +317,10 @@ class EventRewriter:
             if new != text:
                 start, end = spans[slot.group]
                 edits[start] = (start, end, encoded(new))
-                if slot.logprobs >= 0:
-                    self._drop_logprobs(data, spans[slot.logprobs], edits)
-        if plan.logprobs and self._inspector.changes:
-            self._drop_strange(data, plan, spans, texts, edits)
+        if beside:
+            unchanged = _unchanged(channels, spans, plan, edits)
+            for edit in self._logprobs.edits(beside, data, spans, texts, alone, unchanged):
+                edits[edit[0]] = edit
         if len(channels) == 1 and channels[0] is not None:
             self._may_repeat(event, data, plan, spans, channels[0])
         if edits and plan.droppable and not said:
@@ -300,20 +333,6 @@ class EventRewriter:
         self.blocked = True
         self.repeat = None
         return self._told(said)
-
-    def _drop_strange(self, data: bytes, plan: Plan, spans: Spans, texts: list[str], edits: dict[int, Edit]) -> None:
-        """Leave out log-probabilities of another text than the event's: nobody judged it, or not yet. Some servers
-        send a token's before its text (which may be a stop sequence, or held by a parser of tool calls)."""
-        for group in plan.logprobs:
-            text = "".join([text for slot, text in zip(plan.slots, texts, strict=True) if slot.logprobs == group])
-            if not repeats(data[slice(*spans[group])], text):
-                self._drop_logprobs(data, spans[group], edits)
-
-    def _drop_logprobs(self, data: bytes, span: tuple[int, int], edits: dict[int, Edit]) -> None:
-        start, end = span
-        if start not in edits and end - start > len("[]"):
-            edits[start] = (start, end, b"[]" if data[start] == 0x5B else b"null")
-            self.logprobs_dropped += 1
 
     # Channels.
 
@@ -373,7 +392,8 @@ class EventRewriter:
         if self.keep_texts:
             channel.out.append(rest)
             if not self._inspector.blocked:
-                self._remember((channel.role, channel.json, "".join(channel.raw)), "".join(channel.out))
+                stages = channel.follower.stages if channel.follower is not None and channel.follower.begun else None
+                self._remember((channel.role, channel.json, "".join(channel.raw)), "".join(channel.out), stages)
                 channel.raw.clear()
         return rest
 
@@ -391,26 +411,37 @@ class EventRewriter:
 
     def _told(self, texts: list[tuple[Channel, str]]) -> bytes:
         """Events for pieces of texts."""
-        return b"".join([self._delta(channel, text) for channel, text in texts])
+        return b"".join([self._delta(channel, text, self._logprobs.due(channel)) for channel, text in texts])
 
-    def _whole(self, text: str, role: str, json: bool) -> str:
-        """A text that stands alone. What was said before as a text of its own is not judged twice."""
+    def _whole(self, text: str, role: str, json: bool) -> tuple[str, Stages | None]:
+        """A text that stands alone, and what it went through if that is known. What was said before as a text of its
+        own is not judged twice."""
         key = (role, json, text)
         known = self._memo.get(key)
         if known is not None:
             return known
         self._wholes += 1
         name = f"whole.{self._wholes}"
+        stages = self._inspector.follow(name, role, json) if self._logprobs.active else None
         new = self._inspector.feed(name, text, role, json)
         if not self._inspector.blocked:
             new += self._inspector.flush(name)
         if self._inspector.blocked:
-            return ""
+            return "", None
         if self.keep_texts or len(text) <= _SHORT:
-            self._remember(key, new)
-        return new
+            self._remember(key, new, stages)
+        return new, stages
 
-    def _remember(self, key: tuple[str, bool, str], new: str) -> None:
+    def _remember(self, key: tuple[str, bool, str], new: str, stages: Stages | None) -> None:
         if len(self._memo) >= _MEMOS:
             self._memo.clear()
-        self._memo[key] = new
+        self._memo[key] = new, stages
+
+
+def _unchanged(channels: list[Channel | None], spans: Spans, plan: Plan, edits: dict[int, Edit]) -> dict[Channel, bool]:
+    """Whether each channel's texts of an event came out as they were."""
+    same: dict[Channel, bool] = {}
+    for channel, slot in zip(channels, plan.slots, strict=True):
+        if channel is not None:
+            same[channel] = same.get(channel, True) and spans[slot.group][0] not in edits
+    return same

@@ -16,6 +16,7 @@ class Collected:
     """Passes everything and keeps the texts. Implements `StreamInspector`."""
 
     blocked = False
+    restores = False
     changes = False
 
     def __init__(self) -> None:
@@ -28,6 +29,9 @@ class Collected:
 
     def pace(self, breathe: Breathe | None) -> None:
         """Nothing here takes long."""
+
+    def follow(self, channel: str, role: str = "assistant", json: bool = False) -> None:
+        """What becomes of a text is known for all of it alone."""
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         self._kinds.setdefault(channel, (role, json))
@@ -57,12 +61,13 @@ class Replaced:
     `StreamInspector`."""
 
     blocked = False
+    restores = False
 
     def __init__(self, rewrites: Mapping[str, str]) -> None:
         """`rewrites`: new texts by the paths of `Collected.segments`."""
         self._rewrites = {path.removesuffix(_DOCUMENT): text for path, text in rewrites.items()}
         self._given: set[str] = set()
-        self.changes = bool(rewrites)
+        self.changes = True
 
     @property
     def verdict(self) -> Verdict:
@@ -70,6 +75,9 @@ class Replaced:
 
     def pace(self, breathe: Breathe | None) -> None:
         """Nothing here takes long."""
+
+    def follow(self, channel: str, role: str = "assistant", json: bool = False) -> None:
+        """What becomes of a text is known for all of it alone."""
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         if channel not in self._rewrites:

@@ -94,7 +94,7 @@ class MessagesEvents(EventRewriter):
         # A block that was not begun has no deltas.
         return super()._block([] if self._kind == "content_block_start" else said)
 
-    def _delta(self, channel: Channel, text: str) -> bytes:
+    def _delta(self, channel: Channel, text: str, logprobs: bytes = b"") -> bytes:
         name, _, kind = channel.way[0]
         delta = b'{"type":%b,%b:%b}' % (kind, _encode(name), channel.value(text))
         return _event(b"content_block_delta", b'"index":%b,"delta":%b' % (channel.ids[0], delta))

@@ -41,6 +41,8 @@ class Slot(msgspec.Struct, gc=False):
     """Group of the log-probabilities that repeat this text."""
     uri: bool = False
     """A `data:` URI holds no text."""
+    payload: bool = False
+    """Nor does it if it is encoded bytes."""
     call: int = -1
     """Group of the id of the tool call this text belongs to."""
     way: tuple[tuple[Step, int, bytes], ...] = ()
@@ -147,7 +149,7 @@ class Reader:
         if is_free(path):
             return True
         name = last_name(path)
-        return name not in _IDS and not (name in PAYLOAD and self._is_payload(name, path))
+        return name not in _IDS
 
     def role(self, path: Path, role: str) -> str:
         """Whose words a string is."""
@@ -181,6 +183,7 @@ class Reader:
             role=self.role(path, role),
             json=name in JSON_TEXTS,
             uri=name in PAYLOAD and not is_free(path),
+            payload=name in PAYLOAD and not is_free(path) and self._is_payload(name, path),
             logprobs=self.group(*path[:-1], "logprobs"),
         )
 

@@ -87,12 +87,12 @@ class ResponsesEvents(EventRewriter):
     def _opened(self, channel: Channel) -> None:
         self._templates[channel.name] = self._last
 
-    def _delta(self, channel: Channel, text: str) -> bytes:
+    def _delta(self, channel: Channel, text: str, logprobs: bytes = b"") -> bytes:
         template = self._templates[channel.name]
         given = members_of(template.data or b"{}")
         members = {name: value for name, value in given.items() if name in _TOLD}
         if "logprobs" in given:
-            members["logprobs"] = msgspec.Raw(b"[]")
+            members["logprobs"] = msgspec.Raw(logprobs or b"[]")
         members["delta"] = msgspec.Raw(channel.value(text))
         return self._own(template.name, members)
 

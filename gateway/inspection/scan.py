@@ -41,17 +41,19 @@ class Scan(msgspec.Struct, gc=False):
     """Strings and numbers, and members of `REPEATED` that are objects or arrays; true, false and null are not among
     them."""
     names: list[tuple[Path, str]]
-    """Every member name, with the path of its value."""
+    """Every member name, with the path of its value;"""
+    named: list[tuple[int, int]]
+    """and where each stands, quotes included."""
 
 
-def scan(data: bytes, repeated: Collection[str] = REPEATED) -> Scan:
+def scan(data: bytes, repeated: Collection[str] = REPEATED, most: int = MAX_VALUES) -> Scan:
     """Every leaf of `data`. Raises `ValueError` for what is not JSON, is nested deeper than `MAX_DEPTH`, has more
-    than `MAX_VALUES`, or an object with a name given twice (of which clients take one or the other).
+    than `most`, or an object with a name given twice (of which clients take one or the other).
     `repeated`: names of members that are one value."""
     _check(data)
     path: list[Step] = []
     around: list[set[str] | None] = []
-    found = Scan([], [])
+    found = Scan([], [], [])
     naming = False
     opaque = 0
     for token in _TOKEN.finditer(data):
@@ -82,9 +84,10 @@ def scan(data: bytes, repeated: Collection[str] = REPEATED) -> Scan:
         elif naming and mark != 0x3A:
             path[-1] = _named(token[0], around[-1])
             found.names.append((tuple(path), path[-1]))
+            found.named.append((start, end))
             naming = False
         elif mark != 0x3A and mark in b'"-0123456789':
-            if len(found.leaves) >= MAX_VALUES or len(found.names) >= 2 * MAX_VALUES:
+            if len(found.leaves) >= most or len(found.names) >= 2 * most:
                 raise ValueError("too many values")
             found.leaves.append(Leaf(tuple(path), start, end))
     return found

@@ -33,7 +33,9 @@ class ConversationStore(Protocol):
 
 MOST_BYTES = 64 * 1024 * 1024
 _OVERHEAD = 200
-"""Bytes an entry costs beside its contents."""
+"""Bytes an entry costs beside its contents,"""
+_CONVERSATION = 600
+"""and a conversation beside its entries."""
 
 
 class _Kept:
@@ -72,6 +74,8 @@ class MemoryConversations:
         found = self._alive(name)
         if found is None:
             found = self._kept[name] = _Kept()
+            found.bytes = len(name) + _CONVERSATION
+            self.bytes += found.bytes
         found.until = self._clock.monotonic() + ttl
         self._kept.move_to_end(name)
         for token, value in sealed.items():

@@ -56,17 +56,20 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
     beyond = _policies(root.guardrails, [each for each in placed if _is_outside(each)])
     secret = root.secrets.key_hash
     key = workshop.random_key if secret is None else digest_key(secret.get_secret_value().encode())
+    earlier = root.secrets.previous_key_hash
+    previous = b"" if earlier is None else digest_key(earlier.get_secret_value().encode())
     return GuardrailPrograms(
         policies=policies,
-        engines=_engines(written, inside, scanner, key, policies),
+        engines=_engines(written, inside, scanner, (key, previous), policies),
         pseudonyms=pseudonyms,
         outside=outside,
-        outside_engines=_engines(written, beyond, scanner, key),
+        outside_engines=_engines(written, beyond, scanner, (key, previous)),
         scanner=scanner,
         bounds={each.rule.id: each.rule.bounds for each in placed if each.written.bounds is not None},
         types=_types(placed),
         backend=workshop.gate.backend if workshop.gate is not None else "",
         key=key,
+        previous=previous,
         warnings=tuple(_warnings(written, placed, workshop)),
     )
 
@@ -126,7 +129,7 @@ def _engines(
     written: Written,
     policies: Mapping[str, Policy],
     scanner: Scanner,
-    key: bytes,
+    keys: tuple[bytes, bytes],
     all_policies: Mapping[str, Policy] | None = None,
 ) -> dict[str, PolicyEngine]:
     """An engine for each team that has rules among these, or among `all_policies` (perhaps one without rules)."""
@@ -135,7 +138,7 @@ def _engines(
         named = [policies[policy] for policy in team.policies if policies[policy].rules]
         if any((all_policies or policies)[policy].rules for policy in team.policies):
             try:
-                engines[name] = team_engine(named, scanner, key, name)
+                engines[name] = team_engine(named, scanner, keys[0], name, keys[1])
             except PolicyError as error:
                 path = ("teams", name, "guardrails")
                 raise ConfigError([written.problem(path, what) for what in error.problems]) from None

@@ -36,11 +36,26 @@ _RESTART = (
 def difference(old: Written, new: Written) -> list[str]:
     """Lines such as `models.gpt-4o: added` and `server.drain: 30s → 10s`, at most 200. Values of secret fields, key
     hashes and whatever came from a variable are shown as `(changed)`."""
-    lines = [*_Differ(old.secret | new.secret).compare(old.data, new.data, ()), *_terms(old, new)]
+    lines = [*_stale(old, new), *_Differ(old.secret | new.secret).compare(old.data, new.data, ()), *_terms(old, new)]
     if old.hash != new.hash and not lines:
         lines = ["the order of providers: changed (the first one is the default of passthrough)"]
     more = len(lines) - MOST_LINES
     return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} more"]
+
+
+def _stale(old: Written, new: Written) -> Iterator[str]:
+    """Rules whose allowed digests were made with a secret that nobody knows any more."""
+    before, after = old.root.secrets, new.root.secrets
+    if before.key_hash in (None, after.key_hash, after.previous_key_hash):
+        return
+    for policy, rules in new.root.guardrails.items():
+        stood = {digest for rule in old.root.guardrails.get(policy, []) for digest in rule.allow.digests}
+        for at, rule in enumerate(rules):
+            if lost := len(stood.intersection(rule.allow.digests)):
+                yield (
+                    f"guardrails.{policy}[{at}].allow.digests: {lost} of another secrets.key_hash, which match nothing "
+                    "any more; set secrets.previous_key_hash to what key_hash was"
+                )
 
 
 def data_difference(old: dict[str, Data], new: dict[str, Data]) -> Iterator[str]:
@@ -138,7 +153,7 @@ class _Differ:
         if path[:1] == ("guardrails",) and not _PEOPLES.isdisjoint(path):
             return True
         inside = not isinstance(value, str) and path in self._above_secret
-        return inside or path in self._secret or path[-1:] in (("hash",), ("key_hash",))
+        return inside or path in self._secret or path[-1:] in (("hash",), ("key_hash",), ("previous_key_hash",))
 
 
 def _by_id(items: list[Data]) -> dict[str, dict[str, Data]] | None:

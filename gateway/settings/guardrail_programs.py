@@ -43,7 +43,9 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     """Engine of the gate: hyperscan, re2 or re; empty: nothing needs one."""
     key: bytes
-    """For digests of findings."""
+    """For digests of findings,"""
+    previous: bytes = b""
+    """and for those that were made before it was changed; empty: none count."""
     warnings: tuple[str, ...] = ()
     pseudonyms: Mapping[str, Pseudonyms] = {}
     """By team; those whose pseudonyms live for one exchange are not among them."""
@@ -62,7 +64,7 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
 
     def engine(self, *names: str, team: str = "") -> PolicyEngine:
         """An engine of these policies, for a team (empty: for none). Raises KeyError, `PolicyError`."""
-        return team_engine([self.policies[name] for name in names], self.scanner, self.key, team)
+        return team_engine([self.policies[name] for name in names], self.scanner, self.key, team, self.previous)
 
     def unasked(self, *names: str) -> list[str]:
         """Ids of rules of these policies whose detectors are outside: an engine by itself finds nothing by them."""
@@ -79,6 +81,8 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def team_engine(policies: Iterable[Policy], scanner: Scanner, key: bytes, team: str) -> PolicyEngine:
+def team_engine(
+    policies: Iterable[Policy], scanner: Scanner, key: bytes, team: str, previous: bytes = b""
+) -> PolicyEngine:
     """An engine of these policies for one team. Raises `PolicyError`."""
-    return PolicyEngine(tuple(policies), scanner, key=key, team=team, timer=timer_ns)
+    return PolicyEngine(tuple(policies), scanner, key=key, previous=previous, team=team, timer=timer_ns)

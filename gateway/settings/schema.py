@@ -104,6 +104,11 @@ class SecretsSection(Section):
         description=f"Server secret of HMAC key hashes, {LEAST_SECRET} bytes or more. Needed for `tollway keys` and "
         "for hmac: hashes. Changing it makes every such key invalid.",
     )
+    previous_key_hash: Annotated[OptionalSecret, AfterValidator(_check_server_secret)] = Field(
+        None,
+        description="What key_hash was before. Digests that `allow: {digests: …}` of a guardrail took over then still "
+        "match; keys and pseudonyms made with it do not.",
+    )
 
 
 class FindingsSection(Section):

@@ -67,7 +67,7 @@ class AllowSection(Section):
     digests: list[Digest] = Field(
         [],
         description="Digests of findings, as events and `tollway guardrails test` show them, so that a value need not "
-        "be written here. They stay the same as long as secrets.key_hash does.",
+        "be written here. They match as long as secrets.key_hash, or secrets.previous_key_hash, is what it was.",
     )
     patterns: list[str] = Field([], description="Regular expressions that match whole values.")
 

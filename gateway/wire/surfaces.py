@@ -41,6 +41,7 @@ ROLES = {
 
 _MOST_URI_HEAD = 512
 """Characters of what a `data:` address says of its bytes before they come."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_\r\n-]*+").fullmatch
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _STEP = re.compile(r'(?:^|\.)([A-Za-z_$][A-Za-z0-9_$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
 _escape = msgspec.json.encode
@@ -64,6 +65,11 @@ def is_encoded(uri: str) -> bool:
     addresses have their text in them as it is (RFC 2397)."""
     head = uri[:_MOST_URI_HEAD]
     return head[:5].lower() == "data:" and head.partition(",")[0].rstrip().lower().endswith(";base64")
+
+
+def is_base64(text: str) -> bool:
+    """Whether a value that is said to be encoded bytes begins like some. Others are text, whatever is said of them."""
+    return _BASE64(text[:_MOST_URI_HEAD]) is not None
 
 
 def member_path(path: str, name: str) -> str:

@@ -1,7 +1,9 @@
 """What guardrails cannot read at all: uploads, speech, numbers of tokens, answers that are no JSON. Kept back where an
 enforced rule is closed; passed on as they came where none is, because only an enforced rule acts."""
 
+import gzip
 import json
+from collections.abc import Iterator
 
 import httpx
 import openai
@@ -29,6 +31,11 @@ UNREADABLE = [
 def post(gateway: Guarded, team: str, path: str, **given: object) -> httpx.Response:
     fields = {"authorization": f"Bearer sk-{team}", "content-type": "application/json"}
     return httpx.post(gateway.v1 + path, headers=fields, timeout=60, **given)
+
+
+def pieces_of(body: bytes) -> Iterator[bytes]:
+    """A body that httpx sends in chunks."""
+    yield from (body[at : at + (1 << 20)] for at in range(0, len(body), 1 << 20))
 
 
 def ask(gateway: Guarded, team: str) -> httpx.Response:
@@ -113,7 +120,19 @@ def test_a_json_body_too_large_to_be_read_passes_where_no_rule_is_enforced(
     provider.says({"ok": True})
     for team in ("lenient", "masked"):
         assert post(guarded, team, OTHER, content=large).status_code == 413
+        assert post(guarded, team, OTHER, content=pieces_of(large)).status_code == 413
     assert provider.seen == []
+
+
+@pytest.mark.parametrize("team", ["free", "shadow", "warn"])
+def test_a_large_json_body_whose_length_is_not_told_passes_too(guarded: Guarded, provider: Scripted, team: str) -> None:
+    """A rule that only watches changes no outcome."""
+    provider.says({"ok": True})
+    large = json.dumps({"model": "gpt-4o-mini", "input": EMAIL + " " + "word " * (5 << 20)}).encode()
+    assert post(guarded, team, OTHER, content=pieces_of(large)).status_code == 200
+    packed = gzip.compress(large, 1)
+    fields = {"content-encoding": "gzip", "content-type": "application/json", "authorization": f"Bearer sk-{team}"}
+    assert httpx.post(guarded.v1 + OTHER, headers=fields, content=packed, timeout=60).status_code == 413
 
 
 def test_what_acted_is_told_of_operations_that_pass_through(guarded: Guarded, provider: Scripted) -> None:

@@ -280,3 +280,23 @@ def test_bodies_nothing_is_known_about():
     for wrong in (b"[]", b"", b'{"a":' + b"[" * 100_000):
         with pytest.raises(BadRequest):
             json_segments(wrong)
+
+
+@pytest.mark.parametrize(
+    ("part", "texts"),
+    [
+        ({"type": "file", "file": {"file_data": "JVBERi0xLjQK", "filename": "a.pdf"}}, ["a.pdf"]),
+        ({"type": "file", "file": {"file_data": "of jane@example.com"}}, ["of jane@example.com"]),
+        (
+            {"type": "document", "source": {"type": "base64", "media_type": "text/plain", "data": "to jane"}},
+            ["to jane"],
+        ),
+        ({"type": "redacted_thinking", "data": "EmwKAhgB_-+/="}, []),
+        ({"type": "redacted_thinking", "data": "4111 1111"}, ["4111 1111"]),
+        ({"type": "redacted_thinking", "data": {"note": "x"}}, ["note", "x"]),
+    ],
+)
+def test_a_payload_that_is_not_encoded_is_text(part: dict, texts: list[str]):
+    """ "Others are text, whatever is said of them.\""""
+    body = json.dumps({"messages": [{"role": "user", "content": [part]}]}).encode()
+    assert [each.text for each in prompt_segments(body)] == texts

@@ -42,6 +42,7 @@ class Masker:
 
     hoards = False
     changes = True
+    restores = False
     closed = True
 
     def __init__(self) -> None:
@@ -49,6 +50,9 @@ class Masker:
         self.blocked = False
         self._held: dict[str, tuple[str, bool]] = {}
         self.seen: dict[str, str] = {}
+
+    def follow(self, channel: str, role: str = "assistant", json: bool = False) -> None:
+        pass
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         if self.blocked:
@@ -105,6 +109,10 @@ class Passer:
     verdict = ALLOWED
     blocked = False
     changes = False
+    restores = False
+
+    def follow(self, channel: str, role: str = "assistant", json: bool = False) -> None:
+        pass
 
     def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
         return text

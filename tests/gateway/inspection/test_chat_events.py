@@ -437,3 +437,31 @@ def test_a_blocked_completion():
     out = objects(rewritten("completions", stream + sse({"choices": [{"text": " ", "index": 0}]})))
     assert [(one["choices"][0]["text"], one["choices"][0]["finish_reason"]) for one in out] == [
         ("a ", None), ("", "content_filter")]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", ["0.0", "0e0", "-0", '"0"', "0.00e+2"])
+def test_an_index_written_otherwise_is_the_same_choice(index: str):
+    """ "To clients `0.0`, `-0` and `"0"` are the same choice as `0`.\""""
+    pieces = [b'data: {"choices":[{"index":%b,"delta":{"content":"%b"}}]}\n\n' % each for each in (
+        (b"0", b"mail a"), (index.encode(), b"@b.c "), (b"1", b"x")
+    )]  # fmt: skip
+    out = rewritten("chat.completions", b"".join(pieces) + b"data: [DONE]\n\n")
+    said = "".join(one["choices"][0]["delta"]["content"] for one in objects(out))
+    assert said == "mail <MAIL> x"
+
+
+def test_members_of_a_delta_that_nobody_knows_are_texts_that_go_on():
+    """ "Official clients put all strings of a delta together, also those of members they do not know.\""""
+    pieces = [
+        {"choices": [{"index": 0, "delta": {"thought": each, "role": "assistant"}}]} for each in ("a", "@b", ".c ")
+    ]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    out = objects(rewritten("chat.completions", sse(*pieces, end) + b"data: [DONE]\n\n"))
+    assert "".join(one["choices"][0]["delta"].get("thought", "") for one in out) == "<MAIL> "
+
+
+def test_an_event_named_error_is_judged_whatever_it_holds():
+    """As the body of an error is."""
+    data = json.dumps({"message": "no a@b.c", "detail": [{"msg": "12"}], "type": "x"}).encode()
+    (out,) = objects(rewritten("chat.completions", b"event: error\ndata: " + data + b"\n\n"))
+    assert out == {"message": "no <MAIL>", "detail": [{"msg": "##"}], "type": "x"}

@@ -1,4 +1,4 @@
-"""Log-probabilities beside the text they should repeat."""
+"""Log-probabilities taken apart and written again."""
 
 import json
 from typing import Any
@@ -7,35 +7,70 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.inspection.logprobs import repeats
+from gateway.inspection.logprobs import read
 
 TEXTS = st.lists(st.text(alphabet='ab ☃"\\\ud83d', min_size=1, max_size=3), max_size=4)
 
 
 def ways(tokens: list[str]) -> list[Any]:
     full = [{"token": each, "bytes": list(each.encode("utf-8", "surrogatepass"))} for each in tokens]
-    bare = [{"token": each, "bytes": None} for each in tokens]
-    return [{"content": full, "refusal": None}, {"content": None, "refusal": bare}, {"tokens": tokens}, full, bare]
+    bare = [{"token": each, "bytes": None, "logprob": -0.5, "top_logprobs": []} for each in tokens]
+    columns = {"tokens": tokens, "token_logprobs": [-1.5] * len(tokens), "text_offset": [*range(len(tokens))]}
+    return [{"content": full, "refusal": None}, {"content": None, "refusal": bare}, columns, full, bare]
 
 
-@given(TEXTS, TEXTS)
-def test_tokens_are_put_together_and_compared(tokens: list[str], other: list[str]):
-    """ "Whether the JSON `raw` holds the tokens of `text` and no others.\""""
+@given(TEXTS, st.data())
+def test_what_is_read_is_written(tokens: list[str], data: st.DataObject):
+    """The tokens are those of the text, and what is left of them is written as they were."""
     for way in ways(tokens):
-        raw = json.dumps(way).encode()
-        assert repeats(raw, "".join(tokens))
-        assert repeats(raw, "".join(other)) is ("".join(tokens) == "".join(other))
+        told = read(json.dumps(way).encode())
+        assert told is not None
+        assert told.whole
+        ((name, found),) = told.lists.items()
+        assert [each.said for each in found] == [each.encode("utf-8", "surrogatepass") for each in tokens]
+        some = [at for at in range(len(found)) if data.draw(st.booleans())]
+        written = json.loads(told.written({name: [found[at] for at in some]}))
+        if not some:
+            assert written == ([] if isinstance(way, list) else None)
+        elif "tokens" in way:
+            assert written == {member: [column[at] for at in some] for member, column in way.items()}
+        else:
+            chosen = [(way[name] if name else way)[at] for at in some]
+            assert written == (chosen if isinstance(way, list) else {**dict.fromkeys(way), name: chosen})
 
 
-def test_bytes_say_more_than_the_token():
-    halves = [{"token": "\\xe2\\x98", "bytes": [0xE2, 0x98]}, {"token": "\\x83", "bytes": [0x83]}]
-    assert repeats(json.dumps({"content": halves}).encode(), "☃")
+def test_alternatives_and_what_is_no_number_are_left_out_where_rules_may_change_a_text():
+    """ "The alternatives to it are words of the model's that nobody judged: of those only the token itself stays.\""""
+    own = {"token": "a", "logprob": -1, "bytes": [97]}
+    entry = {**own, "id": 7, "top_logprobs": [own, {"token": "4111", "logprob": -2, "bytes": None}]}
+    more = {**entry, "note": "4111", "4111": 1, "seen": 4111222233334444}
+    told = read(json.dumps([more]).encode())
+    assert told is not None
+    assert not told.whole
+    assert told.lists[""][0].told == {**own, "id": 7, "top_logprobs": [own]}
+    assert read(json.dumps([more]).encode(), judged=False).lists[""][0].told == more  # type: ignore[union-attr]
+    columns = {"tokens": ["a", "b"], "top_logprobs": [{"a": -1, "4111": -2}, None], "4111": [1, 2], "said": ["x", 1]}
+    told = read(json.dumps(columns).encode())
+    assert told is not None
+    assert not told.whole
+    kept = {"tokens": ["a", "b"], "top_logprobs": [{"a": -1}, None], "said": [None, 1]}
+    assert json.loads(told.written(told.lists)) == kept
+
+
+@pytest.mark.parametrize("token", ["\\xe2\\x98", "bytes:\\xe2\\x98", "\ufffd"])
+def test_a_part_of_a_character_is_told_in_bytes(token: str):
+    told = read(json.dumps([{"token": token, "bytes": [0xE2, 0x98]}]).encode())
+    assert told is not None
+    assert told.lists[""][0].said == b"\xe2\x98"
 
 
 @pytest.mark.parametrize(
     "raw",
     [b"[1,2]", b'{"ids":[]}', b'{"content":[{"logprob":1}]}', b'{"content":"a"}', b'[{"token":"a","bytes":[256]}]',
-     b'[{"token":"a","bytes":["a"]}]', b"[" * 9999 + b"]" * 9999, b"{", b'[{"bytes":null,"token":{}}]', b"1"],
+     b'[{"token":"a","bytes":["a"]}]', b"[" * 9999 + b"]" * 9999, b"{", b'[{"bytes":null,"token":{}}]', b"1",
+     b'[{"token":"4111","bytes":[97]}]', b'[{"token":"a","token":"4111"}]', b'{"tokens":["a"],"text_offset":[]}',
+     b'{"tokens":[1]}', b'{"tokens":["a"],"tokens":["4111"]}'],
 )  # fmt: skip
-def test_what_is_written_otherwise_repeats_nothing(raw: bytes):
-    assert not repeats(raw, "a")
+def test_what_is_written_otherwise_is_not_read(raw: bytes):
+    """ "It is not written in one of these ways, or says anything twice or differently.\""""
+    assert read(raw) is None

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.inspection.rewriters import Rewriters
+from guardrails.engine import PolicyEngine
+from guardrails.scanner import Scanner
+from guardrails.vault import Vault
 from tests.gateway.inspection.helpers import Clients, Hoarder, Masker, Passer, cut, mask, objects, rewritten, sse
+from tests.gateway.inspection.test_beside import ENGINE
+from tests.support.detectors import ReGate
 
 CLIENTS = Clients()
 SHARED = Rewriters()
@@ -143,6 +148,24 @@ def test_numbers_in_a_tools_input_that_comes_whole_are_text():
         assert (out[2]["content_block"]["id"], out[2]["index"]) == ("t1", 0)
 
 
+def test_pseudonyms_are_put_back_in_the_names_of_an_input_that_comes_whole():
+    """As in whole answers; what a rule would have another name for still ends the stream."""
+    vault = Vault(b"s" * 16)
+    name, shared = 'o"neil@site.co', Rewriters()
+    token = str(vault.placeholder(name))
+
+    def said(named: Any, engine: PolicyEngine) -> list[Any]:
+        events = [begin({"type": "tool_use", "id": "t", "name": "f", "input": named}), stop(), *END]
+        return objects(rewritten("messages", stream(*events), engine.stream("messages", vault=vault), shared))
+
+    for engine in (ENGINE, PolicyEngine([], Scanner([], gate=ReGate), key=b"k" * 16)) * 3:
+        out = said({token: {"note": token, token.lower(): 1}}, engine)
+        assert out[2]["content_block"]["input"] == {name: {"note": name, name: 1}}
+    out = said({token: 1, "ann@site.co": 2}, ENGINE)
+    assert out[-2]["delta"]["stop_reason"] == "refusal"
+    assert "ann@" not in json.dumps(out)
+
+
 def test_after_an_error_nothing_held_is_sent():
     """An error or abort never flushes raw text."""
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy with a@b.c"}}
@@ -226,3 +249,12 @@ def test_a_text_that_comes_whole_is_not_cut(inspector: type[Masker]):
     begun = [event["content_block"]["content"] for event in got if event["type"] == "content_block_start"]
     assert begun == [None, mask("ask ab12@x.y now")]
     assert {event["delta"].get("type") for event in got if "delta" in event} == {"compaction_delta", None}
+
+
+def test_a_payload_that_is_not_encoded_is_text():
+    """As in whole answers."""
+    for _ in range(3):
+        for data, expected in (("EmwKAhgB12", "EmwKAhgB12"), ("to a@b.c", "to <MAIL>")):
+            events = [begin({"type": "redacted_thinking", "data": data}), stop(), *END]
+            out = objects(rewritten("messages", stream(*events), Masker(), SHARED))
+            assert [one["content_block"]["data"] for one in out if "content_block" in one] == [expected]

@@ -15,24 +15,25 @@ def reader(event: Any) -> Reader:
 
 
 @pytest.mark.parametrize(
-    ("event", "path", "is_text"),
+    ("event", "path", "is_text", "payload"),
     [
-        ({"delta": {"content": "x"}}, ("delta", "content"), True),
-        ({"delta": {"content": "data: x"}}, ("delta", "content"), True),
-        ({"delta": {"id": "x"}}, ("delta", "id"), False),
-        ({"delta": {"audio": {"data": "x"}}}, ("delta", "audio", "data"), False),
-        ({"content_block": {"type": "redacted_thinking", "data": "x"}}, ("content_block", "data"), False),
-        ({"content_block": {"type": "text", "data": "x"}}, ("content_block", "data"), True),
-        ({"item": {"type": "image_generation_call", "result": "x"}}, ("item", "result"), False),
-        ({"item": {"type": "mcp_call", "result": "x"}}, ("item", "result"), True),
-        ({"content_block": {"input": {"id": "x"}}}, ("content_block", "input", "id"), True),
-        ({"item": {"action": {"type": "x"}}}, ("item", "action", "type"), True),
-        ({"item": {"input": "x"}}, ("item", "input"), True),
+        ({"delta": {"content": "x"}}, ("delta", "content"), True, False),
+        ({"delta": {"content": "data: x"}}, ("delta", "content"), True, False),
+        ({"delta": {"id": "x"}}, ("delta", "id"), False, False),
+        ({"delta": {"audio": {"data": "x"}}}, ("delta", "audio", "data"), True, True),
+        ({"content_block": {"type": "redacted_thinking", "data": "x"}}, ("content_block", "data"), True, True),
+        ({"content_block": {"type": "text", "data": "x"}}, ("content_block", "data"), True, False),
+        ({"item": {"type": "image_generation_call", "result": "x"}}, ("item", "result"), True, True),
+        ({"item": {"type": "mcp_call", "result": "x"}}, ("item", "result"), True, False),
+        ({"content_block": {"input": {"id": "x"}}}, ("content_block", "input", "id"), True, False),
+        ({"item": {"action": {"type": "x"}}}, ("item", "action", "type"), True, False),
+        ({"item": {"input": "x"}}, ("item", "input"), True, False),
     ],
 )
-def test_text_is_what_it_is_in_whole_answers(event: Any, path: tuple[Any, ...], is_text: bool):
-    """In known containers all strings but ids, discriminators and payloads; in everything else all strings."""
+def test_text_is_what_it_is_in_whole_answers(event: Any, path: tuple[Any, ...], is_text: bool, payload: bool):
+    """In known containers all strings but ids, discriminators and payloads that are encoded; in everything else all."""
     assert reader(event).is_text(path) is is_text
+    assert reader(event).whole(path).payload is payload
     assert path in reader(event).strings()
 
 

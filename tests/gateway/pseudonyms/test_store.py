@@ -1,5 +1,7 @@
 """The store in memory, beyond what every store promises: it is bounded."""
 
+import tracemalloc
+
 from gateway.clock import ManualClock
 from gateway.pseudonyms.store import MemoryConversations
 
@@ -29,3 +31,15 @@ async def test_what_is_over_is_forgotten_and_its_bytes_with_it() -> None:
     clock.advance(11)
     assert not await store.load("new", 10)
     assert (len(store), store.bytes) == (0, 0)
+
+
+async def test_the_bound_is_one_of_memory_for_small_conversations_too() -> None:
+    """A conversation costs more than its one placeholder."""
+    store = MemoryConversations(ManualClock(), most_bytes=2_000_000)
+    tracemalloc.start()
+    try:
+        for number in range(8_000):
+            await store.keep(f"{number:097x}", {f"PSN{number:013d}": bytes(60)}, 60)
+        assert tracemalloc.get_traced_memory()[0] < 2_500_000
+    finally:
+        tracemalloc.stop()

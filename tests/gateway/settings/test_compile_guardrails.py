@@ -192,3 +192,19 @@ def test_the_built_in_policy_has_every_detector() -> None:
 def test_no_policies_no_programs(write: Write, minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workshop_module, "open_gate", None)
     assert compiled(write(minimal + "prices: off\n")).guardrails is None
+
+
+def test_digests_of_the_previous_secret_match_while_it_is_told(write: Write, minimal: str) -> None:
+    guardrails = compiled(write(minimal + RULES)).guardrails
+    assert guardrails is not None
+    (finding,) = guardrails.engines["a"].inspect([Segment("text", "user", "to jane@example.org")], "request").findings
+    allowing = RULES.replace("action: mask,", f"action: mask, allow: {{digests: ['{finding.digest}']}},")
+    for secrets, expected in (
+        ("key_hash: another-secret-0123456789", "<EMAIL_ADDRESS>"),
+        (f"key_hash: another-secret-0123456789, previous_key_hash: {SECRET}", "jane@example.org"),
+    ):
+        rotated = compiled(write(minimal + allowing.replace(f"key_hash: {SECRET}", secrets))).guardrails
+        assert rotated is not None
+        assert passed(rotated.engines["a"], "jane@example.org") == expected
+        assert passed(rotated.engine(*rotated.policies), "jane@example.org") == expected
+        assert SECRET not in repr(rotated)

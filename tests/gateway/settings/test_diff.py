@@ -115,6 +115,23 @@ def test_rules_are_told_apart_by_their_names(load: Callable[..., Written]) -> No
     ]
 
 
+def test_digests_of_a_secret_that_is_gone_are_told(load: Callable[..., Written]) -> None:
+    """ "Rules whose allowed digests were made with a secret that nobody knows any more.\""""
+    rule = "guardrails: {p: [{detect: pii, allow: {digests: ['00112233aabbccdd']}}, {detect: secrets}]}\n"
+    secrets = "secrets: {key_hash: CANARY-%s-0123456789%s}\n"
+    old = load(BASE + rule + secrets % ("one", ""))
+    told = difference(old, load(BASE + rule + secrets % ("two", "")))
+    assert told == [
+        "guardrails.p[0].allow.digests: 1 of another secrets.key_hash, which match nothing any more; set "
+        "secrets.previous_key_hash to what key_hash was",
+        "secrets.key_hash: (changed)",
+    ]
+    kept = load(BASE + rule + secrets % ("two", ", previous_key_hash: CANARY-one-0123456789"))
+    assert difference(old, kept) == ["secrets.key_hash: (changed)", "secrets.previous_key_hash: added"]
+    fresh = difference(load(BASE + secrets % ("one", "")), load(BASE + rule + secrets % ("two", "")))
+    assert not [line for line in fresh if "match nothing" in line]
+
+
 SECRETS = st.text("abcdefXYZ0123456789", min_size=1, max_size=20).map(lambda text: "CANARY" + text)
 
 
