@@ -127,12 +127,14 @@ class ChatEvents(EventRewriter):
                 self._superseded.append(before)
             self._calls[_choice(channel)] = channel
 
-    def _carry(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str]) -> bytes:
+    def _carry(
+        self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, texts: list[str], renamed: list[Edit]
+    ) -> bytes:
         if self._thoughts:
             for slot, text in zip(plan.slots, texts, strict=True):
                 if text and slot.family == _CONTENT:
                     self._superseded += self._thoughts.pop(ids_of(slot, data, spans)[0], [])
-        return super()._carry(event, data, plan, spans, texts)
+        return super()._carry(event, data, plan, spans, texts, renamed)
 
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         # An empty content before the thoughts, or after them, is not like the first of the answer, which ends them.
