@@ -5,8 +5,9 @@ end together: fifty ends in one turn of the event loop are some milliseconds in 
 Nobody waits for an end as somebody waits for a beginning, so each turn of the loop ends one stream, and looks at the
 sockets again before the next.
 
-A row that is not worked off soon is no burst but load. Then what counts is how much is done, and that is more when like
-is done with like: all that wait end in each turn, until a turn finds nobody waiting.
+A row in which more have ended than there are exchanges under way is no burst but load: somebody has ended twice in it.
+Then what counts is how much is done, and that is more when like is done with like: all that wait end in each turn,
+until there was a pause.
 """
 
 import asyncio
@@ -15,23 +16,26 @@ from collections.abc import Callable
 
 from gateway.ride import Signal
 
-BURST = 0.01
-"""Seconds after which a row that has not been empty is load."""
+GAP = 0.002
+"""Seconds without an end after which another row begins."""
 
 
 class Endings:
     """One event loop's."""
 
-    __slots__ = ("_due", "_now", "_since", "_waiting")
+    __slots__ = ("_due", "_ended", "_now", "_over_at", "_under_way", "_waiting")
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        """`now` is a monotonic clock in seconds."""
+    def __init__(self, now: Callable[[], float], under_way: Callable[[], int]) -> None:
+        """`now` is a monotonic clock in seconds; `under_way` tells how many exchanges are."""
         self._now = now
+        self._under_way = under_way
         self._waiting: deque[Signal[None]] = deque()
         self._due = False
         """A stream has ended in this turn of the loop."""
-        self._since = 0.0
-        """When the row began."""
+        self._ended = 0
+        """How many have since the row began."""
+        self._over_at = 0.0
+        """When the row was over."""
 
     async def turn(self) -> None:
         """Returns when it is this stream's turn to end: at once, if it is the first in this turn of the loop."""
@@ -41,14 +45,19 @@ class Endings:
             await signal
         else:
             self._due = True
-            self._since = self._now()
+            if self._now() - self._over_at > GAP:
+                self._ended = 0
+            self._ended += 1
             asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
         waiting = self._waiting
         if not waiting:
             self._due = False
+            self._over_at = self._now()
             return
         asyncio.get_running_loop().call_soon(self._next)
-        for _ in range(1 if self._now() - self._since < BURST else len(waiting)):
+        ends = 1 if self._ended < self._under_way() else len(waiting)
+        self._ended += ends
+        for _ in range(ends):
             waiting.popleft().fire(None)

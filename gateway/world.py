@@ -102,10 +102,10 @@ class World:
         self.tickets = Tickets()
         self.rewriters = Rewriters()
         self.slices = Slices(clock.monotonic)
-        self.endings = Endings(clock.monotonic)
         self.tasks = TaskGroup(_failed)
         self.detectors = Detectors(clock, self.tasks)
         self.live: set[Live] = set()
+        self.endings = Endings(clock.monotonic, lambda: len(self.live))
         self.leaving = False
         """The process was told to stop; `/readyz` says so."""
         self.draining = False

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.endings import BURST, Endings
+from gateway.endings import GAP, Endings
 from gateway.ride import Ride
 
 
@@ -47,7 +47,7 @@ def ride(endings: Endings, number: int, turns: Turns, ended: list[tuple[int, int
 
 def test_the_first_in_a_turn_ends_at_once_and_the_others_one_a_turn():
     async def played() -> None:
-        endings, turns, ended = Endings(lambda: 0.0), Turns(), list[tuple[int, int]]()
+        endings, turns, ended = Endings(lambda: 0.0, lambda: 1000), Turns(), list[tuple[int, int]]()
         for number in range(4):
             ride(endings, number, turns, ended)
         assert ended == [(0, 0)]
@@ -67,7 +67,7 @@ def test_the_first_in_a_turn_ends_at_once_and_the_others_one_a_turn():
 
 def test_a_request_that_comes_meanwhile_is_served_before_the_ends_that_wait():
     async def played() -> None:
-        endings, turns, ended = Endings(lambda: 0.0), Turns(), list[tuple[int, int]]()
+        endings, turns, ended = Endings(lambda: 0.0, lambda: 1000), Turns(), list[tuple[int, int]]()
         for number in range(10):
             ride(endings, number, turns, ended)
         asyncio.get_running_loop().call_soon(lambda: ended.append((-1, turns.seen)))
@@ -78,33 +78,50 @@ def test_a_request_that_comes_meanwhile_is_served_before_the_ends_that_wait():
     asyncio.run(played())
 
 
-@given(st.integers(2, 200), st.integers(0, 40))
-def test_every_end_has_its_turn_in_order_and_a_row_that_lasts_is_worked_off_at_once(streams: int, burst: int):
-    """Each turn ends one, until the row has lasted for `BURST`; from then on each turn ends all that wait."""
+@given(st.integers(2, 200), st.integers(1, 60))
+def test_a_row_in_which_more_end_than_are_under_way_is_worked_off_at_once(streams: int, under_way: int):
+    """Each turn ends one, until as many have ended as are under way; then the next turn ends all that wait. All have
+    their turn, in order."""
 
     async def played() -> None:
-        turns, ended = Turns(), list[tuple[int, int]]()
-        endings = Endings(lambda: BURST if turns.seen > burst else 0.0)
+        endings, turns, ended = Endings(lambda: 0.0, lambda: under_way), Turns(), list[tuple[int, int]]()
         for number in range(streams):
             ride(endings, number, turns, ended)
         while len(ended) < streams:
             await asyncio.sleep(0)
         assert [number for number, _ in ended] == list(range(streams))
-        alone = min(burst, streams - 1)
-        assert [turn for _, turn in ended] == [0, *range(1, alone + 1), *[alone + 1] * (streams - alone - 1)]
+        alone = min(under_way, streams)
+        assert [turn for _, turn in ended] == [*range(alone), *[alone] * (streams - alone)]
 
-        for _ in range(3):
+    asyncio.run(played())
+
+
+@given(st.booleans())
+def test_load_stays_load_until_there_was_a_pause(paused: bool):
+    """`GAP` seconds without an end begin another row; rows that follow each other sooner are one."""
+
+    async def played() -> None:
+        clock = 0.0
+        endings, turns, ended = Endings(lambda: clock, lambda: 4), Turns(), list[tuple[int, int]]()
+        for number in range(6):
+            ride(endings, number, turns, ended)
+        for _ in range(12):
             await asyncio.sleep(0)
-        ride(endings, streams, turns, ended)
-        ride(endings, streams + 1, turns, ended)
-        assert [number for number, _ in ended[streams:]] == [streams], "the next row begins as a burst"
+        assert len(ended) == 6
+        clock += 2 * GAP if paused else GAP / 2
+        for number in range(6, 10):
+            ride(endings, number, turns, ended)
+        while len(ended) < 10:
+            await asyncio.sleep(0)
+        first, *others = [turn for _, turn in ended[6:]]
+        assert others == ([first + 1, first + 2, first + 3] if paused else [first + 1] * 3)
 
     asyncio.run(played())
 
 
 def test_one_that_is_stopped_while_it_waits_keeps_no_other_from_its_turn():
     async def played() -> None:
-        endings, turns, ended = Endings(lambda: 0.0), Turns(), list[tuple[int, int]]()
+        endings, turns, ended = Endings(lambda: 0.0, lambda: 1000), Turns(), list[tuple[int, int]]()
         begun = [ride(endings, number, turns, ended) for number in range(4)]
         begun[2].stop("client_left")
         while len(ended) < 3:
@@ -116,7 +133,7 @@ def test_one_that_is_stopped_while_it_waits_keeps_no_other_from_its_turn():
 
 def test_a_task_waits_for_its_turn_as_well():
     async def played() -> None:
-        endings, turns, ended = Endings(lambda: 0.0), Turns(), list[tuple[int, int]]()
+        endings, turns, ended = Endings(lambda: 0.0, lambda: 1000), Turns(), list[tuple[int, int]]()
         async with asyncio.timeout(5):
             await asyncio.gather(*(end(endings, number, turns, ended) for number in range(5)))
         assert [number for number, _ in ended] == [0, 1, 2, 3, 4]
