@@ -41,6 +41,7 @@ from gateway.wire.traceparent import TRACEPARENT
 from gateway.wire.unpack import coding_of, unpacked
 from gateway.world import World
 
+_HEARD = ("/audio/transcriptions", "/audio/translations")
 PEEK = 64 * 1024
 """Bytes of the body that may be read before anything is forwarded."""
 
@@ -180,7 +181,7 @@ async def _ask(
         x.headers_at = world.clock.monotonic()
         attempt.status = x.status = response.status
         attempt.seconds = x.headers_at - x.forwarded_at
-        if response.status < 300 and not reads(client) and is_page(header(response.headers, b"content-type") or b""):
+        if response.status < 300 and _is_unserved(client, response):
             error = UnservedAnswer(f"it answered {response.status} with a page for people", sent=True)
             attempt.error = type(error).__name__
             world.troubles.note(provider.name, error, world.clock.monotonic())
@@ -193,6 +194,15 @@ async def _ask(
         await _answer(world, snapshot, x, client, provider, response)
     finally:
         response.close()
+
+
+def _is_unserved(client: Client, response: UpstreamResponse) -> bool:
+    """Whether a page for people came where something was to be made. What is heard in a recording is text, which
+    whisper.cpp and others send as a page; what is empty is none."""
+    if not is_page(header(response.headers, b"content-type") or b"") or reads(client) or client.method == "OPTIONS":
+        return False
+    empty = response.status in (204, 205) or header(response.headers, b"content-length") == b"0"
+    return not empty and not client.path.endswith(_HEARD)
 
 
 def _fields(world: World, head: Head, *, decoded: bool) -> Headers:

@@ -13,6 +13,7 @@ import msgspec
 from gateway.attempt import Answer, Outgoing, is_event_stream
 from gateway.dialects.jobs import job_in
 from gateway.dialects.outline import LONG
+from gateway.dialects.unserved import is_events
 from gateway.dialects.values import has_more
 from gateway.errors import Refusal, UnreadableStream
 from gateway.facts import UNPRICED, Caller, Cost, Exchange, Usage
@@ -54,7 +55,7 @@ def settle_answer(
     x.usage, x.service_tier = out.dialect.usage(body) if body is not None else (None, None)
     silent = x.usage is None or _blank(x.usage)
     if silent and body is not None and answer.whole and out.operation.name not in FREE:
-        if is_event_stream(answer.response.headers):
+        if is_event_stream(answer.response.headers) or is_events(body):
             return _settle_events(x, snapshot, tokens, out, answer, _read_as_stream(out, body), now)
         if (job := job_in(body)) is not None and not job.ended:
             x.cost = DEFERRED

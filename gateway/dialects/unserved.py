@@ -13,6 +13,8 @@ from gateway.dialects.delivered import given
 
 _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*(.?)", re.DOTALL)
 _ERROR = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*"(?:error"|type"[ \t\r\n]*:[ \t\r\n]*"error")')
+_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:(?:data|event|id|retry)?:)")
+"""A stream of events begins with a field, or with a comment (html.spec.whatwg.org, 9.2.5)."""
 _BOM = b"\xef\xbb\xbf"
 _KINDS = (b"text/html", b"application/xhtml+xml", b"text/plain", b"text/xml", b"application/xml", b"application/json")
 
@@ -34,6 +36,11 @@ def is_page(kind: bytes) -> bool:
     return kind[:9].lower() == b"text/html" or kind[:21].lower() == b"application/xhtml+xml"
 
 
+def is_events(body: bytes) -> bool:
+    """Whether a body is a stream of events, whatever its content type: SDKs that asked for one do not look at that."""
+    return _EVENTS.match(body, 0, 64) is not None
+
+
 def unserved(body: bytes, kind: bytes, coding: bytes) -> str:
     """Why a body, or its beginning, cannot be the answer to an operation that is read here; empty: it can be. `kind` is
     its content type; one with a content `coding` is judged by that alone. Nothing of the peer's is repeated."""
@@ -43,7 +50,7 @@ def unserved(body: bytes, kind: bytes, coding: bytes) -> str:
         return _named(kind).replace("a ", "a compressed ", 1) if is_page(kind) else ""
     found = _BEGINS.match(body)
     first = found[1] if found is not None else b""
-    if first in (b"{", b"[") or kind[:17].lower() == b"text/event-stream":
+    if first in (b"{", b"[") or kind[:17].lower() == b"text/event-stream" or is_events(body):
         return ""
     return _named(kind) if first else "an empty body"
 

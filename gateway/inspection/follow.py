@@ -76,7 +76,9 @@ class Follower:
         at = 0
         for one in coming:
             end = at + len(one.rest)
-            begun = one.begun if one.begun >= 0 else base + (at if places is None else places[at][0])
+            begun = one.begun
+            if begun < 0 and at <= len(said):
+                begun = base + (at if places is None else places[at][0])
             if end <= len(said):
                 self._waiting.append((begun, base + (end if places is None else places[end][1]), one.name, one.token))
             else:

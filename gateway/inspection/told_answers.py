@@ -6,7 +6,7 @@ stream that comes in one piece.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from gateway.errors import UpstreamBroken
@@ -53,10 +53,11 @@ def trimmed(body: bytes, segments: Sequence[Segment], judged: bool, begin: Open)
         raise UpstreamBroken("The provider's answer has log-probabilities, and cannot be read.") from None
     found = [leaf for leaf in leaves if body[leaf.start] in b"{[" and not is_free(leaf.path)]
     texts = [(tuple(way), each) for each in segments if (way := steps(each.path))] if found else []
+    near = _by_place(texts, {len(leaf.path) - 1 for leaf in found})
     edits: list[Edit] = []
     for leaf in found:
         told = read(body[leaf.start : leaf.end], judged)
-        beside = [(way, each) for way, each in texts if way[: len(leaf.path) - 1] == leaf.path[:-1]]
+        beside = near.get(leaf.path[:-1], [])
         lists = {
             name: _kept(name, tokens, beside, begin) if tokens else [] for name, tokens in told.lists.items()
         } if told is not None else {}  # fmt: skip
@@ -64,6 +65,16 @@ def trimmed(body: bytes, segments: Sequence[Segment], judged: bool, begin: Open)
             form = told or Told({}, () if body[leaf.start] == 0x5B else ("content",))
             edits.append((leaf.start, leaf.end, form.written(lists)))
     return splice(body, edits) if edits else body
+
+
+def _by_place(texts: Sequence[tuple[Path, Segment]], depths: Collection[int]) -> dict[Path, list[tuple[Path, Segment]]]:
+    """The texts by what they stand in at these depths: an answer may have thousands of choices."""
+    near: dict[Path, list[tuple[Path, Segment]]] = {}
+    for way, each in texts:
+        for depth in depths:
+            if depth <= len(way):
+                near.setdefault(way[:depth], []).append((way, each))
+    return near
 
 
 def _kept(name: str, tokens: Sequence[Token], beside: Sequence[tuple[Path, Segment]], begin: Open) -> list[Token]:

@@ -250,3 +250,13 @@ def test_a_page_in_place_of_what_is_passed_through(odd: Gateway, upstream: Scrip
     assert made.status_code == 502
     assert row_of(odd, made) == (0, 0, 0, False, "upstream_error")
     assert httpx.get(odd.v1 + "/files/f/content", headers=headers, timeout=60).content == PAGE
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_a_stream_under_another_content_type_is_read_as_one(odd: Gateway, upstream: Scripted, kind: str) -> None:
+    """SDKs that asked for a stream do not look at its content type; a page is refused, and this is none."""
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
+    said = {**chunk, "choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}], "usage": TOLD}
+    upstream.says(unary(b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(said).encode(), content_type=kind))
+    assert b"Hello" in ask(odd, stream=True).content
+    assert booked(odd, "/chat/completions", model="gpt-4o-mini", stream=True) == (1000, 100, PRICE, False)

@@ -330,3 +330,22 @@ def test_a_team_without_passthrough_has_what_is_read(passing: Gateway, upstream:
     sdk = OpenAI(base_url=passing.v1, api_key="sk-closed", max_retries=0)
     assert sdk.responses.create(model="gpt-4o-mini", input="x").status == "completed"
     assert sdk.models.list().data
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/audio/transcriptions", b"Hello there", 200),
+        ("POST", "/files/abc/closed", b"", 200),
+        ("POST", "/files/abc/closed", b"", 204),
+        ("OPTIONS", "/files", b"<p>", 200),
+    ],
+)
+def test_what_is_called_a_page_and_is_none_passes(
+    passing: Gateway, upstream: Scripted, method: str, path: str, body: bytes, status: int
+) -> None:
+    """whisper.cpp's server answers `response_format=text` as `text/html`; frameworks call an empty body so."""
+    upstream.says(lambda wire, _: wire.whole(body, status, content_type="text/html; charset=utf-8"))
+    headers = {"authorization": "Bearer sk-search"}
+    answer = httpx.request(method, passing.v1 + path, headers=headers, content=b"{}", timeout=60)
+    assert (answer.status_code, answer.content) == (status, body)

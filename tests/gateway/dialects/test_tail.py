@@ -136,14 +136,14 @@ class _Slow(msgspec.Struct):
 
 
 def slowly(body: bytes) -> tuple[Any, str | None]:
-    """The whole answer decoded, by the plainest reading of the rule: usage by the general reader, and the tier beside
-    it, else the one in it."""
+    """The whole answer decoded, by the plainest reading of the rule: usage by the general reader (whole numbers in
+    whatever way they are written), and the tier beside it, else the one in it."""
     top = msgspec.json.decode(body, type=_Slow)
     raw = bytes(top.usage)
     if not raw or raw == b"null":
         return None, top.service_tier if isinstance(top.service_tier, str) else None
     try:
-        usage, inner = shapes._usage(wire := shapes._DECODER.decode(raw)), wire_tier(wire)
+        usage, inner = shapes._usage(wire := shapes._read(raw)), wire_tier(wire)
     except ValueError:
         usage, inner = None, None
     return usage, top.service_tier if isinstance(top.service_tier, str) else inner
@@ -161,6 +161,8 @@ def wire_tier(wire: Any) -> str | None:
 @example({**USAGE, "service_tier": "batch"}, [], [], "priority", "before", True)
 @example({**USAGE, "service_tier": "batch"}, [], [], None, "before", True)
 @example(None, [], [], "priority", "after", True)
+@example({**USAGE, "prompt_tokens": "7"}, [], [], None, "absent", True)
+@example({**USAGE, "prompt_tokens": "7"}, [], [], None, "absent", False)
 def test_the_quick_way_tells_what_the_slow_way_does(
     usage: object,
     before: list[tuple[str, Any]],

@@ -40,6 +40,10 @@ def test_any_body_is_told_in_words_of_ours(body: bytes, kind: bytes, coding: byt
         (b"\x1b\x01", b"text/html", b"br", "a compressed body of type text/html that is no JSON"),
         (b"\x1b\x01", b"application/json", b"br", ""),
         (b"data: {}\n\n", b"text/event-stream", b"", ""),
+        (b"data: {}\n\n", b"text/plain", b"", ""),
+        (b": ping\n\ndata: {}\n\n", b"application/json", b"", ""),
+        (b"\xef\xbb\xbf\nevent:message\ndata: {}\n\n", b"", b"", ""),
+        (b"database is down", b"text/plain", b"", "a body of type text/plain that is no JSON"),
         (b'{"id":', b"text/html", b"", ""),
     ],
 )

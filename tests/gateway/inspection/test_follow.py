@@ -1,5 +1,7 @@
 """The log-probabilities of one text, kept until what they tell of has left."""
 
+import pytest
+
 from gateway.inspection.follow import MOST_AHEAD, Follower
 from gateway.inspection.logprobs import Token
 
@@ -63,6 +65,19 @@ def test_tokens_wait_for_their_text():
     assert follower.dropped == 1
     follower.take("", "content", tokens(*["y"] * (MOST_AHEAD + 1)))
     assert follower.idle
+
+
+@pytest.mark.parametrize("pieces", [("é", "fgh"), ("é", "", "fg", "h"), ("☃é", "fgh"), ("e", "é", "fgh")])
+def test_several_tokens_may_come_before_their_text(pieces: tuple[str, ...]):
+    """The same, of tokens that begin beyond all the text that is there, which is not ASCII: that ended the stream."""
+    step = Step()
+    follower = Follower((step,))
+    given = tokens(*pieces[0], "f", "g", "h") if pieces[0] != "e" else tokens("e", "é", "f", "g", "h")
+    for at, piece in enumerate(pieces):
+        follower.take(piece, "content", () if at else given)
+        step.taken = step.passed = step.taken + len(piece)
+    assert told(follower) == [each.said for each in given]
+    assert follower.dropped == 0
 
 
 def test_tokens_of_another_text_are_left_out():

@@ -105,6 +105,18 @@ def test_tokens_of_a_tool_call_stay_if_all_of_it_does():
     assert call('{"a": "ann@site.co"}', '{"a": "', 'ann@site.co"}') is None
 
 
+def test_each_of_many_choices_keeps_its_own():
+    """A choice's tokens are of its texts; that they begin beyond one that is not ASCII ends nothing."""
+    texts = ["é", "ann@site.co", "word"] * 100
+    choices = [
+        {"index": at, "message": {"content": text}, "logprobs": {"content": [entry(text.encode(), 0), entry(b"x", 9)]}}
+        for at, text in enumerate(texts)
+    ]
+    told = [each["logprobs"] for each in judged("", {"choices": choices})["choices"]]
+    kept = [[one["token"] for one in each["content"]] if each else [] for each in told]
+    assert kept == [[] if "@" in text else [text] for text in texts]
+
+
 def test_nothing_is_touched_where_nothing_can_happen():
     """ "None: it has none, or nothing can happen to its texts.\""""
 
