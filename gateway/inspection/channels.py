@@ -17,7 +17,21 @@ Key = tuple[str, *tuple[bytes, ...]]
 class Channel:
     """One text that grows, as the inspector and the client know it."""
 
-    __slots__ = ("call", "family", "follower", "ids", "json", "name", "open", "out", "pending", "raw", "role", "way")
+    __slots__ = (
+        "call",
+        "closed",
+        "family",
+        "follower",
+        "ids",
+        "json",
+        "name",
+        "open",
+        "out",
+        "pending",
+        "raw",
+        "role",
+        "way",
+    )
 
     def __init__(self, name: str, slot: Slot, data: bytes, spans: Spans) -> None:
         self.name = name
@@ -29,6 +43,8 @@ class Channel:
         self.way = [(step, data[slice(*spans[at])] if at >= 0 else b"", kind) for step, at, kind in slot.way]
         """Steps to the text, each with the index and the type of the array's item it leads to."""
         self.open = True
+        self.closed = False
+        """It was ended by another text that began: what goes on under its name is a text of its own."""
         self.follower: Follower | None = None
         """Keeps its log-probabilities; None: it has none, or nothing can happen to it."""
         self.pending = ""

@@ -133,7 +133,9 @@ class ChatEvents(EventRewriter):
         if self._thoughts:
             for slot, text in zip(plan.slots, texts, strict=True):
                 if text and slot.family == _CONTENT:
-                    self._superseded += self._thoughts.pop(ids_of(slot, data, spans)[0], [])
+                    for channel in self._thoughts.pop(ids_of(slot, data, spans)[0], []):
+                        channel.closed = True
+                        self._superseded.append(channel)
         return super()._carry(event, data, plan, spans, texts, renamed)
 
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:

@@ -346,7 +346,7 @@ class EventRewriter:
                 if not is_other:
                     return channel
                 self._superseded.append(channel)
-            name = f"{channel.name}'" if is_other else channel.name
+            name = f"{channel.name}'" if is_other or channel.closed else channel.name
         if len(self._channels) >= MAX_CHANNELS:
             raise _TooMany
         name = name or ".".join([slot.family, *[part.decode("utf-8", "replace") for part in key[1:]]])

@@ -157,6 +157,31 @@ def test_thoughts_that_go_on_after_the_answer_began_are_judged_too():
     assert "".join(delta.get("content", "") for delta in deltas) == "b#"
 
 
+class Once(Hoarder):
+    """As the engine is: a text of which something was held when it ended must not go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over: set[str] = set()
+
+    def feed(self, channel: str, text: str, role: str = "assistant", json: bool = False) -> str:
+        assert channel not in self.over
+        return super().feed(channel, text, role, json)
+
+    def flush(self, channel: str) -> str:
+        self.over.add(channel)
+        return super().flush(channel)
+
+
+def test_thoughts_between_two_parts_of_the_answer_are_texts_of_their_own():
+    """Interleaved thinking: a text that goes on after its end would end the stream."""
+    pieces = [{"reasoning": "a1"}, {"content": "b2"}] * 3
+    stream = sse(*map(chunk, pieces), chunk({}, 0, "stop"), DONE)
+    deltas = [one["choices"][0]["delta"] for one in objects(rewritten("chat.completions", stream, Once(), SHARED))]
+    assert "".join(delta.get("reasoning", "") for delta in deltas) == "a#" * 3
+    assert "".join(delta.get("content", "") for delta in deltas) == "b#" * 3
+
+
 def test_what_the_finish_has_no_room_for_comes_before_it_in_an_event_of_its_own():
     for deltas, finish in (
         ([{"content": "12"}], {"role": "assistant"}),
