@@ -30,7 +30,7 @@ from guardrails.pii.mail import Mail
 from guardrails.pii.phone import Phone
 from guardrails.pii.rules import DEFAULT, Row, described, read
 from guardrails.pii.suffixes import Suffixes
-from guardrails.pii.tail import Tail
+from guardrails.pii.tail import GROUPS, WORD, Tail
 from guardrails.pii.url import Url
 from guardrails.pii.windows import characters, clusters, foreign_digits, merged, paced, regions
 
@@ -41,6 +41,8 @@ SPELLED = -2
 """And one that is for texts that are written otherwise: see `folding.py`."""
 FOLDED = 128
 """Recognizers whose matches begin farther before their hit (URLs) do not read them."""
+ALIVE = WORD + GROUPS
+"""Characters of a text's end in which such a match can be that may go on."""
 CLOSE = 64
 """Digits outside ASCII that are so close are looked at in one go: every stretch costs a recognizer more than that."""
 STRETCH = 500
@@ -205,9 +207,11 @@ class PiiDetector:
 
     def settled(self, text: str) -> int:
         """See `Detector.settled`."""
+        place = self._tail.settled(text)
         if text.isascii() or not self._folds:
-            return self._tail.settled(text)
-        return min([self._tail.settled(each) for each in readings(text)])
+            return place
+        begin = max(len(text) - ALIVE, 0)
+        return min([place, *[begin + self._tail.settled(each) for each in readings(text[begin:])]])
 
 
 def _outermost(

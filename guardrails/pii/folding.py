@@ -12,7 +12,11 @@ _BLANKS = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
 _DASHES = "\u2010-\u2015\u2212\ufe63\uff0d"
 _WIDE = "\uff0b\uff0d\uff0e\uff10-\uff19\uff20-\uff3a\uff3f\uff41-\uff5a"
 _DIGIT = "0-9\uff10-\uff19"
-_SPELLED = re.compile(rf"[{_WIDE}]|(?<=[{_DIGIT})])[{_BLANKS}{_DASHES}]|[{_BLANKS}{_DASHES}](?=[+(\uff0b]?[{_DIGIT}])")
+_ANY = re.compile(f"[{_BLANKS}{_DASHES}{_WIDE}]").search
+_SPELLED = re.compile(
+    rf"[{_BLANKS}{_DASHES}{_WIDE}](?:(?<=[{_WIDE}])|(?<=[{_DIGIT})].)|(?=[+(\uff0b]?[{_DIGIT}]))", re.DOTALL
+)
+"""The set stands first: `re` runs to the next of its characters without trying anything else."""
 _IN_BYTES = r"(?:\xc2\xa0|\xe2\x80[\x80-\x8a\x90-\x95\xaf]|\xe2\x81\x9f|\xe2\x88\x92|\xe3\x80\x80|\xef\xb9\xa3)"
 GATE = (
     rf"[0-9)]{_IN_BYTES}|{_IN_BYTES}[+(]?[0-9]|"
@@ -30,12 +34,12 @@ def folded(text: str) -> tuple[str, list[int]]:
 
 
 def readings(text: str) -> list[str]:
-    """How a text is read that may go on: as it is, and where that is something else, folded, with its last characters
-    as they are and as they will be if a digit follows."""
-    if text.isascii():
-        return [text]
+    """How else a text is read that may go on: folded, with its last characters as they are and as they will be if a
+    digit follows. None, if it is not read otherwise."""
+    if _ANY(text) is None:
+        return []
     alone, followed = folded(text)[0], folded(text + "0")[0][:-1]
-    return list(dict.fromkeys([text, alone, followed]))
+    return [each for each in dict.fromkeys((alone, followed)) if each != text]
 
 
 def _read(found: re.Match[str]) -> str:
