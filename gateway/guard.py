@@ -29,6 +29,7 @@ from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
 from gateway.slices import Breathe
 from gateway.telemetry.logs import alert, info
+from gateway.wire.answers import texts_from
 from gateway.wire.envelopes import error_body
 from gateway.world import World
 from guardrails.governor import Governor
@@ -39,13 +40,6 @@ SHORT = 4_096
 """Bytes of a body that guardrails read on the event loop. A longer one may take longer than others should wait."""
 GLANCED = 4 * SHORT
 """Bytes of a body that the gate alone sees there: most of what it lets pass has nothing for the rest to do."""
-CONTAINERS = {
-    "chat.completions": b'"choices"',
-    "completions": b'"choices"',
-    "responses": b'"output"',
-    "messages": b'"content"',
-}
-"""By operation, the name of the member that holds an answer's texts."""
 NOTHING: Mapping[str, int] = MappingProxyType({})
 NONE_DEMOTED: frozenset[str] = frozenset()
 ENCODING = frozenset((b"content-encoding",))
@@ -207,7 +201,7 @@ class Guard:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON: see
         `passes_unread`."""
         trim = self._trim(body)
-        if trim is None and self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
+        if trim is None and self._clear(body, "response", texts_from(self.operation, body)):
             return body
         return self._answer(body, dialect.answer_segments(body), trim)
 
@@ -215,7 +209,7 @@ class Guard:
         """The same for a body longer than `SHORT`."""
         trim = self._trim(body)
         glanced = trim is None and len(body) <= GLANCED
-        if glanced and self._clear(body, "response", CONTAINERS.get(self.operation, b"")):
+        if glanced and self._clear(body, "response", texts_from(self.operation, body)):
             return body
         rewrite = rewritten_answer if trim is None else rewrite_segments
         return await self._carried_out_beside(body, dialect.answer_segments, "response", rewrite, trim=trim)

@@ -74,7 +74,7 @@ def settle_answer(
 def _answered(out: Outgoing, body: bytes) -> list[str]:
     """The texts of a whole answer."""
     try:
-        return [segment.text for segment in out.dialect.answer_segments(body)]
+        return [segment.text for segment in out.dialect.answer_segments(body) if segment.path != "output_text"]
     except Refusal:  # no JSON
         return []
 

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.dialects import segments as reference
 from gateway.facts import Segment
+from gateway.wire.answers import holds_text
 from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, STRUCTURAL, member_path, role_of_kind
 
 _Members = dict[str, msgspec.Raw]
@@ -86,9 +87,9 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
     """As `segments.answer_segments`."""
     out: list[Segment] = []
     try:
-        value = _top(body).get(container)
-        if value is not None:
-            _member(container, value, "", role, out, reference.IGNORED_IN_ANSWERS)
+        for name, value in _top(body).items():
+            if holds_text(container, name):
+                _member(name, value, "", role, out, reference.IGNORED_IN_ANSWERS)
     except (ValueError, RecursionError):
         return reference.answer_segments(body, container, role=role)
     return out

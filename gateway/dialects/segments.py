@@ -13,6 +13,7 @@ from typing import cast
 
 from gateway.errors import BadRequest, UpstreamBroken
 from gateway.facts import Segment
+from gateway.wire.answers import holds_text
 from gateway.wire.surfaces import (
     CONTAINERS,
     PAYLOAD,
@@ -85,8 +86,8 @@ def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
 
 
 def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> list[Segment]:
-    """Text surfaces of an answer, below its top-level member `container`. Log-probabilities are left out: they repeat
-    the text token by token.
+    """Text surfaces of an answer, below its top-level member `container` and those beside it that may hold text.
+    Log-probabilities are left out: they repeat the text token by token.
 
     Raises `UpstreamBroken` for what is not JSON: an answer nobody can read must not look like an empty one.
     """
@@ -95,8 +96,8 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
         out: list[Segment] = []
         if isinstance(value, tuple):
             for name, member in cast(Pairs, value):
-                if name == container:
-                    _member(name, member, name, role, out, IGNORED_IN_ANSWERS)
+                if holds_text(container, name):
+                    _member(name, member, member_path("", name), role, out, IGNORED_IN_ANSWERS)
     except (ValueError, RecursionError):
         raise UpstreamBroken("The provider's answer cannot be read as JSON.") from None
     return _sound_segments(body, out)

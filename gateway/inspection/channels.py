@@ -6,6 +6,7 @@ from gateway.inspection.follow import Follower
 from gateway.inspection.plans import Slot
 from gateway.inspection.rewrite import encoded
 from gateway.inspection.shapes import Spans
+from gateway.wire.surfaces import is_base64
 
 _NUMBER = re.compile(rb"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?").fullmatch
 _LARGEST_INDEX = 1 << 31
@@ -31,6 +32,7 @@ class Channel:
         "raw",
         "role",
         "way",
+        "worded",
     )
 
     def __init__(self, name: str, slot: Slot, data: bytes, spans: Spans) -> None:
@@ -49,8 +51,15 @@ class Channel:
         """Keeps its log-probabilities; None: it has none, or nothing can happen to it."""
         self.pending = ""
         """A high surrogate whose other half is in the next piece."""
+        self.worded = False
+        """It is said to be of encoded bytes, and is of text."""
         self.raw: list[str] = []
         self.out: list[str] = []
+
+    def is_bytes(self, text: str) -> bool:
+        """Whether a piece of what is said to be encoded bytes is that. Behind one that is not, none is believed."""
+        self.worded = self.worded or not is_base64(text)
+        return not self.worded
 
     def value(self, text: str) -> bytes:
         """JSON of what stands below the first step of `way`, holding `text`."""

@@ -18,6 +18,7 @@ from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, l
 from gateway.inspection.rewrite import Edit
 from gateway.inspection.scan import Path
 from gateway.inspection.shapes import Shapes, Spans
+from gateway.wire.answers import holds_text
 from gateway.wire.sse import SseEvent
 from gateway.wire.surfaces import STRUCTURAL, Step
 from guardrails.interface import StreamInspector
@@ -27,10 +28,9 @@ _SAYS_NOTHING = frozenset(("index", "type", "logprobs"))
 _WHOLE = STRUCTURAL | {"name"}
 """Members of a delta that are told whole."""
 _USUAL = frozenset(("id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"))
-"""Names of members that need no escapes."""
+"""Names of members that a chunk of our own repeats: they need no escapes, and what they hold is no text."""
 _CONTENT, _THOUGHT = "delta/content", "delta/reasoning"
 """Families of channels: an answer; how those of thoughts begin (`reasoning_content`, `reasoning_details/text`)."""
-_NOT_REPEATED = frozenset(("choices", "usage", "obfuscation", "error"))
 
 
 class ChatEvents(EventRewriter):
@@ -60,20 +60,33 @@ class ChatEvents(EventRewriter):
                 says_more = says_more or not _is_piece(path)
         for path in reader.strings("choices"):
             if reader.is_text(path):
-                slots.append(self._slot(reader, path) if _is_piece(path) else reader.whole(path, self.role))
-        for path in reader.strings() if name == b"error" else reader.strings("error"):
-            if path[0] != "choices" and (path[0] == "error" or reader.is_text(path)):
+                slots.append(self._slot(reader, path) if _is_piece(path) else self._label(reader, path))
+        for path in reader.strings():
+            if path[0] == "choices":
+                continue
+            is_error = name == b"error" or path[0] == "error"
+            if (is_error or holds_text("choices", str(path[0]))) and (path[0] == "error" or reader.is_text(path)):
                 slots.append(reader.whole(path))
-                failed = True
+                failed = failed or is_error
+                says_more = True
         return Plan(
             slots=tuple(slots),
             ends=tuple(ends),
             droppable=not (says_more or failed or ends),
             failed=failed,
             logprobs=reader.logprobs(),
-            names=reader.free_names(lambda path: name == b"error" or path[0] in ("choices", "error")),
+            names=reader.free_names(lambda path: name == b"error" or holds_text("choices", str(path[0]))),
             room=reader.room("choices", int(ends[0][0]), "delta") if len(ends) == 1 else b"",
         )
+
+    def _label(self, reader: Reader, path: Path) -> Slot:
+        """A string that is told whole; clients put those of a tool's name together, should there be several."""
+        slot = reader.whole(path, self.role)
+        if path[2:3] != ("delta",) or path[-1] != "name":
+            return slot
+        items = [path[: at + 1] for at in range(2, len(path)) if isinstance(path[at], int)]
+        ids = (_number(reader, *path[:2]), *[_number(reader, *item) for item in items])
+        return msgspec.structs.replace(slot, ids=ids)
 
     def _slot(self, reader: Reader, path: Path) -> Slot:
         """A piece of a text: its channel is the choice, the way to it, and what numbers the items on that way."""
@@ -179,13 +192,7 @@ class ChatEvents(EventRewriter):
     def _chunk(self, index: bytes, content: bytes, finish: bytes = b"null", logprobs: bytes = b"null") -> bytes:
         """A chunk like the last one, of one choice."""
         members = members_of(self._last)
-        around = b"".join(
-            [
-                b'"%b":%b,' % (name.encode(), raw) if name in _USUAL else b"%b:%b," % (_encode(name), raw)
-                for name, raw in members.items()
-                if name not in _NOT_REPEATED
-            ]
-        )
+        around = b"".join([b'"%b":%b,' % (name.encode(), raw) for name, raw in members.items() if name in _USUAL])
         choice = b'"index":%b,%b"logprobs":%b,"finish_reason":%b' % (
             index,
             content + b"," if content else b"",

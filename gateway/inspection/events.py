@@ -21,10 +21,11 @@ from gateway.inspection.beside import Beside
 from gateway.inspection.channels import Channel, Key, ids_of
 from gateway.inspection.follow import Stages
 from gateway.inspection.frames import joined, reframed
+from gateway.inspection.labels import Labels
 from gateway.inspection.plans import Plan, Reader, Slot
 from gateway.inspection.repeats import CHUNK_END, Repeat, repeat_of
 from gateway.inspection.rewrite import Edit, encoded, is_sound, splice
-from gateway.inspection.scan import is_free, scan, value_of
+from gateway.inspection.scan import is_open, scan, value_of
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.sse import SseEvent
 from gateway.wire.surfaces import is_base64, is_encoded
@@ -60,9 +61,8 @@ class EventRewriter:
         self._over = False
         self._failed = False
         self._channels: dict[Key, Channel] = {}
-        self._superseded: list[Channel] = []
-        """Channels that end because another one began."""
-        self._logprobs = Beside(inspector)
+        self._superseded: list[Channel] = []  # channels that end because another one began
+        self._labels, self._logprobs = Labels(MAX_CHANNELS), Beside(inspector)
         self._memo: dict[tuple[str, bool, str], tuple[str, Stages | None]] = {}
         """What became of a text that may come again, and what it went through if that is known."""
         self._wholes = 0
@@ -233,7 +233,7 @@ class EventRewriter:
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""
         slot = plan.slots[0]
-        silent = plan.ends or plan.names or plan.logprobs or self._failed
+        silent = plan.ends or plan.names or plan.logprobs or self._failed or slot.payload
         silent = silent or (channel.follower is not None and not channel.follower.idle)
         if not silent and slot.logprobs < 0 and slot.call < 0 and plan.sequence < 0:
             self.repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable)
@@ -265,7 +265,7 @@ class EventRewriter:
         found = scan(data)
         edits: list[Edit] = []
         for (path, name), (start, end) in zip(found.names, found.named, strict=True):
-            if is_free(path) and (new := self._whole(name, "assistant", False)[0]) != name:
+            if is_open(path, name) and (new := self._whole(name, "assistant", False)[0]) != name:
                 edits.append((start, end, encoded(new)))
         return edits
 
@@ -303,8 +303,11 @@ class EventRewriter:
                 judged = text and not (slot.uri and (is_encoded(text) or (slot.payload and is_base64(text))))
                 alone[at] = self._whole(text, slot.role, slot.json) if judged else (text, None)
                 new = alone[at][0]
+                ids = ids_of(slot, data, spans) if slot.ids and text else ()
+                if ids and not self._labels.goes_with(slot, ids, text, new, self._whole):
+                    return ahead + self._block(said)
             else:
-                new = self._fed(channel, text) if text else text
+                new = self._fed(channel, text) if text and not (slot.payload and channel.is_bytes(text)) else text
                 if flush_at and flush_at.get(channel) == at:
                     new += self._flush(channel)
                 if slot.logprobs < 0 and (due := self._logprobs.due(channel, new == text)):
@@ -404,8 +407,8 @@ class EventRewriter:
             text = self._flush(channel)
             if text:
                 rests.append((channel, text))
-            if self._inspector.blocked:
-                self.blocked = True
+            self.blocked = self.blocked or self._inspector.blocked
+            if self.blocked:
                 break
         return rests
 

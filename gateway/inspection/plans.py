@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.inspection.scan import Leaf, Path, Scan, is_free, text_of
-from gateway.wire.surfaces import PAYLOAD, ROLES, STRUCTURAL, Step, role_of_kind
+from gateway.inspection.scan import Leaf, Path, Scan, is_free, is_open, text_of
+from gateway.wire.surfaces import ENCODED, PAYLOAD, ROLES, STRUCTURAL, Step, role_of_kind
 
 STREAMED = frozenset(
     ("content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "input", "transcript", "thinking",
@@ -23,8 +23,9 @@ STREAMED = frozenset(
 JSON_TEXTS = frozenset(("arguments", "partial_json"))
 """Their text is a JSON document."""
 
+_BYTES = PAYLOAD | ENCODED
 _EMPTY = re.compile(rb'"[a-z_]+"\s*:\s*\{\s*\}')
-_IDS = STRUCTURAL | frozenset(("obfuscation", "encrypted_index", "event_id", "partial_image_b64", "b64_json"))
+_IDS = STRUCTURAL | frozenset(("obfuscation", "encrypted_index", "event_id"))
 
 
 class Slot(msgspec.Struct, gc=False):
@@ -34,7 +35,8 @@ class Slot(msgspec.Struct, gc=False):
     family: str
     """Kind of channel; empty: the string is judged by itself."""
     ids: tuple[int | bytes, ...] = ()
-    """What names the channel, with the family: bytes, or the group where they are."""
+    """What names the channel, with the family: bytes, or the group where they are. Of a string
+    that is judged by itself: clients put it behind what came before with these."""
     role: str = "assistant"
     json: bool = False
     logprobs: int = -1
@@ -163,8 +165,8 @@ class Reader:
         return role
 
     def free_names(self, is_judged: Callable[[Path], bool]) -> str:
-        """Member names of objects that are not known, where texts are judged; one a line."""
-        return "\n".join(dict.fromkeys([name for path, name in self._names if is_free(path) and is_judged(path)]))
+        """Member names that may be text, where texts are judged; one a line."""
+        return "\n".join(dict.fromkeys([name for path, name in self._names if is_open(path, name) and is_judged(path)]))
 
     def room(self, *path: Step) -> bytes:
         """The member at a path as it is written, if it is an empty object and the only member of its name. In a string
@@ -182,8 +184,8 @@ class Reader:
             "",
             role=self.role(path, role),
             json=name in JSON_TEXTS,
-            uri=name in PAYLOAD and not is_free(path),
-            payload=name in PAYLOAD and not is_free(path) and self._is_payload(name, path),
+            uri=name in _BYTES and not is_free(path),
+            payload=name in _BYTES and not is_free(path) and self._is_payload(name, path),
             logprobs=self.group(*path[:-1], "logprobs"),
         )
 
@@ -204,7 +206,7 @@ class Reader:
             return kind in ("base64", "redacted_thinking") or bool(beside and beside[-1] in ("audio", "input_audio"))
         if name == "result":
             return kind == "image_generation_call"
-        return name == "file_data"
+        return name == "file_data" or name in ENCODED
 
 
 def last_name(path: Path) -> str:

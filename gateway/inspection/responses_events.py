@@ -15,6 +15,7 @@ from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, l
 from gateway.inspection.rewrite import Edit, encoded, splice
 from gateway.inspection.scan import Path
 from gateway.inspection.shapes import Shapes, Spans
+from gateway.wire.answers import holds_text
 from gateway.wire.sse import SseEvent
 from guardrails.interface import StreamInspector
 
@@ -22,7 +23,7 @@ _encode = msgspec.json.encode
 _IDS = ("output_index", "content_index", "summary_index", "item_id")
 _TOLD = frozenset(("type", "sequence_number", *_IDS))
 """Members of an event that are told again in one of our own; others may be texts."""
-_NOT_TEXT = frozenset(("response.audio.delta", "response.output_audio.delta"))
+_BYTES = frozenset(("response.audio.delta", "response.output_audio.delta"))
 _LAST = frozenset(("response.completed", "response.incomplete"))
 _FAILED = frozenset(("response.failed", "error"))
 _BEGINNING = frozenset(("response.created", "response.queued", "response.in_progress"))
@@ -54,7 +55,7 @@ class ResponsesEvents(EventRewriter):
         failed = kind in _FAILED or name == b"error"
         slots: list[Slot] = []
         for path in reader.strings():
-            if kind in _NOT_TEXT or not _is_judged(path) or not reader.is_text(path):
+            if not _is_judged(path) or not reader.is_text(path):
                 continue
             if is_delta and path[0] == "delta" and last_name(path) in STREAMED:
                 slots.append(_slot(reader, kind, path))
@@ -197,6 +198,7 @@ def _slot(reader: Reader, kind: str, path: Path) -> Slot:
         role="tool" if "call_output" in kind else "assistant",
         json=family.endswith("arguments") or last_name(path) in JSON_TEXTS,
         logprobs=reader.group("logprobs"),
+        payload=kind in _BYTES,
         way=tuple([(step, -1, b"") for step in path]),
     )
 
@@ -219,9 +221,9 @@ def _ends(reader: Reader, kind: str) -> tuple[tuple[str, int], ...]:
 
 
 def _is_judged(path: Path) -> bool:
-    """Of the response itself only output and error: the rest is what the client sent."""
-    below = path[1] if path[0] == "response" and len(path) > 1 else ""
-    return not isinstance(below, str) or below in ("", "output", "error")
+    """Of the response itself only what `holds_text` names: the rest is what the client sent."""
+    below = path[1] if path[0] == "response" and len(path) > 1 else 0
+    return not isinstance(below, str) or holds_text("output", below)
 
 
 def _index(data: bytes) -> bytes:

@@ -20,6 +20,7 @@ MAX_VALUES = 20_000
 REPEATED = frozenset(("logprobs", "token_ids"))
 """Members of known containers that repeat a text token by token."""
 _KNOWN = CONTAINERS | frozenset(("delta", "content_block", "item", "part", "annotation", "response", "error"))
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}+[0-9]{0,3}+(?:_[a-z]{1,16}+)?").fullmatch
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -99,6 +100,11 @@ def is_free(path: Path) -> bool:
         if isinstance(step, str) and (step not in _KNOWN or (step == "input" and isinstance(path[at + 1], str))):
             return True
     return False
+
+
+def is_open(path: Path, name: str) -> bool:
+    """Whether a member's name may be text: any in an object that is not known, else what no API calls a member."""
+    return _NAME(name) is None or is_free(path)
 
 
 def text_of(raw: bytes) -> str:

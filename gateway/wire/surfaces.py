@@ -30,6 +30,8 @@ STRUCTURAL = _names(
 """No text where they are strings (`cache_control`: whatever it is)."""
 PAYLOAD = _names("data file_data url image_url file_url result")
 """May hold encoded bytes."""
+ENCODED = _names("partial_image_b64 b64_json")
+"""Hold nothing else."""
 ROLES = {
     "system": "system",
     "developer": "system",

@@ -15,6 +15,7 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 | context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 
@@ -23,18 +24,25 @@ from guardrails.pii import context as contexts
 from guardrails.pii.candidates import BEHIND, Candidate, Pattern, Recognizer
 from guardrails.pii.checks import CHECKS
 from guardrails.pii.context import Context, Near, raised
+from guardrails.pii.folding import BESIDE, GATE, folded, readings
 from guardrails.pii.iban import Iban
 from guardrails.pii.mail import Mail
 from guardrails.pii.phone import Phone
 from guardrails.pii.rules import DEFAULT, Row, described, read
 from guardrails.pii.suffixes import Suffixes
-from guardrails.pii.tail import Tail
+from guardrails.pii.tail import GROUPS, WORD, Tail
 from guardrails.pii.url import Url
 from guardrails.pii.windows import characters, clusters, foreign_digits, merged, paced, regions
 
 _END = itemgetter(1)
 EVERYONE = -1
 """Whom the gate's expression calls that is for all recognizers."""
+SPELLED = -2
+"""And one that is for texts that are written otherwise: see `folding.py`."""
+FOLDED = 128
+"""Recognizers whose matches begin farther before their hit (URLs) do not read them."""
+ALIVE = WORD + GROUPS
+"""Characters of a text's end in which such a match can be that may go on."""
 CLOSE = 64
 """Digits outside ASCII that are so close are looked at in one go: every stretch costs a recognizer more than that."""
 STRETCH = 500
@@ -69,6 +77,7 @@ class PiiDetector:
         rows = [row for row in (*table.rules, *own) if row.entity in wanted and row.id not in without]
         self._without = without
         self._recognizers = self._built(rows, wanted, extra)
+        self._folds = extra
         self.expressions: Sequence[Expression] = self._published()
         self._tail = Tail(
             [row.prefix for row in rows],
@@ -79,8 +88,8 @@ class PiiDetector:
         )
         self.reach = Reach(
             length=max((one.length for one in self._recognizers), default=1),
-            before=NEAR + max(contexts.REACH, BEHIND),
-            after=max((one.after for one in self._recognizers), default=1),
+            before=NEAR + max(contexts.REACH, BEHIND) + BESIDE,
+            after=max((one.after for one in self._recognizers), default=1) + BESIDE,
             # A match has a hit that ends behind its start, and so has each one that makes another be dropped.
             lead=NEAR,
             wordwise=not self._tail.letters,
@@ -108,6 +117,9 @@ class PiiDetector:
             self._called += [index] * len(one.expressions)
         published.append(Expression(pattern=foreign_digits()))
         self._called.append(EVERYONE)
+        if self._folds:
+            published.append(Expression(pattern=GATE))
+            self._called.append(SPELLED)
         return published
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
@@ -141,7 +153,10 @@ class PiiDetector:
     ) -> dict[str, list[Candidate]]:
         """By entity, what begins where the hits say that something may."""
         found: dict[str, list[Candidate]] = {}
-        ends, foreign = self._ends(text, hits)
+        ends = self._ends(text, hits)
+        foreign = ends.pop(EVERYONE, [])
+        if ends.pop(SPELLED, None):
+            self._read_folded(text, found, breathe)
         dense = clusters(foreign, CLOSE)
         for index in range(len(self._recognizers)) if foreign else ends:
             one = self._recognizers[index]
@@ -159,8 +174,22 @@ class PiiDetector:
                     among += candidates
         return found
 
-    def _ends(self, text: str, hits: Sequence[Hit]) -> tuple[dict[int, list[int]], list[int]]:
-        """Where hits end, in characters and in order: by recognizer, and those for all recognizers."""
+    def _read_folded(self, text: str, found: dict[str, list[Candidate]], breathe: Callable[[], None] | None) -> None:
+        """Add what begins in the text as it is read and has one of the characters that are read otherwise."""
+        read, places = folded(text)
+        dense = clusters(places, CLOSE)
+        for one in self._recognizers if places else ():
+            if one.back > FOLDED:
+                continue
+            stretches = merged([], [(max(low - one.back, 0), high + 1) for low, high in dense])
+            for low, high in stretches if breathe is None else paced(stretches, STRETCH, breathe):
+                for candidate in one.scan(read, low, high):
+                    at = bisect_left(places, candidate.start)
+                    if at < len(places) and places[at] < candidate.end:
+                        found.setdefault(one.entity, []).append(candidate)
+
+    def _ends(self, text: str, hits: Sequence[Hit]) -> dict[int, list[int]]:
+        """Where hits end, in characters and in order: by recognizer, `EVERYONE` and `SPELLED`."""
         ordered: list[tuple[int, int]] = sorted(hits, key=_END)
         ends: dict[int, list[int]] = {}
         called = self._called
@@ -174,11 +203,15 @@ class PiiDetector:
                 ends[index] = [end]
             else:
                 own.append(end)
-        return ends, ends.pop(EVERYONE, [])
+        return ends
 
     def settled(self, text: str) -> int:
         """See `Detector.settled`."""
-        return self._tail.settled(text)
+        place = self._tail.settled(text)
+        if text.isascii() or not self._folds:
+            return place
+        begin = max(len(text) - ALIVE, 0)
+        return min([place, *[begin + self._tail.settled(each) for each in readings(text[begin:])]])
 
 
 def _outermost(

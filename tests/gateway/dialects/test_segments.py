@@ -300,3 +300,13 @@ def test_a_payload_that_is_not_encoded_is_text(part: dict, texts: list[str]):
     """ "Others are text, whatever is said of them.\""""
     body = json.dumps({"messages": [{"role": "user", "content": [part]}]}).encode()
     assert [each.text for each in prompt_segments(body)] == texts
+
+
+def test_what_stands_beside_the_container_of_an_answer_is_text():
+    beside = {"id": "i", "model": "m", "created": 1, "usage": {"total_tokens": 1}, "citations": ["https://x/?a@b"],
+              "search_results": [{"title": "a@b"}], "new": "a@b"}  # fmt: skip
+    assert set(answer(beside | {"choices": []}, "choices")) == {
+        "citations[0]", "search_results[0]{}", "search_results[0].title", "new",
+    }  # fmt: skip
+    told = {"instructions": "a@b", "metadata": {"a": "a@b"}, "output": [], "output_text": "a@b"}
+    assert set(answer(told, "output")) == {"output_text"}

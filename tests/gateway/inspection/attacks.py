@@ -70,6 +70,18 @@ def _chat() -> Iterator[tuple[str, list[Any]]]:
     yield "message", [{"choices": [{"index": 0, "message": {"content": MAIL}}]}]
     yield "bare delta", [{"choices": [{"index": 0, "delta": each}]} for each in PIECES]
     yield "annotations", [chunk({"annotations": [{"url_citation": {"title": MAIL, "url": f"https://x/{MAIL}"}}]})]
+    for text in (
+        {"citations": [MAIL]},
+        {"search_results": [{"title": MAIL, "url": f"https://x/{MAIL}"}]},
+        {"new": MAIL},
+    ):
+        yield (
+            f"beside the choices {next(iter(text))}",
+            [chunk({"content": "hi"}) | text, chunk({"content": MAIL[:HALF]}) | text],
+        )
+    yield "names of a delta", [chunk({MAIL: "x"})]
+    yield "name of a tool, cut", [chunk({"tool_calls": [{"index": 0, "function": {"name": each}}]}) for each in PIECES]
+    yield "no audio", [chunk({"audio": {"data": MAIL}})]
     yield "name twice", [b'data: {"choices":[{"delta":{"content":"x","c\\u006fntent":"%b"}}]}\n\n' % MAIL.encode()]
     yield (
         "half a surrogate",
@@ -99,6 +111,14 @@ def _responses() -> Iterator[tuple[str, list[Any]]]:
     yield "another done", [{"type": text, **where, "delta": "hi"},
                            {"type": "response.output_text.done", **where, "text": MAIL}]  # fmt: skip
     output = [{"type": "message", "content": [{"type": "output_text", "text": MAIL, "annotations": [{"title": MAIL}]}]}]
+    for kind in ("audio", "output_audio"):
+        yield (
+            f"no {kind}",
+            [{"type": f"response.{kind}.delta", **where, "delta": each} for each in (MAIL[:HALF], MAIL[HALF:])],
+        )
+    yield "no image", [{"type": "response.image_generation_call.partial_image", **where, "partial_image_b64": MAIL}]
+    yield "no image either", [{"type": "image_generation.completed", "b64_json": MAIL}]
+    yield "output_text at the top", [{"type": "response.completed", "response": {"output": [], "output_text": MAIL}}]
     for kind in ("response.failed", "response.completed", "response.incomplete"):
         yield kind, [{"type": kind, "response": {"error": {"message": MAIL}, "output": output}}]
     yield "error", [{"type": "error", "message": MAIL, "param": MAIL}]

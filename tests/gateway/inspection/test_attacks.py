@@ -1,11 +1,15 @@
 """Whatever way a provider tells a value in, the client cannot put it together."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gateway.facts import Segment
 from tests.fuzz.fuzz_shipped import RIG, engine
 from tests.gateway.inspection.attacks import MAIL, attacks
 from tests.gateway.inspection.helpers import objects, rewritten
@@ -37,3 +41,29 @@ def test_no_way_of_telling_gets_a_value_past(operation: str, stream: bytes):
         for name, text in told(event):
             together[name] = together.get(name, "") + text
     assert MAIL not in json.dumps(list(together.values()))
+
+
+WIDE = "４１１１" + "１１１１" * 3
+SPELLINGS = ("4111\u00a01111\u202f1111\u20111111", "536\u201322\u20138150", "jane.doe＠example.com", WIDE,
+             "+1\u00a0425\u2011882 8080", "\u00a0", "–", "1", "a", " ", "é", "(", "+")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(SPELLINGS), max_size=6), st.lists(st.integers(0, 60), max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_other_spellings_cut_anywhere_come_out_as_the_whole(pieces: list[str], cuts: list[int]):
+    """*a masked stream is, byte for byte, what masking the whole answer would give, however the provider cut it*"""
+    text = "".join(pieces)
+    verdict = SHIPPED.inspect([Segment("choices[0].message.content", "assistant", text)], "response")
+    stream = SHIPPED.stream("chat.completions")
+    assert stream is not None
+    places = sorted({0, len(text), *[cut for cut in cuts if cut < len(text)]})
+    fed = [stream.feed("c", text[a:b], "assistant", False) for a, b in itertools.pairwise(places)]
+    assert "".join(fed) + stream.flush("c") == next((each.text for each in verdict.rewrites), text)
+
+
+@pytest.mark.parametrize("value", SPELLINGS[:5])
+def test_other_spellings_are_masked(value: str):
+    text = f"it is {value} then"
+    verdict = SHIPPED.inspect([Segment("choices[0].message.content", "assistant", text)], "response")
+    assert all(value not in each.text for each in verdict.rewrites)
+    assert verdict.rewrites
