@@ -65,7 +65,7 @@ class _Plan(msgspec.Struct, frozen=True):
 class RateCard:
     """The price of one model, compiled. Immutable; `cost` is made for the hot path."""
 
-    __slots__ = ("_plans", "_standard", "meters_seconds", "model", "provider")
+    __slots__ = ("_plans", "_standard", "by_clock", "model", "provider")
 
     def __init__(self, provider: str, model: str, source: Source) -> None:
         self.provider = provider
@@ -76,13 +76,13 @@ class RateCard:
         self._plans: dict[str | None, _Plan] = {tier: _plan(source, tier) for tier in source.tiers()}
         for name in (None, *STANDARD_TIERS):
             self._plans.setdefault(name, self._standard)
-        self.meters_seconds = any(
-            sheet is not None and any(band.second for band in sheet.bands)
+        self.by_clock = any(
+            sheet is not None and sheet.by_clock and any(band.second for band in sheet.bands)
             for plan in self._plans.values()
             for day in plan.days
             for sheet in day.sheets
         )
-        """Some price is per second: `Usage.seconds` must be filled in."""
+        """Some price is per second of serving: `Usage.seconds` must be filled in. (Seconds of audio are told.)"""
 
     @property
     def tiers(self) -> tuple[str, ...]:

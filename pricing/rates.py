@@ -132,6 +132,8 @@ class Sheet(msgspec.Struct, frozen=True):
     version: str
     minimum_seconds: int = 0
     """Shortest duration billed, where seconds are billed at all."""
+    by_clock: bool = False
+    """Seconds are those that serving took (a GPU of one's own), not those of the audio."""
 
 
 class MeterLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +174,7 @@ class PricedSheet(msgspec.Struct, frozen=True):
     bands: tuple[Band, ...]
     version: str
     minimum_seconds: int
+    by_clock: bool
 
     def band(self, input_tokens: int) -> Band:
         return self.bands[bisect_left(self.thresholds, input_tokens)] if self.thresholds else self.first
@@ -181,7 +184,7 @@ def compile_sheet(sheet: Sheet) -> PricedSheet:
     """Compile prices into integer rates, exactly."""
     thresholds = tuple(sorted({start for rate in sheet.rates.values() for start, _ in rate.above}))
     bands = tuple(_band(sheet, start + 1) for start in (-1, *thresholds))
-    return PricedSheet(bands[0], thresholds, bands, sheet.version, sheet.minimum_seconds)
+    return PricedSheet(bands[0], thresholds, bands, sheet.version, sheet.minimum_seconds, sheet.by_clock)
 
 
 def nanos(priced: PricedSheet, usage: Usage) -> int:

@@ -96,8 +96,8 @@ def test_seconds_are_announced() -> None:
     card, free = prices.card("local", "gpu"), prices.card("local", "free")
     assert card is not None
     assert free is not None
-    assert card.meters_seconds
-    assert not free.meters_seconds
+    assert card.by_clock
+    assert not free.by_clock
     assert usd(prices, "x", "gpu", Usage(seconds=2.5)) == "0.00275"
     assert free.cost(MILLION, at_ns=NOW).nanos == 0
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 from anthropic import Anthropic
-from openai import OpenAI, PermissionDeniedError
+from openai import APIStatusError, OpenAI, PermissionDeniedError
 
 from tests.support.scripted import Scripted, Seen, Wire, scripted
 from tests.support.served import Gateway, configuration, key_hash, wait_for
@@ -19,6 +19,14 @@ from tests.support.served import Gateway, configuration, key_hash, wait_for
 TOLD = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
 PRICE = 1000 * 150 + 100 * 600
 """Nano-dollars of that by gpt-4o-mini."""
+
+PIECES = ("tts-1", "own-voice", "whisper-1", "own-ears", "by-request", "gpu-voice", "gpt-4o-mini-tts")
+PRICES = [
+    {"model": "own-voice", "usd_per_million_characters": "7.5"},
+    {"model": "own-ears", "usd_per_minute": "0.003"},
+    {"model": "by-request", "usd_per_request": "0.002"},
+    {"model": "gpu-voice", "usd_per_hour": "2.49"},
+]
 
 
 def response(status: str, **changes: object) -> dict[str, object]:
@@ -43,6 +51,11 @@ def passing(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Ite
     whole["models"]["haiku"] = {"targets": [{"provider": "mock-anthropic", "model": "claude-3-7-sonnet-20250219"}]}
     whole["teams"]["small"] = {"models": ["haiku"], "keys": [{"id": "small", "hash": key_hash("sk-small")}]}
     whole["teams"]["closed"] = {"passthrough": "off", "keys": [{"id": "closed", "hash": key_hash("sk-closed")}]}
+    whole["prices"] = {"models": PRICES}
+    whole["models"] |= {name: {"targets": [{"provider": "mock"}]} for name in PIECES}
+    whole["teams"]["loud"] = {
+        "keys": [{"id": "loud", "hash": key_hash("sk-loud")}], "budget": {"amount": "0.01 USD"},
+    }  # fmt: skip
     path = data / "gateway.yaml"
     path.write_text(yaml.safe_dump(whole))
     gateway = Gateway(path)
@@ -330,3 +343,35 @@ def test_a_team_without_passthrough_has_what_is_read(passing: Gateway, upstream:
     sdk = OpenAI(base_url=passing.v1, api_key="sk-closed", max_retries=0)
     assert sdk.responses.create(model="gpt-4o-mini", input="x").status == "completed"
     assert sdk.models.list().data
+
+
+def speak(sdk: OpenAI, model: str, text: str) -> bytes:
+    return sdk.audio.speech.create(model=model, voice="alloy", input=text).read()
+
+
+def test_speech_costs_what_its_characters_do(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    """15 USD a million in the catalogue, 7.50 of one's own; a character is a code point."""
+    upstream.says(lambda wire, seen: wire.whole(b"\xff\xf3mp3", content_type=b"audio/mpeg"))
+    sdk = client(passing)
+    speak(sdk, "tts-1", "a" * 100)
+    speak(sdk, "own-voice", "naïve 🙂")
+    speak(sdk, "by-request", "any")
+    speak(sdk, "gpt-4o-mini-tts", "costs tokens, and tells none")
+    rows = booked(4)
+    assert [row[2] for row in rows] == [100 * 15_000, 7 * 7_500, 2_000_000, None]
+    assert [row[3] for row in rows] == [False, False, False, True]
+    speak(sdk, "gpu-voice", "x")
+    assert booked(5)[4][2], "the time it took"
+
+
+def test_speech_is_refused_by_a_budget_that_its_characters_do_not_fit(passing: Gateway, upstream: Scripted) -> None:
+    """400 characters of tts-1 are 0.006 USD: of 0.01 they fit once. What is refused reaches no provider."""
+    upstream.says(lambda wire, seen: wire.whole(b"\xff\xf3mp3", content_type=b"audio/mpeg"))
+    sdk = OpenAI(base_url=passing.v1, api_key="sk-loud", max_retries=0)
+    speak(sdk, "tts-1", "a" * 400)
+    before = len(upstream.seen)
+    with pytest.raises(APIStatusError) as refused:
+        speak(sdk, "tts-1", "a" * 400)
+    assert refused.value.status_code == 402
+    assert len(upstream.seen) == before
+    speak(sdk, "tts-1", "a" * 200)
