@@ -6,7 +6,7 @@ from gateway.client import Client
 from gateway.dialects.ending import Ending, reported_by_events
 from gateway.dialects.jobs import Job, costs_nothing, job_in, job_in_stream
 from gateway.dialects.results import Line, Results, added, batch_of
-from gateway.dialects.tail import reported
+from gateway.dialects.tail import duration, reported
 from gateway.facts import UNPRICED, Cost, Exchange, Usage
 from gateway.ledger.bills import Bills
 from gateway.measured import Measured, settle_measured
@@ -22,6 +22,8 @@ TAIL = 64 * 1024
 """Bytes of an answer that are kept to find its usage in."""
 EVENTS = 1024 * 1024
 """The same of a stream, whose last event may hold all of an answer."""
+_TRANSCRIPTS = ("/v1/audio/transcriptions", "/v1/audio/translations")
+"""What answers these may tell the length of the audio, and does so at its beginning."""
 _STORED = "/v1/chat/completions/"
 _READS = frozenset(("GET", "HEAD", "DELETE"))
 
@@ -66,6 +68,8 @@ def keeps(
         return Ending(EVENTS)
     if b"json" not in kind or client.path.endswith(FILES):
         return None
+    if client.path in _TRANSCRIPTS:
+        return Ending(EVENTS)
     return Ending(most // 2 if reads(client) else TAIL)
 
 
@@ -100,6 +104,8 @@ def settle_passed(
         x.usage, x.cost = None, FREE_OF_CHARGE
         return True
     told, x.service_tier = reported_by_events(body) if events else reported(body)
+    if told is None and ending.whole and client.path in _TRANSCRIPTS:
+        told = duration(body)
     settle_measured(x, snapshot, provider, measured, told, now)
     return True
 

@@ -27,6 +27,12 @@ STANDARD_TIERS = ("default", "standard", "auto", "scale", "on_demand")
 """Names under which providers report the tier that is not special (OpenAI, Anthropic, Google)."""
 
 
+def picture_tiers(quality: str, size: str) -> tuple[str, ...]:
+    """Names of the tiers that a price per image may stand in, the most special first: `hd/1792x1024`, `hd/*`,
+    `*/1792x1024`."""
+    return f"{quality}/{size}", f"{quality}/*", f"*/{size}"
+
+
 class Source(Protocol):
     """Something that knows a model's prices: the catalogue, or an entry of the configuration."""
 
@@ -88,6 +94,13 @@ class RateCard:
     def tiers(self) -> tuple[str, ...]:
         """Service tiers with a price of their own, at some date."""
         return tuple(sorted(name for name, plan in self._plans.items() if name and plan is not self._standard))
+
+    def picture(self, quality: str, size: str) -> str | None:
+        """The tier whose price per image holds for a quality and a size (each may be empty); None: the standard one."""
+        for name in picture_tiers(quality.lower(), size.lower()):
+            if name in self._plans:
+                return name
+        return None
 
     def cost(self, usage: Usage, *, tier: str | None = None, at_ns: int) -> Cost:
         """What `usage` costs at `at_ns` (nanoseconds since the epoch) in the service tier that served.

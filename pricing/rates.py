@@ -44,6 +44,7 @@ Meter = Literal[
     "request",
     "page",
     "character",
+    "image",
     "second",
 ]
 
@@ -87,6 +88,7 @@ _FIELDS: dict[Meter, str] = {
     "request": "requests",
     "page": "pages",
     "character": "characters",
+    "image": "images",
 }
 _INPUTS: tuple[Meter, ...] = (
     "input",
@@ -99,7 +101,7 @@ _OUTPUTS: tuple[Meter, ...] = (
 _CACHED_MEDIA: dict[Meter, Meter] = {"cache_read_audio": "input_audio", "cache_read_image": "input_image"}
 DAY_NS = 86_400 * 10**9
 """Nanoseconds in a day."""
-_COUNTED_APART = frozenset({"request", "web_search", "file_search", "page", "character", "second"})
+_COUNTED_APART = frozenset({"request", "web_search", "file_search", "page", "character", "image", "second"})
 """Meters that are left off a bill when they cost nothing; tokens always show."""
 _NANOS = 10**9
 _EXACT = Context(prec=40)
@@ -282,6 +284,7 @@ def own_parts(usage: Usage) -> dict[Meter, int | float]:
         "request": usage.requests,
         "page": usage.pages,
         "character": usage.characters,
+        "image": usage.images,
         "second": usage.seconds,
     }
 

@@ -225,9 +225,27 @@ def parse_usage(raw: bytes) -> tuple[Usage, str | None]:
     except ValueError:
         raise UsageError("not valid JSON") from None
     if usage is None:
+        usage = _pieces(inner)
+    if usage is None:
         raise UsageError("no token count in it; give a usage object in OpenAI's, Anthropic's or Gemini's shape")
     tier = "fast" if wire.speed == "fast" else wire.service_tier or wire.gemini_tier or outer.service_tier
     return usage, tier
+
+
+class _Pieces(msgspec.Struct, forbid_unknown_fields=True):
+    characters: _Count = 0
+    images: _Count = 0
+    pages: _Count = 0
+    requests: _Count = 1
+
+
+def _pieces(raw: "bytes | msgspec.Raw") -> Usage | None:
+    """What is counted by the piece, by our own names: no provider tells it."""
+    told = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if not told.keys() & set(_Pieces.__struct_fields__):
+        return None
+    found = msgspec.json.decode(raw, type=_Pieces)
+    return Usage(characters=found.characters, images=found.images, pages=found.pages, requests=found.requests)
 
 
 class _Answer(msgspec.Struct):

@@ -1,5 +1,5 @@
-"""Finds the models in the beginning of a body that is otherwise not read (JSON fields or a multipart form field), and what
-a short JSON body asks that is priced by the piece."""
+"""Finds the models in the beginning of a body that is otherwise not read (JSON fields or a multipart form field), and
+what a short JSON body asks that is priced by the piece."""
 
 import re
 from collections.abc import Callable

@@ -20,12 +20,28 @@ TOLD = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
 PRICE = 1000 * 150 + 100 * 600
 """Nano-dollars of that by gpt-4o-mini."""
 
-PIECES = ("tts-1", "own-voice", "whisper-1", "own-ears", "by-request", "gpu-voice", "gpt-4o-mini-tts")
+PIECES = (
+    "tts-1",
+    "own-voice",
+    "whisper-1",
+    "own-ears",
+    "by-request",
+    "gpu-voice",
+    "gpt-4o-mini-tts",
+    "dall-e-3",
+    "dall-e-2",
+)
 PRICES = [
     {"model": "own-voice", "usd_per_million_characters": "7.5"},
     {"model": "own-ears", "usd_per_minute": "0.003"},
     {"model": "by-request", "usd_per_request": "0.002"},
     {"model": "gpu-voice", "usd_per_hour": "2.49"},
+    {
+        "model": "dall-e-3",
+        "usd_per_image": "0.04",
+        "sizes": {"1792x1024": "0.08"},
+        "qualities": {"hd": {"usd_per_image": "0.08", "sizes": {"1792x1024": "0.12"}}},
+    },
 ]
 
 
@@ -375,3 +391,29 @@ def test_speech_is_refused_by_a_budget_that_its_characters_do_not_fit(passing: G
     assert refused.value.status_code == 402
     assert len(upstream.seen) == before
     speak(sdk, "tts-1", "a" * 200)
+
+
+def test_images_cost_by_number_size_and_quality(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    upstream.says(lambda wire, seen: wire.whole(b'{"created": 1, "data": [{"url": "https://x.test/a.png"}]}'))
+    sdk = client(passing)
+    sdk.images.generate(model="dall-e-3", prompt="a road")
+    sdk.images.generate(model="dall-e-3", prompt="a road", size="1792x1024", quality="standard")
+    sdk.images.generate(model="dall-e-3", prompt="a road", quality="hd", n=2)
+    sdk.images.generate(model="dall-e-3", prompt="a road", size="1792x1024", quality="hd")
+    sdk.images.generate(model="dall-e-2", prompt="nobody has written its price down")
+    assert [row[2] for row in booked(5)] == [40_000_000, 80_000_000, 160_000_000, 120_000_000, None]
+
+
+def test_a_transcript_costs_what_its_audio_lasts(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    """By `usage` of today's answers, by `duration` of `verbose_json`; who tells neither has no known cost."""
+    told = [
+        {"text": "a", "usage": {"type": "duration", "seconds": 90}},
+        {"task": "transcribe", "language": "english", "duration": 8.5, "text": "a", "segments": []},
+        {"text": "a"},
+        {"text": "a", "usage": {"type": "duration", "seconds": 90}},
+    ]
+    answers(upstream, *told)
+    sdk = client(passing)
+    for model in ("whisper-1", "own-ears", "own-ears", "own-ears"):
+        sdk.audio.transcriptions.create(model=model, file=("a.wav", b"RIFF"))
+    assert [row[2] for row in booked(4)] == [9_000_000, 425_000, None, 4_500_000]
