@@ -212,7 +212,7 @@ class _Reader:
         qualities = self._mapping(item.get("qualities", {}), (*path, "qualities"), None)
         for quality, written in qualities.items():
             at = (*path, "qualities", quality)
-            whole: object = written if isinstance(written, Mapping) else {"usd_per_image": written}
+            whole = written if not isinstance(written, str | int | float) else {"usd_per_image": written}
             within = self._mapping(whole, at, ("usd_per_image", "sizes"))
             if not within:
                 self._wrong(at, "no price; give a price per image, or usd_per_image and sizes")

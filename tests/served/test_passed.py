@@ -417,3 +417,21 @@ def test_a_transcript_costs_what_its_audio_lasts(passing: Gateway, upstream: Scr
     for model in ("whisper-1", "own-ears", "own-ears", "own-ears"):
         sdk.audio.transcriptions.create(model=model, file=("a.wav", b"RIFF"))
     assert [row[2] for row in booked(4)] == [9_000_000, 425_000, None, 4_500_000]
+
+
+def test_a_speech_that_breaks_is_booked_all_the_same_and_spend_shows_it(
+    passing: Gateway, upstream: Scripted, booked: Booked
+) -> None:
+    def breaks(wire: Wire, seen: Seen) -> None:
+        wire.head(content_type="audio/mpeg", content_length="1000")
+        wire.send(b"half")
+
+    upstream.says(breaks)
+    headers = {"authorization": "Bearer sk-search", "x-tollway-tags": "what=broken"}
+    with pytest.raises(httpx.HTTPError):
+        httpx.post(passing.v1 + "/audio/speech", json={"model": "tts-1-hd", "input": "a" * 50}, headers=headers)
+    [row] = booked(1)
+    assert row[2:4] == (50 * 30_000, False)
+    shown = passing.spend("--by", "model")
+    [line] = [each for each in shown["rows"] if "tts-1-hd" in json.dumps(each)]
+    assert "0.0015" in json.dumps(line)
