@@ -220,12 +220,12 @@ def parse_usage(raw: bytes) -> tuple[Usage, str | None]:
         inner = next((told for told in (outer.usage, outer.usage_metadata) if bytes(told) not in (b"", b"null")), raw)
         wire = _read(inner)
         usage = _usage(wire)
+        if usage is None:
+            usage = _pieces(inner)
     except msgspec.ValidationError as error:
         raise UsageError(f"not a usage object: {error}") from None
     except ValueError:
         raise UsageError("not valid JSON") from None
-    if usage is None:
-        usage = _pieces(inner)
     if usage is None:
         raise UsageError("no token count in it; give a usage object in OpenAI's, Anthropic's or Gemini's shape")
     tier = "fast" if wire.speed == "fast" else wire.service_tier or wire.gemini_tier or outer.service_tier
