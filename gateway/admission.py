@@ -104,6 +104,11 @@ class Admission:
         self.seconds = PASSED_THROUGH
         return None
 
+    def expect(self, nanos: int) -> None:
+        """What an operation that is passed through will cost, nano-dollars, where its request shows it."""
+        if nanos:
+            self.charge = Charge(nanos=nanos)
+
     def _look_up(self, out: Outgoing, model: str) -> None:
         """Which bounds hold for `model`, what the request takes of them, and for how long if nobody settles it
         (seconds)."""

@@ -6,9 +6,10 @@ from gateway.client import Client
 from gateway.dialects.ending import Ending, reported_by_events
 from gateway.dialects.jobs import Job, costs_nothing, job_in, job_in_stream
 from gateway.dialects.results import Line, Results, added, batch_of
-from gateway.dialects.tail import reported
+from gateway.dialects.tail import duration, reported
 from gateway.facts import UNPRICED, Cost, Exchange, Usage
 from gateway.ledger.bills import Bills
+from gateway.measured import Measured, settle_measured
 from gateway.routing.table import Provider
 from gateway.seams import Headers
 from gateway.settings.snapshot import Snapshot
@@ -21,6 +22,8 @@ TAIL = 64 * 1024
 """Bytes of an answer that are kept to find its usage in."""
 EVENTS = 1024 * 1024
 """The same of a stream, whose last event may hold all of an answer."""
+_TRANSCRIPTS = ("/v1/audio/transcriptions", "/v1/audio/translations")
+"""What answers these may tell the length of the audio, and does so at its beginning."""
 _STORED = "/v1/chat/completions/"
 _READS = frozenset(("GET", "HEAD", "DELETE"))
 
@@ -65,6 +68,8 @@ def keeps(
         return Ending(EVENTS)
     if b"json" not in kind or client.path.endswith(FILES):
         return None
+    if client.path in _TRANSCRIPTS:
+        return Ending(EVENTS)
     return Ending(most // 2 if reads(client) else TAIL)
 
 
@@ -76,9 +81,12 @@ def settle_passed(
     client: Client,
     headers: Headers,
     ending: Ending | Tally,
+    measured: Measured,
+    now: float,
 ) -> bool:
-    """Usage and cost of an answer below 400. One without usage costs what nobody here knows: no cost, rather than
-    zero. False: it could not be read, and it may have told."""
+    """Usage and cost of an answer below 400 that was whole at `now` (monotonic seconds). One without usage costs what
+    its request shows; else what nobody here knows: no cost, rather than zero. False: it could not be read, and it may
+    have told."""
     if isinstance(ending, Tally):
         _settle_batch(bills, x, provider, ending)
         return True
@@ -86,35 +94,42 @@ def settle_passed(
     body = decoded(ending.bytes, headers) if ending.whole else ending.bytes
     coded = (header(headers, b"content-encoding") or b"identity") != b"identity"
     if body is None or (coded and not ending.whole):
-        settle_unread(x, client)
-        return reads(client)
+        settle_unread(x, snapshot, provider, client, measured, now)
+        return reads(client) or x.cost.priced
     job = job_in_stream(body) if events else job_in(body) if ending.whole else None
     if job is not None:
-        _settle_job(bills, x, snapshot, provider, job)
+        _settle_job(bills, x, snapshot, provider, job, now)
         return True
     if reads(client) or (not events and ending.whole and costs_nothing(body)):
-        x.cost = FREE_OF_CHARGE
+        x.usage, x.cost = None, FREE_OF_CHARGE
         return True
-    x.usage, x.service_tier = reported_by_events(body) if events else reported(body)
-    x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
+    told, x.service_tier = reported_by_events(body) if events else reported(body)
+    if told is None and ending.whole and client.path in _TRANSCRIPTS:
+        told = duration(body)
+    settle_measured(x, snapshot, provider, measured, told, now)
     return True
 
 
-def settle_unread(x: Exchange, client: Client) -> None:
+def settle_unread(
+    x: Exchange, snapshot: Snapshot, provider: Provider, client: Client, measured: Measured, now: float
+) -> None:
     """The same of an answer below 400 that tells no usage that can be read: a file, or speech."""
-    x.cost = FREE_OF_CHARGE if reads(client) else UNPRICED
+    if reads(client):
+        x.cost = FREE_OF_CHARGE
+    else:
+        settle_measured(x, snapshot, provider, measured, None, now)
 
 
-def _settle_job(bills: Bills, x: Exchange, snapshot: Snapshot, provider: Provider, job: Job) -> None:
+def _settle_job(bills: Bills, x: Exchange, snapshot: Snapshot, provider: Provider, job: Job, now: float) -> None:
     if not job.ended or job.usage is None:
-        x.cost = DEFERRED
+        x.usage, x.cost = None, DEFERRED
         return
     if not bills.claim(provider.name, job.id, x.received_ns / 1e9):
-        x.cost = FREE_OF_CHARGE
+        x.usage, x.cost = None, FREE_OF_CHARGE
         return
     x.model = job.model or x.model
     x.usage, x.service_tier = job.usage, job.tier
-    x.cost = cost_of(x, snapshot, provider.prices, x.first_byte_at)
+    x.cost = cost_of(x, snapshot, provider.prices, now)
 
 
 def _settle_batch(bills: Bills, x: Exchange, provider: Provider, tally: Tally) -> None:

@@ -29,6 +29,7 @@ from gateway.forward import credential_refused, enter, refusal_of
 from gateway.guard import ENCODING, WITHHELD, Guard, header_of, withheld
 from gateway.homeward import led_home
 from gateway.limits.turnstile import Place
+from gateway.measured import Measured, foreseen, measure
 from gateway.operations import FIRST_CLASS, anthropic_passthrough
 from gateway.passed import FILES, keeps, reads, settle_passed, settle_unread
 from gateway.routing.table import Provider
@@ -72,8 +73,11 @@ async def pass_through(
     else:
         found = await world.slices.run(partial(find_models, head.content_type, opening))
     provider, opening = _choose(snapshot, caller, x, found, opening)
+    measured = measure(client, head.content_type, opening, whole=client.body_done)
+    x.reserved_nanos = None if reads(client) else foreseen(x, snapshot, provider, measured)
     if snapshot.limits is not None:
         admission = Admission(world, snapshot, x, caller, None, found[-1].model if found else "")
+        admission.expect(x.reserved_nanos or 0)
         if not admission.now():
             await admission.ask()
         if snapshot.limits.by_provider:
@@ -83,12 +87,13 @@ async def pass_through(
         opening = await guard.opaque_request(opening, is_judged)
         if guard.outside is not None and opening and is_judged:
             opening = await guard.outside.request(opening, json_segments)
+        measured = measure(client, head.content_type, opening, whole=client.body_done)
     length = None if client.length is None else client.length + len(opening) - came
     body = opening if client.body_done else _joined(opening, rest)
     x.read_at = world.clock.monotonic()
     place = None if provider.capacity is None else await _entered(world, x, provider)
     try:
-        await _ask(world, snapshot, x, client, head, provider, body, length, guard, decoded_body=bool(coding))
+        await _ask(world, snapshot, x, client, head, provider, body, length, guard, measured, decoded_body=bool(coding))
     finally:
         if place is not None:
             place.leave()
@@ -144,6 +149,7 @@ async def _ask(
     body: bytes | AsyncIterator[bytes],
     length: int | None,
     guard: Guard | None,
+    measured: Measured,
     *,
     decoded_body: bool,
 ) -> None:
@@ -186,12 +192,14 @@ async def _ask(
             attempt.error = type(error).__name__
             world.troubles.note(provider.name, error, world.clock.monotonic())
             raise refusal_of(error, provider)
+        if response.status < 400:  # for a client that leaves before the end, or an answer that breaks
+            settle_unread(x, snapshot, provider, client, measured, x.headers_at)
         if guard is not None:
             if guard.outside is not None:
                 await guard.outside.verdict()
             if guard.reads_answers:
-                return await _answer_read(world, snapshot, x, client, provider, response, guard)
-        await _answer(world, snapshot, x, client, provider, response)
+                return await _answer_read(world, snapshot, x, client, provider, response, guard, measured)
+        await _answer(world, snapshot, x, client, provider, response, measured)
     finally:
         response.close()
 
@@ -275,6 +283,7 @@ async def _answer(
     client: Client,
     provider: Provider,
     response: UpstreamResponse,
+    measured: Measured,
     begun: bytes = b"",
 ) -> None:
     """Stream the answer through, of which `begun` came already; its usage is found in its end."""
@@ -297,10 +306,11 @@ async def _answer(
         x.outcome = _cut_short(world, provider, error).outcome
         return client.abort()
     if ending is not None:
-        if not settle_passed(world.bills, x, snapshot, provider, client, response.headers, ending):
+        now = world.clock.monotonic()
+        if not settle_passed(world.bills, x, snapshot, provider, client, response.headers, ending, measured, now):
             world.troubles.note(provider.name, CompressedAnswer(), world.clock.monotonic())
     elif response.status < 400:
-        settle_unread(x, client)
+        settle_unread(x, snapshot, provider, client, measured, world.clock.monotonic())
     await client.write(b"", more=False)
 
 
@@ -312,6 +322,7 @@ async def _answer_read(
     provider: Provider,
     response: UpstreamResponse,
     guard: Guard,
+    measured: Measured,
 ) -> None:
     """Hold an answer that guardrails must read, up to the size of a body, and pass on what they leave of it. What they
     cannot read and need not is passed on as it comes."""
@@ -319,7 +330,7 @@ async def _answer_read(
     is_json = any(name == b"content-type" and b"json" in value for name, value in response.headers)
 
     async def as_it_is(begun: bytes = b"") -> None:
-        await _answer(world, snapshot, x, client, provider, response, begun)
+        await _answer(world, snapshot, x, client, provider, response, measured, begun)
 
     if not is_json and guard.passes_unread("response"):
         return await as_it_is()
@@ -352,7 +363,8 @@ async def _answer_read(
         ending = Ending(len(plain))
         ending.add(plain)
         told = [pair for pair in response.headers if pair[0] != b"content-encoding"]
-        settle_passed(world.bills, x, snapshot, provider, client, told, ending)
+        now = world.clock.monotonic()
+        settle_passed(world.bills, x, snapshot, provider, client, told, ending, measured, now)
         body = await guard.opaque_answer(plain)
         if guard.outside is not None:
             body = await guard.outside.answer(body, _answer_segments)

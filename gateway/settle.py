@@ -175,7 +175,7 @@ def cost_of(x: Exchange, snapshot: Snapshot, provider: str | None, now: float) -
     if card is None:
         return UNPRICED
     usage = x.usage
-    if card.meters_seconds and not usage.seconds:
+    if card.by_clock and not usage.seconds:
         # A model priced by time (a GPU of one's own): from handing the request over until now.
         usage = x.usage = msgspec.structs.replace(usage, seconds=round(max(0.0, now - x.forwarded_at), 6))
     return card.cost(usage, tier=x.service_tier, at_ns=x.received_ns)

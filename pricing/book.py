@@ -130,7 +130,8 @@ class _Layers:
         for entry, like in self._own:
             if entry.span.holds(at_ns):
                 if entry.like is None:
-                    return Sheet(entry.tiers.get(tier, entry.rates) if tier else entry.rates, entry.version)
+                    rates = entry.tiers.get(tier, entry.rates) if tier else entry.rates
+                    return Sheet(rates, entry.version, by_clock=entry.by_clock)
                 return self._discounted(like, at_ns, tier, entry.version)
         return self._discounted(self._listed, at_ns, tier, None)
 

@@ -27,6 +27,12 @@ STANDARD_TIERS = ("default", "standard", "auto", "scale", "on_demand")
 """Names under which providers report the tier that is not special (OpenAI, Anthropic, Google)."""
 
 
+def picture_tiers(quality: str, size: str) -> tuple[str, ...]:
+    """Names of the tiers that a price per image may stand in, the most special first: `hd/1792x1024`, `hd/*`,
+    `*/1792x1024`."""
+    return f"{quality}/{size}", f"{quality}/*", f"*/{size}"
+
+
 class Source(Protocol):
     """Something that knows a model's prices: the catalogue, or an entry of the configuration."""
 
@@ -65,7 +71,7 @@ class _Plan(msgspec.Struct, frozen=True):
 class RateCard:
     """The price of one model, compiled. Immutable; `cost` is made for the hot path."""
 
-    __slots__ = ("_plans", "_standard", "meters_seconds", "model", "provider")
+    __slots__ = ("_plans", "_standard", "by_clock", "model", "provider")
 
     def __init__(self, provider: str, model: str, source: Source) -> None:
         self.provider = provider
@@ -76,18 +82,25 @@ class RateCard:
         self._plans: dict[str | None, _Plan] = {tier: _plan(source, tier) for tier in source.tiers()}
         for name in (None, *STANDARD_TIERS):
             self._plans.setdefault(name, self._standard)
-        self.meters_seconds = any(
-            sheet is not None and any(band.second for band in sheet.bands)
+        self.by_clock = any(
+            sheet is not None and sheet.by_clock and any(band.second for band in sheet.bands)
             for plan in self._plans.values()
             for day in plan.days
             for sheet in day.sheets
         )
-        """Some price is per second: `Usage.seconds` must be filled in."""
+        """Some price is per second of serving: `Usage.seconds` must be filled in. (Seconds of audio are told.)"""
 
     @property
     def tiers(self) -> tuple[str, ...]:
         """Service tiers with a price of their own, at some date."""
         return tuple(sorted(name for name, plan in self._plans.items() if name and plan is not self._standard))
+
+    def picture(self, quality: str, size: str) -> str | None:
+        """The tier whose price per image holds for a quality and a size (each may be empty); None: the standard one."""
+        for name in picture_tiers(quality.lower(), size.lower()):
+            if name in self._plans:
+                return name
+        return None
 
     def cost(self, usage: Usage, *, tier: str | None = None, at_ns: int) -> Cost:
         """What `usage` costs at `at_ns` (nanoseconds since the epoch) in the service tier that served.

@@ -23,10 +23,19 @@ from pricing.rates import DAY_NS, Meter, Rate
 Path = tuple[str | int, ...]
 
 _PER_MILLION = "usd_per_million_tokens"
-_EACH_METERS = ("web_search", "file_search", "request", "page", "character")
+_EACH_METERS = ("web_search", "file_search", "request", "page", "character", "image")
 _TOKEN_METERS = (*(name for name in get_args(Meter) if name not in (*_EACH_METERS, "second")), "cache_write")
-_RATE_KEYS = (_PER_MILLION, "usd_each", "usd_per_second", "usd_per_hour")
-_MODEL_KEYS = ("model", "provider", "from", "until", "like", "above", "tiers", *_RATE_KEYS)
+_CLOCK_KEYS = ("usd_per_second", "usd_per_hour")
+_PIECES: dict[str, tuple[Meter, int]] = {
+    "usd_per_request": ("request", 1),
+    "usd_per_million_characters": ("character", 10**6),
+    "usd_per_minute": ("second", 60),
+    "usd_per_image": ("image", 1),
+}
+"""Keys of one price: the meter, and how many units it is for."""
+_RATE_KEYS = (_PER_MILLION, "usd_each", *_PIECES, *_CLOCK_KEYS)
+_PICTURE_KEYS = ("sizes", "qualities")
+_MODEL_KEYS = ("model", "provider", "from", "until", "like", "above", "tiers", *_RATE_KEYS, *_PICTURE_KEYS)
 _DISCOUNT_KEYS = ("percent", "provider", "models", "from", "until")
 
 
@@ -73,6 +82,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     rates: dict[Meter, Rate]
     tiers: dict[str, dict[Meter, Rate]]
     """Whole sheets: what a tier does not name has the standard rate."""
+    by_clock: bool = False
+    """Seconds are those that serving took; otherwise those of the audio."""
 
     def matches(self, provider: str | None, model: str) -> bool:
         if self.provider is not None and (provider is None or provider.lower() != self.provider):
@@ -168,10 +179,11 @@ class _Reader:
             name: self._tier(tier, (*path, "tiers", name), rates)
             for name, tier in self._mapping(item.get("tiers", {}), (*path, "tiers"), None).items()
         }
+        tiers |= self._pictures(item, path, rates, tiers)
         like = self._text(item, "like", path)
         if like is not None and (rates or tiers):
             self._wrong((*path, "like"), "`like` takes the catalogue's price; remove it or the rates")
-        if like is None and item and not any(key in item for key in _RATE_KEYS):
+        if like is None and item and not any(key in item for key in (*_RATE_KEYS, *_PICTURE_KEYS)):
             self._wrong(path, f"no price; give one of {', '.join(_RATE_KEYS)} or like")
         if model is None:
             return None
@@ -187,7 +199,52 @@ class _Reader:
             like=None if like is None else (head, rest) if slash else (None, like),
             rates=rates,
             tiers=tiers,
+            by_clock=self._by_clock(item, path),
         )
+
+    def _pictures(
+        self, item: Mapping[str, object], path: Path, standard: dict[Meter, Rate], tiers: Mapping[str, object]
+    ) -> dict[str, dict[Meter, Rate]]:
+        """Prices per image by size and quality, as tiers `QUALITY/SIZE`, each with `*` for any."""
+        found = self._sizes(item, path, "*", standard)
+        if "image" not in standard and any(key in item for key in _PICTURE_KEYS):
+            self._wrong(path, "give usd_per_image, too: what images cost of which neither size nor quality is listed")
+        qualities = self._mapping(item.get("qualities", {}), (*path, "qualities"), None)
+        for quality, written in qualities.items():
+            at = (*path, "qualities", quality)
+            whole = written if not isinstance(written, str | int | float) else {"usd_per_image": written}
+            within = self._mapping(whole, at, ("usd_per_image", "sizes"))
+            if not within:
+                self._wrong(at, "no price; give a price per image, or usd_per_image and sizes")
+            own: dict[Meter, Rate] = {**standard, **self._rates(within, at)}
+            if "usd_per_image" in within:
+                found[f"{quality.lower()}/*"] = own
+            found |= self._sizes(within, at, quality.lower(), own)
+        for name in found.keys() & tiers.keys():
+            self._wrong((*path, "tiers", name), "is priced by size and quality, too; give one of them")
+        return found
+
+    def _sizes(
+        self, item: Mapping[str, object], path: Path, quality: str, standard: dict[Meter, Rate]
+    ) -> dict[str, dict[Meter, Rate]]:
+        found: dict[str, dict[Meter, Rate]] = {}
+        for size, price in self._mapping(item.get("sizes", {}), (*path, "sizes"), None).items():
+            if (amount := self._decimal(price, (*path, "sizes", size))) is not None:
+                found[f"{quality}/{size.lower()}"] = {**standard, "image": Rate(Fraction(amount))}
+        return found
+
+    def _by_clock(self, item: Mapping[str, object], path: Path) -> bool:
+        """Whether an entry's seconds, its tiers' among them, are those of serving. Audio's cannot stand beside them."""
+        tiers = item.get("tiers")
+        named = cast(Mapping[object, object], tiers).values() if isinstance(tiers, Mapping) else ()
+        parts = [item, *(cast(Mapping[str, object], tier) for tier in named if isinstance(tier, Mapping))]
+        clock = any(key in part for part in parts for key in _CLOCK_KEYS)
+        if clock and any("usd_per_minute" in part for part in parts):
+            self._wrong(
+                path,
+                "usd_per_minute is of audio, usd_per_second and usd_per_hour are of serving it; give one of them",
+            )
+        return clock
 
     def _tier(self, data: object, path: Path, standard: dict[Meter, Rate]) -> dict[Meter, Rate]:
         item = self._mapping(data, path, (*_RATE_KEYS, "above"))
@@ -227,6 +284,11 @@ class _Reader:
             if (both := prices.pop("cache_write", None)) is not None:
                 prices = {"cache_write_5m": both, "cache_write_1h": both} | prices
             rates |= {cast(Meter, n): Rate(Fraction(p) / units) for n, p in prices.items() if p is not None}
+        for key, (meter, units) in _PIECES.items():
+            if key in item and (price := self._decimal(item[key], (*path, key))) is not None:
+                if meter in rates:
+                    self._wrong((*path, key), f"give {key} or usd_each: {{{meter}: …}}, not both")
+                rates[meter] = Rate(Fraction(price) / units)
         for key, seconds in (("usd_per_second", 1), ("usd_per_hour", 3600)):
             if key in item and (price := self._decimal(item[key], (*path, key))) is not None:
                 rates["second"] = Rate(Fraction(price) / seconds)

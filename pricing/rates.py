@@ -44,6 +44,7 @@ Meter = Literal[
     "request",
     "page",
     "character",
+    "image",
     "second",
 ]
 
@@ -87,6 +88,7 @@ _FIELDS: dict[Meter, str] = {
     "request": "requests",
     "page": "pages",
     "character": "characters",
+    "image": "images",
 }
 _INPUTS: tuple[Meter, ...] = (
     "input",
@@ -99,7 +101,7 @@ _OUTPUTS: tuple[Meter, ...] = (
 _CACHED_MEDIA: dict[Meter, Meter] = {"cache_read_audio": "input_audio", "cache_read_image": "input_image"}
 DAY_NS = 86_400 * 10**9
 """Nanoseconds in a day."""
-_COUNTED_APART = frozenset({"request", "web_search", "file_search", "page", "character", "second"})
+_COUNTED_APART = frozenset({"request", "web_search", "file_search", "page", "character", "image", "second"})
 """Meters that are left off a bill when they cost nothing; tokens always show."""
 _NANOS = 10**9
 _EXACT = Context(prec=40)
@@ -132,6 +134,8 @@ class Sheet(msgspec.Struct, frozen=True):
     version: str
     minimum_seconds: int = 0
     """Shortest duration billed, where seconds are billed at all."""
+    by_clock: bool = False
+    """Seconds are those that serving took (a GPU of one's own), not those of the audio."""
 
 
 class MeterLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +176,7 @@ class PricedSheet(msgspec.Struct, frozen=True):
     bands: tuple[Band, ...]
     version: str
     minimum_seconds: int
+    by_clock: bool
 
     def band(self, input_tokens: int) -> Band:
         return self.bands[bisect_left(self.thresholds, input_tokens)] if self.thresholds else self.first
@@ -181,7 +186,7 @@ def compile_sheet(sheet: Sheet) -> PricedSheet:
     """Compile prices into integer rates, exactly."""
     thresholds = tuple(sorted({start for rate in sheet.rates.values() for start, _ in rate.above}))
     bands = tuple(_band(sheet, start + 1) for start in (-1, *thresholds))
-    return PricedSheet(bands[0], thresholds, bands, sheet.version, sheet.minimum_seconds)
+    return PricedSheet(bands[0], thresholds, bands, sheet.version, sheet.minimum_seconds, sheet.by_clock)
 
 
 def nanos(priced: PricedSheet, usage: Usage) -> int:
@@ -279,6 +284,7 @@ def own_parts(usage: Usage) -> dict[Meter, int | float]:
         "request": usage.requests,
         "page": usage.pages,
         "character": usage.characters,
+        "image": usage.images,
         "second": usage.seconds,
     }
 

@@ -220,6 +220,8 @@ def parse_usage(raw: bytes) -> tuple[Usage, str | None]:
         inner = next((told for told in (outer.usage, outer.usage_metadata) if bytes(told) not in (b"", b"null")), raw)
         wire = _read(inner)
         usage = _usage(wire)
+        if usage is None:
+            usage = _pieces(inner)
     except msgspec.ValidationError as error:
         raise UsageError(f"not a usage object: {error}") from None
     except ValueError:
@@ -228,6 +230,22 @@ def parse_usage(raw: bytes) -> tuple[Usage, str | None]:
         raise UsageError("no token count in it; give a usage object in OpenAI's, Anthropic's or Gemini's shape")
     tier = "fast" if wire.speed == "fast" else wire.service_tier or wire.gemini_tier or outer.service_tier
     return usage, tier
+
+
+class _Pieces(msgspec.Struct, forbid_unknown_fields=True):
+    characters: _Count = 0
+    images: _Count = 0
+    pages: _Count = 0
+    requests: _Count = 1
+
+
+def _pieces(raw: "bytes | msgspec.Raw") -> Usage | None:
+    """What is counted by the piece, by our own names: no provider tells it."""
+    told = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if not told.keys() & set(_Pieces.__struct_fields__):
+        return None
+    found = msgspec.json.decode(raw, type=_Pieces)
+    return Usage(characters=found.characters, images=found.images, pages=found.pages, requests=found.requests)
 
 
 class _Answer(msgspec.Struct):

@@ -35,6 +35,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Document pages read, for prices per page."""
     characters: int = 0
     """Characters of input text, for prices per character (speech)."""
+    images: int = 0
+    """Images asked for, for prices per image."""
     requests: int = 1
     """Number of requests, for prices per request."""
     seconds: float = 0.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pricing.rates import MeterLine
     from pricing.usage import Usage
 
-_ONE_BY_ONE = ("web_search", "file_search", "request", "page", "second")
+_ONE_BY_ONE = ("web_search", "file_search", "request", "page", "image", "second")
 """Meters shown by the piece, not by the million."""
 _HELP = """Show what a usage costs, and from which price version.
 

@@ -1,7 +1,9 @@
-"""Finds the models in the beginning of a body that is otherwise not read: JSON fields or a multipart form field."""
+"""Finds the models in the beginning of a body that is otherwise not read (JSON fields or a multipart form field), and
+what a short JSON body asks that is priced by the piece."""
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -33,6 +35,31 @@ class Peeked(msgspec.Struct, frozen=True):
             return opening
         name = msgspec.json.encode(model)[1:-1] if self.quoted else model.encode()
         return opening[: self.start] + name + opening[self.end :]
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """Members of a JSON body that speech and images are priced by, of whatever type the client wrote."""
+
+    input: Any = None
+    """Of speech: the text."""
+    n: Any = None
+    """Of images: how many; nothing or null is one."""
+    size: Any = None
+    quality: Any = None
+
+
+_asked = msgspec.json.Decoder(Asked).decode
+
+
+def find_asked(content_type: bytes, body: bytes) -> Asked | None:
+    """What a whole JSON object asks; None: it is none. Of a member that is written twice the last counts, as it does to
+    providers. Never raises."""
+    if b"json" not in content_type[:40].lower():
+        return None
+    try:
+        return _asked(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def find_models(content_type: bytes, opening: bytes, breathe: Callable[[], None] = lambda: None) -> list[Peeked]:

@@ -7,11 +7,11 @@ is a member name of the outermost object; anywhere deeper, closing brackets are 
 answer decoded from its beginning.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from pricing.shapes import PLAIN_TAIL, usage_and_tier, usage_of_tail
+from pricing.shapes import MOST, PLAIN_TAIL, usage_and_tier, usage_of_tail
 from pricing.usage import Usage
 
 
@@ -20,6 +20,11 @@ class _Top(msgspec.Struct):
     service_tier: Any = None
 
 
+class _Transcript(msgspec.Struct):
+    duration: Annotated[float, msgspec.Meta(gt=0, le=MOST)]
+
+
+_transcript = msgspec.json.Decoder(_Transcript, strict=False).decode
 _decode = msgspec.json.Decoder(_Top).decode
 _USAGE = b'"usage"'
 _TIER = b'"service_tier"'
@@ -43,6 +48,15 @@ def reported(body: bytes) -> tuple[Usage | None, str | None]:
     if tier is None:
         tier = _earlier_tier(body, at)
     return usage, tier if isinstance(tier, str) else inner_tier
+
+
+def duration(body: bytes) -> Usage | None:
+    """The length of the audio that a whole transcript tells beside its text (`verbose_json`); None: it tells none.
+    Never raises."""
+    try:
+        return Usage(seconds=_transcript(body).duration)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _earlier_tier(body: bytes, at: int) -> str | None:

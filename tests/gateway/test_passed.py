@@ -8,6 +8,7 @@ import pytest
 from gateway.client import Client
 from gateway.dialects.ending import Ending
 from gateway.facts import UNPRICED, Exchange
+from gateway.measured import ONE_REQUEST
 from gateway.passed import EVENTS, TAIL, Tally, keeps, settle_unread
 from gateway.routing.table import Provider
 from gateway.settings.snapshot import Snapshot
@@ -33,6 +34,7 @@ def kept(method: str, path: str, kind: bytes) -> Ending | Tally | None:
     [
         ("POST", "/v1/images/generations", b"application/json", TAIL),
         ("POST", "/v1/images/generations", b"text/event-stream; charset=utf-8", EVENTS),
+        ("POST", "/v1/audio/transcriptions", b"application/json", EVENTS),
         ("GET", "/v1/responses/resp_1", b"application/json", 500_000),
         ("POST", "/v1/responses/resp_1/cancel", b"application/json; charset=utf-8", 500_000),
     ],
@@ -56,5 +58,6 @@ def test_nothing_is_kept_of_a_file() -> None:
 @pytest.mark.parametrize(("method", "free"), [("GET", True), ("DELETE", True), ("POST", False)])
 def test_reading_is_free_and_making_is_not(method: str, free: bool) -> None:
     x = Exchange("id", "id", 0, 0.0)
-    settle_unread(x, cast(Client, Asked(method)))
+    snapshot = cast(Snapshot, SimpleNamespace(prices=None))
+    settle_unread(x, snapshot, cast(Provider, None), cast(Client, Asked(method)), ONE_REQUEST, 1.0)
     assert x.cost is (FREE_OF_CHARGE if free else UNPRICED)

@@ -96,10 +96,63 @@ def test_seconds_are_announced() -> None:
     card, free = prices.card("local", "gpu"), prices.card("local", "free")
     assert card is not None
     assert free is not None
-    assert card.meters_seconds
-    assert not free.meters_seconds
+    assert card.by_clock
+    assert not free.by_clock
     assert usd(prices, "x", "gpu", Usage(seconds=2.5)) == "0.00275"
     assert free.cost(MILLION, at_ns=NOW).nanos == 0
+
+
+def test_pieces_are_priced_one_by_one_or_by_the_million() -> None:
+    """`usd_per_request`, `usd_per_million_characters`, `usd_per_minute` (of audio) and `usd_per_image`; an image by
+    its quality and size first, then by its quality, then by its size, then by the price of all."""
+    prices = book("""
+models:
+  - {model: asks, usd_per_request: "0.002"}
+  - {model: speaks, usd_per_million_characters: "15"}
+  - {model: hears, usd_per_minute: "0.006"}
+  - model: paints
+    usd_per_image: "0.04"
+    sizes: {1792x1024: "0.08"}
+    qualities: {low: "0.01", hd: {usd_per_image: "0.07", sizes: {1792X1024: "0.12"}}}
+""")
+    assert usd(prices, None, "asks", Usage()) == "0.002"
+    assert usd(prices, None, "speaks", Usage(characters=1001)) == "0.015015"
+    assert usd(prices, None, "hears", Usage(seconds=8.5)) == "0.00085"
+    hears, paints = prices.card(None, "hears"), prices.card(None, "paints")
+    assert hears is not None
+    assert not hears.by_clock
+    assert paints is not None
+    for quality, size, price in (
+        ("", "", "0.08"),
+        ("standard", "1024x1024", "0.08"),
+        ("standard", "1792x1024", "0.16"),
+        ("low", "1792x1024", "0.02"),
+        ("HD", "", "0.14"),
+        ("hd", "1792x1024", "0.24"),
+    ):
+        assert usd(prices, None, "paints", Usage(images=2), tier=paints.picture(quality, size)) == price
+
+
+@pytest.mark.parametrize(
+    ("entry", "at"),
+    [
+        ({"usd_per_minute": "1", "usd_per_hour": "1"}, ()),
+        ({"usd_per_minute": "1", "tiers": {"flex": {"usd_per_second": "1"}}}, ()),
+        ({"usd_per_request": "1", "usd_each": {"request": "1"}}, ("usd_per_request",)),
+        ({"sizes": {"1x1": "1"}}, ()),
+        ({"usd_per_image": "1", "sizes": {"1x1": "x"}}, ("sizes", "1x1")),
+        ({"usd_per_image": "1", "qualities": {"hd": {}}}, ("qualities", "hd")),
+        (
+            {"usd_per_image": "1", "qualities": {"hd": "2"}, "tiers": {"hd/*": {"usd_per_image": "3"}}},
+            ("tiers", "hd/*"),
+        ),
+        ({"usd_per_image": "1", "like": "gpt-4o"}, ("like",)),
+    ],
+)
+def test_prices_that_contradict_each_other_are_refused(entry: dict[str, object], at: tuple[str, ...]) -> None:
+    with pytest.raises(OverlayError) as refused:
+        parse_overlay({"models": [{"model": "m", **entry}]})
+    assert [path for path, _ in refused.value.problems] == [("models", 0, *at)]
 
 
 def test_cards_are_kept_and_their_number_is_bounded() -> None:
@@ -245,7 +298,19 @@ _WORDS = (
     "request",
 )
 _KEYS = st.sampled_from(
-    [*_WORDS, "usd_each", "usd_per_hour", "usd_per_second", "usd_per_million_tokens", "input_tokens"]
+    [
+        *_WORDS,
+        "usd_each",
+        "usd_per_image",
+        "usd_per_minute",
+        "sizes",
+        "qualities",
+        "tiers",
+        "usd_per_hour",
+        "usd_per_second",
+        "usd_per_million_tokens",
+        "input_tokens",
+    ]
 )
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.dates(),

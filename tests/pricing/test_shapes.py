@@ -343,3 +343,14 @@ def test_a_delta_without_the_cache_does_not_lose_it() -> None:
     start = usage_from_json(b'{"input_tokens": 25, "cache_read_input_tokens": 1000, "output_tokens": 1}')
     delta = usage_from_json(b'{"input_tokens": 25, "output_tokens": 15}')
     assert merge(start, delta) == Usage(input_tokens=1025, cache_read_tokens=1000, output_tokens=15)
+
+
+def test_pieces_are_read_for_people_by_our_own_names() -> None:
+    """`tollway price --usage '{"characters": 100}'`: what no provider tells, and a request shows."""
+    assert parse_usage(b'{"characters": 100}') == (Usage(characters=100), None)
+    assert parse_usage(b'{"images": 2}') == (Usage(images=2), None)
+    assert parse_usage(b'{"requests": 3, "pages": 1}') == (Usage(requests=3, pages=1), None)
+    assert usage_from_json(b'{"characters": 100}') is None
+    for wrong in (b'{"characters": -1}', b'{"images": 2, "size": "1x1"}', b'{"colour": 1}'):
+        with pytest.raises(UsageError):
+            parse_usage(wrong)

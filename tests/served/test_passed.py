@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 from anthropic import Anthropic
-from openai import OpenAI, PermissionDeniedError
+from openai import APIStatusError, OpenAI, PermissionDeniedError
 
 from tests.support.scripted import Scripted, Seen, Wire, scripted
 from tests.support.served import Gateway, configuration, key_hash, wait_for
@@ -19,6 +19,30 @@ from tests.support.served import Gateway, configuration, key_hash, wait_for
 TOLD = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
 PRICE = 1000 * 150 + 100 * 600
 """Nano-dollars of that by gpt-4o-mini."""
+
+PIECES = (
+    "tts-1",
+    "own-voice",
+    "whisper-1",
+    "own-ears",
+    "by-request",
+    "gpu-voice",
+    "gpt-4o-mini-tts",
+    "dall-e-3",
+    "dall-e-2",
+)
+PRICES = [
+    {"model": "own-voice", "usd_per_million_characters": "7.5"},
+    {"model": "own-ears", "usd_per_minute": "0.003"},
+    {"model": "by-request", "usd_per_request": "0.002"},
+    {"model": "gpu-voice", "usd_per_hour": "2.49"},
+    {
+        "model": "dall-e-3",
+        "usd_per_image": "0.04",
+        "sizes": {"1792x1024": "0.08"},
+        "qualities": {"hd": {"usd_per_image": "0.08", "sizes": {"1792x1024": "0.12"}}},
+    },
+]
 
 
 def response(status: str, **changes: object) -> dict[str, object]:
@@ -43,6 +67,11 @@ def passing(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Ite
     whole["models"]["haiku"] = {"targets": [{"provider": "mock-anthropic", "model": "claude-3-7-sonnet-20250219"}]}
     whole["teams"]["small"] = {"models": ["haiku"], "keys": [{"id": "small", "hash": key_hash("sk-small")}]}
     whole["teams"]["closed"] = {"passthrough": "off", "keys": [{"id": "closed", "hash": key_hash("sk-closed")}]}
+    whole["prices"] = {"models": PRICES}
+    whole["models"] |= {name: {"targets": [{"provider": "mock"}]} for name in PIECES}
+    whole["teams"]["loud"] = {
+        "keys": [{"id": "loud", "hash": key_hash("sk-loud")}], "budget": {"amount": "0.01 USD"},
+    }  # fmt: skip
     path = data / "gateway.yaml"
     path.write_text(yaml.safe_dump(whole))
     gateway = Gateway(path)
@@ -349,3 +378,79 @@ def test_what_is_called_a_page_and_is_none_passes(
     headers = {"authorization": "Bearer sk-search"}
     answer = httpx.request(method, passing.v1 + path, headers=headers, content=b"{}", timeout=60)
     assert (answer.status_code, answer.content) == (status, body)
+
+
+def speak(sdk: OpenAI, model: str, text: str) -> bytes:
+    return sdk.audio.speech.create(model=model, voice="alloy", input=text).read()
+
+
+def test_speech_costs_what_its_characters_do(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    """15 USD a million in the catalogue, 7.50 of one's own; a character is a code point."""
+    upstream.says(lambda wire, seen: wire.whole(b"\xff\xf3mp3", content_type=b"audio/mpeg"))
+    sdk = client(passing)
+    speak(sdk, "tts-1", "a" * 100)
+    speak(sdk, "own-voice", "naïve 🙂")
+    speak(sdk, "by-request", "any")
+    speak(sdk, "gpt-4o-mini-tts", "costs tokens, and tells none")
+    rows = booked(4)
+    assert [row[2] for row in rows] == [100 * 15_000, 7 * 7_500, 2_000_000, None]
+    assert [row[3] for row in rows] == [False, False, False, True]
+    speak(sdk, "gpu-voice", "x")
+    assert booked(5)[4][2], "the time it took"
+
+
+def test_speech_is_refused_by_a_budget_that_its_characters_do_not_fit(passing: Gateway, upstream: Scripted) -> None:
+    """400 characters of tts-1 are 0.006 USD: of 0.01 they fit once. What is refused reaches no provider."""
+    upstream.says(lambda wire, seen: wire.whole(b"\xff\xf3mp3", content_type=b"audio/mpeg"))
+    sdk = OpenAI(base_url=passing.v1, api_key="sk-loud", max_retries=0)
+    speak(sdk, "tts-1", "a" * 400)
+    before = len(upstream.seen)
+    with pytest.raises(APIStatusError) as refused:
+        speak(sdk, "tts-1", "a" * 400)
+    assert refused.value.status_code == 402
+    assert len(upstream.seen) == before
+    speak(sdk, "tts-1", "a" * 200)
+
+
+def test_images_cost_by_number_size_and_quality(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    upstream.says(lambda wire, seen: wire.whole(b'{"created": 1, "data": [{"url": "https://x.test/a.png"}]}'))
+    sdk = client(passing)
+    sdk.images.generate(model="dall-e-3", prompt="a road")
+    sdk.images.generate(model="dall-e-3", prompt="a road", size="1792x1024", quality="standard")
+    sdk.images.generate(model="dall-e-3", prompt="a road", quality="hd", n=2)
+    sdk.images.generate(model="dall-e-3", prompt="a road", size="1792x1024", quality="hd")
+    sdk.images.generate(model="dall-e-2", prompt="nobody has written its price down")
+    assert [row[2] for row in booked(5)] == [40_000_000, 80_000_000, 160_000_000, 120_000_000, None]
+
+
+def test_a_transcript_costs_what_its_audio_lasts(passing: Gateway, upstream: Scripted, booked: Booked) -> None:
+    """By `usage` of today's answers, by `duration` of `verbose_json`; who tells neither has no known cost."""
+    told = [
+        {"text": "a", "usage": {"type": "duration", "seconds": 90}},
+        {"task": "transcribe", "language": "english", "duration": 8.5, "text": "a", "segments": []},
+        {"text": "a"},
+        {"text": "a", "usage": {"type": "duration", "seconds": 90}},
+    ]
+    answers(upstream, *told)
+    sdk = client(passing)
+    for model in ("whisper-1", "own-ears", "own-ears", "own-ears"):
+        sdk.audio.transcriptions.create(model=model, file=("a.wav", b"RIFF"))
+    assert [row[2] for row in booked(4)] == [9_000_000, 425_000, None, 4_500_000]
+
+
+def test_a_speech_that_breaks_is_booked_all_the_same_and_spend_shows_it(
+    passing: Gateway, upstream: Scripted, booked: Booked
+) -> None:
+    def breaks(wire: Wire, seen: Seen) -> None:
+        wire.head(content_type="audio/mpeg", content_length="1000")
+        wire.send(b"half")
+
+    upstream.says(breaks)
+    headers = {"authorization": "Bearer sk-search", "x-tollway-tags": "what=broken"}
+    with pytest.raises(httpx.HTTPError):
+        httpx.post(passing.v1 + "/audio/speech", json={"model": "tts-1-hd", "input": "a" * 50}, headers=headers)
+    [row] = booked(1)
+    assert row[2:4] == (50 * 30_000, False)
+    shown = passing.spend("--by", "model")
+    [line] = [each for each in shown["rows"] if "tts-1-hd" in json.dumps(each)]
+    assert "0.0015" in json.dumps(line)

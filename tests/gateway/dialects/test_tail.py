@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.tail import read_usage, reported
+from gateway.dialects.tail import duration, read_usage, reported
 from pricing import shapes
 from pricing.shapes import usage_from_json, usage_of_tail
 
@@ -184,3 +184,21 @@ def test_the_quick_way_tells_what_the_slow_way_does(
     at = body.rfind(b'"usage":')
     if (quick := usage_of_tail(b"{" + body[at:])) is not None and "usage" not in json.dumps([before, after]):
         assert quick[0] == told[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (b'{"text": "a", "duration": 8.5}', 8.5),
+        (b'{"duration": "8.470000267028809", "text": "a"}', 8.470000267028809),
+        (b'{"duration": 0}', None),
+        (b'{"duration": -1}', None),
+        (b'{"duration": null}', None),
+        (b'{"text": "\\"duration\\": 5"}', None),
+        (b"[1]", None),
+        (b"not JSON", None),
+    ],
+)
+def test_the_length_of_the_audio_is_told_beside_its_text(body: bytes, seconds: float | None) -> None:
+    told = duration(body)
+    assert (None if told is None else told.seconds) == seconds
