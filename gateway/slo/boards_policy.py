@@ -240,6 +240,11 @@ LIMITS = Board(
                     "How waits ended",
                     (Query(f"sum by (outcome) (rate(tollway_admission_waited_total{RATE}))", "{{outcome}}"),), "reqps",
                 ),
+                Panel(
+                    "Crowded out", (Query("sum by (rule) (tollway_limit_crowded)", "{{rule}}"),), "short",
+                    description="Values that clients choose (tags, models behind a wildcard) beyond `limits.counters`: "
+                    "they count together, on one more counter.", quiet=True,
+                ),
             ),
         ),
         Row(

@@ -286,6 +286,7 @@ INCIDENTS = Board(
                     (
                         Query("sum by (result) (increase(tollway_webhook_deliveries_total[5m]))", "{{result}}"),
                         Query("sum(tollway_webhook_pending)", "waiting"),
+                        Query("sum(tollway_webhook_dead_letters)", "dead letters kept"),
                     ),
                     "short", description="failed: an attempt, which is tried again; dead: given up.", quiet=True,
                 ),
