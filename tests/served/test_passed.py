@@ -444,6 +444,7 @@ def test_a_speech_that_breaks_is_booked_all_the_same_and_spend_shows_it(
     def breaks(wire: Wire, seen: Seen) -> None:
         wire.head(content_type="audio/mpeg", content_length="1000")
         wire.send(b"half")
+        wire.broken()
 
     upstream.says(breaks)
     headers = {"authorization": "Bearer sk-search", "x-tollway-tags": "what=broken"}
