@@ -10,12 +10,12 @@ import re
 import msgspec
 
 from gateway.dialects.delivered import given
+from gateway.wire.sse import BOM
 
 _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*(.?)", re.DOTALL)
 _ERROR = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*"(?:error"|type"[ \t\r\n]*:[ \t\r\n]*"error")')
 _EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:(?:data|event|id|retry)?:)")
 """A stream of events begins with a field, or with a comment (html.spec.whatwg.org, 9.2.5)."""
-_BOM = b"\xef\xbb\xbf"
 _KINDS = (b"text/html", b"application/xhtml+xml", b"text/plain", b"text/xml", b"application/xml", b"application/json")
 
 
@@ -60,7 +60,7 @@ def is_error(body: bytes) -> bool:
     if _ERROR.match(body, 0, 64) is None:
         return False
     try:
-        told = _whole(body.removeprefix(_BOM))
+        told = _whole(body.removeprefix(BOM))
     except (ValueError, RecursionError):
         return False
     served = (told.choices, told.output, told.content, told.data, told.usage)

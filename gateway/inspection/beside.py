@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.inspection.channels import Channel
-from gateway.inspection.follow import Follower, Stages
-from gateway.inspection.logprobs import Token, Told, read
+from gateway.inspection.follow import Follower, Stages, kept
+from gateway.inspection.logprobs import Token, Told, nothing_told, read
 from gateway.inspection.plans import Plan
 from gateway.inspection.rewrite import Edit
 from gateway.inspection.shapes import Spans
@@ -92,11 +92,11 @@ class Beside:
                     _add(lists, channel.follower.due(unchanged.get(channel, True)))
             for at, name in part.wholes if told is not None else ():
                 new, stages = news[at]
-                _add(lists, _kept(texts[at], new, stages, name, told.lists[name] if told is not None else ()))
+                _add(lists, kept(texts[at], new, stages, name, told.lists[name] if told is not None else ()))
             if told is not None and told.whole and all(lists.get(name, []) == told.lists[name] for name in told.lists):
                 continue
             self.dropped += told is None or sum(map(len, lists.values())) < sum(map(len, told.lists.values()))
-            form = told or Told({}, () if data[start] == 0x5B else ("content",))
+            form = told or nothing_told(data[start])
             edits.append((start, end, form.written(lists)))
         return edits
 
@@ -132,13 +132,6 @@ def _chosen(
             other = channel is not None and name != "" and name not in channel.family.split("/")
             fitting.append((not texts[at], other, at))
     return min(fitting)[2] if fitting else -1
-
-
-def _kept(text: str, new: str, stages: Stages | None, name: str, tokens: Sequence[Token]) -> dict[str, list[Token]]:
-    """The tokens of a whole text, of which all was judged, that go on."""
-    follower = Follower(stages)
-    follower.take(text, name, tokens, whole=True)
-    return follower.due(unchanged=new == text)
 
 
 def _waits(channel: Channel) -> bool:

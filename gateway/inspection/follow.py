@@ -133,6 +133,13 @@ class Follower:
         return None
 
 
+def kept(text: str, new: str, stages: Stages | None, name: str, tokens: Sequence[Token]) -> dict[str, list[Token]]:
+    """The tokens of a whole text, of which all was judged and became `new`, that go on."""
+    follower = Follower(stages)
+    follower.take(text, name, tokens, whole=True)
+    return follower.due(unchanged=new == text)
+
+
 def _places(text: str) -> list[tuple[int, int]]:
     """By byte of the text's UTF-8, how many characters end up to there, and how many begin before."""
     places = [(0, 0)]

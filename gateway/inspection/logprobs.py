@@ -65,6 +65,11 @@ class Told(msgspec.Struct):
         return _json({name: None if each is None else [token.told for token in each] for name, each in found.items()})
 
 
+def nothing_told(first: int) -> Told:
+    """In place of what cannot be read, and begins with the byte `first`: none, as a bare array or as an object."""
+    return Told({}, () if first == 0x5B else ("content",))
+
+
 def read(raw: bytes, judged: bool = True) -> Told | None:
     """What the JSON `raw` tells. None: it is not written in one of these ways, or says anything twice or differently.
     `judged`: rules may change the text, and what nobody can judge is left out. Raises nothing."""

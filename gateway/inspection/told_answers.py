@@ -11,8 +11,8 @@ from functools import partial
 
 from gateway.errors import UpstreamBroken
 from gateway.facts import Segment
-from gateway.inspection.follow import Follower, Stages
-from gateway.inspection.logprobs import Token, Told, read
+from gateway.inspection.follow import Follower, Stages, kept
+from gateway.inspection.logprobs import Token, nothing_told, read
 from gateway.inspection.rewrite import Edit, splice
 from gateway.inspection.scan import REPEATED, Path, is_free, scan
 from gateway.wire.surfaces import steps
@@ -62,7 +62,7 @@ def trimmed(body: bytes, segments: Sequence[Segment], judged: bool, begin: Open)
             name: _kept(name, tokens, beside, begin) if tokens else [] for name, tokens in told.lists.items()
         } if told is not None else {}  # fmt: skip
         if told is None or not told.whole or lists != told.lists:
-            form = told or Told({}, () if body[leaf.start] == 0x5B else ("content",))
+            form = told or nothing_told(body[leaf.start])
             edits.append((leaf.start, leaf.end, form.written(lists)))
     return splice(body, edits) if edits else body
 
@@ -88,9 +88,7 @@ def _kept(name: str, tokens: Sequence[Token], beside: Sequence[tuple[Path, Segme
         return []
     segment = beside[min(fitting)[1]][1]
     stages, new = _judged(segment, begin())
-    follower = Follower(stages)
-    follower.take(segment.text, name, tokens, whole=True)
-    return follower.due(unchanged=new == segment.text).get(name, [])
+    return kept(segment.text, new, stages, name, tokens).get(name, [])
 
 
 def _judged(segment: Segment, inspector: StreamInspector | None) -> tuple[Stages | None, str]:
