@@ -12,6 +12,7 @@ from guardrails.jsontext import JsonText
 from guardrails.judging import STEP, WINDOW, Judge
 from guardrails.policy import Policy, PolicyError, problems
 from guardrails.program import PIECE, Plan, Plans, Program
+from guardrails.remembered import LONGEST, Remembered, name_of
 from guardrails.scanner import Scanner
 from guardrails.stream import Opener, PolicyStream
 from guardrails.tally import Tally
@@ -27,7 +28,7 @@ class PolicyEngine:
 
     `key`: secret of the installation for hashes of values, which was `previous` before. `timer`: a clock in
     nanoseconds, to have `Verdict.spent`. `step`, `window`: characters after which classifiers are asked again about a
-    stream, and how much they are shown.
+    stream, and how much they are shown. `remembered`: texts that were clean, which are not judged again; None: all are.
     Raises `PolicyError` with everything that is wrong with the policies.
     """
 
@@ -43,6 +44,7 @@ class PolicyEngine:
         json_paths: Sequence[str] = JSON_PATHS,
         step: int = STEP,
         window: int = WINDOW,
+        remembered: Remembered | None = None,
     ) -> None:
         wrong = problems(
             policies,
@@ -62,6 +64,7 @@ class PolicyEngine:
         self._json_paths = tuple(json_paths)
         self._step = step
         self._window = window
+        self._remembered = remembered
 
     def program(self, direction: Direction, operation: str, role: str) -> Program | None:
         """What runs on a text; None: nothing."""
@@ -119,6 +122,7 @@ class PolicyEngine:
         if plan is None and restoring is None:
             return ALLOWED
         tally: Tally | None = None
+        remembered = self._remembered
         rewrites: list[Segment] = []
         total = 0
         try:
@@ -137,11 +141,15 @@ class PolicyEngine:
                         if tally.blocked:
                             break
                     document = segment.path.endswith(self._json_paths)
+                    name = self._name(program, segment, document)
                     whole = program.quick and not document and (breathe is None or len(text) <= PIECE)
                     seen = program.seen(text) if whole else None
-                    if seen is None or seen:
+                    if (seen is None or seen) and not (name and remembered is not None and name in remembered):
                         tally = tally or self._begun(plan, direction, key, vault, demoted, given, breathe)
+                        noted = tally.noted
                         text = self._judged(program, tally, segment, seen, document, given, index)
+                        if remembered is not None and name and tally.noted == noted and not tally.over:
+                            remembered.add(name)
                 if restoring is not None:
                     text = restoring.restore(text, self._is_document(segment))
                 if text != segment.text:
@@ -207,6 +215,12 @@ class PolicyEngine:
         if judge is not None:
             judge.finish()
         return out
+
+    def _name(self, program: Program, segment: Segment, document: bool) -> bytes:
+        """What a text is remembered by when it is clean; empty: it is not."""
+        if self._remembered is None or not program.key or len(segment.text) > LONGEST:
+            return b""
+        return name_of(program.key, segment.role, document and self._is_document(segment), segment.text)
 
     def _is_document(self, segment: Segment) -> bool:
         return segment.path.endswith(self._json_paths) and segment.text.lstrip(" \t\r\n")[:1] in ("{", "[")

@@ -1,6 +1,7 @@
 """Policies compiled for one team, direction, operation and role: which detectors run, and what each finding meets."""
 
 import math
+import os
 from collections.abc import Callable, Collection, Sequence
 
 from guardrails.actions import Hasher
@@ -78,8 +79,8 @@ class Program:
     """What runs on texts of one role. All of it is worked out when policies are loaded."""
 
     __slots__ = (
-        "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
-        "leads", "limits", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
+        "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "key",
+        "lead_of", "leads", "limits", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
         "word",
     )  # fmt: skip
 
@@ -138,6 +139,8 @@ class Program:
         """Where the gate sees nothing no detector finds anything,"""
         self.quick = self.gated and not self.classifiers and not self.external
         """and nothing else looks."""
+        self.key = os.urandom(16).hex() if self.classifiers and not self.external else ""
+        """What texts are named under that it found clean; empty: judging them takes little, or depends on others."""
 
     def seen(self, text: str) -> Sequence[tuple[int, int]] | None:
         """What the gate sees in a text of ordinary length; None: that alone does not say what is found."""

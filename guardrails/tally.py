@@ -29,7 +29,7 @@ class Tally:
 
     __slots__ = (
         "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted", "direction",
-        "dropped", "failures", "findings", "hasher", "key", "over", "paused", "roles", "spent", "timer", "vault",
+        "dropped", "failures", "findings", "hasher", "key", "noted", "over", "paused", "roles", "spent", "timer", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +57,8 @@ class Tally:
         """Nothing more may pass."""
         self.findings: list[Finding] = []
         self.dropped = 0
+        self.noted = 0
+        """How often anything was found, or failed."""
         self.failures: list[Failure] = []
         self.roles: dict[str, str] = {}
         """Whose the texts are that were looked at, by path."""
@@ -99,6 +101,7 @@ class Tally:
     def count(self, compiled: CompiledRule, type: str, action: Action) -> None:
         """Note that a rule found something and what it demands for it."""
         self._verdict = None
+        self.noted += 1
         self._counts[compiled] = self._counts.get(compiled, 0) + 1
         self._types.setdefault(compiled, set()).add(type)
         if SEVERITY[action] >= SEVERITY[self._actions.get(compiled, "allow")]:
@@ -133,6 +136,7 @@ class Tally:
     def failed(self, detector: str, error: str, rules: Collection[CompiledRule]) -> None:
         """A detector failed on a text. Closes the inspection when an enforced rule says so."""
         self._verdict = None
+        self.noted += 1
         closed = False
         for compiled in rules:
             if compiled.rule.on_failure == "closed":

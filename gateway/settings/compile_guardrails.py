@@ -17,6 +17,7 @@ from gateway.settings.workshop import OUTSIDE, PartError, Workshop
 from guardrails import catalogue
 from guardrails.engine import PolicyEngine
 from guardrails.policy import Policy, PolicyError
+from guardrails.remembered import Remembered
 from guardrails.scanner import Scanner
 from guardrails.words.language import UserPattern
 from guardrails.words.terms import TermList
@@ -134,11 +135,12 @@ def _engines(
 ) -> dict[str, PolicyEngine]:
     """An engine for each team that has rules among these, or among `all_policies` (perhaps one without rules)."""
     engines: dict[str, PolicyEngine] = {}
+    remembered = Remembered()
     for name, team in written.root.teams.items():
         named = [policies[policy] for policy in team.policies if policies[policy].rules]
         if any((all_policies or policies)[policy].rules for policy in team.policies):
             try:
-                engines[name] = team_engine(named, scanner, keys[0], name, keys[1])
+                engines[name] = team_engine(named, scanner, keys[0], name, keys[1], remembered)
             except PolicyError as error:
                 path = ("teams", name, "guardrails")
                 raise ConfigError([written.problem(path, what) for what in error.problems]) from None

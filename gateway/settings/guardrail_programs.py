@@ -8,6 +8,7 @@ from gateway.clock import timer_ns
 from gateway.settings.outside_rules import OutsideRules
 from guardrails.engine import PolicyEngine
 from guardrails.policy import Bounds, Policy
+from guardrails.remembered import Remembered
 from guardrails.scanner import Scanner
 
 NOTHING_OUTSIDE = OutsideRules(rules={}, sources={})
@@ -82,7 +83,14 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def team_engine(
-    policies: Iterable[Policy], scanner: Scanner, key: bytes, team: str, previous: bytes = b""
+    policies: Iterable[Policy],
+    scanner: Scanner,
+    key: bytes,
+    team: str,
+    previous: bytes = b"",
+    remembered: Remembered | None = None,
 ) -> PolicyEngine:
     """An engine of these policies for one team. Raises `PolicyError`."""
-    return PolicyEngine(tuple(policies), scanner, key=key, previous=previous, team=team, timer=timer_ns)
+    return PolicyEngine(
+        tuple(policies), scanner, key=key, previous=previous, team=team, timer=timer_ns, remembered=remembered
+    )
