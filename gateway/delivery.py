@@ -12,6 +12,7 @@ from gateway.client import Client
 from gateway.errors import DeadlineExceeded, Outcome, Refusal, TransportError, UnreadableAnswer, UpstreamBroken
 from gateway.facts import Exchange
 from gateway.guard import ENCODING, SHORT, WITHHELD, Guard, blocked, header_of, withheld
+from gateway.look import answer_passes
 from gateway.passage import Passage, stream_error
 from gateway.ride import Live
 from gateway.seams import Late, UpstreamResponse
@@ -76,8 +77,9 @@ class Delivery:
         body, guard = answer.body, self.guard
         without: frozenset[bytes] | None = None
         if guard is not None:
-            await self.cleared(guard)
-            if guard.reads_answers:
+            if guard.outside is not None:
+                await self.cleared(guard)
+            if guard.reads_answers and not (status < 400 and answer.plain is body and answer_passes(guard, body)):
                 body, without = await self.guarded(guard, out, answer)
         if x.content is not None and answer.whole and status < 400:
             keep_answer(x.content, body if without is not None else answer.plain or body)

@@ -33,6 +33,7 @@ from gateway.forward import at_work, find_route, forward
 from gateway.guard import SHORT, Guard, header_of
 from gateway.held import answer_held
 from gateway.listing import answer_models
+from gateway.look import request_passes
 from gateway.operations import accept, upgrade, wire_of
 from gateway.outside import Outside
 from gateway.passage import stream_error
@@ -158,8 +159,8 @@ class Trip(Delivery):
         x.read_at = world.clock.monotonic()
 
         # inspect request
-        if caller.guardrails is not None:
-            await self.inspect(caller.guardrails, out)
+        if caller.guardrails is not None and (guard := self.looked(caller.guardrails, body)) is not None:
+            await self.inspect(guard, out)
 
         if world.traces is not None and (options := snapshot.telemetry.content) is not None:
             keep_request(x, options, out.body, self.guard)
@@ -179,10 +180,19 @@ class Trip(Delivery):
         if by_provider:
             out.limits = admission
 
-    async def inspect(self, engine: Engine, out: Outgoing) -> None:
+    def looked(self, engine: Engine, body: bytes) -> Guard | None:
+        """Look at the request's text. What guardrails have more to do with it; None: it may go on as it is."""
+        x = self.x
+        guard = self.guard = Guard(self.world, self.snapshot, engine, x, x.operation.name if x.operation else "")
+        if not request_passes(guard, body):
+            return guard
+        if guard.reads_requests:
+            x.inspected_at = self.world.clock.monotonic()
+        return None
+
+    async def inspect(self, guard: Guard, out: Outgoing) -> None:
         """Let guardrails pass, rewrite, reroute or block the request's text."""
         world, snapshot, x = self.world, self.snapshot, self.x
-        guard = self.guard = Guard(world, snapshot, engine, x, out.operation.name)
         if guard.pseudonyms is not None:
             await guard.recall(world.conversations, self.head.fields.get(CONVERSATION), out.skeleton)
         came = out.body

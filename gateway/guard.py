@@ -29,7 +29,6 @@ from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
 from gateway.slices import Breathe
 from gateway.telemetry.logs import alert, info
-from gateway.wire.answers import texts_from
 from gateway.wire.envelopes import error_body
 from gateway.world import World
 from guardrails.governor import Governor
@@ -38,8 +37,6 @@ from guardrails.vault import Vault
 
 SHORT = 4_096
 """Bytes of a body that guardrails read on the event loop. A longer one may take longer than others should wait."""
-GLANCED = 4 * SHORT
-"""Bytes of a body that the gate alone sees there: most of what it lets pass has nothing for the rest to do."""
 NOTHING: Mapping[str, int] = MappingProxyType({})
 NONE_DEMOTED: frozenset[str] = frozenset()
 ENCODING = frozenset((b"content-encoding",))
@@ -107,13 +104,22 @@ class Guard:
             await talk.recall()
             self.vault = talk.vault
 
+    def nothing(self, direction: Direction) -> None:
+        """A look was enough: nothing is to be found in a body (`gateway/look.py`)."""
+        if self.governor is not None:
+            self.tell(ALLOWED, self.engine.rules(direction, self.operation))
+
+    def has_tokens(self, body: bytes) -> bool:
+        """Whether a whole answer has log-probabilities of which some may have to be taken out."""
+        return self._trim(body) is not None
+
     def request(self, dialect: Dialect, body: bytes) -> bytes:
         """The request's body as it may go on. Raises `Blocked`; the verdict is noted in any case. Raises `BadRequest`
         for one that cannot be read."""
         if self.operation in INPUTS and self.reads_requests and holds_tokens(self.operation, body):
             self._unread_request(TOKENS)
         try:
-            return body if self._clear(body, "request") else self._request(body, dialect.prompt_segments(body))
+            return self._request(body, dialect.prompt_segments(body))
         except BadRequest as error:
             return self._unread(body, "request", error)
 
@@ -123,8 +129,6 @@ class Guard:
         skeleton = body if outline is None else outline.skeleton
         if has_input and await self.slices.run(lambda _: holds_tokens(self.operation, skeleton)):
             self._unread_request(TOKENS)
-        if len(body) <= GLANCED and self._clear(body, "request"):
-            return body
         try:
             return await self._carried_out_beside(body, dialect.prompt_segments, "request", rewrite_segments, outline)
         except BadRequest as error:
@@ -168,14 +172,6 @@ class Guard:
             raise error
         return body
 
-    def _clear(self, body: bytes, direction: Direction, within: bytes = b"") -> bool:
-        """Whether a glance shows that there is nothing in a body; then that is noted."""
-        vault = self.vault if direction == "response" else None
-        clear = self.engine.clear(body, direction, self.operation, vault=vault, within=within)
-        if clear and self.governor is not None:
-            self.tell(ALLOWED, self.engine.rules(direction, self.operation))
-        return clear
-
     async def opaque_request(self, body: bytes, is_json: bool) -> bytes:
         """The same for an operation that is passed through: a JSON body is read, any other cannot be."""
         if not body or not self.reads_requests:
@@ -200,17 +196,11 @@ class Guard:
     def answer(self, dialect: Dialect, body: bytes) -> bytes:
         """A whole answer's body as it may go on. Raises `Blocked`, and `UpstreamBroken` for one that is not JSON: see
         `passes_unread`."""
-        trim = self._trim(body)
-        if trim is None and self._clear(body, "response", texts_from(self.operation, body)):
-            return body
-        return self._answer(body, dialect.answer_segments(body), trim)
+        return self._answer(body, dialect.answer_segments(body), self._trim(body))
 
     async def long_answer(self, dialect: Dialect, body: bytes) -> bytes:
         """The same for a body longer than `SHORT`."""
         trim = self._trim(body)
-        glanced = trim is None and len(body) <= GLANCED
-        if glanced and self._clear(body, "response", texts_from(self.operation, body)):
-            return body
         rewrite = rewritten_answer if trim is None else rewrite_segments
         return await self._carried_out_beside(body, dialect.answer_segments, "response", rewrite, trim=trim)
 

@@ -5,6 +5,8 @@ Nothing found costs one pass of the gate for each text, and the verdict is the o
 
 from collections.abc import Callable, Collection, Sequence
 
+import msgspec
+
 from guardrails import glance
 from guardrails.actions import Hasher
 from guardrails.interface import ALLOWED, NOTHING_GIVEN, Breathe, Direction, Given, Segment, Verdict
@@ -21,6 +23,8 @@ from guardrails.vault import Vault
 
 JSON_PATHS = (".arguments", ".input")
 """Ends of the paths whose texts are JSON documents when they begin like one: tool-call arguments."""
+
+_string = msgspec.json.Decoder(str).decode
 
 
 class PolicyEngine:
@@ -57,7 +61,7 @@ class PolicyEngine:
         if wrong:
             raise PolicyError(wrong)
         self.pseudonymizes = any(rule.action == "pseudonymize" for policy in policies for rule in policy.rules)
-        self._plans = Plans(policies, scanner, team)
+        self._plans = Plans(policies, scanner, team, remembered)
         self._scanner = scanner
         self._hasher = Hasher(key, previous)
         self._timer = timer
@@ -93,6 +97,7 @@ class PolicyEngine:
         *,
         vault: Vault | None = None,
         within: bytes = b"",
+        sound: bool = False,
     ) -> bool:
         """See `guardrails/interface.py`."""
         if vault and direction == "response":
@@ -101,7 +106,41 @@ class PolicyEngine:
         if plan is None:
             return True
         gate = self._scanner.gate
-        return gate is not None and len(body) <= plan.glanced and glance.clear(gate, body, plan.counted, within)
+        return gate is not None and len(body) <= plan.glanced and glance.clear(gate, body, plan.counted, within, sound)
+
+    def remembers(self, direction: Direction, operation: str) -> bool:
+        """See `guardrails/interface.py`."""
+        plan = self._plans.plan(direction, operation)
+        return plan is not None and plan.remembers
+
+    def passes(
+        self,
+        texts: Sequence[tuple[str, bytes]],
+        direction: Direction,
+        operation: str = "",
+        *,
+        vault: Vault | None = None,
+    ) -> bool:
+        """See `guardrails/interface.py`."""
+        if vault and direction == "response":
+            return False
+        plan = self._plans.plan(direction, operation)
+        if plan is None:
+            return True
+        gate, total = self._scanner.gate, 0
+        for role, text in texts:
+            program = plan.program(role)
+            if program is None:
+                continue
+            total += len(text)
+            if total > plan.total:
+                return False
+            if program.key:
+                if not self._is_known(program, role, text):
+                    return False
+            elif gate is None or len(text) > program.glanced or not glance.clear(gate, text, plan.counted, sound=True):
+                return False
+        return True
 
     def inspect(
         self,
@@ -218,9 +257,18 @@ class PolicyEngine:
 
     def _name(self, program: Program, segment: Segment, document: bool) -> bytes:
         """What a text is remembered by when it is clean; empty: it is not."""
-        if self._remembered is None or not program.key or len(segment.text) > LONGEST:
+        if not program.key or len(segment.text) > LONGEST:
             return b""
         return name_of(program.key, segment.role, document and self._is_document(segment), segment.text)
+
+    def _is_known(self, program: Program, role: str, text: bytes) -> bool:
+        """Whether a JSON string is that of a text that is remembered."""
+        remembered = self._remembered
+        return (
+            remembered is not None
+            and len(text) <= LONGEST
+            and name_of(program.key, role, False, _string(text)) in remembered
+        )
 
     def _is_document(self, segment: Segment) -> bool:
         return segment.path.endswith(self._json_paths) and segment.text.lstrip(" \t\r\n")[:1] in ("{", "[")

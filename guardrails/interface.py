@@ -144,9 +144,28 @@ class Engine(Protocol):
         *,
         vault: Vault | None = None,
         within: bytes = b"",
+        sound: bool = False,
     ) -> bool:
         """Whether a glance at a JSON body shows that `inspect` allows whatever texts it has; False: it must be asked.
-        `within`: name, in quotes, of the outermost member all texts are in."""
+        `within`: name, in quotes, of the outermost member all texts are in. `sound`: it is known to be JSON in valid
+        UTF-8."""
+        ...
+
+    def remembers(self, direction: Direction, operation: str) -> bool:
+        """Whether some texts that were clean are not judged again, so that `passes` may say more than `clear`."""
+        ...
+
+    def passes(
+        self,
+        texts: Sequence[tuple[str, bytes]],
+        direction: Direction,
+        operation: str = "",
+        *,
+        vault: Vault | None = None,
+    ) -> bool:
+        """Whether it is certain that `inspect` allows a body with these texts and no others, because a glance shows that
+        or they were clean before; False: it must be asked. Of each its role, and a JSON string in valid UTF-8 that is no
+        document of tool-call arguments."""
         ...
 
     def inspect(

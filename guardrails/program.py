@@ -1,7 +1,6 @@
 """Policies compiled for one team, direction, operation and role: which detectors run, and what each finding meets."""
 
 import math
-import os
 from collections.abc import Callable, Collection, Sequence
 
 from guardrails.actions import Hasher
@@ -10,6 +9,7 @@ from guardrails.glance import LARGEST
 from guardrails.interface import Direction
 from guardrails.matching.extent import joined
 from guardrails.policy import REWRITING, SEVERITY, Policy, Rule
+from guardrails.remembered import Remembered
 from guardrails.scanner import Scanner
 
 SLICE = 200_000
@@ -79,12 +79,14 @@ class Program:
     """What runs on texts of one role. All of it is worked out when policies are loaded."""
 
     __slots__ = (
-        "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "key",
-        "lead_of", "leads", "limits", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
-        "word",
+        "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "glanced",
+        "key", "lead_of", "leads", "limits", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles",
+        "shortest", "word",
     )  # fmt: skip
 
-    def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
+    def __init__(
+        self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction, remembered: Remembered | None
+    ) -> None:
         self.scanner = scanner
         self.rules = tuple(rules)
         by_name: dict[str, list[CompiledRule]] = {}
@@ -139,7 +141,10 @@ class Program:
         """Where the gate sees nothing no detector finds anything,"""
         self.quick = self.gated and not self.classifiers and not self.external
         """and nothing else looks."""
-        self.key = os.urandom(16).hex() if self.classifiers and not self.external else ""
+        simple = self.quick and self.gate is not None and self.extent.within
+        self.glanced = min(LARGEST, self.shortest) if simple else 0
+        """Bytes of a body in which a glance of the gate may show that nothing is found."""
+        self.key = remembered.key() if remembered is not None and self.classifiers and not self.external else ""
         """What texts are named under that it found clean; empty: judging them takes little, or depends on others."""
 
     def seen(self, text: str) -> Sequence[tuple[int, int]] | None:
@@ -184,22 +189,27 @@ class Program:
 class Plan:
     """The programs of one direction and operation, by role."""
 
-    __slots__ = ("_by_role", "_other", "counted", "glanced", "rules", "total")
+    __slots__ = ("_by_role", "_other", "counted", "glanced", "remembers", "rules", "total")
 
-    def __init__(self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> None:
+    def __init__(
+        self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction, remembered: Remembered | None
+    ) -> None:
+        def program(rules: Sequence[CompiledRule]) -> Program | None:
+            return Program(rules, scanner, direction, remembered) if rules else None
+
         self.rules = tuple(rules)
         named = {role for c in rules for role in c.rule.roles}
         self._by_role = {
-            role: _program([c for c in rules if not c.rule.roles or role in c.rule.roles], scanner, direction)
-            for role in named
+            role: program([c for c in rules if not c.rule.roles or role in c.rule.roles]) for role in named
         }
-        self._other = _program([c for c in rules if not c.rule.roles], scanner, direction)
+        self._other = program([c for c in rules if not c.rule.roles])
         programs = [program for program in (*self._by_role.values(), self._other) if program is not None]
-        simple = all(program.quick and program.gate is not None and program.extent.within for program in programs)
         self.total = min((c.rule.max_total for c in rules), default=math.inf) if direction == "request" else math.inf
         """Characters of a body from which on some rules judge no more of it."""
-        self.glanced = min([LARGEST, self.total, *(program.shortest for program in programs)]) if simple else 0
+        self.glanced = min([LARGEST, self.total, *(program.glanced for program in programs)])
         """Bytes of a body in which a glance of the gate may show that nothing is found."""
+        self.remembers = any(program.key for program in programs)
+        """Some texts are remembered."""
         used = {number for program in programs for number in program.detectors}
         self.counted = frozenset(at for at, number in enumerate(scanner.owners) if number in used)
         """The expressions of the gate that count."""
@@ -209,16 +219,17 @@ class Plan:
         return self._by_role.get(role, self._other)
 
 
-def _program(rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> Program | None:
-    return Program(rules, scanner, direction) if rules else None
-
-
 class Plans:
     """The plans of one team. `operation` of a rule that names some is compared with the operation's name."""
 
     __slots__ = ("_named", "_operations", "_other", "rules")
 
-    def __init__(self, policies: Sequence[Policy], scanner: Scanner, team: str) -> None:
+    def __init__(
+        self, policies: Sequence[Policy], scanner: Scanner, team: str, remembered: Remembered | None = None
+    ) -> None:
+        def plan(rules: Sequence[CompiledRule], direction: Direction) -> Plan | None:
+            return Plan(rules, scanner, direction, remembered) if rules else None
+
         written = [(policy.name, rule) for policy in policies for rule in policy.rules]
         self.rules = tuple(
             CompiledRule(rule, policy, place)
@@ -231,17 +242,13 @@ class Plans:
         directions: tuple[Direction, Direction] = ("request", "response")
         for direction in directions:
             on = [c for c in self.rules if direction in c.rule.on]
-            self._other[direction] = _plan([c for c in on if not c.rule.operations], scanner, direction)
+            self._other[direction] = plan([c for c in on if not c.rule.operations], direction)
             for operation in self._operations:
                 here = [c for c in on if not c.rule.operations or operation in c.rule.operations]
-                self._named[direction, operation] = _plan(here, scanner, direction)
+                self._named[direction, operation] = plan(here, direction)
 
     def plan(self, direction: Direction, operation: str) -> Plan | None:
         """What is to be done there; None: nothing."""
         if operation in self._operations:
             return self._named[direction, operation]
         return self._other[direction]
-
-
-def _plan(rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction) -> Plan | None:
-    return Plan(rules, scanner, direction) if rules else None

@@ -1,9 +1,9 @@
 """Texts in which nothing was found: who sends one again need not have it judged again.
 
 A conversation sends all of itself with every turn, and a system prompt goes with every request. What rules find is a
-function of a text, its role and the rules; so where classifiers look, which takes them a hundred times as long as it
-takes to name a text, a text that was clean is known to be clean. What is kept is a digest under a key that only this
-process has: no text, and nothing by which somebody could find out whether a text was seen.
+function of a text, its role and the rules; so where classifiers look, which takes a hundred times as long as to name a
+text, a text that was clean is known to be clean. What is kept is a digest under a key that only this process has: no
+text, and nothing by which somebody could find out whether a text was seen.
 """
 
 from hashlib import sha256
@@ -15,13 +15,15 @@ LONGEST = 1 << 18
 
 
 class Remembered:
-    """Names of texts, the longest unused forgotten first. May be shared by the engines of all teams: whose text it is, is
-    part of the name. Safe to use from several threads."""
+    """Names of texts; those that did not come for long are forgotten. May be shared by the engines of all teams, and
+    used from several threads. `secret`: of this process, so that nobody can make a text with the name of another."""
 
-    __slots__ = ("_most", "_new", "_old")
+    __slots__ = ("_keys", "_most", "_new", "_old", "_secret")
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, secret: bytes, most: int = MOST) -> None:
+        self._secret = secret.hex()
         self._most = most
+        self._keys = 0
         self._new: set[bytes] = set()
         self._old: set[bytes] = set()
 
@@ -33,17 +35,17 @@ class Remembered:
             return True
         return False
 
-    def __len__(self) -> int:
-        return len(self._new | self._old)
+    def key(self) -> str:
+        """A key for `name_of` that nobody else has: what is clean for the rules of one is not for those of another."""
+        self._keys += 1
+        return f"{self._secret} {self._keys} "
 
     def add(self, name: bytes) -> None:
-        new = self._new
-        if len(new) >= self._most:
-            self._old, self._new = new, set[bytes]()
-            new = self._new
-        new.add(name)
+        if len(self._new) >= self._most:
+            self._old, self._new = self._new, set()
+        self._new.add(name)
 
 
 def name_of(key: str, role: str, document: bool, text: str) -> bytes:
-    """The name of a text under a secret key, as the rules of one program see it: 32 bytes."""
-    return sha256(f"{key}{role}\n{document}\n{text}".encode("utf-8", "surrogatepass"), usedforsecurity=True).digest()
+    """The name of a text, by whose it is and whether it is read as a JSON document: 32 bytes."""
+    return sha256(f"{key}{role} {document}\n{text}".encode("utf-8", "surrogatepass")).digest()

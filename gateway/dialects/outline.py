@@ -35,14 +35,14 @@ _TRIES = 64
 _LONGEST_UNIT = 12
 """Bytes of the longest way to write a character, a pair of escaped surrogates."""
 _KEPT = re.compile(
-    rb'(?:[^"\\\x80-\xff]|[\xc0-\xff][\x80-\xbf]*+'
-    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[^u]){0,520}+"
+    rb'(?>(?:[^"\\\x80-\xff]|[\xc0-\xff][\x80-\xbf]*+'
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[^u]){0,520})"
 )
 """The beginning of a string that stays: whoever asks whether an address is `data:` looks at 512 characters."""
 _RUN = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
 """A string, or the rest of a body in which it does not end: else every quote in it would be tried as a beginning."""
-_STRINGS = re.compile(rb'(?:[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_STRINGS = re.compile(rb'(?>(?:[^"\\]*+(?:\\.[^"\\]*+)*+")*)', re.DOTALL)
 _COLON = re.compile(rb"[ \t\r\n]*+:")
 _HIGH = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _QUOTE, _BACKSLASH = b'"\\'

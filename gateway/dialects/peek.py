@@ -9,7 +9,7 @@ import msgspec
 
 _JSON_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[{}\[\]]', re.DOTALL)
 """The string that does not end is one too: else every quote in it would be tried as a beginning."""
-_JSON_VALUE = re.compile(rb'\s*+:\s*+"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_JSON_VALUE = re.compile(rb'\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
 _FORM_NAME = re.compile(rb'(?<![\w*-])name="?model"?(?!\w)', re.IGNORECASE)
 _FORM_VALUE = re.compile(rb"([^\r\n]{1,512})\r\n")
 _STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")

@@ -26,14 +26,14 @@ MAX_SHAPES = 12
 MAX_KINDS = 64
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
+_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?>(?:\.[0-9]++)?)(?>(?:[eE][+-]?[0-9]++)?)"
 
 
 def _nested(depth: int) -> bytes:
     """A bracketed value of at most this depth."""
-    inner = rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+"
+    inner = rb'(?>(?:[^"\[\]{}]++|' + _STRING + rb")*)"
     for _ in range(depth - 1):
-        inner = rb'(?:[^"\[\]{}]++|' + _STRING + rb"|[\[{]" + inner + rb"[\]}])*+"
+        inner = rb'(?>(?:[^"\[\]{}]++|' + _STRING + rb"|[\[{]" + inner + rb"[\]}])*)"
     return rb"[\[{]" + inner + rb"[\]}]"
 
 

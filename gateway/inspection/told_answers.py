@@ -19,7 +19,8 @@ from gateway.wire.surfaces import steps
 from guardrails.engine import JSON_PATHS
 from guardrails.interface import StreamInspector
 
-_PRESENT = re.compile(rb'"(?:%b)"\s*:\s*[\[{]' % "|".join(sorted(REPEATED)).encode()).search
+_NAMES = tuple([b'"%b"' % name.encode() for name in sorted(REPEATED)])
+_FILLED = re.compile(rb"\s*:\s*[\[{]").match
 _SPELLED = re.compile(rb"\\u00[4-7][0-9a-fA-F]").search
 """A letter that nobody writes so, and that may be one of a name."""
 _MOST = 400_000
@@ -34,13 +35,25 @@ Trim = Callable[[bytes, Sequence[Segment]], bytes]
 def trim_of(body: bytes, begin: Open, other: Open | None) -> Trim | None:
     """What takes out of an answer the log-probabilities that may not go on; None: it has none, or nothing can happen to
     its texts. `other`: of rules that judge it afterwards."""
-    if _PRESENT(body) is None and _SPELLED(body) is None:
+    if not _is_present(body):
         return None
     inspectors = [begin(), other() if other is not None else None]
     judged = any(each is not None and each.changes for each in inspectors)
     if not judged and not any(each is not None and each.restores for each in inspectors):
         return None
     return partial(trimmed, judged=judged, begin=begin)
+
+
+def _is_present(body: bytes) -> bool:
+    """Whether an answer may have log-probabilities; most have a member for them that is null."""
+    for name in _NAMES:
+        at = body.find(name)
+        while at >= 0:
+            at += len(name)
+            if _FILLED(body, at) is not None:
+                return True
+            at = body.find(name, at)
+    return b"\\u00" in body and _SPELLED(body) is not None
 
 
 def trimmed(body: bytes, segments: Sequence[Segment], judged: bool, begin: Open) -> bytes:

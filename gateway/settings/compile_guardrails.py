@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
@@ -135,7 +136,7 @@ def _engines(
 ) -> dict[str, PolicyEngine]:
     """An engine for each team that has rules among these, or among `all_policies` (perhaps one without rules)."""
     engines: dict[str, PolicyEngine] = {}
-    remembered = Remembered()
+    remembered = Remembered(os.urandom(16))
     for name, team in written.root.teams.items():
         named = [policies[policy] for policy in team.policies if policies[policy].rules]
         if any((all_policies or policies)[policy].rules for policy in team.policies):

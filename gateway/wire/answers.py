@@ -20,9 +20,14 @@ _CONTAINERS = {
     "responses": b'"output"',
     "messages": b'"content"',
 }
-_TEXT_AHEAD = re.compile(
-    rb'"(?!(?:id|object|created|model|system_fingerprint|service_tier|provider|type|role)"\s*:)[^"]*+"\s*:'
-)
+_NO_TEXT = rb"(?:id|object|created|model|system_fingerprint|service_tier|provider|type|role)"
+_TEXT_AHEAD = re.compile(rb'"(?!%b"\s*:)[^"]*+"\s*:' % _NO_TEXT)
+_USUAL = {
+    operation: re.compile(rb'\{(?>(?:"%b":(?:"[^"\\]*+"|[0-9]++|null),)*)%b:' % (_NO_TEXT, container)).match
+    for operation, container in _CONTAINERS.items()
+    if operation != "responses"
+}
+"""What nearly every answer begins with, by operation: nothing that may be text, and the container."""
 _TOLD_AHEAD = re.compile(rb'"(?:output_text|error)"\s*:\s*["{\[]')
 
 
@@ -35,6 +40,9 @@ def texts_from(operation: str, body: bytes) -> bytes:
     """The name, in quotes, of the member that all texts of an answer are in or behind. Empty: nobody knows one, or
     something that stands before it may be text."""
     container = _CONTAINERS.get(operation, b"")
+    usual = _USUAL.get(operation)
+    if usual is not None and usual(body) is not None:
+        return container
     ahead = _TOLD_AHEAD if operation == "responses" else _TEXT_AHEAD
     if container and ahead.search(body, 0, max(body.find(container), 0)):
         return b""

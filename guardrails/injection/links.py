@@ -21,7 +21,7 @@ RULES = ("leak.image", "leak.link")
 # Repeats never give back what they took: what follows them cannot be part of it, and hostile text stays linear.
 _BLANK = r"[ \t\r\n]{0,4}"
 _SCHEME = r"(?:https?:)?//"
-_LABEL = r"(?:[^\[\]\n\\]|\\[^\n]){0,300}+"
+_LABEL = r"(?>(?:[^\[\]\n\\]|\\[^\n]){0,300})"
 _ADDRESS = _SCHEME + r"[^\s)<>]{1,2000}+"
 _QUOTED = _SCHEME + r"[^\s\"'<>]{1,2000}+"
 _TAG = r"\b[^>]{0,200}?\b"
@@ -41,7 +41,7 @@ _LETTERS = r"h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?|/"
 """Beginnings of what an address begins with."""
 _UNIT = re.compile(r"[^\[\]\n\\]|\\[^\n]")
 """What a label is made of, one of at most 300."""
-_STOP = re.compile(r"(?:[^\[\]\n\\]|\\[^\n])*+([\[\]\n\\])")
+_STOP = re.compile(r"[^\[\]\n\\]*+(?:\\[^\n][^\[\]\n\\]*+)*+([\[\]\n\\])")
 """The next character that no label goes on over."""
 _AFTER = re.compile(rf"\](?:[(:]{_BLANK}<?(?:{_LETTERS}|{_SCHEME}[^\s)<>]{{0,2000}}+>?)?)?", re.IGNORECASE)
 """A label's end, and so much of its address that more text may belong to it."""

@@ -16,13 +16,13 @@ LONGEST = 16_000
 _HEADER = re.compile(r"-----BEGIN ([A-Z0-9]{1,12} ){0,2}PRIVATE KEY( BLOCK)?-----")
 _HEADER_BEGUN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,45}-{0,5}\Z")
 _GAP = r"(?:[\s\"'`+,>|;#]|\\[nrt\\\"])"
-# Possessive throughout: every character is looked at a bounded number of times.
+# Possessive or atomic throughout: every character is looked at a bounded number of times.
 _BODY = re.compile(
     rf"{_GAP}*+"
-    rf"(?:(?:Version|Comment|Hash|Charset|MessageID|Proc-Type|DEK-Info|X-[A-Za-z-]{{1,30}}): ?"
-    rf"[^\n\\]{{0,120}}+{_GAP}++)*+"
-    rf"(?:[A-Za-z0-9/+]{{20,}}+={{0,2}}+{_GAP}*+)*+"
-    rf"(?:=?[A-Za-z0-9/+]{{1,19}}+={{0,2}}+{_GAP}++){{0,2}}+"
+    rf"(?>(?:(?:Version|Comment|Hash|Charset|MessageID|Proc-Type|DEK-Info|X-[A-Za-z-]{{1,30}}): ?"
+    rf"[^\n\\]{{0,120}}+{_GAP}++)*)"
+    rf"(?>(?:[A-Za-z0-9/+]{{20,}}+={{0,2}}+{_GAP}*+)*)"
+    rf"(?>(?:=?[A-Za-z0-9/+]{{1,19}}+={{0,2}}+{_GAP}++){{0,2}})"
 )
 _END = re.compile(r"-----END [A-Z0-9 ]{1,45}-----")
 _END_BEGUN = re.compile(r"(?:=?[A-Za-z0-9/+]{0,19}+={0,2}+|\\|-{0,5}|-----E(?:N(?:D(?: [A-Z0-9 ]{0,45}-{0,5})?)?)?)\Z")

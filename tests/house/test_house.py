@@ -236,6 +236,10 @@ RULES = [
          python_of(*OURS, "tests"), bare_except, Source("gateway/x.py", "try:\n    f()\nexcept:\n    pass\n")),
     Rule("no-assert", "`python -O` removes it: raise an error of the family",
          python_of(*PRODUCT), asserts, Source("pricing/x.py", "def f(x):\n    assert x\n")),
+    Rule("possessive-groups", "before Python 3.11.5 a group that fails half-way leaves its place behind when repeated "
+         "possessively: an atomic group around a greedy repeat, (?>(?:...)*), is the same and right everywhere",
+         python_of(*OURS), text(r'(?<!\]\*\+)\)(?:[*+?]|\{+[\d,]+\}+)\+'),
+         Source("gateway/x.py", "X = re.compile('(?:a+b)*' " + "'+')\nY = '(?:a+b)*" + "+'\n")),
     Rule("function-length", f"at most {LONGEST_FUNCTION} lines: watch the longest thing, not the average",
          python_of(*OURS, but=("gateway/ledger/migrations/",)), long_functions,
          Source("gateway/x.py", "class A:\n  def f():\n" + "    x = 1\n" * 70)),
