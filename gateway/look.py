@@ -1,8 +1,8 @@
 """A look at a body that most likely has nothing in it: whether that is enough to see that it may go on as it is.
 
-Guardrails that have to be sure take texts out of a body, judge them and put them back. A look takes a tenth of that and
-is right about nearly every body in which nothing is found: the gate sees nothing in all of it, or its texts stand there
-plainly and were clean when they came before. What it does not let pass is nobody's fault yet: then guardrails are asked.
+Guardrails that have to be sure take texts out of a body, judge them and put them back. A look takes a tenth of that,
+and lets nearly every body pass in which nothing would be found: the gate sees nothing in all of it, or its texts stand
+there plainly and were clean when they came before. What a look does not let pass may still be clean: guardrails say.
 """
 
 from gateway.dialects.spoken import answered, asked
@@ -17,7 +17,7 @@ REMEMBERED = 16 * SHORT
 
 
 def request_passes(guard: Guard, body: bytes) -> bool:
-    """Whether a request's body, which was read, may go on as it is. That is noted; False: guardrails are to be asked."""
+    """Whether a request's body, which was read, may go on as it is; that is noted. False: guardrails are to be asked."""
     operation, engine = guard.operation, guard.engine
     if guard.outside is not None or guard.pseudonyms is not None or operation in INPUTS:
         return False

@@ -163,9 +163,9 @@ class Engine(Protocol):
         *,
         vault: Vault | None = None,
     ) -> bool:
-        """Whether it is certain that `inspect` allows a body with these texts and no others, because a glance shows that
-        or they were clean before; False: it must be asked. Of each its role, and a JSON string in valid UTF-8 that is no
-        document of tool-call arguments."""
+        """Whether it is certain that `inspect` allows a body with these texts and no others, because a glance shows it
+        or they were clean before; False: it must be asked. Of each text its role, and itself as a JSON string in valid
+        UTF-8; none is a document of tool-call arguments."""
         ...
 
     def inspect(

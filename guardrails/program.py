@@ -85,7 +85,11 @@ class Program:
     )  # fmt: skip
 
     def __init__(
-        self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction, remembered: Remembered | None
+        self,
+        rules: Sequence[CompiledRule],
+        scanner: Scanner,
+        direction: Direction,
+        remembered: Remembered | None = None,
     ) -> None:
         self.scanner = scanner
         self.rules = tuple(rules)
@@ -192,7 +196,11 @@ class Plan:
     __slots__ = ("_by_role", "_other", "counted", "glanced", "remembers", "rules", "total")
 
     def __init__(
-        self, rules: Sequence[CompiledRule], scanner: Scanner, direction: Direction, remembered: Remembered | None
+        self,
+        rules: Sequence[CompiledRule],
+        scanner: Scanner,
+        direction: Direction,
+        remembered: Remembered | None = None,
     ) -> None:
         def program(rules: Sequence[CompiledRule]) -> Program | None:
             return Program(rules, scanner, direction, remembered) if rules else None

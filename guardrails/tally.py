@@ -29,7 +29,8 @@ class Tally:
 
     __slots__ = (
         "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted", "direction",
-        "dropped", "failures", "findings", "hasher", "key", "noted", "over", "paused", "roles", "spent", "timer", "vault",
+        "dropped", "failures", "findings", "hasher", "key", "noted", "over", "paused", "roles", "spent", "timer",
+        "vault",
     )  # fmt: skip
 
     def __init__(

@@ -1,9 +1,9 @@
 """The texts of the plainest bodies, as they stand there: requests and answers of nothing but words.
 
-Most bodies are such: messages of a role and a text, settings that are numbers, and an answer of one text. Where all of
-its texts can be told without taking the body apart, guardrails that find nothing need no more of it. Nothing is assumed:
-every member is one that is named here, each name of which a text may depend stands there as often as it was read, and
-no name is written with escapes. Any other body is for `quick.py`.
+Most bodies are such: messages of a role and a text, settings that are numbers, and an answer of one text. Where all
+texts of a body can be told without taking it apart, guardrails that find nothing need no more of it. Nothing is
+assumed: every member is one that is named here, each name on which a text depends stands there as often as it was read,
+and no name is written with escapes. Any other body is for `quick.py`.
 """
 
 from typing import Annotated, Literal
@@ -56,14 +56,14 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class _ChatMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     role: msgspec.Raw
     content: msgspec.Raw
-    refusal: None | _Absent = _ABSENT
+    refusal: _Absent | None = _ABSENT
     annotations: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=0)] | _Absent = _ABSENT
 
 
 class _Choice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     message: _ChatMessage
     index: int = 0
-    logprobs: None | _Absent = _ABSENT
+    logprobs: _Absent | None = _ABSENT
     finish_reason: msgspec.Raw = _NONE
 
 
