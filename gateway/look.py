@@ -17,7 +17,7 @@ REMEMBERED = 16 * SHORT
 
 
 def request_passes(guard: Guard, body: bytes) -> bool:
-    """Whether a request's body, which was read, may go on as it is; that is noted. False: guardrails are to be asked."""
+    """Whether a request that was read may go on as it is; that is noted. False: guardrails are to be asked."""
     operation, engine = guard.operation, guard.engine
     if guard.outside is not None or guard.pseudonyms is not None or operation in INPUTS:
         return False
