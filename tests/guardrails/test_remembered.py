@@ -12,7 +12,7 @@ from guardrails.policy import Policy, Rule
 from guardrails.remembered import Remembered, name_of
 from guardrails.scanner import Scanner
 from guardrails.vault import Vault
-from tests.support.detectors import Accuser, Card, Overlapping, ReGate, mail
+from tests.support.detectors import Accuser, Card, ReGate, mail
 from tests.support.oracle import KEY
 
 REQUEST = frozenset(("request",))
@@ -68,7 +68,7 @@ class Broken(Accuser):
 def remembering(
     accuser: Accuser, *rules: Rule, remembered: Remembered | None = None, memory: bool = True
 ) -> PolicyEngine:
-    scanner = Scanner([mail(), Card(), Overlapping("xs", "#")], [accuser], ["remote"], gate=ReGate)
+    scanner = Scanner([mail(), Card()], [accuser], ["remote"], gate=ReGate)
     known = (remembered if remembered is not None else Remembered(b"s")) if memory else None
     return PolicyEngine([Policy("p", rules or JUDGED)], scanner, key=KEY, remembered=known)
 
