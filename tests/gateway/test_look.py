@@ -94,11 +94,15 @@ def test_clean_bodies_pass_at_a_glance_and_judged_ones_when_they_come_again() ->
         assert looks(body, engine, is_answer)
 
 
-@pytest.mark.parametrize(
-    "more", [{"outside": SimpleNamespace()}, {"pseudonyms": SimpleNamespace()}, {"operation": "embeddings"}]
-)
+@pytest.mark.parametrize("more", [{"outside": SimpleNamespace()}, {"pseudonyms": SimpleNamespace()}])
 def test_some_requests_are_left_to_guardrails(more: dict[str, Any]) -> None:
     assert not looks(request("words"), made("mail"), **more)
+
+
+def test_numbers_of_tokens_are_no_text() -> None:
+    assert looks(b'{"model":"m","input":"words"}', made("mail"), operation="embeddings")
+    assert not looks(b'{"model":"m","input":[1,2]}', made("mail"), operation="embeddings")
+    assert not looks(b'{"model":"m","input":"a@b.co"}', made("mail"), operation="embeddings")
 
 
 def test_answers_that_are_to_be_rewritten_are_left_to_guardrails() -> None:
