@@ -159,7 +159,7 @@ class Trip(Delivery):
         x.read_at = world.clock.monotonic()
 
         # inspect request
-        if caller.guardrails is not None and (guard := self.looked(caller.guardrails, body)) is not None:
+        if caller.guardrails is not None and (guard := self.looked(caller.guardrails, out.body)) is not None:
             await self.inspect(guard, out)
 
         if world.traces is not None and (options := snapshot.telemetry.content) is not None:
