@@ -80,7 +80,8 @@ class AdminWorld(Protocol):
         """Who delivers webhooks."""
         ...
 
-    def governor_of(self, snapshot: Snapshot) -> Governor | None:
+    @property
+    def governor(self) -> Governor | None:
         """Who demotes guardrail rules that are beyond their bounds."""
         ...
 

@@ -60,9 +60,6 @@ class FakeWorld:
         self.origin: Origin | None = None
         self.deliverer: Deliverer | None = None
 
-    def governor_of(self, snapshot: Snapshot) -> Governor | None:
-        return self.governor
-
     def pool_stats(self) -> list[OriginStats]:
         return [] if self.origin is None else [OriginStats(self.origin, 3, 2, 1, 4)]
 
