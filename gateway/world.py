@@ -146,13 +146,14 @@ class World:
     def _govern(self, old: GuardrailPrograms | None, new: GuardrailPrograms | None) -> None:
         """Follow a reload. A rule that it did not change stays where it is; a changed one begins anew, enforced."""
         earlier, now = self._governor, self.clock.monotonic()
-        demoted = frozenset[str]() if earlier is None else earlier.demoted(now)
+        over = set[str]() if earlier is None else set(earlier.ended(now))
         self._governed, self._governor = new, Governor(new.bounds) if new is not None and new.bounds else None
         if self._governor is not None and earlier is not None and old is not None and new is not None:
             same = {rule for rule, written in new.governed.items() if old.governed.get(rule) == written}
             self._governor.take_over(earlier, same)
-            demoted -= same
-        for rule in sorted(demoted & (set() if new is None else new.enforced())):
+        if earlier is not None:
+            over |= earlier.demoted(now) - (frozenset() if self._governor is None else self._governor.demoted(now))
+        for rule in sorted(over & (set() if new is None else new.enforced())):
             info("guardrail_restored", rule=rule)
 
     def outbox_of(self, loop: asyncio.AbstractEventLoop) -> Outbox:
