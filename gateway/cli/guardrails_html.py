@@ -33,8 +33,8 @@ def page(report: Report, corpus: str, policies: Sequence[str], backend: str) -> 
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         f'<meta name="viewport" content="width=device-width">\n<style>{_STYLE}</style>\n</head>\n<body>\n'
         f"<h1>{escape(title)}</h1>\n"
-        f"<p>Policy {escape(', '.join(policies))}; {report.texts:,} text{'s' * (report.texts != 1)}, {report.characters:,} characters; matching "
-        f"by {escape(backend or 'no gate')}.</p>\n"
+        f"<p>Policy {escape(', '.join(policies))}; {report.texts:,} text{'s' * (report.texts != 1)}, "
+        f"{report.characters:,} characters; matching by {escape(backend or 'no gate')}.</p>\n"
         f"{_detectors(report)}{_entities(report)}{_latency(report)}"
         '<p class="note">The line in a bar is the 95 % interval (Wilson). A span counts as found, and a match as '
         "right, when half of it or more is covered.</p>\n</body>\n</html>\n"
@@ -97,7 +97,8 @@ def _bar(share: float | None, interval: Interval | None, kind: str) -> str:
     low, high = (round(WIDTH * edge, 1) for edge in interval)
     spoken = spoken_share(share, interval)
     return (
-        f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{spoken}">'
+        f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{spoken}">'
         f'<rect class="track" width="{WIDTH}" height="{HEIGHT}" rx="2"/>'
         f'<rect class="{kind}" width="{round(WIDTH * share, 1)}" height="{HEIGHT}" rx="2"/>'
         f'<line class="range" x1="{low}" x2="{high}" y1="{HEIGHT // 2}" y2="{HEIGHT // 2}"/></svg>{spoken}'

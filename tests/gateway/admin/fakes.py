@@ -20,7 +20,6 @@ from gateway.routing.health import Health
 from gateway.routing.troubles import Troubles
 from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
-from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
