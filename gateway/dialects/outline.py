@@ -42,7 +42,8 @@ _KEPT = re.compile(
 _RUN = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
 """A string, or the rest of a body in which it does not end: else every quote in it would be tried as a beginning."""
-_STRINGS = re.compile(rb'(?:[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_STRINGS = re.compile(rb'(?:[^"\\]*+(?:\\.[^"\\]*+)*+("))*+', re.DOTALL)
+"""Group 1 is the last quote. The end is not: Python before 3.11.5 takes what stands behind it, too (gh-106052)."""
 _COLON = re.compile(rb"[ \t\r\n]*+:")
 _HIGH = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _QUOTE, _BACKSLASH = b'"\\'
@@ -192,7 +193,7 @@ def _unescaped_before(body: bytes, start: int, end: int) -> int:
         if at == start or body[at - 1] != _BACKSLASH:
             return at
     strings = _STRINGS.match(body, start, end)
-    return -1 if strings is None or strings.end() == start else strings.end() - 1
+    return -1 if strings is None else strings.start(1)
 
 
 def _end(body: bytes, start: int, breathe: Breathe) -> int:

@@ -6,7 +6,7 @@ regular expression is made: the bytes between the values as they are, and in pla
 the first one (which string is text, which number tells the choice, that no name is given twice) holds for it, and the
 groups of the match say where. Values that decide (`type`, `role`) stay in the expression as they are.
 
-Everything in the expression is possessive: matching is linear in the event.
+Nothing in the expression goes back over what it has read: matching is linear in the event.
 """
 
 import re
@@ -26,7 +26,9 @@ MAX_SHAPES = 12
 MAX_KINDS = 64
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
+# Before 3.11.5, a possessive group that fails behind a repeat in it has taken what it had read: `1e` was a number. What
+# is optional here fails at once when it is gone back to.
+_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 
 
 def _nested(depth: int) -> bytes:
