@@ -58,7 +58,7 @@ class Guard:
                  "pseudonyms", "slices", "talk", "vault", "x")  # fmt: skip
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
-        self.governor = world.governor_of(snapshot)
+        self.governor = world.governor
         self.demoted = NONE_DEMOTED if self.governor is None else self._demoted(self.governor, x.received_at)
         if snapshot.switches is not None and snapshot.guardrails is not None:
             self.demoted |= snapshot.switches.shadowed(snapshot.guardrails.rules_of, x.received_ns)

@@ -40,7 +40,7 @@ from gateway.routing.health import Health
 from gateway.routing.table import Provider
 from gateway.routing.troubles import Trouble, Troubles
 from gateway.seams import Clock, LimitStore, Transport
-from gateway.settings.guardrail_programs import NOTHING_OUTSIDE
+from gateway.settings.guardrail_programs import NOTHING_OUTSIDE, GuardrailPrograms
 from gateway.settings.reload import Configuration, ReloadResult
 from gateway.settings.snapshot import Snapshot
 from gateway.settings.state import StateFile
@@ -118,7 +118,7 @@ class World:
         )
         self._other: Transport | None = None
         self._outbox: Outbox | None = None
-        self._governed: object = None
+        self._governed: GuardrailPrograms | None = None
         self._governor: Governor | None = None
         self._uncounted: list[Callable[[], None]] = []
         self._loading = False
@@ -134,15 +134,27 @@ class World:
     def snapshot(self) -> Snapshot:
         return self.configuration.snapshot
 
-    def governor_of(self, snapshot: Snapshot) -> Governor | None:
-        """Who demotes guardrail rules that are too slow or act too often; None: no rule has bounds. A reload that
-        changes guardrails begins anew."""
-        programs = snapshot.guardrails
-        if programs is None or not programs.bounds:
-            return None
+    @property
+    def governor(self) -> Governor | None:
+        """Who demotes guardrail rules that are too slow or act too often; None: none in force has bounds. It is the
+        one of the configuration in force for requests that began before a reload, too."""
+        programs = self.snapshot.guardrails
         if self._governed is not programs:
-            self._governed, self._governor = programs, Governor(programs.bounds)
+            self._govern(self._governed, programs)
         return self._governor
+
+    def _govern(self, old: GuardrailPrograms | None, new: GuardrailPrograms | None) -> None:
+        """Follow a reload. A rule that it did not change stays where it is; a changed one begins anew, enforced."""
+        earlier, now = self._governor, self.clock.monotonic()
+        over = set[str]() if earlier is None else set(earlier.ended(now))
+        self._governed, self._governor = new, Governor(new.bounds) if new is not None and new.bounds else None
+        if self._governor is not None and earlier is not None and old is not None and new is not None:
+            same = {rule for rule, written in new.governed.items() if old.governed.get(rule) == written}
+            self._governor.take_over(earlier, same)
+        if earlier is not None:
+            over |= earlier.demoted(now) - (frozenset() if self._governor is None else self._governor.demoted(now))
+        for rule in sorted(over & (set() if new is None else new.enforced())):
+            info("guardrail_restored", rule=rule)
 
     def outbox_of(self, loop: asyncio.AbstractEventLoop) -> Outbox:
         """The outbox of the loop this process serves on."""

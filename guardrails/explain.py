@@ -29,6 +29,10 @@ SPOKEN: Mapping[Outcome, str] = MappingProxyType(
 """For people."""
 
 
+MOST = 1_000_000
+"""Characters of a text whose matches are explained one by one; a longer one is more than anybody reads."""
+
+
 class Explained(msgspec.Struct, frozen=True):
     """One match as one rule sees it. `start`, `end`: characters of the text as given."""
 
@@ -51,11 +55,12 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """`text`: as it would pass on; None: it would not."""
+    """`text`: as it would pass on; None: it would not. `read`: characters whose matches are explained."""
 
     matches: tuple[Explained, ...]
     verdict: Verdict
     text: str | None
+    read: int = MOST
 
 
 def explain(
@@ -70,14 +75,15 @@ def explain(
     demoted: Collection[str] = (),
 ) -> Explanation:
     """Every match in a text for every rule that runs on it, also those that are no finding, sorted by start, and what
-    becomes of the text. A detector that fails shows in the verdict. Texts in JSON are explained as they are written,
-    not decoded; the verdict is exact."""
+    becomes of the text. Of what is longer than `MOST` the beginning is explained, and the verdict is of the whole. A
+    detector that fails shows in the verdict. Texts in JSON are explained as they are written, not decoded; the verdict
+    is exact."""
     segment = Segment(path, role, text)
     verdict = engine.inspect([segment], direction, operation, key=key, demoted=demoted)
     program = engine.program(direction, operation, role)
     matches: list[Explained] = []
     if program is not None:
-        for match, rules in _matches(program, text, role):
+        for match, rules in _matches(program, text[:MOST], role):
             for compiled in rules:
                 mode = compiled.rule.mode
                 if compiled.rule.id in demoted or not in_rollout(compiled.rule.id, compiled.rule.rollout, key):
@@ -85,7 +91,9 @@ def explain(
                 matches.append(_explained(engine, compiled, match, text, direction, mode))
     matches.sort(key=lambda m: (m.start, -m.end, m.policy, m.policy_rule))
     passed = verdict.rewrites[0].text if verdict.rewrites else text
-    return Explanation(tuple(matches), verdict, None if verdict.enforced == "block" else passed)
+    return Explanation(
+        tuple(matches), verdict, None if verdict.enforced == "block" else passed, read=min(len(text), MOST)
+    )
 
 
 def _matches(program: Program, text: str, role: str) -> list[tuple[Match, tuple[CompiledRule, ...]]]:

@@ -109,6 +109,15 @@ class Governor:
             del self._until[rule]
         return over
 
+    def take_over(self, earlier: "Governor", rules: Collection[str]) -> None:
+        """Go on with these rules where `earlier` is: what it has seen of them, and until when they are in shadow."""
+        for rule in rules:
+            if rule in earlier._windows:
+                self._windows[rule] = earlier._windows[rule]
+            if rule in earlier._until:
+                self._until[rule] = earlier._until[rule]
+        self.counts.update({key: count for key, count in earlier.counts.items() if key[0] in rules})
+
     def restore(self, rule: str) -> None:
         """A person ends a demotion."""
         self._until.pop(rule, None)

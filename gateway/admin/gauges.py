@@ -54,7 +54,7 @@ DEMOTED = Family(
 )
 DEMOTIONS = Family(
     "tollway_guardrail_demotions",
-    "Times a guardrail rule was beyond its bounds and taken to shadow, in all workers, since guardrails were changed.",
+    "Times a guardrail rule was beyond its bounds and taken to shadow, in all workers, since it was changed.",
     "counter",
     ("rule", "reason"),
 )
@@ -285,7 +285,7 @@ def _paused(world: AdminWorld) -> Samples:
 
 def _demoted(world: AdminWorld) -> Samples:
     """0 is said of every rule that has bounds, so that an alert resolves instead of vanishing."""
-    governor = world.governor_of(world.configuration.snapshot)
+    governor = world.governor
     if governor is not None:
         demoted = governor.demoted(world.clock.monotonic())
         for rule in governor.rules:
@@ -293,7 +293,7 @@ def _demoted(world: AdminWorld) -> Samples:
 
 
 def _demotions(world: AdminWorld) -> Samples:
-    governor = world.governor_of(world.configuration.snapshot)
+    governor = world.governor
     if governor is not None:
         yield from governor.counts.items()
 

@@ -14,8 +14,8 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["open", "acknowledged", "resolved"]
     severity: Literal["page", "ticket"]
     signal: str
-    """What was found: availability, provider, provider_limited, credential, guardrail_blocks, guardrail_shadow, spend,
-    ledger_lag, loader, journal, limit_store."""
+    """What was found: availability, provider, provider_limited, credential, guardrail_blocks, guardrail_shadow,
+    guardrail_demoted, spend, ledger_lag, loader, journal, limit_store."""
     subject: str
     """Of whom: a provider, a rule, a team."""
     title: str

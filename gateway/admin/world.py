@@ -14,7 +14,6 @@ from gateway.routing.health import Health
 from gateway.routing.troubles import Troubles
 from gateway.seams import Clock, LimitStore
 from gateway.settings.reload import Configuration, ReloadResult
-from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
@@ -80,7 +79,8 @@ class AdminWorld(Protocol):
         """Who delivers webhooks."""
         ...
 
-    def governor_of(self, snapshot: Snapshot) -> Governor | None:
+    @property
+    def governor(self) -> Governor | None:
         """Who demotes guardrail rules that are beyond their bounds."""
         ...
 

@@ -124,9 +124,7 @@ def evaluate(
     from guardrails.actions import Hasher
     from guardrails.evaluation import Evaluation
 
-    rows = _rows(file, judged=True)
-    if not rows:
-        _fail(f"{file} holds no rows")
+    rows = _some_rows(file, judged=True)
     if not policy:
         _tell_unused(context, config)
     programs, names = _programs(config, policy)
@@ -191,7 +189,7 @@ def diff(
     before, after = _configured(old), _configured(new)
     known = {name: None for programs in (before, after) if programs is not None for name in programs.policies}
     names = _chosen(policy, known)
-    comparisons, texts = _compared(_rows(corpus, judged=False), before, after, names, way, operation)
+    comparisons, texts = _compared(_some_rows(corpus, judged=False), before, after, names, way, operation)
     if not show:
         texts = {}
     from gateway.cli.guardrails_show import comparison_data, show_comparison
@@ -341,18 +339,24 @@ def _text(text: str | None) -> str:
         return text
     if text is None and sys.stdin.isatty():
         _wrong("give a text, or - to read standard input")
-    return sys.stdin.buffer.read().decode("utf-8", "replace")
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        typer.echo(f"standard input is not UTF-8 (byte {error.start + 1}): what is not stands as \ufffd", err=True)
+        return data.decode("utf-8", "replace")
 
 
-def _rows(file: Path, *, judged: bool) -> list[Row]:
+def _some_rows(file: Path, *, judged: bool) -> list[Row]:
     from guardrails.corpus import CorpusError, rows
 
     try:
-        return list(rows(file.read_bytes(), judged=judged))
+        found = list(rows(file.read_bytes(), judged=judged))
     except OSError as error:
         _fail(f"{file} cannot be read: {error.strerror}")
     except CorpusError as error:
         _fail(f"{file}: {error}")
+    return found or _fail(f"{file} holds no rows")
 
 
 def _watched(items: list[T], what: str) -> Iterator[T]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from gateway.cli.guardrails_show import spoken_share
+from gateway.cli.guardrails_show import parts_of, spoken_share
 from guardrails.evaluation import Interval, Report
 
 _STYLE = """
@@ -18,6 +18,10 @@ tr.all td { font-weight: 600; }
 svg { display: block; } .range { stroke: currentColor; stroke-width: 2; opacity: .6; }
 .good { fill: var(--bar); } .false { fill: var(--bad); } .track { fill: var(--line); }
 p.note { opacity: .75; }
+@media (max-width: 45rem) {
+  body { padding: 0 .5rem; } table { font-size: .75rem; } svg { width: 4rem; }
+  th, td { padding: .3rem .2rem; } td:not(.n) { white-space: normal; overflow-wrap: anywhere; }
+}
 """
 WIDTH, HEIGHT = 160, 14
 
@@ -29,8 +33,8 @@ def page(report: Report, corpus: str, policies: Sequence[str], backend: str) -> 
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         f'<meta name="viewport" content="width=device-width">\n<style>{_STYLE}</style>\n</head>\n<body>\n'
         f"<h1>{escape(title)}</h1>\n"
-        f"<p>Policy {escape(', '.join(policies))}; {report.texts:,} texts, {report.characters:,} characters; matching "
-        f"by {escape(backend or 'no gate')}.</p>\n"
+        f"<p>Policy {escape(', '.join(policies))}; {report.texts:,} text{'s' * (report.texts != 1)}, "
+        f"{report.characters:,} characters; matching by {escape(backend or 'no gate')}.</p>\n"
         f"{_detectors(report)}{_entities(report)}{_latency(report)}"
         '<p class="note">The line in a bar is the 95 % interval (Wilson). A span counts as found, and a match as '
         "right, when half of it or more is covered.</p>\n</body>\n</html>\n"
@@ -40,8 +44,7 @@ def page(report: Report, corpus: str, policies: Sequence[str], backend: str) -> 
 def _detectors(report: Report) -> str:
     rows: list[str] = []
     for name, detector in report.detectors.items():
-        parts = [*detector.by_source.items(), *([("all", detector)] if len(detector.by_source) > 1 else [])]
-        for source, part in parts:
+        for source, part in parts_of(detector):
             rows.append(
                 f'<tr class="{"all" if part is detector else "one"}"><td>{escape(name)} ≥ {detector.threshold:g}</td>'
                 f'<td>{escape(source)}</td><td class="n">{part.attacks:,}</td>'
@@ -94,7 +97,8 @@ def _bar(share: float | None, interval: Interval | None, kind: str) -> str:
     low, high = (round(WIDTH * edge, 1) for edge in interval)
     spoken = spoken_share(share, interval)
     return (
-        f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{spoken}">'
+        f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{spoken}">'
         f'<rect class="track" width="{WIDTH}" height="{HEIGHT}" rx="2"/>'
         f'<rect class="{kind}" width="{round(WIDTH * share, 1)}" height="{HEIGHT}" rx="2"/>'
         f'<line class="range" x1="{low}" x2="{high}" y1="{HEIGHT // 2}" y2="{HEIGHT // 2}"/></svg>{spoken}'

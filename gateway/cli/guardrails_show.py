@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guardrails.comparison import CHANGES, Comparison
-from guardrails.evaluation import Interval, Report
+from guardrails.evaluation import DetectorReport, Interval, Report, SourceReport
 from guardrails.explain import SPOKEN, Explained, Explanation, Outcome
 
 _STYLES: Mapping[Outcome, str] = {
@@ -52,6 +52,8 @@ def show_explanation(explanation: Explanation, text: str, what: str, *, everythi
         console.print(_highlighted(text, matches))
         for match in matches[:MOST_MATCHES]:
             console.print(_lines(match, text))
+    if explanation.read < len(text):
+        console.print(f"matches of the first {explanation.read:,} characters; the verdict is of all", style="dim")
     if len(matches) > MOST_MATCHES:
         console.print(f"{len(matches) - MOST_MATCHES:,} more matches; --json has all", style="dim")
     if len(matches) < len(explanation.matches):
@@ -105,21 +107,22 @@ def _lines(match: Explained, text: str) -> Text:
     )
     line.append(SPOKEN[match.outcome], style)
     line.append(f"\n    {match.rule} ({match.evidence or 'no evidence named'}), score {match.score:.2f} {sign} ")
-    line.append(f"{match.threshold:.2f}; {match.policy_rule}: {match.action}, {match.mode}; digest {match.digest}")
+    line.append(f"{match.threshold:.2f}\n    {match.policy_rule}: {match.action}, {match.mode}; digest {match.digest}")
     return line
 
 
 def show_report(report: Report) -> None:
     """A table of each detector by source, one of entities, one of latencies."""
     console = Console(highlight=False)
-    console.print(f"{report.texts:,} texts, {report.characters:,} characters; in brackets the interval at 95 %")
+    texts = f"{report.texts:,} text{'s' * (report.texts != 1)}"
+    console.print(f"{texts}, {report.characters:,} characters; in brackets the interval at 95 %")
     for name, detector in report.detectors.items():
-        parts = [*detector.by_source.items(), *([("all", detector)] if len(detector.by_source) > 1 else [])]
+        parts = parts_of(detector)
         table = _table("source", "attacks", "recall", "benign", "false positives")
         table.title = f"{name}, from score {detector.threshold:g}"
         for source, part in parts:
             table.add_row(
-                source, *_share(part.attacks, part.recall, part.recall_interval),
+                _cell(source), *_share(part.attacks, part.recall, part.recall_interval),
                 *_share(part.benign, part.false_positive_rate, part.false_positive_rate_interval),
                 style="bold" if part is detector else "",
             )  # fmt: skip
@@ -129,7 +132,7 @@ def show_report(report: Report) -> None:
         entities = _table("entity", "spans", "recall", "matches", "precision")
         for name, entity in report.entities.items():
             entities.add_row(
-                name, *_share(entity.gold, entity.recall, entity.recall_interval),
+                _cell(name), *_share(entity.gold, entity.recall, entity.recall_interval),
                 *_share(entity.matches, entity.precision, entity.precision_interval),
             )  # fmt: skip
         console.print(entities)
@@ -137,6 +140,15 @@ def show_report(report: Report) -> None:
     for name, detector in report.detectors.items():
         latency.add_row(name, f"{detector.latency_us.p50:,.0f}", f"{detector.latency_us.p99:,.0f}")
     console.print(latency)
+
+
+def parts_of(detector: DetectorReport) -> list[tuple[str, SourceReport | DetectorReport]]:
+    """What is told of a detector source by source, and of all of them where they are several. Rows that name no source
+    have the name that the sum has."""
+    parts = detector.by_source
+    if len(parts) < 2:
+        return list(parts.items())
+    return [*(("(no source)" if name == "all" else name, part) for name, part in parts.items()), ("all", detector)]
 
 
 def _share(total: int, share: float | None, interval: Interval | None) -> tuple[str, str]:
@@ -169,7 +181,7 @@ def show_comparison(name: str, comparison: Comparison, texts: Mapping[int, str])
     if comparison.changed:
         changed = _table("text", "change", "was", "would be", "by", *(["it reads"] if texts else []))
         for each in comparison.changed[:MOST_SHOWN]:
-            shown = [Text(_cut(texts.get(each.number, ""), 200))] if texts else []
+            shown = [_cell(_cut(texts.get(each.number, ""), 200))] if texts else []
             changed.add_row(
                 str(each.number), each.change.replace("_", " "), each.old, each.new, ", ".join(each.rules), *shown
             )
@@ -192,6 +204,11 @@ def comparison_data(comparison: Comparison, texts: Mapping[int, str]) -> dict[st
         "rules": msgspec.to_builtins(comparison.rules),
         "changed": changed,
     }
+
+
+def _cell(text: str) -> Text:
+    """Of a table: words of a corpus, in which nothing is markup or obeyed by a terminal."""
+    return Text(text.translate(_VISIBLE))
 
 
 def _cut(text: str, longest: int = 40) -> str:

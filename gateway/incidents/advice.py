@@ -14,6 +14,8 @@ _TRY: dict[Signal, str] = {
     "guardrail_blocks": "If what it blocks is harmless: tollway switch set guardrail policy NAME --to shadow. What it "
     "found: tollway guardrails review.",
     "guardrail_shadow": "Nothing is blocked. See what it finds before you enforce it: tollway guardrails review.",
+    "guardrail_demoted": "What it finds passes meanwhile. The log's guardrail_demoted says if it was too slow or acted "
+    "too often. Mend the rule or raise its bounds, and save: that enforces it again at once.",
     "spend": "Which key and model: tollway spend --team NAME --by key,model --since 3h. To stop it: tollway switch set "
     "stop team NAME.",
     "ledger_lag": "Requests go on. Is the database slow, or locked by somebody? The gateway's log says why the loader "

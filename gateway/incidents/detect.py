@@ -22,6 +22,7 @@ Signal = Literal[
     "credential",
     "guardrail_blocks",
     "guardrail_shadow",
+    "guardrail_demoted",
     "spend",
     "ledger_lag",
     "loader",
@@ -71,6 +72,7 @@ def findings(history: History, options: IncidentOptions) -> list[Finding]:
         *availability(history, options),
         *providers(history, options),
         *guardrails(history, options),
+        *demotions(history),
         *gauges(history, options),
     ]
 
@@ -214,6 +216,21 @@ def guardrails(history: History, options: IncidentOptions) -> Iterator[Finding]:
             title=f"The guardrail rule '{rule}' {done} {count} exchanges in {now.seconds / 60:.0f} min; "
             f"usual are {usual:.1f}",
             detail={"exchanges": count, "usual": round(usual, 1), "window_seconds": round(now.seconds)},
+        )
+
+
+def demotions(history: History) -> Iterator[Finding]:
+    """Rules that only watch because they were beyond their bounds. They come back by themselves, and perhaps go again:
+    the incident is the same then."""
+    for rule, workers in sorted(history.newest.demoted.items()):
+        where = "a worker" if workers == 1 else f"{workers} workers"
+        yield Finding(
+            signal="guardrail_demoted",
+            subject=rule,
+            severity="ticket",
+            level="firing",
+            title=f"The guardrail rule '{rule}' was beyond its bounds and only watches in {where}",
+            detail={"workers": workers},
         )
 
 

@@ -32,6 +32,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """(provider, kind such as ConnectFailed) → failures that a status does not tell."""
     rules: dict[tuple[str, str], int] = {}
     """(guardrail rule, block or shadow) → exchanges."""
+    demoted: dict[str, int] = {}
+    """Guardrail rule that was beyond its bounds → workers in which it only watches."""
     down: frozenset[str] = frozenset()
     """Providers whose credential was refused."""
     open_circuits: frozenset[tuple[str, str]] = frozenset()
@@ -80,6 +82,7 @@ def sample_of(page: Page, at: float) -> Sample:
             (provider, kind): int(count) for (provider, kind), count in _samples(page, "upstream_failures").items()
         },
         rules=rules,
+        demoted={rule: int(value) for (rule,), value in _samples(page, "guardrail_demoted").items() if value},
         down=frozenset(labels[0] for labels, value in _samples(page, "credential_down").items() if value),
         open_circuits=frozenset(
             (provider, model) for (provider, model), value in _samples(page, "breaker_state").items() if value

@@ -28,6 +28,12 @@ _EMPTY = re.compile(rb'"[a-z_]+"\s*:\s*\{\s*\}')
 _IDS = STRUCTURAL | frozenset(("obfuscation", "encrypted_index", "event_id"))
 
 
+def _says_why(path: Path) -> bool:
+    """Whether a string's name tells nothing of it: inside of an object that is not known, or of an error, which may
+    quote the request in any of its members."""
+    return is_free(path) or "error" in path[:-1]
+
+
 class Slot(msgspec.Struct, gc=False):
     """A string or number that is text. Groups are numbers of spans, -1: there is none."""
 
@@ -91,7 +97,7 @@ class Reader:
         self._at: dict[Path, int] = {leaf.path: number for number, leaf in enumerate(found.leaves)}
         self._groups: dict[int, int] = {}
         for number, leaf in enumerate(found.leaves):
-            if leaf.path[-1:] in (("type",), ("role",)) and self._is_string(leaf) and not is_free(leaf.path):
+            if leaf.path[-1:] in (("type",), ("role",)) and self._is_string(leaf) and not _says_why(leaf.path):
                 self.literal.add(number)
 
     def has(self, *path: Step) -> bool:
@@ -148,10 +154,7 @@ class Reader:
 
     def is_text(self, path: Path) -> bool:
         """Whether a string is text, by its place alone."""
-        if is_free(path):
-            return True
-        name = last_name(path)
-        return name not in _IDS
+        return _says_why(path) or last_name(path) not in _IDS
 
     def role(self, path: Path, role: str) -> str:
         """Whose words a string is."""

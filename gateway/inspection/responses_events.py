@@ -55,7 +55,7 @@ class ResponsesEvents(EventRewriter):
         failed = kind in _FAILED or name == b"error"
         slots: list[Slot] = []
         for path in reader.strings():
-            if not _is_judged(path) or not reader.is_text(path):
+            if not _is_judged(path) or not (kind == "error" or reader.is_text(path)):
                 continue
             if is_delta and path[0] == "delta" and last_name(path) in STREAMED:
                 slots.append(_slot(reader, kind, path))

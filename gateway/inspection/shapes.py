@@ -6,7 +6,7 @@ regular expression is made: the bytes between the values as they are, and in pla
 the first one (which string is text, which number tells the choice, that no name is given twice) holds for it, and the
 groups of the match say where. Values that decide (`type`, `role`) stay in the expression as they are.
 
-Everything in the expression is possessive: matching is linear in the event.
+Nothing in the expression goes back over what it has read: matching is linear in the event.
 """
 
 import re

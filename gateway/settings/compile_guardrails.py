@@ -60,6 +60,7 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
     key = workshop.random_key if secret is None else digest_key(secret.get_secret_value().encode())
     earlier = root.secrets.previous_key_hash
     previous = b"" if earlier is None else digest_key(earlier.get_secret_value().encode())
+    governed = [each for each in placed if each.written.bounds is not None and each.rule.mode == "enforce"]
     return GuardrailPrograms(
         policies=policies,
         engines=_engines(written, inside, scanner, (key, previous), policies),
@@ -67,7 +68,8 @@ def compile_guardrails(written: Written, workshop: Workshop) -> GuardrailProgram
         outside=outside,
         outside_engines=_engines(written, beyond, scanner, (key, previous)),
         scanner=scanner,
-        bounds={each.rule.id: each.rule.bounds for each in placed if each.written.bounds is not None},
+        bounds={each.rule.id: each.rule.bounds for each in governed},
+        governed={each.rule.id: (each.written, written.terms.get(each.path)) for each in governed},
         types=_types(placed),
         backend=workshop.gate.backend if workshop.gate is not None else "",
         key=key,

@@ -37,8 +37,8 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     """By team; teams whose texts nobody inspects are not among them."""
     scanner: Scanner
     bounds: Mapping[str, Bounds]
-    """By id of the rule: those that `guardrails/governor.py` is to demote. What no rule of the snapshot in force has
-    any more may be forgotten."""
+    """By id of the rule: enforced ones that `guardrails/governor.py` is to demote. What no rule of the snapshot in
+    force has any more may be forgotten."""
     types: Mapping[str, frozenset[str]]
     """By name of the detector: what its rules may report."""
     backend: str
@@ -54,9 +54,15 @@ class GuardrailPrograms(msgspec.Struct, frozen=True, kw_only=True):
     """Rules whose detectors are outside of the engines above, and"""
     outside_engines: Mapping[str, PolicyEngine] = {}
     """by team an engine of those rules alone. They look at what the other rules left."""
+    governed: Mapping[str, object] = {}
+    """By id of the rules with `bounds`: all that is written of them. Equal: a reload did not change the rule."""
 
     def __repr__(self) -> str:
         return f"<GuardrailPrograms of {', '.join(self.policies)}>"
+
+    def enforced(self) -> set[str]:
+        """Ids of the rules in force."""
+        return {rule.id for policy in self.policies.values() for rule in policy.rules if rule.mode == "enforce"}
 
     def rules_of(self, policy: str) -> list[str]:
         """Ids of the rules of a policy; of one that is not configured, none."""

@@ -121,6 +121,7 @@ class Configuration:
         old, old_hash = self.written, self.snapshot.hash
         try:
             new = load_config(self._path, env=self._env, workers=self._workers)
+            self.sources = new.sources  # also of what cannot be compiled: it would be tried again and again
             # The same meaning keeps the same snapshot, and with it all that was bound to it.
             snapshot = self.snapshot if new.hash == old_hash else self._compile(new)
         except ConfigError as error:
@@ -130,7 +131,7 @@ class Configuration:
         except Exception as error:  # whatever it is, the last good configuration stays in force
             text = f"{self._path}: a defect of Tollway prevented the reload ({type(error).__name__})"
             return ReloadResult(ok=False, reason=reason, old_hash=old_hash, new_hash=old_hash, error=text)
-        self.written, self.sources, self.snapshot = new, new.sources, snapshot
+        self.written, self.snapshot = new, snapshot
         return ReloadResult(
             ok=True,
             reason=reason,

@@ -6,6 +6,7 @@ made once.
 
 from collections.abc import Hashable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from secrets import token_bytes
 from typing import NamedTuple, cast
 
@@ -66,7 +67,7 @@ class Workshop:
                 continue
             try:
                 made[part] = self._made[part] if part in self._made else _make(part)
-            except (WordsError, ImportError, ValueError) as error:
+            except (WordsError, ImportError, ValueError, OSError) as error:
                 problems.append((part, _spoken(error)))
         if problems:
             raise PartError(problems)
@@ -132,4 +133,7 @@ def _spoken(error: Exception) -> str:
     if isinstance(error, ImportError):
         package = {"ahocorasick_rs": "ahocorasick-rs", "re2": "google-re2"}.get(error.name or "", error.name)
         return f"this needs the package {package}, which is not installed; install tollway[guardrails]"
+    if isinstance(error, OSError):
+        file = Path(str(error.filename)).name
+        return f"this needs {file} of the installation, which cannot be read ({error.strerror}); install Tollway again"
     return str(error)

@@ -76,7 +76,9 @@ def unpack(data: bytes) -> Weights:
     """Raises WeightsError."""
     start = len(MAGIC) + 32
     if data[: len(MAGIC)] != MAGIC or hashlib.sha256(data[start:]).digest() != data[len(MAGIC) : start]:
-        raise WeightsError("not a weights file, or damaged: train it again with tools/train_injection.py")
+        raise WeightsError(
+            "not a weights file, or damaged: install Tollway again, or train it with tools/train_injection.py"
+        )
     unpacker = zlib.decompressobj()
     body = unpacker.decompress(data[start:], MOST)
     if not unpacker.eof:

@@ -3,7 +3,7 @@
 import pytest
 
 from guardrails.engine import PolicyEngine
-from guardrails.explain import explain
+from guardrails.explain import MOST, explain
 from guardrails.policy import AllowList, Policy, Rule
 from guardrails.scanner import Scanner
 from tests.support.detectors import Accuser, Card, Failing, ReGate, mail
@@ -49,6 +49,13 @@ def test_every_match_for_every_rule_and_the_text_that_passes() -> None:
 def test_why_a_match_is_not_acted_on(rule: Rule, outcome: str) -> None:
     (match,) = explain(engine(rule), "to a@b.co").matches
     assert match.outcome == outcome
+
+
+def test_of_a_huge_text_the_beginning_is_explained_and_the_whole_is_judged() -> None:
+    text = "x" * (MOST - 1) + " a@b.co"
+    found = explain(engine(Rule(id="a", detector="mail", action="mask", max_scan=2 * MOST)), text)
+    assert (found.matches, found.read) == ((), MOST)
+    assert found.text == "x" * (MOST - 1) + " <EMAIL_ADDRESS>"
 
 
 def test_what_is_blocked_has_no_text() -> None:

@@ -49,6 +49,21 @@ def test_rules_without_bounds_and_rules_within_them_stay() -> None:
     assert all(governor.tell("r", at % 2 == 0, 100, at / 10) is None for at in range(1, 200))
 
 
+def test_rules_that_a_reload_did_not_change_go_on_where_they_were() -> None:
+    earlier = Governor({"r": BOUNDS, "s": BOUNDS, "seen": BOUNDS})
+    for rule in ("r", "s"):
+        for at in range(4):
+            earlier.tell(rule, True, 900, at)
+    for _ in range(3):
+        earlier.tell("seen", True, 900, 3.0)
+    governor = Governor({"r": BOUNDS, "s": BOUNDS, "seen": BOUNDS})
+    governor.take_over(earlier, {"r", "seen"})
+    assert governor.demoted(10.0) == {"r"}
+    assert governor.counts == {("r", "latency"): 1}
+    assert governor.ended(63.0) == ["r"]
+    assert governor.tell("seen", True, 900, 3.0) is not None, "the fourth inspection"
+
+
 def test_a_person_ends_a_demotion() -> None:
     governor = Governor({"r": Bounds(micros=1, at_least=1, cooling=math.inf)})
     assert governor.tell("r", False, 2, 0.0) is not None

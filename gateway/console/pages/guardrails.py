@@ -32,6 +32,8 @@ class RuleLine(msgspec.Struct, frozen=True, kw_only=True):
     shadow: int
     """In which it would have acted (shadow and warn)."""
     findings: int
+    demoted: int
+    """Workers in which it only watches, because it was beyond its bounds."""
 
 
 class Try(msgspec.Struct, frozen=True):
@@ -164,6 +166,7 @@ def _rules(programs: GuardrailPrograms, figures: Figures) -> list[RuleLine]:
                     enforced=enforced,
                     shadow=int(sum(counts.values())) - enforced,
                     findings=int(figures.sum("tollway_guardrail_findings_total", rule=rule.id)),
+                    demoted=int(figures.sum("tollway_guardrail_demoted", rule=rule.id)),
                 )
             )
     return found

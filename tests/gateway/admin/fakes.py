@@ -20,7 +20,6 @@ from gateway.routing.health import Health
 from gateway.routing.troubles import Troubles
 from gateway.seams import LimitStore, Origin
 from gateway.settings.reload import Configuration, ReloadResult
-from gateway.settings.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 from gateway.transport.pool import OriginStats
@@ -59,9 +58,6 @@ class FakeWorld:
         self.live: set[str] = set()
         self.origin: Origin | None = None
         self.deliverer: Deliverer | None = None
-
-    def governor_of(self, snapshot: Snapshot) -> Governor | None:
-        return self.governor
 
     def pool_stats(self) -> list[OriginStats]:
         return [] if self.origin is None else [OriginStats(self.origin, 3, 2, 1, 4)]

@@ -55,7 +55,7 @@ def test_what_a_text_meets_and_why(config: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "policy mail, own, request, role user: mask" in done.stdout
     assert "EMAIL_ADDRESS “jane@example.org”, 10-26: acted on" in done.stdout
-    assert "pii.email_address.1 (list), score 1.00 ≥ 0.40; mail.pii.1: mask, enforce; digest " in done.stdout
+    assert "pii.email_address.1 (list), score 1.00 ≥ 0.40\n    mail.pii.1: mask, enforce; digest " in done.stdout
     assert "ID “C-1234”, 0-6: recorded only" in done.stdout
     assert "passes on as: C-1234 of <EMAIL_ADDRESS>" in done.stdout
 
@@ -151,6 +151,7 @@ def test_what_a_change_would_do(corpus: Path, config: Path, tmp_path: Path) -> N
         (["eval", "{config}"], 1, "gateway.yaml: line 1: JSON is malformed"),
         (["eval", "{empty}"], 1, "holds no rows"),
         (["diff", "{config}", "{config}", "--corpus", "{empty}", "-p", "x"], 2, "unknown guardrail policy 'x'"),
+        (["diff", "{config}", "{config}", "--corpus", "{empty}"], 1, "empty.jsonl holds no rows"),
         (["diff", "{config}"], 2, "Missing argument"),
     ],
 )
@@ -160,6 +161,16 @@ def test_wrong_use_and_failure(config: Path, tmp_path: Path, arguments: list[str
     done = run(*filled)
     assert done.exit_code == code, done.output
     assert message in done.stderr
+
+
+def test_standard_input_that_is_no_text_is_told() -> None:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    register(app)
+    done = CliRunner().invoke(app, ["guardrails", "test", "-"], input=b"\x89PNG jane@example.org")
+    assert done.exit_code == 0
+    assert "standard input is not UTF-8 (byte 1)" in done.stderr
+    assert "<EMAIL_ADDRESS>" in done.stdout
 
 
 def test_help_stands_alone() -> None:

@@ -1,9 +1,18 @@
 """What is printed for people."""
 
+import msgspec
 import pytest
 
-from gateway.cli.guardrails_show import comparison_data, show_comparison, show_explanation, spoken_share
+from gateway.cli.guardrails_show import (
+    comparison_data,
+    parts_of,
+    show_comparison,
+    show_explanation,
+    show_report,
+    spoken_share,
+)
 from guardrails.comparison import Comparison
+from guardrails.evaluation import DetectorReport, EntityReport, Latency, Report, SourceReport
 from guardrails.explain import Explained, Explanation
 from guardrails.interface import ALLOWED, RuleResult, Verdict
 
@@ -27,6 +36,42 @@ def test_a_terminal_obeys_nothing_in_a_text(capsys: pytest.CaptureFixture[str]) 
     assert "a␛]0;owned␇ �31m� b\n" in out
     assert "“␛]0;owne”" in out
     assert not set(out) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+EVIL = "[/x] [bold]b\x1b[2J\u202e"
+"""Markup that rich refuses or obeys, and orders to a terminal."""
+
+
+def test_words_of_a_corpus_are_neither_markup_nor_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    part = SourceReport(1, 0.0, 0, None, (0.0, 0.8), None)
+    detector = DetectorReport(0.5, {EVIL: part, "all": part}, 2, 0, 0.0, None, (0.0, 0.7), None, Latency(1.0, 2.0))
+    show_report(Report({"pii": detector}, {EVIL: EntityReport(3, 1.0, None, 0, (0.4, 1.0), None)}, 1, 9))
+    comparison = Comparison()
+    comparison.add(ALLOWED, BLOCKED)
+    show_comparison("p", comparison, {1: EVIL})
+    out = capsys.readouterr().out
+    assert out.count("[/x] [bold]b␛[2J") == 3
+    assert not set(out) & {"\x1b", "\u202e"}
+    assert "1 text, 9 characters" in out
+
+
+def test_rows_without_a_source_are_not_told_as_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their name in JSON is the one that the sum has for people."""
+    part = SourceReport(1, 0.0, 0, None, (0.0, 0.8), None)
+    one = DetectorReport(0.5, {"all": part}, 1, 0, 0.0, None, (0.0, 0.8), None, Latency(1.0, 2.0))
+    two = msgspec.structs.replace(one, by_source={"s": part, "all": part}, attacks=2)
+    assert [name for name, _ in parts_of(one)] == ["all"]
+    assert [name for name, _ in parts_of(two)] == ["s", "(no source)", "all"]
+    assert parts_of(two)[-1][1] is two
+
+
+def test_lines_of_a_match_are_read_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    match = Explained(
+        "US_DRIVER_LICENSE", 0, 19, 1.0, 0.4, "pii.us_driver_license.1", "checksum", "standard", "standard.pii.1",
+        "enforce", "pseudonymize", "acted", "d" * 16,
+    )  # fmt: skip
+    show_explanation(Explanation((match,), ALLOWED, "4111 1111 1111 1111"), "4111 1111 1111 1111", "policy p")
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_of_a_long_text_the_beginning_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects import outline as module
-from gateway.dialects.outline import Outline, Unsound, outlined
+from gateway.dialects.outline import Outline, Unsound, _unescaped_before, outlined
 from gateway.dialects.quick import prompt_segments
 from gateway.facts import Segment
 
@@ -219,3 +219,18 @@ class Looked(bytes):
         stop = len(self) if end is None else min(end, len(self))
         self.work.did(stop - (found if found >= 0 else start))
         return found
+
+
+@given(st.text('ab"\\', max_size=40), st.integers(0, 8), st.integers(0, 40))
+def test_a_quote_that_is_not_escaped_is_found_if_there_is_one(text: str, start: int, end: int) -> None:
+    """Also in front of a string that does not end, which Python before 3.11.5 counted in."""
+    body = text.encode()
+    end = min(end, len(body))
+    quotes: list[int] = []
+    at = start
+    while at < end:
+        if body[at] == ord('"'):
+            quotes.append(at)
+        at += 2 if body[at] == ord("\\") else 1
+    found = _unescaped_before(body, start, end)
+    assert found in quotes if quotes else found == -1

@@ -128,6 +128,19 @@ def test_nothing_is_said_of_a_rule_without_a_past() -> None:
     assert list(guardrails(history([(1, 0)] * 60, [50] * 60), OPTIONS)) == []
 
 
+def test_a_rule_that_only_watches_because_of_its_bounds_is_told() -> None:
+    found = History()
+    found.add(Sample(at=1.0, demoted={"slow": 2, "eager": 1}))
+    told = {each.subject: each for each in findings(found, OPTIONS)}
+    assert {(each.signal, each.severity, each.level) for each in told.values()} == {
+        ("guardrail_demoted", "ticket", "firing")
+    }
+    assert told["slow"].title.endswith("only watches in 2 workers")
+    assert told["eager"].title.endswith("only watches in a worker")
+    found.add(Sample(at=6.0))
+    assert findings(found, OPTIONS) == []
+
+
 @pytest.mark.parametrize(
     ("sample", "expected"),
     [

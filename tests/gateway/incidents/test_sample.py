@@ -34,6 +34,7 @@ def test_a_page_in_short() -> None:
             each.family.name: each
             for each in (
                 pulled("credential_down", p=1.0, q=0.0),
+                pulled("guardrail_demoted", slow=2.0, quick=0.0),
                 pulled("ledger_lag_seconds", _=7.0),
                 pulled("limit_store_up", _=0.0),
                 pulled("config_info", abc=1.0),
@@ -45,6 +46,7 @@ def test_a_page_in_short() -> None:
     assert found.judged == {("t", True): 2, ("t", False): 4}
     assert found.attempts == {KEY: 2}
     assert found.rules == {("r", "block"): 5, ("r", "shadow"): 5}
+    assert found.demoted == {"slow": 2}
     assert (found.down, found.configs) == ({"p"}, {"abc"})
     assert (found.lag, found.limit_store_up, found.loader_up) == (7.0, False, None)
 

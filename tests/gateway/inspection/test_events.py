@@ -56,6 +56,26 @@ def texts(value: Any) -> list[str]:
     return []
 
 
+QUOTED = {"message": "for a@b.c", "type": "no a@b.c", "code": "a@b.c", "param": "a@b.c", "id": "a@b.c"}
+JUDGED = {"message": "for <MAIL>", "type": "no <MAIL>", "code": "<MAIL>", "param": "<MAIL>", "id": "<MAIL>"}
+AS_EVENT = {"type": "error", "sequence_number": 4}
+
+
+@pytest.mark.parametrize(
+    ("operation", "event", "expected"),
+    [
+        ("chat.completions", {"error": QUOTED}, {"error": JUDGED}),
+        ("messages", {"type": "error", "error": QUOTED}, {"type": "error", "error": JUDGED}),
+        ("responses", {**QUOTED, **AS_EVENT}, {**JUDGED, **AS_EVENT}),
+        ("responses", {"error": QUOTED, **AS_EVENT}, {"error": JUDGED, **AS_EVENT}),
+    ],
+)
+def test_an_error_may_quote_the_request_in_any_of_its_members(operation: str, event: dict, expected: dict) -> None:
+    """As in the body of an error. `type` was taken for what tells events apart, `code` and `param` for ids."""
+    for _ in range(3):  # taken apart, learned, and read by its shape
+        assert objects(rewritten(operation, sse(event)))[0] == expected
+
+
 @settings(max_examples=150, deadline=None)
 @given(EVENTS, st.sampled_from(OPERATIONS), st.sampled_from([Masker, Hoarder]))
 def test_no_text_gets_by(events: list[dict[str, Any]], operation: str, inspector: type[Masker]):

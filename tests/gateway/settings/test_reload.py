@@ -82,6 +82,22 @@ def test_the_same_meaning_keeps_the_same_snapshot(configuration: Configuration, 
     assert not configuration.sources.changed()
 
 
+BROKEN_PATTERN = "guardrails: {p: [{detect: patterns, patterns: [{name: x, regex: '(?=a)b['}]}]}\n"
+
+
+def test_a_file_that_cannot_be_compiled_is_tried_once(configuration: Configuration, path: Path) -> None:
+    """`Configuration.sources`: "What the last attempt read, whether it succeeded or not"; who watches it would reload
+    for ever."""
+    path.write_text(path.read_text() + BROKEN_PATTERN)
+    result = configuration.reload("test")
+    assert result.error is not None
+    assert "pattern 'x' is not a regular expression" in result.error
+    assert not configuration.sources.changed()
+    change(path, "(?=a)b[", "ab")
+    assert configuration.sources.changed()
+    assert configuration.reload("test").ok
+
+
 def test_a_defect_of_ours_keeps_the_last_good_one(
     configuration: Configuration, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +113,7 @@ def test_a_defect_of_ours_keeps_the_last_good_one(
     assert "RuntimeError" in result.error
     assert "CANARY" not in result.error
     assert configuration.snapshot is before
+    assert not configuration.sources.changed()
 
 
 def test_keys_of_the_ledger_survive_a_reload(configuration: Configuration, path: Path) -> None:

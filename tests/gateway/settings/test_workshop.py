@@ -1,12 +1,14 @@
 """What a reload does not change is not made again."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 import gateway.settings.workshop as workshop_module
 from gateway.settings.workshop import Part, PartError, Workshop
 from guardrails.detector import Expression
+from guardrails.injection import weights
 from guardrails.matching.gate import Gate, GateError, open_gate
 from guardrails.words.language import UserPattern
 from guardrails.words.terms import TermList
@@ -51,6 +53,13 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, part: Part,
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(PartError, match=f"needs the package {package}, which is not installed"):
         Workshop().scanner([part])
+
+
+def test_a_missing_file_of_the_installation_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It was told as a defect of ours, without its place or its name."""
+    monkeypatch.setattr(weights.resources, "files", lambda _: tmp_path)
+    with pytest.raises(PartError, match=r"needs injection\.bin .*cannot be read \(No such file.*install Tollway again"):
+        Workshop().scanner([Part("prompt_injection", "prompt_injection")])
 
 
 def test_the_part_that_no_gate_takes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

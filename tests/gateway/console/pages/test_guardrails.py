@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from gateway.console.pages.guardrails import MOST, marked
 from gateway.telemetry.page import Page
+from guardrails.governor import Governor
+from guardrails.policy import Bounds
 from tests.gateway.admin.fakes import FakeWorld
 from tests.gateway.console.conftest import log_in, post, visitor
 
@@ -35,6 +37,17 @@ async def test_rules_and_their_counts_by_mode(guarded: FakeWorld):
         text = " ".join((await client.get(PAGE)).text.split())
     assert '<td class="number">7</td><td class="number">0</td><td class="number quiet">9</td>' in text
     assert '<td class="number">0</td><td class="number warn">3</td><td class="number quiet">4</td>' in text
+
+
+async def test_a_rule_beyond_its_bounds_is_said_to_only_watch(make_world: Callable[..., FakeWorld]):
+    rule = {"detect": "pii", "id": "mails", "action": "mask", "mode": "enforce", "bounds": {"match_rate": "5%"}}
+    world = make_world(guardrails={"standard": [rule]})
+    world.governor = Governor({"mails": Bounds(micros=1, at_least=1)})
+    async with visitor(world) as client:
+        await log_in(client, "viewer")
+        assert "only watches" not in (await client.get(PAGE)).text
+        world.governor.tell("mails", False, 2, world.clock.monotonic())
+        assert "only watches in 1 worker<" in (await client.get(PAGE)).text
 
 
 async def test_a_text_is_tried_as_the_command_does_and_is_stored_nowhere(guarded: FakeWorld):
