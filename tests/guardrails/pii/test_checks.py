@@ -1,9 +1,12 @@
 """What each entity's matches must pass."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from guardrails.pii.checks import CHECKS, card, dea, ip, issued_card, mac, nhs, ssn
+from guardrails.pii.checks import CHECKS, REFUSING, card, dea, ip, issued_card, mac, nhs, ssn
 from guardrails.pii.checksums import luhn
+from guardrails.pii.rules import Row, read
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,13 @@ def test_hardware_addresses_of_nobody() -> None:
 
 def test_every_check_is_of_a_known_name() -> None:
     assert all(callable(check) for check in CHECKS.values())
+
+
+REFUSED = [row for row in read("presidio").rules if (CHECKS.get(row.id) or CHECKS.get(row.entity)) in REFUSING]
+
+
+@given(st.sampled_from(REFUSED).flatmap(lambda row: st.tuples(st.just(row), st.from_regex(row.regex, fullmatch=True))))
+def test_what_only_refuses_never_says_right(drawn: tuple[Row, str]) -> None:
+    """*Checks that never say that a match is right.*"""
+    row, text = drawn
+    assert (CHECKS.get(row.id) or CHECKS[row.entity])(text) is not True
