@@ -94,10 +94,8 @@ class Pattern:
         if high > len(text):
             high = len(text)
         match = self.match
-        if high - low > FEW:
-            starts = [begun.start() for begun in self.starts(text, low, high)]
-        else:
-            starts = range(low, high)
+        few = high - low <= FEW
+        starts = range(low, high) if few else [begun.start() for begun in self.starts(text, low, high)]
         for start in starts:
             matched = match(text, start)
             if matched is not None and (candidate := self.judged(text, start, matched)):

@@ -8,9 +8,12 @@ import pytest
 
 from guardrails.matching.gate import open_gate
 from guardrails.pii.candidates import FLAGS, Candidate, Pattern, beginning
+from guardrails.pii.context import raised
 from guardrails.pii.rules import Row, read
 from guardrails.pii.windows import regions
 from tests.guardrails.pii.texts import grown
+
+MOST = raised(0.3)
 
 
 def row(regex: str, behind: str = "") -> Row:
@@ -80,14 +83,14 @@ def better(start: int, end: int, score: float = 0.7, rule: str = "pii.a.1") -> C
         ([better(6, 9)], [(5, 9)]),
         ([better(0, 10)], [(5, 9)]),
         ([better(6, 10, 0.3)], [(5, 9)]),
-        ([better(6, 10, 0.65)], []),
-        ([better(6, 10, 0.65, "pii.y.1")], [(5, 9)]),
+        ([better(6, 10, MOST)], []),
+        ([better(6, 10, MOST, "pii.y.1")], [(5, 9)]),
         ([better(6, 10), better(8, 9)], [(5, 9)]),
     ],
 )
 def test_what_is_within_a_surer_match_is_spared(found: list[Candidate], left: list[tuple[int, int]]) -> None:
     """*Without starts of matches that are within one of these candidates and no better*: a match of this rule has at
-    most 0.65, and of equal scores the earlier rule counts. What cannot be said costs a look."""
+    most `MOST`, and of equal scores the earlier rule counts. What cannot be said costs a look."""
     pattern = Pattern(msgspec.structs.replace(row("[0-9]{2,4}"), gate=r"[0-9]{2,4}\b"), None)
     assert pattern.spared([10], found, 7) == left
 

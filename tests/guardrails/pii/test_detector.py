@@ -12,8 +12,9 @@ from tests.guardrails.pii.texts import everywhere, grown, scanner
 
 Scan = Callable[[str], list[Match]]
 SPARED = (
-    "born 12/03/1981", "date of birth 1/3/81", "an update of 12/03/1981 and 03/1981/2", "SSN 536-22-8150", "536-22-8150-1",
-    "card 4111 1111 1111 1111", "4111-1111-1111-1111 123", "4111 1111 1111 1112", "12345678901 or 123456789",
+    "born 12/03/1981", "date of birth 1/3/81", "an update of 12/03/1981 and 03/1981/2", "SSN 536-22-8150",
+    "536-22-8150-1", "card 4111 1111 1111 1111", "4111-1111-1111-1111 123", "4111 1111 1111 1112",
+    "12345678901 or 123456789",
 )  # fmt: skip
 """Where rules of one entity find parts of what another one finds."""
 

@@ -85,7 +85,9 @@ GROUPS = st.builds(
     "{}{}{}".format,
     st.sampled_from(["", "", "", "+", "(", "(+", "(("]),
     st.text("0123456789", min_size=1, max_size=5) | st.text("0019", min_size=6, max_size=SPAN + 12) | st.just("٣٤٥"),
-    st.sampled_from([" ", " ", "-", ".", "/", ") ", ")", "x", " x ", "~", "   ", "     ", ", ", "[", "]", " call ", "a"]),
+    st.sampled_from(
+        [" ", " ", "-", ".", "/", ") ", ")", "x", " x ", "~", "   ", "     ", ", ", "[", "]", " call ", "a"]
+    ),
 )
 
 
