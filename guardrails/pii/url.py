@@ -20,9 +20,9 @@ USUAL = 32
 """And at first."""
 RUN = re.compile(rf"[A-Za-z0-9.\-]{{0,{SEEN}}}")
 """Letters, digits, dots and hyphens, as far as they are looked at."""
+DOT = re.compile(r"\.[^ \n]").search
 SCHEME = re.compile(r"https?://\Z", re.IGNORECASE)
 REST = re.compile(rf"/[^\s()<>\"']{{0,{PATH - 1}}}")
-BLANK = frozenset(" \n")
 QUOTES = "\"'"
 
 
@@ -50,19 +50,19 @@ class Url:
     def scan(self, text: str, low: int, high: int) -> list[Candidate]:
         # A match begins up to nine characters before its host: quote and scheme. A run is found by its first dot.
         addresses: list[Candidate] = []
-        dot = text.find(".", low)
-        while 0 <= dot < high + 9 + HOST + 2:
-            if text[dot + 1 : dot + 2] in BLANK:
-                dot = text.find(".", dot + 1)  # a sentence's end, and the dots before it in its run were looked at
-                continue
+        # One before a blank ends a sentence, and the dots before it in its run were looked at.
+        last = high + 9 + HOST + 2
+        found = DOT(text, low, last + 1)
+        while found is not None:
+            dot = found.start()
             ahead = RUN.match(text, dot)
             stop = ahead.end() if ahead else dot + 1
             if not self.extra or not self.whole.isdisjoint(text[dot + 1 : stop].lower().split(".")):
                 at = self.beginning(text, dot)
                 if low <= at < high + 9 and not (self.extra and text[at - 1 : at] == "@"):
-                    found = self.around(text, at, min(stop, at + SEEN))
-                    addresses += [one for one in found if low <= one.start < high]
-            dot = text.find(".", stop)
+                    several = self.around(text, at, min(stop, at + SEEN))
+                    addresses += [one for one in several if low <= one.start < high]
+            found = DOT(text, stop, last + 1)
         return addresses
 
     @staticmethod
