@@ -8,20 +8,23 @@ from guardrails.pii.checks_countries import COUNTRIES
 from guardrails.pii.checks_documents import DOCUMENTS
 from guardrails.pii.checksums import base58check, bech32, luhn, weighted
 
-PLAIN = str.maketrans("", "", "- .")
-SEPARATORS = frozenset("- .")
 LEADING_ZERO = re.compile(r"(?:\.|\A)0(?=[^.])")
 SSN_SAMPLES = frozenset({"123456789", "987654320", "078051120"})
 """Published as examples, never issued."""
 
 
+def plain(text: str) -> str:
+    """Without separators. Three passes in C cost a third of one that looks each character up."""
+    return text.replace("-", "").replace(" ", "").replace(".", "")
+
+
 def card(text: str) -> bool:
-    return luhn(text.translate(PLAIN))
+    return luhn(plain(text))
 
 
 def issued_card(text: str) -> bool:
     """Luhn, and a length that cards of its prefix have (ISO/IEC 7812, the schemes' published ranges)."""
-    digits = text.translate(PLAIN)
+    digits = plain(text)
     prefix, size = int(digits[:4]), len(digits)
     for low, high, sizes in ISSUERS:
         if low <= prefix <= high and size in sizes:
@@ -57,15 +60,15 @@ def dea(text: str) -> bool:
 
 def nhs(text: str) -> bool:
     """NHS number: weights 10 to 2 and the check digit add up to a multiple of 11."""
-    return weighted(text.translate(PLAIN), range(10, 0, -1)) % 11 == 0
+    return weighted(plain(text), range(10, 0, -1)) % 11 == 0
 
 
 def ssn(text: str) -> bool | None:
     """Areas 000 and 666, group 00 and serial 0000 are never issued; separators do not mix."""
-    digits = text.translate(PLAIN)
+    digits = plain(text)
     wrong = (
-        len(SEPARATORS.intersection(text)) > 1
-        or len(set(digits)) == 1
+        ("-" in text) + (" " in text) + ("." in text) > 1
+        or digits == digits[:1] * len(digits)
         or digits[3:5] == "00"
         or digits[5:] == "0000"
         or digits[:3] in {"000", "666"}
@@ -92,6 +95,9 @@ ISSUERS: tuple[tuple[int, int, range | frozenset[int]], ...] = (
     (2131, 2131, frozenset({15})),
 )
 """First and last four digits of a range, and how many digits its cards have."""
+
+REFUSING: frozenset[Check] = frozenset({ip, mac, ssn})
+"""Checks that never say that a match is right."""
 
 CHECKS: dict[str, Check] = {
     "CREDIT_CARD": card,

@@ -22,7 +22,7 @@ from operator import itemgetter
 from guardrails.detector import Expression, Hit, Match, Reach
 from guardrails.pii import context as contexts
 from guardrails.pii.candidates import BEHIND, Candidate, Pattern, Recognizer
-from guardrails.pii.checks import CHECKS
+from guardrails.pii.checks import CHECKS, REFUSING
 from guardrails.pii.context import Context, Near, raised
 from guardrails.pii.folding import BESIDE, GATE, folded, readings
 from guardrails.pii.iban import Iban
@@ -96,7 +96,11 @@ class PiiDetector:
         )
 
     def _built(self, rows: list[Row], wanted: frozenset[str], extra: bool) -> list[Recognizer]:
-        found: list[Recognizer] = [Pattern(row, CHECKS.get(row.id) or CHECKS.get(row.entity)) for row in rows]
+        found: list[Recognizer] = []
+        # The surer first: what they find spares others.
+        for row in sorted(rows, key=lambda row: (-row.score, row.id)):
+            check = CHECKS.get(row.id) or CHECKS.get(row.entity)
+            found.append(Pattern(row, check, check in REFUSING))
         suffixes = Suffixes()
         if "EMAIL_ADDRESS" in wanted:
             found.append(Mail(suffixes, extra))
@@ -157,16 +161,20 @@ class PiiDetector:
         foreign = ends.pop(EVERYONE, [])
         if ends.pop(SPELLED, None):
             self._read_folded(text, found, breathe)
-        dense = clusters(foreign, CLOSE)
-        for index in range(len(self._recognizers)) if foreign else ends:
+        dense = clusters(foreign, CLOSE) if foreign else []
+        for index in range(len(self._recognizers)) if foreign else sorted(ends):
             one = self._recognizers[index]
-            stretches = regions(ends.get(index, ()), one.back, one.shortest)
+            own, among = ends.get(index, ()), found.get(one.entity)
+            if among and isinstance(one, Pattern):
+                stretches = one.spared(own, among, NEAR)
+            else:
+                stretches = regions(own, one.back, one.shortest, one.apart)
             if dense and one.foreign:
                 # A digit outside ASCII may stand anywhere in a match, so that every start up to it is looked at.
                 stretches = merged(stretches, [(max(low - one.back, 0), high + 1) for low, high in dense])
             if breathe is not None:
                 stretches = paced(stretches, STRETCH, breathe)
-            scan, among = one.scan, found.get(one.entity)
+            scan = one.scan
             for low, high in stretches:
                 if candidates := scan(text, low, high):
                     if among is None:
@@ -190,10 +198,11 @@ class PiiDetector:
 
     def _ends(self, text: str, hits: Sequence[Hit]) -> dict[int, list[int]]:
         """Where hits end, in characters and in order: by recognizer, `EVERYONE` and `SPELLED`."""
-        ordered: list[tuple[int, int]] = sorted(hits, key=_END)
         ends: dict[int, list[int]] = {}
         called = self._called
-        if not (text.isascii() and ordered[-1][1] <= len(text)):
+        ordered: Sequence[tuple[int, int]] = hits
+        if not text.isascii():
+            ordered = sorted(hits, key=_END)
             places = characters(text, [end for _, end in ordered])
             ordered = [(hit[0], place) for hit, place in zip(ordered, places, strict=True)]
         for expression, end in ordered:
@@ -203,6 +212,12 @@ class PiiDetector:
                 ends[index] = [end]
             else:
                 own.append(end)
+        if ordered is hits:
+            size = len(text)
+            for own in ends.values():
+                own.sort()  # in order already, if it is the gate that tells
+                if own[-1] > size:
+                    own[:] = [min(end, size) for end in own]
         return ends
 
     def settled(self, text: str) -> int:

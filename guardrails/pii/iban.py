@@ -18,7 +18,6 @@ GENERIC = re.compile(
 """Presidio's: a match, and two shorter ones to try if the check digits do not fit."""
 BEGIN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ -]?[A-Za-z0-9])")
 STEP = re.compile(r"[ -]?[A-Za-z0-9]")
-PLAIN = str.maketrans("", "", "- ")
 CHECK_DIGITS = frozenset(f"{number:02}" for number in range(2, 99))
 """ISO 13616: what the calculation can give; 00, 01 and 99 would pass the remainder as well."""
 
@@ -40,6 +39,7 @@ class Iban:
     length = 2 * 34
     after = 1
     foreign = False
+    apart = 0
     shortest = 12
 
     def __init__(self, extra: bool) -> None:
@@ -65,11 +65,12 @@ class Iban:
             return None
         for group in (3, 2, 1):
             end = found.end(group)
-            plain = text[at:end].translate(PLAIN)
-            country = self.countries.get(plain[:2].upper())
+            plain = _plain(text[at:end])
+            capital = plain.upper()
+            country = self.countries.get(capital[:2])
             # Presidio matches a country's pattern from the left only: what follows is not looked at.
-            if country and country[1].match(plain.upper()) and plain[2:4] in CHECK_DIGITS and mod97(plain):
-                score = 1.0 if country[1].match(plain) else 0.5
+            if country and country[1].match(capital) and plain[2:4] in CHECK_DIGITS and mod97(plain):
+                score = 1.0 if plain == capital or country[1].match(plain) else 0.5
                 return Candidate(at, end, score, "pii.iban_code.1", "checksum")
         return None
 
@@ -83,9 +84,13 @@ class Iban:
             if step is None:
                 return None
             end = step.end()
-        plain = text[at:end].translate(PLAIN).upper()
+        plain = _plain(text[at:end]).upper()
         if text[end : end + 1].isalnum() or not country[1].fullmatch(plain) or plain[2:4] not in CHECK_DIGITS:
             return None
         if not mod97(plain):
             return None
         return Candidate(at, end, 1.0, "pii.iban_code.length", "checksum")
+
+
+def _plain(text: str) -> str:
+    return text.replace(" ", "").replace("-", "")

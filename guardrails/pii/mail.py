@@ -3,7 +3,7 @@
 import re
 
 from guardrails.detector import Expression
-from guardrails.pii.candidates import Candidate
+from guardrails.pii.candidates import Candidate, new
 from guardrails.pii.suffixes import Suffixes
 
 LOCAL = 64
@@ -28,6 +28,7 @@ class Mail:
     back = LOCAL + 6  # behind the hit's `@` stands one byte, of a character of up to four
     after = 1
     foreign = False
+    apart = 256
     shortest = 2
 
     def __init__(self, suffixes: Suffixes, extra: bool) -> None:
@@ -58,9 +59,10 @@ class Mail:
             return None
         start, end = first.start(), at + 1 + host.end()
         # The netloc of the whole, as Presidio's tldextract sees it.
-        seen = SEPARATORS.split(text[start:end], maxsplit=1)[0].rpartition("@")[2]
+        parted = SEPARATORS.search(text, start, at)
+        seen = host[0] if parted is None else text[start : parted.start()]
         if self.suffixes.registrable(seen):
-            return Candidate(start, end, 1.0, "pii.email_address.1", "list")
+            return new(Candidate, (start, end, 1.0, "pii.email_address.1", "list"))
         if not self.extra or not self.suffixes.registrable(host[0]):
             return None
         inner = max(text.rfind(mark, start, at) for mark in "/?#") + 1

@@ -98,7 +98,8 @@ class Numbering:
 
     def coded(self, digits: str) -> bool:
         """Whether digits begin with a calling code."""
-        return any(digits[:size] in self.codes for size in (1, 2, 3))
+        codes = self.codes
+        return digits[:1] in codes or digits[:2] in codes or digits[:3] in codes
 
     def international(self, digits: str) -> bool:
         """Whether digits that follow a `+` are a number: a calling code and one of its numbers. No code is the

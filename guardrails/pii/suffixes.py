@@ -16,13 +16,20 @@ class Suffixes:
         self.rules = frozenset(rules)
         self.top = frozenset(rule.rpartition(".")[2] for rule in rules)
         """Top-level domains, IDN ones as Unicode and as `xn--`."""
+        self.deep = frozenset(rule.rpartition(".")[2] for rule in rules if "." in rule)
+        """Those with suffixes of more than one label below them."""
         self.top |= {f"xn--{rule.encode('punycode').decode('ascii')}" for rule in self.top if not rule.isascii()}
 
     def registrable(self, host: str) -> bool:
         """Whether the host has a known public suffix and a label before it. Case does not matter."""
-        labels = [self._label(label) for label in host.lower().split(".")]
+        host = host.lower()
+        labels = host.split(".")
+        if "xn--" in host:
+            labels = [self._label(label) for label in labels]
         if labels[-1] not in self.top:
             return False
+        if labels[-1] not in self.deep:
+            return len(labels) > 1 and bool(labels[-2])
         longest = 1
         for count in range(2, len(labels) + 1):
             suffix = ".".join(labels[-count:])

@@ -7,7 +7,7 @@ from importlib.resources import files
 import msgspec
 
 from guardrails.detector import Expression
-from guardrails.pii.candidates import Candidate
+from guardrails.pii.candidates import Candidate, new
 
 HOST = 253
 """Characters of a host name before its last dot that Presidio's regex allows; RFC 1035 allows as many in all."""
@@ -16,11 +16,13 @@ PATH = 1024
 LONGEST_TLD = 24
 SEEN = HOST + 1 + LONGEST_TLD + 1
 """Characters of a run that are looked at."""
+USUAL = 32
+"""And at first."""
 RUN = re.compile(rf"[A-Za-z0-9.\-]{{0,{SEEN}}}")
 """Letters, digits, dots and hyphens, as far as they are looked at."""
+DOT = re.compile(r"\.[^ \n]").search
 SCHEME = re.compile(r"https?://\Z", re.IGNORECASE)
 REST = re.compile(rf"/[^\s()<>\"']{{0,{PATH - 1}}}")
-BLANK = frozenset(" \n")
 QUOTES = "\"'"
 
 
@@ -36,6 +38,7 @@ class Url:
     length = 1 + 8 + HOST + 1 + LONGEST_TLD + PATH + 1
     after = 1
     foreign = False
+    apart = 64
     shortest = 4
 
     def __init__(self, top: frozenset[str], extra: bool) -> None:
@@ -47,41 +50,45 @@ class Url:
     def scan(self, text: str, low: int, high: int) -> list[Candidate]:
         # A match begins up to nine characters before its host: quote and scheme. A run is found by its first dot.
         addresses: list[Candidate] = []
-        dot = text.find(".", low)
-        while 0 <= dot < high + 9 + HOST + 2:
-            if text[dot + 1 : dot + 2] in BLANK:
-                dot = text.find(".", dot + 1)  # a sentence's end, and the dots before it in its run were looked at
-                continue
+        # One before a blank ends a sentence, and the dots before it in its run were looked at.
+        last = high + 9 + HOST + 2
+        found = DOT(text, low, last + 1)
+        while found is not None:
+            dot = found.start()
             ahead = RUN.match(text, dot)
             stop = ahead.end() if ahead else dot + 1
             if not self.extra or not self.whole.isdisjoint(text[dot + 1 : stop].lower().split(".")):
                 at = self.beginning(text, dot)
                 if low <= at < high + 9 and not (self.extra and text[at - 1 : at] == "@"):
-                    found = self.around(text, at, min(stop, at + SEEN))
-                    addresses += [one for one in found if low <= one.start < high]
-            dot = text.find(".", stop)
+                    several = self.around(text, at, min(stop, at + SEEN))
+                    addresses += [one for one in several if low <= one.start < high]
+            found = DOT(text, stop, last + 1)
         return addresses
 
     @staticmethod
     def beginning(text: str, dot: int) -> int:
         """Where the run of this dot begins; -1 if that is further back than a host can be long."""
-        back = RUN.match(text[max(dot - SEEN, 0) : dot][::-1])
-        size = back.end() if back else 0
-        return -1 if size == SEEN else dot - size
+        for seen in (USUAL, SEEN):
+            back = RUN.match(text[max(dot - seen, 0) : dot][::-1])
+            size = back.end() if back else 0
+            if size < seen:
+                return dot - size
+        return -1
 
     def around(self, text: str, at: int, stop: int) -> Iterator[Candidate]:
         """The URLs whose host begins at `at`, in a run that ends at `stop`: plain, with scheme, in quotes."""
         end, whole = self.host_end(text, at, stop)
-        scheme = SCHEME.search(text[max(at - 8, 0) : at])
+        scheme = SCHEME.search(text[max(at - 8, 0) : at]) if at and text[at - 1] == "/" else None
         start = at - len(scheme[0]) if scheme else at
         if end:
-            rest = REST.match(text, end) if whole or not self.extra else None
-            if rest:
+            if text[end : end + 1] == "/" and (whole or not self.extra) and (rest := REST.match(text, end)):
                 # A sentence's punctuation is not the address's.
                 end += len(rest[0].rstrip(".,;:!?")) if self.extra else len(rest[0])
-            yield Candidate(start, end, 0.6 if scheme else 0.5, self.rule(scheme), "pattern")
+            yield new(Candidate, (start, end, 0.6 if scheme else 0.5, self.rule(scheme), "pattern"))
+        if start == 0 or text[start - 1] not in QUOTES:
+            return
         dot = text.rfind(".", at, stop)
-        if start == 0 or text[start - 1] not in QUOTES or dot - at > HOST or dot == at:
+        if dot - at > HOST or dot == at:
             return
         if text[dot + 1 : stop].lower() in (self.whole if self.extra else self.rank):
             rest = REST.match(text, stop)

@@ -34,9 +34,10 @@ def characters(text: str, ends: Sequence[int]) -> list[int]:
     return found
 
 
-def regions(ends: Iterable[int], back: int, shortest: int) -> list[tuple[int, int]]:
+def regions(ends: Iterable[int], back: int, shortest: int, apart: int = 0) -> list[tuple[int, int]]:
     """Stretches `[low, high)` that hold every start from `back` to `shortest` characters before an end. They do not
-    overlap, so that together they are no longer than the text, and no longer than the hits are many."""
+    overlap, so that together they are no longer than the text, and no longer than the hits are many. Those that are at
+    most `apart` are one."""
     found: list[tuple[int, int]] = []
     low, high = 0, -1
     for end in ends:
@@ -45,7 +46,7 @@ def regions(ends: Iterable[int], back: int, shortest: int) -> list[tuple[int, in
         begin = end - back
         if begin < 0:
             begin = 0
-        if begin > high:
+        if begin > high + apart:
             if high > 0:
                 found.append((low, high))
             low = begin

@@ -3,11 +3,17 @@
 import random
 import re
 
+import msgspec
 import pytest
 
+from guardrails.matching.gate import open_gate
 from guardrails.pii.candidates import FLAGS, Candidate, Pattern, beginning
+from guardrails.pii.context import raised
 from guardrails.pii.rules import Row, read
+from guardrails.pii.windows import regions
 from tests.guardrails.pii.texts import grown
+
+MOST = raised(0.3)
 
 
 def row(regex: str, behind: str = "") -> Row:
@@ -48,3 +54,47 @@ def test_every_match_of_the_tables_starts_where_it_can_begin(table: str) -> None
         match, can = re.compile(one.regex, FLAGS).match, re.compile(beginning(one.regex)).match
         missed = [start for start in range(len(text)) if match(text, start) and not can(text, start)]
         assert not missed, one.id
+
+
+@pytest.mark.parametrize("table", ["presidio", "own"])
+def test_hits_end_where_matches_end(table: str) -> None:
+    """`exact`: "Every match has a hit that ends where it ends"."""
+    chance = random.Random(5)
+    text = "\n".join(grown(chance, 6) for _ in range(60)).encode("ascii", "ignore").decode()
+    patterns = [pattern for one in read(table).rules if (pattern := Pattern(one, None)).exact]
+    gate = open_gate([pattern.expressions[0] for pattern in patterns])
+    hits = set(gate.scan(text.encode()))
+    for number, pattern in enumerate(patterns):
+        matches = [pattern.match(text, start) for start in range(len(text))]
+        assert {(number, match.end()) for match in matches if match is not None} <= hits, pattern.rule
+
+
+def better(start: int, end: int, score: float = 0.7, rule: str = "pii.a.1") -> Candidate:
+    return Candidate(start, end, score, rule, "pattern")
+
+
+@pytest.mark.parametrize(
+    ("found", "left"),
+    [
+        ([], [(5, 9)]),
+        ([better(6, 10)], []),
+        ([better(2, 10)], []),
+        ([better(7, 10)], [(6, 7)]),
+        ([better(6, 9)], [(5, 9)]),
+        ([better(0, 10)], [(5, 9)]),
+        ([better(6, 10, 0.3)], [(5, 9)]),
+        ([better(6, 10, MOST)], []),
+        ([better(6, 10, MOST, "pii.y.1")], [(5, 9)]),
+        ([better(6, 10), better(8, 9)], [(5, 9)]),
+    ],
+)
+def test_what_is_within_a_surer_match_is_spared(found: list[Candidate], left: list[tuple[int, int]]) -> None:
+    """*Without starts of matches that are within one of these candidates and no better*: a match of this rule has at
+    most `MOST`, and of equal scores the earlier rule counts. What cannot be said costs a look."""
+    pattern = Pattern(msgspec.structs.replace(row("[0-9]{2,4}"), gate=r"[0-9]{2,4}\b"), None)
+    assert pattern.spared([10], found, 7) == left
+
+
+def test_nothing_is_spared_where_hits_end_elsewhere() -> None:
+    pattern = Pattern(msgspec.structs.replace(row("[0-9]{2,4}"), gate="[0-9]{2,4}(?:[^0-9]|$)"), None)
+    assert pattern.spared([10], [better(0, 20, 1.0)], 100) == regions([10], 5, 2)

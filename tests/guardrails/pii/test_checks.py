@@ -1,9 +1,13 @@
 """What each entity's matches must pass."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from guardrails.pii.checks import CHECKS, card, dea, ip, issued_card, mac, nhs, ssn
+from guardrails.pii.candidates import Check
+from guardrails.pii.checks import CHECKS, REFUSING, card, dea, ip, issued_card, mac, nhs, ssn
 from guardrails.pii.checksums import luhn
+from guardrails.pii.rules import Row, read
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,21 @@ def test_hardware_addresses_of_nobody() -> None:
 
 def test_every_check_is_of_a_known_name() -> None:
     assert all(callable(check) for check in CHECKS.values())
+
+
+@pytest.fixture(scope="module")
+def refused() -> list[Row]:
+    return [row for row in read("presidio").rules if check_of(row) in REFUSING]
+
+
+def check_of(row: Row) -> Check | None:
+    return CHECKS.get(row.id) or CHECKS.get(row.entity)
+
+
+@given(st.data())
+def test_what_only_refuses_never_says_right(refused: list[Row], data: st.DataObject) -> None:
+    """*Checks that never say that a match is right.*"""
+    row = data.draw(st.sampled_from(refused))
+    check = check_of(row)
+    assert check is not None
+    assert check(data.draw(st.from_regex(row.regex, fullmatch=True))) is not True

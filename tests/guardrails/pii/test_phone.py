@@ -1,9 +1,12 @@
 """Telephone numbers."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from guardrails.pii.candidates import Candidate
 from guardrails.pii.phone import Phone
+from guardrails.pii.writing import SPAN
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +79,29 @@ def test_presidios_rule_alone(planned: Phone) -> None:
     assert {one.rule for one in planned.scan("call (212) 555-0147 or 0431 35 06 90 12 34", 0, 50)} == {
         "pii.phone_number.1"
     }
+
+
+GROUPS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "", "", "+", "(", "(+", "(("]),
+    st.text("0123456789", min_size=1, max_size=5) | st.text("0019", min_size=6, max_size=SPAN + 12) | st.just("٣٤٥"),
+    st.sampled_from(
+        [" ", " ", "-", ".", "/", ") ", ")", "x", " x ", "~", "   ", "     ", ", ", "[", "]", " call ", "a"]
+    ),
+)
+
+
+@given(st.lists(GROUPS, min_size=1, max_size=30).map("".join), st.booleans())
+@example("1 " * 40, True)
+@example("1234 " * 9 + "567", True)
+def test_a_chain_says_what_its_groups_say(ours: Phone, planned: Phone, text: str, extra: bool) -> None:
+    """*What stands before its later groups is a part of it*: a chain that is remembered as a whole is judged as each of
+    its groups is, where it stands."""
+    phone = ours if extra else planned
+    alone = [
+        candidate
+        for begun in phone.each(text, 0, len(text), len(text))
+        if not begun.writing.abroad or text.startswith("00", begun.at)
+        for candidate in phone.judged(text, begun.start, begun.at, text[begun.at : begun.end], begun.writing)
+    ]
+    assert phone.scan(text, 0, len(text)) == alone

@@ -3,7 +3,7 @@
 import pytest
 
 from guardrails.pii.suffixes import Suffixes
-from guardrails.pii.url import HOST, PATH, Url
+from guardrails.pii.url import HOST, PATH, USUAL, Url
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,12 @@ def found(url: Url, text: str) -> list[str]:
 def test_addresses(ours: Url, address: str) -> None:
     for frame in ("{}", "({})", "see {} there", "é{}"):
         assert found(ours, frame.format(address)) == [address]
+
+
+@pytest.mark.parametrize("size", [USUAL - 1, USUAL, USUAL + 1, HOST])
+def test_a_host_begins_as_far_back_as_it_is_long(ours: Url, size: int) -> None:
+    host = "a" * size + ".org"
+    assert found(ours, f"see {host} there") == [host]
 
 
 def test_quotes_belong_to_it_as_in_presidio(ours: Url) -> None:

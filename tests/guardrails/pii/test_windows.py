@@ -44,6 +44,16 @@ def test_regions_hold_every_start_once(some: list[int], back: int, less: int) ->
     assert wanted <= set(got)
 
 
+@given(ends, st.integers(1, 60), st.integers(0, 60), st.integers(0, 30))
+def test_regions_that_are_close_are_one(some: list[int], back: int, less: int, apart: int) -> None:
+    """*Those that are at most `apart` are one*: more starts, never fewer, and the same ends."""
+    shortest = max(back - less, 1)
+    joined = regions(some, back, shortest, apart)
+    assert all(before[1] + apart < low for before, (low, _) in itertools.pairwise(joined))
+    for low, high in regions(some, back, shortest):
+        assert any(begin <= low and high <= end for begin, end in joined)
+
+
 @given(ends, ends, st.integers(1, 40))
 def test_merged_regions_are_the_union(some: list[int], more: list[int], back: int) -> None:
     first, second = regions(some, back, 1), regions(more, back, 0)
