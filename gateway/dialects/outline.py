@@ -192,7 +192,7 @@ def _unescaped_before(body: bytes, start: int, end: int) -> int:
         if at == start or body[at - 1] != _BACKSLASH:
             return at
     strings = _STRINGS.match(body, start, end)
-    return -1 if strings is None or strings.end() == start else strings.end() - 1
+    return -1 if strings is None or strings.end() <= start else strings.end() - 1
 
 
 def _end(body: bytes, start: int, breathe: Breathe) -> int:
