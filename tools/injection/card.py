@@ -79,6 +79,12 @@ collection, what shares prompts with the corpora (jailbreakchat, in the wild, ga
 
 {figures}
 
+## What others reach on the same texts
+Four detectors that packages of PyPI carry were judged on the corpora and parts of the other collections, some of which were in their training
+(docs/decisions/0046). The best, stackone-defender 0.9.4 (a MiniLM fine-tuned for this), finds 0.50 of the corpora's attacks and 0.45 of other
+collections at 1 % of the same harmless texts (this model alone 0.52 and 0.51 of the same texts, with heuristics 0.80 and 0.59), in 200 times the
+time. At its authors' threshold it finds 0.84 and 0.74, with 10 % of the harmless texts of the corpora and 15 of 139 of NotInject. None reaches 0.9 at 1 %.
+
 ## Figures: unsafe content
 Five-fold cross-validation inside openai/moderation-api-release, and over the answers that people judged in PyRIT (answers
 to one question all in one fold; of their category harm of at least 0.75, of none 0); other sources will differ.
