@@ -227,11 +227,12 @@ class _Places:
         text, last = self._texts[offset], min(start + size, len(words)) - 1
         if last < start:
             return offset, offset + len(text)
-        starts = self._starts.setdefault(offset, [])
+        starts, find = self._starts.setdefault(offset, []), text.find
         at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
         for word in words[len(starts) : last + 1]:  # between two words is nothing that a word may start with
-            starts.append(text.find(word, at))
-            at = starts[-1] + len(word)
+            at = find(word, at)
+            starts.append(at)
+            at += len(word)
         return offset + starts[start], offset + starts[last] + len(words[last])
 
 

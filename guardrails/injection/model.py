@@ -87,13 +87,15 @@ class LinearModel:
         sums = map(sub, map(ends.__getitem__, starts), map(totals.__getitem__, starts))
         place = self._fields[hint]
         shift, low = FIELD * place, _packed((_HALF,) * (place + 1))
-        # Fields are read as they lie, each moved up by half its range.
-        found = [(total + low >> shift) % _FULL for total in sums]
-        edge = min(max(found), self._edges[hint] + _HALF)
-        suspicious = [value for value in found if value >= edge]
+        # Fields are read as they lie, each moved up by half its range, and nothing is above the last one.
+        last = place == len(self._fields)
+        found = list(sums) if last else [(total + low) % (_FULL << shift) - low for total in sums]
+        edge = min((max(found) + low) >> shift, self._edges[hint] + _HALF)
+        suspicious = [value for value in found if value >= (edge << shift) - low]
         if len(suspicious) > LOOKS:
-            edge = sorted(suspicious)[-LOOKS]
-        return [start for start, value in zip(starts, found, strict=True) if value >= edge]
+            edge = (sorted(suspicious)[-LOOKS] + low) >> shift
+        least = (edge << shift) - low
+        return [start for start, value in zip(starts, found, strict=True) if value >= least]
 
     def score(self, words: Sequence[str], shape: Window) -> list[float]:
         """Of every head, of one window: a function of its words alone."""
@@ -140,7 +142,7 @@ class LinearModel:
         if self._head is None:
             return 0.0
         table = self._bag
-        total = sum(map(table.__getitem__, table.keys() & words))
+        total = sum(map(table.get, words, repeat(0)))
         half = 1 << (BAG_FIELD - 1)
         said = (total + half) % (half << 1) - half
         length = sqrt(max(1, (total - said) >> BAG_FIELD))
