@@ -72,7 +72,7 @@ class LinearModel:
         columns = [memoryview(hint.words).cast("b") for hint in weights.hints.values()]
         # The lowest field counts the words that have no reading.
         packed = [1, *(_packed((0, *fields)) for fields in zip(*columns, strict=True))]
-        self._hints = _Hints(self.vocabulary, packed)
+        self._hints = _Hints(self.vocabulary, _once(packed))
 
     def glance(self, words: Sequence[str]) -> Glance:
         """Linear in the number of words."""
@@ -164,7 +164,8 @@ def _rare(head: Bag | None, words: Sequence[str]) -> dict[str, int]:
     if head is None:
         return {}
     pairs = zip(words, memoryview(head.words).cast("b"), memoryview(head.rarity).cast("b"), strict=True)
-    return {word: gain + (rarity << BAG_FIELD) for word, gain, rarity in pairs if rarity}
+    found = {word: gain + (rarity << BAG_FIELD) for word, gain, rarity in pairs if rarity}
+    return dict(zip(found, _once(found.values()), strict=True))
 
 
 def _table(weights: Weights, kind: str) -> dict[int, int]:
@@ -172,7 +173,13 @@ def _table(weights: Weights, kind: str) -> dict[int, int]:
     if grams is None:
         return {}
     columns = [memoryview(column).cast("b") for column in grams.weights]
-    return dict(zip(numbers(grams.keys), map(_packed, zip(*columns, strict=True)), strict=True))
+    return dict(zip(numbers(grams.keys), _once(map(_packed, zip(*columns, strict=True))), strict=True))
+
+
+def _once(sums: Iterable[int]) -> list[int]:
+    """The same numbers, equal ones being one object: a tenth of the memory, which stays in the processor's cache."""
+    known: dict[int, int] = {}
+    return [known.setdefault(total, total) for total in sums]
 
 
 def _packed(fields: Iterable[int]) -> int:
