@@ -16,7 +16,7 @@ from .fold import Folded, fold
 from .heuristics import INJECTION, JAILBREAK, Heuristics
 from .model import Glance, LinearModel, logistic
 from .weights import packaged
-from .words import LINE, NARROW, WIDE, Window, request_starts, starts_of, straight, tokens
+from .words import LINE, NARROW, WIDE, Window, line_starts, starts_of, straight, tokens
 
 PIECE, COMMON = 32_768, 1_024
 """Characters of a long text that are judged at a time, and how many of them again with the next."""
@@ -126,7 +126,8 @@ class InjectionClassifier:
             request = 0.0
             if role in STRICT_ROLES:
                 best = max(scores[0] for _, scores in wide)
-                narrow = self._scored(lined, glance, NARROW, "request", request_starts(lined), breathe)
+                starts = starts_of(len(lined), NARROW)
+                narrow = self._scored(lined, glance, NARROW, "request", starts, breathe, line_starts(lined))
                 start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
                 reading.windows.append(_Window(offset, max(0, start - 1), NARROW.size, best, kind, request))
             for start, (attack, kind, _) in wide:
@@ -147,14 +148,15 @@ class InjectionClassifier:
         glance: Glance,
         shape: Window,
         hint: str,
-        starts: Sequence[int],
+        starts: range,
         breathe: Callable[[], None],
+        more: Sequence[int] = (),
     ) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of the windows that are worth it."""
         score = self._model.score
         breathe()
         scored: list[tuple[int, list[float]]] = []
-        for start in self._model.worth(glance, shape, hint, starts):
+        for start in self._model.worth(glance, shape, hint, starts, more):
             breathe()
             scored.append((start, score(words[start : start + shape.size], shape)))
         return scored

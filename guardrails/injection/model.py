@@ -6,7 +6,7 @@ integer, so that adding two such integers adds every head. No multiplication, no
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from itertools import accumulate, compress, islice, repeat
+from itertools import accumulate, chain, compress, islice, repeat
 from math import exp, sqrt
 from operator import add, mul, sub
 
@@ -79,23 +79,30 @@ class LinearModel:
         totals = list(accumulate(map(self._hints.__getitem__, words), initial=0))
         return Glance(totals, _lowest(totals[-1]))
 
-    def worth(self, glance: Glance, shape: Window, hint: str, starts: Sequence[int]) -> list[int]:
+    def worth(
+        self, glance: Glance, shape: Window, hint: str, starts: range, more: Sequence[int] = ()
+    ) -> list[int]:
         """First words of the windows that are worth every feature by a hint: those from its edge on, and the best; of
-        more than `LOOKS` those that are not worse than the last of the best. They begin at `starts`, one at least."""
+        more than `LOOKS` those that are not worse than the last of the best. They begin at `starts`, one at least, and
+        at `more`."""
         totals = glance.totals
         ends = totals[shape.size :] + totals[-1:] * shape.size
-        sums = map(sub, map(ends.__getitem__, starts), map(totals.__getitem__, starts))
+        row = slice(starts.start, starts.stop, starts.step)
+        sums = [
+            *map(sub, ends[row], totals[row]),
+            *map(sub, map(ends.__getitem__, more), map(totals.__getitem__, more)),
+        ]
         place = self._fields[hint]
         shift, low = FIELD * place, _packed((_HALF,) * (place + 1))
         # Fields are read as they lie, each moved up by half its range, and nothing is above the last one.
         last = place == len(self._fields)
-        found = list(sums) if last else [(total + low) % (_FULL << shift) - low for total in sums]
+        found = sums if last else [(total + low) % (_FULL << shift) - low for total in sums]
         edge = min((max(found) + low) >> shift, self._edges[hint] + _HALF)
         suspicious = [value for value in found if value >= (edge << shift) - low]
         if len(suspicious) > LOOKS:
             edge = (sorted(suspicious)[-LOOKS] + low) >> shift
         least = (edge << shift) - low
-        return [start for start, value in zip(starts, found, strict=True) if value >= least]
+        return [start for start, value in zip(chain(starts, more), found, strict=True) if value >= least]
 
     def score(self, words: Sequence[str], shape: Window) -> list[float]:
         """Of every head, of one window: a function of its words alone."""
@@ -155,6 +162,8 @@ class LinearModel:
 
 
 def _found(table: dict[int, int], keys: Iterable[int]) -> int:
+    if not table:
+        return 0
     listed = list(keys)
     return sum(map(table.__getitem__, compress(listed, map(table.__contains__, listed))))
 

@@ -53,9 +53,9 @@ def starts_of(words: int, shape: Window, before: int = 0) -> range:
     return range(before, before + max(1, words - shape.size + shape.stride), shape.stride)
 
 
-def request_starts(words: Sequence[str]) -> list[int]:
-    """First word of each window that a request is looked for in: as `starts_of` says, and where a line begins."""
-    starts, at = [*starts_of(len(words), NARROW)], -1
+def line_starts(words: Sequence[str]) -> list[int]:
+    """Where lines begin: first words of windows that a request is looked for in, beside those of `starts_of`."""
+    starts, at = list[int](), -1
     for _ in range(words.count(LINE)):
         at = words.index(LINE, at + 1)
         starts.append(at)
