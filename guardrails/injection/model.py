@@ -13,7 +13,7 @@ from operator import add, mul, sub
 import msgspec
 
 from .weights import Bag, Weights, numbers
-from .words import Vocabulary, Window, factor_of
+from .words import UNKNOWN, Vocabulary, Window, factor_of
 
 FIELD = 18
 """Bits of one head in a packed sum. A window of 64 words has at most seven features a word, each of at most 127."""
@@ -27,6 +27,8 @@ BAG_FIELD = 32
 BAG_LEAST, BAG_MOST = -1.0, 3.0
 """What the set of a text's words may say at the least and at the most: much harmless text around an order does not
 outweigh it."""
+_NUMBERS = 2_100
+"""Numbers up to the years of our time are usual, have no reading, and need not be looked at each time."""
 BITS = 17
 """Bits of a word's number in the key of a pair or triple."""
 
@@ -47,7 +49,8 @@ class _Hints(dict[str, int]):
     """Packed hints of words; asked for a word it lacks, those of its nearest reading. Never grows."""
 
     def __init__(self, vocabulary: Vocabulary, packed: Sequence[int]) -> None:
-        super().__init__(zip(vocabulary, packed[1:], strict=True))
+        super().__init__(dict.fromkeys(map(str, range(_NUMBERS)), packed[UNKNOWN]))
+        self.update(zip(vocabulary, packed[1:], strict=True))
         self._vocabulary, self._packed = vocabulary, packed
 
     def __missing__(self, word: str) -> int:
