@@ -3,6 +3,7 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from math import log2
@@ -40,6 +41,7 @@ _HIDDEN = 1.0
 """Added to the log-odds of text that was hidden or encoded."""
 _COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"})
 """Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
+_LINES = re.compile(f"{LINE}+")
 _SAMPLE = 200
 """Words by which it is seen that a text is not in a language."""
 
@@ -229,13 +231,40 @@ class _Places:
         text, last = self._texts[offset], min(start + size, len(words)) - 1
         if last < start:
             return offset, offset + len(text)
-        starts, find = self._starts.setdefault(offset, []), text.find
-        at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
-        for word in words[len(starts) : last + 1]:  # between two words is nothing that a word may start with
-            at = find(word, at)
-            starts.append(at)
-            at += len(word)
-        return offset + starts[start], offset + starts[last] + len(words[last])
+        if offset in self._starts:
+            starts = self._starts[offset]
+            at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
+            starts += _found(text, words[len(starts) : last + 1], at)
+            return offset + starts[start], offset + starts[last] + len(words[last])
+        # Most texts are asked once: what stands before the line of the first word need not be looked through.
+        self._starts[offset] = []
+        first, at = _line(text, words, start)
+        starts = _found(text, words[first : last + 1], at)
+        return offset + starts[start - first], offset + starts[-1] + len(words[last])
+
+
+def _found(text: str, words: Sequence[str], at: int) -> list[int]:
+    """Where words stand that follow one another in a text from a place on: between two is nothing that one starts with."""
+    found: list[int] = []
+    find = text.find
+    for word in words:
+        at = find(word, at)
+        found.append(at)
+        at += len(word)
+    return found
+
+
+def _line(text: str, words: Sequence[str], start: int) -> tuple[int, int]:
+    """A first word of a line, at or before a word, and from where on it is found. One end of a line or more in the text
+    is one word."""
+    while start and words[start] == LINE:
+        start -= 1
+    before = words[:start] if LINE in text else ()
+    lines = before.count(LINE)
+    if not lines:
+        return 0, 0
+    last = next(islice(_LINES.finditer(text), lines - 1, None))
+    return start - before[::-1].index(LINE), last.end()
 
 
 def _verdicts(window: _Window, probability: float, strict: bool, places: _Places) -> Iterator[Match]:
