@@ -42,6 +42,8 @@ _HIDDEN = 1.0
 _COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"})
 """Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
 _LINES = re.compile(f"{LINE}+")
+_FAR = 256
+"""Words from the beginning of a piece from which on its lines are counted rather than read."""
 _SAMPLE = 200
 """Words by which it is seen that a text is not in a language."""
 
@@ -231,12 +233,12 @@ class _Places:
         text, last = self._texts[offset], min(start + size, len(words)) - 1
         if last < start:
             return offset, offset + len(text)
-        if offset in self._starts:
-            starts = self._starts[offset]
+        if offset in self._starts or start < _FAR:
+            starts = self._starts.setdefault(offset, [])
             at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
             starts += _found(text, words[len(starts) : last + 1], at)
             return offset + starts[start], offset + starts[last] + len(words[last])
-        # Most texts are asked once: what stands before the line of the first word need not be looked through.
+        # Most texts are asked once: what stands before the line of a word far inside need not be looked through.
         self._starts[offset] = []
         first, at = _line(text, words, start)
         starts = _found(text, words[first : last + 1], at)
