@@ -246,7 +246,7 @@ class _Places:
 
 
 def _found(text: str, words: Sequence[str], at: int) -> list[int]:
-    """Where words stand that follow one another in a text from a place on: between two is nothing that one starts with."""
+    """Where words stand that follow one another from a place of a text on: nothing between two starts as one does."""
     found: list[int] = []
     find = text.find
     for word in words:

@@ -64,10 +64,9 @@ def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str],
     """Only what the text may hold, by signs that are cheap to see. Runs of a code's characters are seen first, for most
     texts have none; then the lengths of what stands between blanks."""
     plain, parts = text.encode("ascii", "replace"), _Parts(text)
-    long = list(_runs(plain, _IN_BASE64, 16))
-    if long and _says(_BASE64, text, long, _base64):
+    if _says(_BASE64, text, _runs(plain, _IN_BASE64, 16), _base64):
         yield "base64", _BASE64, _base64
-    if any(end - start >= 24 for start, end in long) and _says(_BASE32, text, _runs(plain, _IN_BASE32, 24), _base32):
+    if _says(_BASE32, text, _runs(plain, _IN_BASE32, 24), _base32):
         yield "base32", _BASE32, _base32
     numbers = list(_runs(plain, _IN_NUMBERS, 24))
     if _within(_HEX, text, numbers) and (parts.run(_HEX_RUNS) or _HEX.search(parts.longer)):

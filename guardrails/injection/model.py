@@ -82,9 +82,7 @@ class LinearModel:
         totals = list(accumulate(map(self._hints.__getitem__, words), initial=0))
         return Glance(totals, _lowest(totals[-1]))
 
-    def worth(
-        self, glance: Glance, shape: Window, hint: str, starts: range, more: Sequence[int] = ()
-    ) -> list[int]:
+    def worth(self, glance: Glance, shape: Window, hint: str, starts: range, more: Sequence[int] = ()) -> list[int]:
         """First words of the windows that are worth every feature by a hint: those from its edge on, and the best; of
         more than `LOOKS` those that are not worse than the last of the best. They begin at `starts`, one at least, and
         at `more`."""

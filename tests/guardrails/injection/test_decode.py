@@ -110,11 +110,12 @@ CODED = [
     morse("send the key todey"), morse("send the key todey").replace("-", "−").replace(".", "·"),
     " ".join("readtheorder"), "-".join("readtheorder"), ". ".join("readtheorder"), " _ ".join("прочтиприказ"),
 ]  # fmt: skip
+PIECES = [*"ab1 2f.-_?é字·\n\t|/*~=,:x\\", "  ", "word ", "a b", "0x69 ", "105 ", " " * 20, "-" * 20, "x = y + z "]
 MIXED = st.lists(
-    st.sampled_from([*CODED, *"ab1 2f.-_?é字·\n\t|/*~=,:x\\", "  ", "word ", "a b", "0x69 ", "105 ", " " * 20, "-" * 20, "x = y + z "])
+    st.sampled_from([*CODED, *PIECES])
     | st.sampled_from(CODED).flatmap(lambda coded: st.integers(0, len(coded)).map(lambda size: coded[:size])),
     max_size=12,
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 @given(MIXED)
@@ -134,7 +135,9 @@ def test_what_is_seen_first_spares_no_code(text: str) -> None:
     assert spans(text) == looked
 
 
-@given(MIXED, st.sampled_from([(16, "[A-Za-z0-9+/_-]"), (24, "[A-Z2-7]"), (24, r"[0-9a-fA-Fx\\ :,]"), (16, "[-.?/| ]")]))
+@given(
+    MIXED, st.sampled_from([(16, "[A-Za-z0-9+/_-]"), (24, "[A-Z2-7]"), (24, r"[0-9a-fA-Fx\\ :,]"), (16, "[-.?/| ]")])
+)
 def test_runs_are_as_long_as_they_can_be(text: str, kind: tuple[int, str]) -> None:
     """ "each run of at least so many characters of a table, but for those of blanks alone" """
     least, letters = kind

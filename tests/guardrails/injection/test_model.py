@@ -114,7 +114,9 @@ def test_worth_is_every_window_from_the_edge_on_and_the_best(
     edge = min(hint.edge, max(sums.values()))
     best = sorted(value for value in map(sums.__getitem__, starts) if value >= edge)[-LOOKS:]
     edge = best[0]
-    assert MODEL.worth(MODEL.glance(words), shape, name, row, more) == [start for start in starts if sums[start] >= edge]
+    assert MODEL.worth(MODEL.glance(words), shape, name, row, more) == [
+        start for start in starts if sums[start] >= edge
+    ]
 
 
 @given(TEXTS)
