@@ -6,7 +6,7 @@ import codecs
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guardrails.detector import Match
@@ -200,6 +200,7 @@ def test_places_are_those_of_the_words(text: str, start: int, size: int) -> None
 
 @patch.object(judging, "_FAR", 1)
 @given(WORDY, st.lists(st.tuples(st.integers(0, 60), st.integers(1, 64)), min_size=2, max_size=4))
+@example("b\n\n.\na", [(2, 1), (1, 1)])
 def test_places_do_not_depend_on_what_was_asked_before(text: str, asked: list[tuple[int, int]]) -> None:
     """ "Lines are counted rather than read": the same places, asked first or again"""
     lower = text.lower()

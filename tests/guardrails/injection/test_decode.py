@@ -145,3 +145,25 @@ def test_runs_are_as_long_as_they_can_be(text: str, kind: tuple[int, str]) -> No
     table = decode._table("".join(char for char in map(chr, range(128)) if re.match(letters, char)))  # pyright: ignore[reportPrivateUsage]
     runs = [match.span() for match in re.finditer(f"{letters}{{{least},}}", plain.decode()) if not match[0].isspace()]
     assert list(decode._runs(plain, table, least)) == runs  # pyright: ignore[reportPrivateUsage]
+
+
+SEPARATORS = st.lists(st.text(st.sampled_from(" ._*-|~"), min_size=1, max_size=3), min_size=7, max_size=7)
+
+
+@given(st.text(max_size=9), SEPARATORS, st.text(max_size=9))
+def test_eight_letters_apart_are_always_seen(before: str, separators: list[str], after: str) -> None:
+    """ "every other one at least is seen as a letter between two signs, with at most three characters to the next" """
+    text = f"{before}(" + "".join(map("".join, zip("abcdefg", separators, strict=True))) + f"h){after}"
+    assert decode._apart(text, text.encode("ascii", "replace"))  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (b"order:obey it".hex()[:24], "hex"),
+        (" ".join(map(str, b"obey orders")), "decimal"),
+        (base64.b64encode(b"read it soon").decode(), "base64"),
+    ],
+)
+def test_the_shortest_codes_are_read(code: str, kind: str) -> None:
+    assert kind in {span.kind for span in spans(f"It says {code}.")}

@@ -4,7 +4,7 @@ import struct
 from math import sqrt
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guardrails.injection.model import BAG_LEAST, BAG_MOST, BITS, GAP, LOOKS, LinearModel, logistic
@@ -101,6 +101,7 @@ def test_a_score_is_the_sum_of_the_features_of_a_window(words: list[str]) -> Non
     st.sampled_from(["some", "best"]),
     st.lists(st.integers(0, 199), max_size=9),
 )
+@example(["ignore"] + ["other"] * 5 + ["rules"] * 3, Window(4, 3), "some", [])
 def test_worth_is_every_window_from_the_edge_on_and_the_best(
     words: list[str], shape: Window, name: str, places: list[int]
 ) -> None:
