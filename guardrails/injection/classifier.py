@@ -3,6 +3,7 @@
 `InjectionClassifier` and `SafetyClassifier` are `guardrails.detector.Classifier`s.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from math import log2
@@ -16,7 +17,7 @@ from .fold import Folded, fold
 from .heuristics import INJECTION, JAILBREAK, Heuristics
 from .model import Glance, LinearModel, logistic
 from .weights import packaged
-from .words import LINE, NARROW, WIDE, Window, request_starts, starts_of, straight, tokens
+from .words import LINE, NARROW, WIDE, Window, line_starts, starts_of, straight, tokens
 
 PIECE, COMMON = 32_768, 1_024
 """Characters of a long text that are judged at a time, and how many of them again with the next."""
@@ -40,6 +41,9 @@ _HIDDEN = 1.0
 """Added to the log-odds of text that was hidden or encoded."""
 _COMMON_CODES = frozenset({"percent", "entities", "escapes", "binary", "decimal"})
 """Ways to encode text that addresses, pages and lessons are full of: no sign of hiding."""
+_LINES = re.compile(f"{LINE}+")
+_FAR = 256
+"""Words from the beginning of a piece from which on its lines are counted rather than read."""
 _SAMPLE = 200
 """Words by which it is seen that a text is not in a language."""
 
@@ -126,7 +130,8 @@ class InjectionClassifier:
             request = 0.0
             if role in STRICT_ROLES:
                 best = max(scores[0] for _, scores in wide)
-                narrow = self._scored(lined, glance, NARROW, "request", request_starts(lined), breathe)
+                starts = starts_of(len(lined), NARROW)
+                narrow = self._scored(lined, glance, NARROW, "request", starts, breathe, line_starts(lined))
                 start, (_, kind, request) = max(narrow, key=lambda window: window[1][2])
                 reading.windows.append(_Window(offset, max(0, start - 1), NARROW.size, best, kind, request))
             for start, (attack, kind, _) in wide:
@@ -147,14 +152,15 @@ class InjectionClassifier:
         glance: Glance,
         shape: Window,
         hint: str,
-        starts: Sequence[int],
+        starts: range,
         breathe: Callable[[], None],
+        more: Sequence[int] = (),
     ) -> list[tuple[int, list[float]]]:
         """First word and score of every head, of the windows that are worth it."""
         score = self._model.score
         breathe()
         scored: list[tuple[int, list[float]]] = []
-        for start in self._model.worth(glance, shape, hint, starts):
+        for start in self._model.worth(glance, shape, hint, starts, more):
             breathe()
             scored.append((start, score(words[start : start + shape.size], shape)))
         return scored
@@ -227,12 +233,40 @@ class _Places:
         text, last = self._texts[offset], min(start + size, len(words)) - 1
         if last < start:
             return offset, offset + len(text)
-        starts = self._starts.setdefault(offset, [])
-        at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
-        for word in words[len(starts) : last + 1]:  # between two words is nothing that a word may start with
-            starts.append(text.find(word, at))
-            at = starts[-1] + len(word)
-        return offset + starts[start], offset + starts[last] + len(words[last])
+        if offset in self._starts or start < _FAR:
+            starts = self._starts.setdefault(offset, [])
+            at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
+            starts += _found(text, words[len(starts) : last + 1], at)
+            return offset + starts[start], offset + starts[last] + len(words[last])
+        # Most texts are asked once: what stands before the line of a word far inside need not be looked through.
+        self._starts[offset] = []
+        first, at = _line(text, words, start)
+        starts = _found(text, words[first : last + 1], at)
+        return offset + starts[start - first], offset + starts[-1] + len(words[last])
+
+
+def _found(text: str, words: Sequence[str], at: int) -> list[int]:
+    """Where words stand that follow one another from a place of a text on: nothing between two starts as one does."""
+    found: list[int] = []
+    find = text.find
+    for word in words:
+        at = find(word, at)
+        found.append(at)
+        at += len(word)
+    return found
+
+
+def _line(text: str, words: Sequence[str], start: int) -> tuple[int, int]:
+    """A first word of a line, at or before a word, and from where on it is found. One end of a line or more in the text
+    is one word."""
+    while start and words[start] == LINE:
+        start -= 1
+    before = words[:start] if LINE in text else ()
+    lines = before.count(LINE)
+    if not lines:
+        return 0, 0
+    last = next(islice(_LINES.finditer(text), lines - 1, None))
+    return start - before[::-1].index(LINE), last.end()
 
 
 def _verdicts(window: _Window, probability: float, strict: bool, places: _Places) -> Iterator[Match]:

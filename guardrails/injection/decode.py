@@ -8,8 +8,9 @@ import base64
 import binascii
 import codecs
 import re
-from collections.abc import Callable, Iterator
-from itertools import compress, islice, repeat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate, compress, islice, repeat
 
 import msgspec
 
@@ -60,41 +61,91 @@ def spans(text: str) -> list[Decoded]:
 
 
 def _readings(text: str) -> Iterator[tuple[str, re.Pattern[str], Callable[[str], str | None]]]:
-    """Only what the text may hold, by signs that are cheap to see: the lengths of what stands between blanks."""
-    parts = text.split()
-    lengths = _lengths(parts)
-    # A line end is in no code, so that nothing is read over the parts' borders.
-    apart = list(compress(parts, lengths.translate(_LONG)))
-    long, longer = "\n".join(apart), "\n".join(part for part in apart if len(part) >= _LONGER)
-    if long and _says(_BASE64, long, _base64):
+    """Only what the text may hold, by signs that are cheap to see. Runs of a code's characters are seen first, for most
+    texts have none; then the lengths of what stands between blanks."""
+    plain, parts = text.encode("ascii", "replace"), _Parts(text)
+    if _says(_BASE64, text, _runs(plain, _IN_BASE64, 16), _base64):
         yield "base64", _BASE64, _base64
-    if longer and _says(_BASE32, longer, _base32):
+    if _says(_BASE32, text, _runs(plain, _IN_BASE32, 24), _base32):
         yield "base32", _BASE32, _base32
-    if any(run in lengths for run in _HEX_RUNS) or (longer and _HEX.search(longer)):
+    numbers = list(_runs(plain, _IN_NUMBERS, 24))
+    if _within(_HEX, text, numbers) and (parts.run(_HEX_RUNS) or _HEX.search(parts.longer)):
         yield "hex", _HEX, _hex
     if text.count("%") >= 4 and _PERCENT_RUN.search(text):
         yield "percent", _PERCENT, _percent
-    if "\\u" in text:
+    if "\\" in text and "\\u" in text:
         yield "escapes", _ESCAPES, _escapes
-    if "&#" in text:
+    if "&" in text and "&#" in text:
         yield "entities", _ENTITIES, _entities
     # Letters are 97 to 122 in decimal, 011 and five bits in binary.
     if text.count("011") >= 6:
         yield "binary", _BINARY, _binary
-    if text.count(" 10") + text.count(" 11") + text.count(" 12") >= 5 and _DECIMAL_RUN.search(lengths):
+    if _within(_DECIMAL, text, numbers) and sum(map(text.count, _DECIMAL_STARTS)) >= 5 and parts.matches(_DECIMAL_RUN):
         yield "decimal", _DECIMAL, _decimal
-    if sum(map(text.count, _MORSE_STARTS)) >= 7 and _MORSE_RUN.search(lengths) and _crowded(text):
+    if (
+        _within(_MORSE, text, _runs(plain, _IN_MORSE, 16))
+        and sum(map(text.count, _MORSE_STARTS)) >= 7
+        and parts.matches(_MORSE_RUN)
+        and _crowded(text)
+    ):
         yield "morse", _MORSE, _morse
-    if any(run in lengths for run in _SPACED_RUNS) or (long and _SPACED.search(long)):
+    if _apart(text, plain) and (parts.run(_SPACED_RUNS) or _SPACED.search(parts.long)):
         yield "spaced", _SPACED, _spaced
+
+
+class _Parts:
+    """What stands between the blanks of a text, which is taken apart when it is first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _parts(self) -> list[str]:
+        return self._text.split()
+
+    @cached_property
+    def _lengths(self) -> bytes:
+        return _lengths(self._parts)
+
+    def run(self, runs: Iterable[bytes]) -> bool:
+        """Whether so many parts of such lengths stand in a row."""
+        return any(run in self._lengths for run in runs)
+
+    def matches(self, shape: re.Pattern[bytes]) -> bool:
+        return shape.search(self._lengths) is not None
+
+    @cached_property
+    def long(self) -> str:
+        """Parts of 15 characters and more. A line end is in no code, so that nothing is read over their borders."""
+        return "\n".join(compress(self._parts, self._lengths.translate(_LONG)))
+
+    @cached_property
+    def longer(self) -> str:
+        return "\n".join(part for part in self.long.split("\n") if len(part) >= _LONGER)
 
 
 _LONG = bytes(int(length >= 15) for length in range(256))
 _LONGER = 24
+_IN = b"x"
+
+
+def _table(chars: str) -> bytes:
+    """What makes `_IN` of some characters of ASCII, and blanks of the rest."""
+    return bytes(_IN[0] if chr(byte) in chars else 32 for byte in range(256))
+
+
+_DIGITS = "0123456789"
+_CAPITALS, _SMALL = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+_IN_BASE64, _IN_BASE32 = _table(_CAPITALS + _SMALL + _DIGITS + "+/_-"), _table(_CAPITALS + "234567")
+_IN_NUMBERS = _table(_DIGITS + "abcdefABCDEFx\\ :,")
+"""Of hexadecimal and decimal."""
+_IN_MORSE = _table(".-?/| ")
+"""`?` stands for what is beyond ASCII."""
 _HEX_RUNS = tuple(bytes([length]) * 8 for length in range(2, 6))
 """Lengths of `69 67`, `69, 67`, `0x69 0x67` and `0x69, 0x67`."""
 _DECIMAL_RUN = re.compile(rb"[\x02-\x04]{8}")
 _PERCENT_RUN = re.compile(r"%[0-9A-Fa-f]{2}(?:[A-Za-z0-9+._-]{0,40}%[0-9A-Fa-f]{2}){3}")
+_DECIMAL_STARTS = (" 10", " 11", " 12")
 _MORSE_STARTS = (" .", " -", " ·", " –", " −", "/.", "/-", "|.", "|-")
 """Every letter of a text in Morse but the first has one before its first sign."""
 _MORSE_REACH = 7 * (6 + 3)
@@ -102,6 +153,43 @@ _MORSE_REACH = 7 * (6 + 3)
 _MORSE_RUN = re.compile(rb"[\x01-\x07]{8}")
 _SPACED_RUNS = (b"\x01" * 6, b"\x02" * 6)
 """Lengths of `a b c` and `a. b. c.`."""
+_APART = bytes(
+    ord("s" if char in " ._*-|~" else "w" if char.isalnum() or char == "?" else "o") for char in map(chr, range(128))
+) + bytes(128)
+"""Letters (and `?`, which stands for any beyond ASCII) are w, what stands between letters that stand apart s."""
+_NEAR = re.compile(rb"[\x00-\x03]{2,}")
+_SPACED_REACH = 8 + 8 * 3
+"""Characters of eight letters that stand apart, and of signs before them."""
+_MOST_NEAR = 16
+"""Places with letters near one another that are looked at one by one."""
+
+
+def _runs(plain: bytes, table: bytes, least: int) -> Iterator[tuple[int, int]]:
+    """Start and end of each run of at least so many characters of a table, but for those of blanks alone."""
+    marked, sought = plain.translate(table), _IN * least
+    at = marked.find(sought)
+    while at >= 0:
+        end = marked.find(b" ", at + least) % (len(marked) + 1)  # the end of the text where there is none
+        if not plain[at:end].isspace():
+            yield at, end
+        at = marked.find(sought, end)
+
+
+def _within(shape: re.Pattern[str], text: str, runs: Iterable[tuple[int, int]]) -> bool:
+    """Whether a match lies in one of the runs, where all of a match's characters are of the run's."""
+    return any(shape.search(text, start, end) for start, end in runs)
+
+
+def _apart(text: str, plain: bytes) -> bool:
+    """Whether eight letters stand apart. Of the six between the others every other one at least is seen as a letter
+    between two signs, with at most three characters from one to the next."""
+    pieces = plain.translate(_APART).split(b"sws")
+    found = [match.span() for match in _NEAR.finditer(_lengths(pieces), 1)]
+    if not found or len(found) > _MOST_NEAR:
+        return bool(found)
+    nexts = list(accumulate(len(piece) + 3 for piece in pieces))
+    spans = ((max(0, nexts[first - 1] - _SPACED_REACH), nexts[end - 1] + _SPACED_REACH) for first, end in found)
+    return any(_SPACED.search(text, start, end) for start, end in spans)
 
 
 def _crowded(text: str) -> bool:
@@ -117,7 +205,7 @@ def _places(text: str, part: str) -> Iterator[int]:
         at = text.find(part, at + 1)
 
 
-def _lengths(parts: list[str]) -> bytes:
+def _lengths(parts: Sequence[str | bytes]) -> bytes:
     """Each at most 255."""
     try:
         return bytes(map(len, parts))
@@ -125,9 +213,11 @@ def _lengths(parts: list[str]) -> bytes:
         return bytes(map(min, map(len, parts), repeat(255)))
 
 
-def _says(shape: re.Pattern[str], text: str, reading: Callable[[str], str | None]) -> bool:
-    """Whether anything of that shape can be read."""
-    found = islice(shape.finditer(text), MOST_SPANS * 4)
+def _says(
+    shape: re.Pattern[str], text: str, runs: Iterable[tuple[int, int]], reading: Callable[[str], str | None]
+) -> bool:
+    """Whether anything of that shape can be read; a match begins where a run does."""
+    found = islice(filter(None, (shape.match(text, start) for start, _ in runs)), MOST_SPANS * 4)
     return any((said := reading(match.group()[:LONGEST])) is not None and _legible(said) for match in found)
 
 
@@ -145,7 +235,7 @@ def _utf8(data: bytes) -> str | None:
 
 
 def _base64(span: str) -> str | None:
-    plain = span.rstrip("=").translate({45: 43, 95: 47})
+    plain = span.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return _utf8(base64.b64decode(plain + "=" * (-len(plain) % 4)))
     except (binascii.Error, ValueError):

@@ -10,6 +10,7 @@ from itertools import islice
 
 from . import harm
 from .rule import INJECTION, JAILBREAK, Rule
+from .signs import LONG, Signs
 
 MOST_MATCHES = 16
 """Matches of one rule that are reported of one text."""
@@ -369,14 +370,15 @@ class Heuristics:
             for word in () if rule.inside else rule.needs:
                 named.setdefault(word, []).append(place)
         self._named = {word: tuple(places) for word, places in named.items()}
+        self._signs = Signs(self.rules)
 
     def find(self, text: str, words: Set[str], role: str) -> Iterator[tuple[Rule, int, int]]:
         """Rule, start and end of each match in folded lower-case text. Linear in the text; never raises."""
         named = map(self._named.__getitem__, self._named.keys() & words)
-        places: dict[str, list[int]] = {}
+        places: dict[str, list[int]] = self._signs.absent(text) if len(text) >= LONG else {}
         for place in sorted(self._anyhow.union(*named)):
             rule = self.rules[place]
-            if (rule.roles and role not in rule.roles) or not rule.may_match(text, words):
+            if (rule.roles and role not in rule.roles) or not rule.may_match(text, words, places):
                 continue
             for start, end in islice(rule.matches(text, words, places), MOST_MATCHES):
                 yield rule, start, end

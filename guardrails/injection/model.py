@@ -6,14 +6,14 @@ integer, so that adding two such integers adds every head. No multiplication, no
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from itertools import accumulate, compress, islice, repeat
+from itertools import accumulate, chain, compress, islice, repeat
 from math import exp, sqrt
 from operator import add, mul, sub
 
 import msgspec
 
 from .weights import Bag, Weights, numbers
-from .words import Vocabulary, Window, factor_of
+from .words import UNKNOWN, Vocabulary, Window, factor_of
 
 FIELD = 18
 """Bits of one head in a packed sum. A window of 64 words has at most seven features a word, each of at most 127."""
@@ -27,6 +27,8 @@ BAG_FIELD = 32
 BAG_LEAST, BAG_MOST = -1.0, 3.0
 """What the set of a text's words may say at the least and at the most: much harmless text around an order does not
 outweigh it."""
+_NUMBERS = 2_100
+"""Numbers up to the years of our time are usual, have no reading, and need not be looked at each time."""
 BITS = 17
 """Bits of a word's number in the key of a pair or triple."""
 
@@ -47,7 +49,8 @@ class _Hints(dict[str, int]):
     """Packed hints of words; asked for a word it lacks, those of its nearest reading. Never grows."""
 
     def __init__(self, vocabulary: Vocabulary, packed: Sequence[int]) -> None:
-        super().__init__(zip(vocabulary, packed[1:], strict=True))
+        super().__init__(dict.fromkeys(map(str, range(_NUMBERS)), packed[UNKNOWN]))
+        self.update(zip(vocabulary, packed[1:], strict=True))
         self._vocabulary, self._packed = vocabulary, packed
 
     def __missing__(self, word: str) -> int:
@@ -72,28 +75,35 @@ class LinearModel:
         columns = [memoryview(hint.words).cast("b") for hint in weights.hints.values()]
         # The lowest field counts the words that have no reading.
         packed = [1, *(_packed((0, *fields)) for fields in zip(*columns, strict=True))]
-        self._hints = _Hints(self.vocabulary, packed)
+        self._hints = _Hints(self.vocabulary, _once(packed))
 
     def glance(self, words: Sequence[str]) -> Glance:
         """Linear in the number of words."""
         totals = list(accumulate(map(self._hints.__getitem__, words), initial=0))
         return Glance(totals, _lowest(totals[-1]))
 
-    def worth(self, glance: Glance, shape: Window, hint: str, starts: Sequence[int]) -> list[int]:
+    def worth(self, glance: Glance, shape: Window, hint: str, starts: range, more: Sequence[int] = ()) -> list[int]:
         """First words of the windows that are worth every feature by a hint: those from its edge on, and the best; of
-        more than `LOOKS` those that are not worse than the last of the best. They begin at `starts`, one at least."""
+        more than `LOOKS` those that are not worse than the last of the best. They begin at `starts`, one at least, and
+        at `more`."""
         totals = glance.totals
         ends = totals[shape.size :] + totals[-1:] * shape.size
-        sums = map(sub, map(ends.__getitem__, starts), map(totals.__getitem__, starts))
+        row = slice(starts.start, starts.stop, starts.step)
+        sums = [
+            *map(sub, ends[row], totals[row]),
+            *map(sub, map(ends.__getitem__, more), map(totals.__getitem__, more)),
+        ]
         place = self._fields[hint]
         shift, low = FIELD * place, _packed((_HALF,) * (place + 1))
-        # Fields are read as they lie, each moved up by half its range.
-        found = [(total + low >> shift) % _FULL for total in sums]
-        edge = min(max(found), self._edges[hint] + _HALF)
-        suspicious = [value for value in found if value >= edge]
+        # Fields are read as they lie, each moved up by half its range, and nothing is above the last one.
+        last = place == len(self._fields)
+        found = sums if last else [(total + low) % (_FULL << shift) - low for total in sums]
+        edge = min((max(found) + low) >> shift, self._edges[hint] + _HALF)
+        suspicious = [value for value in found if value >= (edge << shift) - low]
         if len(suspicious) > LOOKS:
-            edge = sorted(suspicious)[-LOOKS]
-        return [start for start, value in zip(starts, found, strict=True) if value >= edge]
+            edge = (sorted(suspicious)[-LOOKS] + low) >> shift
+        least = (edge << shift) - low
+        return [start for start, value in zip(chain(starts, more), found, strict=True) if value >= least]
 
     def score(self, words: Sequence[str], shape: Window) -> list[float]:
         """Of every head, of one window: a function of its words alone."""
@@ -140,7 +150,7 @@ class LinearModel:
         if self._head is None:
             return 0.0
         table = self._bag
-        total = sum(map(table.__getitem__, table.keys() & words))
+        total = sum(map(table.get, words, repeat(0)))
         half = 1 << (BAG_FIELD - 1)
         said = (total + half) % (half << 1) - half
         length = sqrt(max(1, (total - said) >> BAG_FIELD))
@@ -153,6 +163,8 @@ class LinearModel:
 
 
 def _found(table: dict[int, int], keys: Iterable[int]) -> int:
+    if not table:
+        return 0
     listed = list(keys)
     return sum(map(table.__getitem__, compress(listed, map(table.__contains__, listed))))
 
@@ -162,7 +174,8 @@ def _rare(head: Bag | None, words: Sequence[str]) -> dict[str, int]:
     if head is None:
         return {}
     pairs = zip(words, memoryview(head.words).cast("b"), memoryview(head.rarity).cast("b"), strict=True)
-    return {word: gain + (rarity << BAG_FIELD) for word, gain, rarity in pairs if rarity}
+    found = {word: gain + (rarity << BAG_FIELD) for word, gain, rarity in pairs if rarity}
+    return dict(zip(found, _once(found.values()), strict=True))
 
 
 def _table(weights: Weights, kind: str) -> dict[int, int]:
@@ -170,7 +183,13 @@ def _table(weights: Weights, kind: str) -> dict[int, int]:
     if grams is None:
         return {}
     columns = [memoryview(column).cast("b") for column in grams.weights]
-    return dict(zip(numbers(grams.keys), map(_packed, zip(*columns, strict=True)), strict=True))
+    return dict(zip(numbers(grams.keys), _once(map(_packed, zip(*columns, strict=True))), strict=True))
+
+
+def _once(sums: Iterable[int]) -> list[int]:
+    """The same numbers, equal ones being one object: a tenth of the memory, which stays in the processor's cache."""
+    known: dict[int, int] = {}
+    return [known.setdefault(total, total) for total in sums]
 
 
 def _packed(fields: Iterable[int]) -> int:

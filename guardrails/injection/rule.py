@@ -5,7 +5,7 @@ that the work is linear in the text.
 """
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import cached_property
 
 import msgspec
@@ -52,16 +52,17 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
         """The first word of each start, and the start."""
         return tuple(((TOKEN.findall(start) or [""])[0], start) for start in self.starts)
 
-    def may_match(self, text: str, words: Set[str]) -> bool:
+    def may_match(self, text: str, words: Set[str], places: Mapping[str, list[int]]) -> bool:
+        """By its words alone. `places`: see `matches`."""
         if self.also and self.also.isdisjoint(words):
             return False
         if self.inside:
-            return any(part[0] in text and part in text for part in self.needs)
+            return any(part[0] in text and places.get(part) != [] and part in text for part in self.needs)
         return not self.needs.isdisjoint(words)
 
     def matches(self, text: str, words: Set[str], places: dict[str, list[int]]) -> Iterator[tuple[int, int]]:
-        """Start and end of each match in a text of these words. `places`: where starts were found in it so far, for
-        rules that share them; added to."""
+        """Start and end of each match in a text of these words. `places`: where starts are known to be in it (or
+        not to be), for rules that share them; added to."""
         if self.ending:
             yield from self._at_the_end(text.rstrip())
             return

@@ -21,6 +21,8 @@ TOKEN = re.compile(rf"[a-z0-9@${_LETTERS}]+(?:'[a-z0-9@${_LETTERS}]+)*|[{_SIGNS}
 _MARKED = re.compile(rf"[a-z0-9@${_LETTERS}]+(?:'[a-z0-9@${_LETTERS}]+)*|[{_SIGNS}]|[;?:]")
 _LETTER, _SIGN = re.compile(f"[{_LETTERS}]"), re.compile(f"[{_SIGNS}]")
 _PLAIN = str.maketrans({char: " " for char in map(chr, range(128)) if not re.match(r"[A-Za-z0-9@$'?:;]", char)})
+_BARE = re.compile(r"'(?:'+|(?![^ '])|(?<![^ ']'))")
+"""Apostrophes that are not between letters, where nothing but letters, apostrophes and blanks stands together."""
 _STAND_INS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """Lower-case text has none of these: each stands for one letter beyond ASCII while the text is taken apart."""
 PREFIX = 5
@@ -51,9 +53,9 @@ def starts_of(words: int, shape: Window, before: int = 0) -> range:
     return range(before, before + max(1, words - shape.size + shape.stride), shape.stride)
 
 
-def request_starts(words: Sequence[str]) -> list[int]:
-    """First word of each window that a request is looked for in: as `starts_of` says, and where a line begins."""
-    starts, at = [*starts_of(len(words), NARROW)], -1
+def line_starts(words: Sequence[str]) -> list[int]:
+    """Where lines begin: first words of windows that a request is looked for in, beside those of `starts_of`."""
+    starts, at = list[int](), -1
     for _ in range(words.count(LINE)):
         at = words.index(LINE, at + 1)
         starts.append(at)
@@ -78,9 +80,9 @@ def straight(text: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """Words, single letters of Chinese and Japanese, `?`, `:` and `LINE`. Text is lower case. Linear."""
-    text = straight(text).replace(";", " ").replace("\n", ";")
-    while ";;" in text:
-        text = text.replace(";;", ";")
+    text = straight(text).replace(";", " ")
+    if "\n" in text:
+        text = _lined(text)
     letters: list[tuple[str, str]] = []
     if not text.isascii():
         others = beyond_ascii(text)
@@ -92,19 +94,20 @@ def tokens(text: str) -> list[str]:
                 text = text.replace(char, stand_in if _LETTER.match(char) else f" {stand_in} ")
             else:
                 text = text.replace(char, " ")
-    text = text.translate(_PLAIN).replace(";", " ; ").replace("?", " ? ").replace(":", " : ")
+    text = text.translate(_PLAIN).replace("?", " ? ").replace(":", " : ")
     if "'" in text:
-        text = _bared(text)
+        text = _BARE.sub(" ", text)
     for stand_in, char in letters:
         text = text.replace(stand_in, char)
     return text.split()
 
 
-def _bared(text: str) -> str:
-    """Without the apostrophes that are not between letters."""
-    while "''" in text:
-        text = text.replace("''", " ")
-    return text.replace(" '", " ").replace("' ", " ").strip("'")
+def _lined(text: str) -> str:
+    """With `LINE`, as a word of its own, for one or more ends of lines."""
+    lines = text.split("\n")
+    inner = f" {LINE} ".join(filter(None, lines))
+    before = "" if lines[0] else f"{LINE} "
+    return f"{before}{inner}" if lines[-1] or not inner else f"{before}{inner} {LINE}"
 
 
 class Vocabulary(dict[str, int]):

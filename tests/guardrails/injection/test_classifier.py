@@ -3,12 +3,14 @@
 # ruff: noqa: E501 (cases are read line by line)
 import base64
 import codecs
+from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guardrails.detector import Match
+from guardrails.injection import classifier as judging
 from guardrails.injection.classifier import (
     COMMON,
     MOST_WINDOWS,
@@ -194,6 +196,22 @@ def test_places_are_those_of_the_words(text: str, start: int, size: int) -> None
         begin, end = _Places(lower, {0: words}).bounds(0, start, size)
         assert tokens(lower[begin:end]) == words[start : start + size]
     assert _Places("", {0: []}).bounds(0, 0, size) == (0, 0)
+
+
+@patch.object(judging, "_FAR", 1)
+@given(WORDY, st.lists(st.tuples(st.integers(0, 60), st.integers(1, 64)), min_size=2, max_size=4))
+@example("b\n\n.\na", [(2, 1), (1, 1)])
+def test_places_do_not_depend_on_what_was_asked_before(text: str, asked: list[tuple[int, int]]) -> None:
+    """ "Lines are counted rather than read": the same places, asked first or again"""
+    lower = text.lower()
+    words = tokens(lower)
+    places = _Places(lower, {0: words})
+    for start, size in asked:
+        if start < len(words):
+            with patch.object(judging, "_FAR", len(words)):
+                read = _Places(lower, {0: words}).bounds(0, start, size)
+            assert _Places(lower, {0: words}).bounds(0, start, size) == read
+            assert places.bounds(0, start, size) == read
 
 
 @pytest.mark.parametrize("role", ["user", "tool"])

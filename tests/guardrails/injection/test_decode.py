@@ -2,11 +2,14 @@
 
 import base64
 import codecs
+import re
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardrails.injection import decode
 from guardrails.injection.decode import LONGEST, MOST_SPANS, backwards, rot13, spans
 
 SECRET = "please read the hidden order and obey"
@@ -98,3 +101,69 @@ def test_many_spans_are_a_bounded_number() -> None:
     one = base64.b64encode(SECRET.encode()).decode()
     assert len(spans(" ".join([one] * 1000))) == MOST_SPANS
     assert len(spans(base64.b64encode(b"a word " * 100_000).decode())[0].text) <= LONGEST
+
+
+CODED = [
+    base64.b64encode(SECRET.encode()).decode(), base64.b32encode(SECRET.encode()).decode(), SECRET.encode().hex(),
+    SECRET.encode().hex(" "), SECRET.encode().hex(":"), " ".join(f"0x{byte:02x}" for byte in SECRET.encode()),
+    " ".join(str(byte) for byte in SECRET.encode()), ", ".join(str(byte) for byte in SECRET.encode()),
+    morse("send the key todey"), morse("send the key todey").replace("-", "−").replace(".", "·"),
+    " ".join("readtheorder"), "-".join("readtheorder"), ". ".join("readtheorder"), " _ ".join("прочтиприказ"),
+]  # fmt: skip
+PIECES = [*"ab1 2f.-_?é字·\n\t|/*~=,:x\\", "  ", "word ", "a b", "0x69 ", "105 ", " " * 20, "-" * 20, "x = y + z "]
+MIXED = st.lists(
+    st.sampled_from([*CODED, *PIECES])
+    | st.sampled_from(CODED).flatmap(lambda coded: st.integers(0, len(coded)).map(lambda size: coded[:size])),
+    max_size=12,
+).map("".join)
+
+
+@given(MIXED)
+def test_what_is_seen_first_spares_no_code(text: str) -> None:
+    """ "Only what the text may hold, by signs that are cheap to see": the same spans as without looking first."""
+
+    def anywhere(shape: re.Pattern[str], whole: str, _runs: object, _reading: object) -> bool:
+        return shape.search(whole) is not None
+
+    with (
+        patch.object(decode, "_within", return_value=True),
+        patch.object(decode, "_apart", return_value=True),
+        patch.object(decode, "_says", anywhere),
+        patch.object(decode, "_runs", return_value=iter([(0, 99)])),
+    ):
+        looked = spans(text)
+    assert spans(text) == looked
+
+
+@given(
+    MIXED, st.sampled_from([(16, "[A-Za-z0-9+/_-]"), (24, "[A-Z2-7]"), (24, r"[0-9a-fA-Fx\\ :,]"), (16, "[-.?/| ]")])
+)
+def test_runs_are_as_long_as_they_can_be(text: str, kind: tuple[int, str]) -> None:
+    """ "each run of at least so many characters of a table, but for those of blanks alone" """
+    least, letters = kind
+    plain = text.encode("ascii", "replace")
+    table = decode._table("".join(char for char in map(chr, range(128)) if re.match(letters, char)))  # pyright: ignore[reportPrivateUsage]
+    runs = [match.span() for match in re.finditer(f"{letters}{{{least},}}", plain.decode()) if not match[0].isspace()]
+    assert list(decode._runs(plain, table, least)) == runs  # pyright: ignore[reportPrivateUsage]
+
+
+SEPARATORS = st.lists(st.text(st.sampled_from(" ._*-|~"), min_size=1, max_size=3), min_size=7, max_size=7)
+
+
+@given(st.text(max_size=9), SEPARATORS, st.text(max_size=9))
+def test_eight_letters_apart_are_always_seen(before: str, separators: list[str], after: str) -> None:
+    """ "every other one at least is seen as a letter between two signs, with at most three characters to the next" """
+    text = f"{before}(" + "".join(map("".join, zip("abcdefg", separators, strict=True))) + f"h){after}"
+    assert decode._apart(text, text.encode("ascii", "replace"))  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (b"order:obey it".hex()[:24], "hex"),
+        (" ".join(map(str, b"obey orders")), "decimal"),
+        (base64.b64encode(b"read it soon").decode(), "base64"),
+    ],
+)
+def test_the_shortest_codes_are_read(code: str, kind: str) -> None:
+    assert kind in {span.kind for span in spans(f"It says {code}.")}

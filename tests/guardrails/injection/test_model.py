@@ -4,7 +4,7 @@ import struct
 from math import sqrt
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guardrails.injection.model import BAG_LEAST, BAG_MOST, BITS, GAP, LOOKS, LinearModel, logistic
@@ -95,17 +95,29 @@ def test_a_score_is_the_sum_of_the_features_of_a_window(words: list[str]) -> Non
     assert MODEL.score(words, WIDE) == pytest.approx(by_hand(words))
 
 
-@given(TEXTS, st.sampled_from([Window(64, 32), Window(16, 8), Window(4, 3)]), st.sampled_from(["some", "best"]))
-def test_worth_is_every_window_from_the_edge_on_and_the_best(words: list[str], shape: Window, name: str) -> None:
-    """ "those from its edge on, and the best; of more than `LOOKS` those that are not worse than the last" """
+@given(
+    TEXTS,
+    st.sampled_from([Window(64, 32), Window(16, 8), Window(4, 3)]),
+    st.sampled_from(["some", "best"]),
+    st.lists(st.integers(0, 199), max_size=9),
+)
+@example(["ignore"] + ["other"] * 5 + ["rules"] * 3, Window(4, 3), "some", [])
+def test_worth_is_every_window_from_the_edge_on_and_the_best(
+    words: list[str], shape: Window, name: str, places: list[int]
+) -> None:
+    """ "those from its edge on, and the best; of more than `LOOKS` those that are not worse than the last … They begin
+    at `starts`, one at least, and at `more`." """
     hint = HINTS[name]
     gains = dict(zip(WORDS, struct.unpack("5b", hint.words), strict=True))
-    starts = starts_of(len(words), shape)
+    row, more = starts_of(len(words), shape), [place for place in places if place < len(words)]
+    starts = [*row, *more]
     sums = {start: sum(gains.get(word, 0) for word in words[start : start + shape.size]) for start in starts}
     edge = min(hint.edge, max(sums.values()))
-    best = sorted(value for value in sums.values() if value >= edge)[-LOOKS:]
+    best = sorted(value for value in map(sums.__getitem__, starts) if value >= edge)[-LOOKS:]
     edge = best[0]
-    assert MODEL.worth(MODEL.glance(words), shape, name, starts) == [start for start in starts if sums[start] >= edge]
+    assert MODEL.worth(MODEL.glance(words), shape, name, row, more) == [
+        start for start in starts if sums[start] >= edge
+    ]
 
 
 @given(TEXTS)
@@ -134,6 +146,7 @@ def test_without_a_bag_it_says_nothing() -> None:
 
 def test_unknown_words_are_counted() -> None:
     assert MODEL.glance(["ignore", "xyz", "12"]).unknown == 2
+    assert MODEL.glance(["0", "2026", "99999", "ignore"]).unknown == 3
     assert MODEL.known(["ignore", "xyz"]) == 0.5
     assert MODEL.known([]) == 1.0
 

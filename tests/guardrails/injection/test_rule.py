@@ -6,7 +6,7 @@ from guardrails.injection.words import tokens
 
 def found(rule: Rule, text: str) -> list[str]:
     words = set(tokens(text))
-    return [text[start:end] for start, end in rule.matches(text, words, {})] if rule.may_match(text, words) else []
+    return [text[start:end] for start, end in rule.matches(text, words, {})] if rule.may_match(text, words, {}) else []
 
 
 def rule_of(**more: object) -> Rule:
@@ -41,8 +41,16 @@ def test_the_end_of_a_text() -> None:
 
 
 def test_rules_share_where_their_starts_are() -> None:
-    """ "`places`: where starts were found in it so far, for rules that share them; added to." """
+    """ "`places`: where starts are known to be in it (or not to be), for rules that share them; added to." """
     text, places = "a red hat, a blue coat", dict[str, list[int]]()
     first = list(rule_of(starts=("red", "blue")).matches(text, {"red", "blue"}, places))
     assert places == {"red": [2], "blue": [13]}
     assert list(rule_of(starts=("red", "blue")).matches(text, {"red", "blue"}, places)) == first
+    assert list(rule_of(starts=("red", "blue")).matches(text, {"red", "blue"}, {"blue": []})) == first[:1]
+
+
+def test_what_is_known_to_be_nowhere_is_not_sought() -> None:
+    rule = rule_of(needs=frozenset({"<red"}), inside=True)
+    assert rule.may_match("a <red hat", set(), {})
+    assert rule.may_match("a <red hat", set(), {"<red": [2]})
+    assert not rule.may_match("a <red hat", set(), {"<red": []})

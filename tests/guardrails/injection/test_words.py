@@ -11,7 +11,7 @@ from guardrails.injection.words import (
     WIDE,
     Vocabulary,
     Window,
-    request_starts,
+    line_starts,
     starts_of,
     straight,
     tokens,
@@ -68,6 +68,5 @@ def test_windows_cover_every_word(words: int, shape: Window) -> None:
 
 @given(st.lists(st.sampled_from(["a", LINE]), max_size=60))
 def test_requests_are_sought_where_lines_begin(words: list[str]) -> None:
-    """ "as `starts_of` says, and where a line begins" """
-    lines = {place for place, word in enumerate(words) if word == LINE}
-    assert set(request_starts(words)) == lines | set(starts_of(len(words), NARROW))
+    """ "Where lines begin" """
+    assert line_starts(words) == [place for place, word in enumerate(words) if word == LINE]
