@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
 from guardrails.detector import Detector, Expression, Hit, Match, Pausing, Reach
-from guardrails.matching.reading import BESIDE, GATE, STRETCH, Reading, is_odd, read, readings
+from guardrails.matching.reading import BESIDE, GATE, STRETCH, Reading, is_odd, read, readings, tail
 
-NEAR = 128
+NEAR = 64
 """A match within another of its type and at least its score, of which one is read so and the other as it stands, is
 dropped if that one starts at most so far before it."""
 Look = Callable[[str], Sequence[Hit]]
@@ -48,6 +48,7 @@ class Reader:
             length=max(reach.length, STRETCH * own.length),
             before=max(reach.before, STRETCH * own.before + BESIDE) + NEAR,
             after=max(reach.after, STRETCH * own.after + BESIDE),
+            plain=max(reach.before, own.before) + NEAR,
             lead=reach.lead,  # what is read otherwise is inside of its match
             wordwise=reach.wordwise,
         )
@@ -98,7 +99,7 @@ class Reader:
         place = self._written.settled(text)
         if not self._alive or text.isascii() or not is_odd(text, max(len(text) - self._alive, 0)):
             return place
-        begin = max(len(text) - STRETCH * self._alive - BESIDE, 0)
+        begin = tail(text, self._alive)
         for reading in readings(text[begin:]):
             place = min(place, begin + reading.source(self._written.settled(reading.text)))
         return place

@@ -42,15 +42,15 @@ _HIDDEN_IN_BYTES = (
 GATE = (
     rf"[0-9)]{_IN_BYTES}|{_IN_BYTES}[+(]?[0-9]|"
     r"\xef\xbc[\x8b\x8d\x8e\x90-\x99\xa0-\xba\xbf]|\xef\xbd[\x81-\x9a]|"
-    rf"[\x20-\x7e\x80-\xbf]{_HIDDEN_IN_BYTES}[\x20-\x7e\xc2-\xd4\xe2\xe3\xef]"
+    rf"{_HIDDEN_IN_BYTES}[\x20-\x7e\xc2-\xd4\xe2\xe3\xef]"
 )
-"""For the gate: one of them is there, beside what it may be read beside."""
+"""For the gate: one of them is there, before what it may be read beside. What is before it would cost twice as much."""
 
 
 class Reading:
     """A text as it is read. Offsets are characters, of `text` or of the source."""
 
-    __slots__ = ("_after", "_gaps", "_marks", "places", "text")
+    __slots__ = ("_after", "_gaps", "_marks", "text")
 
     def __init__(self, text: str, gaps: Sequence[tuple[int, int]], changed: Sequence[int]) -> None:
         """`gaps`: before which characters something was left out, and how much; `changed`: which ones are written
@@ -60,8 +60,6 @@ class Reading:
         self._after = list(accumulate((size for _, size in gaps), initial=0))
         self._marks = sorted([2 * at for at in self._gaps] + [2 * at + 1 for at in changed])
         """Characters have odd numbers, what is between them even ones."""
-        self.places = [self.source(mark >> 1) for mark in self._marks]
-        """Where it differs, in the source: in order."""
 
     def differs(self, start: int, end: int) -> bool:
         """Whether something within `text[start:end]` is not written so."""
@@ -89,14 +87,15 @@ def read(text: str) -> Reading | None:
     if text.isascii() or _ODD.search(text) is None:
         return None
     gaps: list[tuple[int, int]] = []
-    plain = text
-    out = 0
+    parts: list[str] = []
+    done = out = 0
     for found in _LEFT_OUT.finditer(text):
         start, end = found.span()
+        parts.append(text[done:start])
+        done = end
         gaps.append((start - out, end - start))
         out += end - start
-    if gaps:
-        plain = _LEFT_OUT.sub("", text)
+    plain = "".join([*parts, text[done:]]) if gaps else text
     changed = [found.start() for found in _SPELLED.finditer(plain)]
     if not gaps and not changed:
         return None
@@ -106,13 +105,24 @@ def read(text: str) -> Reading | None:
 def readings(text: str) -> list[Reading]:
     """How else a text is read that may go on: as if it ended, and as it will be if a digit follows, or a letter."""
     found: list[Reading] = []
-    for following in ("", "0", "a"):
+    for following in ("", "0", "a") if is_odd(text, max(len(text) - BESIDE, 0)) else ("",):
         reading = read(text + following)
         if reading is not None:
             if following:
                 reading.text = reading.text[:-1]
             found.append(reading)
     return found
+
+
+def tail(text: str, size: int) -> int:
+    """Where the last `size` characters of a text begin as it is read, or shortly before that."""
+    wanted = size + BESIDE
+    while True:
+        begin = max(len(text) - wanted, 0)
+        hidden = sum(map(len, _LEFT_OUT.findall(text, begin)))
+        if not begin or wanted >= size + BESIDE + hidden:
+            return begin
+        wanted = size + BESIDE + hidden
 
 
 def is_odd(text: str, low: int) -> bool:

@@ -181,7 +181,7 @@ class PiiDetector:
 
     def _read_narrowed(self, text: str, found: dict[str, list[Candidate]], breathe: Callable[[], None] | None) -> None:
         """Add the numbers that have several blanks somewhere between their groups."""
-        reading = narrowed(text)
+        reading = narrowed(text, self._widest)
         if reading is None:
             return
         for one in self._spaced:

@@ -7,6 +7,7 @@ without (`GAP` in `writing.py`).
 """
 
 import re
+from collections.abc import Iterator
 
 from guardrails.matching.reading import Reading
 
@@ -14,29 +15,42 @@ MOST = 4
 """Blanks between two groups."""
 SPREAD = 3
 """A number has no two blanks in a row when it is read, so that in its source it is at most so many times as long."""
-TABLE = 96
+TABLE = 64
 """Characters before and behind a number in which a table shows."""
+CLOSE = TABLE - 2 * MOST
+"""Characters between two gaps that surely stand in a table if they are not in one number."""
 GATE = rf"[0-9)]  {{1,{MOST - 1}}}[0-9A-Za-z(]|[A-Za-z]  {{1,{MOST - 1}}}[0-9]"
 _GAP = re.compile(rf"[0-9)]( {{2,{MOST}}})(?=[0-9A-Za-z(])|[A-Za-z]( {{2,{MOST}}})(?=[0-9])")
-_BEGUN = re.compile(rf"[0-9A-Za-z)] {{2,{MOST}}}(?:\Z|[0-9A-Za-z(])")
+_BEGUN = re.compile(rf"[0-9)] {{2,{MOST}}}(?:\Z|[0-9A-Za-z(])|[A-Za-z] {{2,{MOST}}}(?:\Z|[0-9])")
 _CHAIN = re.compile(r"[0-9A-Za-z()+./\- ]*")
 _CELL = r"[|\t]|[^\s.!?:;,] {2,}"
 _ROW_BEFORE = re.compile(rf"{_CELL}|[0-9] *\Z")
 _ROW_BEHIND = re.compile(rf"\A *[0-9]|\A {{2,}}\S|(?:{_CELL})\S")
 
 
-def narrowed(text: str) -> Reading | None:
-    """The text with one blank where several stand between groups; None, where they do nowhere."""
+def narrowed(text: str, longest: int) -> Reading | None:
+    """The text with one blank where several stand between groups of what may be a number by itself; None, where they do
+    so nowhere. `longest`: characters of a number in its source."""
     gaps: list[tuple[int, int]] = []
     parts: list[str] = []
     done = out = 0
-    for found in _GAP.finditer(text):
-        start, end = found.span(found.lastindex or 0)
+    for start, end in _alone([found.span(found.lastindex or 0) for found in _GAP.finditer(text)], longest):
         parts.append(text[done : start + 1])
         done = end
         gaps.append((start + 1 - out, end - start - 1))
         out += end - start - 1
     return Reading("".join([*parts, text[done:]]), gaps, ()) if gaps else None
+
+
+def _alone(gaps: list[tuple[int, int]], longest: int) -> Iterator[tuple[int, int]]:
+    """Without the gaps of tables: rows of gaps each of which shows that the others are cells, and that are too long to
+    be in one number. It spares looking at them: `in_table` would say the same of each number there."""
+    begun = 0
+    for at, (_, end) in enumerate(gaps, start=1):
+        if at == len(gaps) or gaps[at][0] - end > CLOSE:
+            if end - gaps[begun][0] <= longest:
+                yield from gaps[begun:at]
+            begun = at
 
 
 def in_table(text: str, start: int, end: int) -> bool:

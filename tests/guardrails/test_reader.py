@@ -138,7 +138,18 @@ STOCK = [
     "ab1c",
     "-----BEGIN PRIVATE KEY-----\n",
 ]
-ODD = ["\u200b", "\u00ad", "\u2060\u200b", "\u200b" * 3, "\u200b" * 4, "\u00a0", "\u202f\u200b", "\u2011", "\uff10", "é"]
+ODD = [
+    "\u200b",
+    "\u00ad",
+    "\u2060\u200b",
+    "\u200b" * 3,
+    "\u200b" * 4,
+    "\u00a0",
+    "\u202f\u200b",
+    "\u2011",
+    "\uff10",
+    "é",
+]
 
 
 def grown(chance: random.Random) -> str:
@@ -181,7 +192,9 @@ def test_a_stream_is_what_the_whole_is(seed: int):
     assert out + stream.flush("c") == masked(text, "response")
 
 
-@pytest.mark.parametrize("bait", ["4\u200b", "a\u00ad@", "４１１１ ", "1\u00a0", "G\u200bB82 WEST ", "\u200b", "x\u200b\u200b"])
+@pytest.mark.parametrize(
+    "bait", ["4\u200b", "a\u00ad@", "４１１１ ", "1\u00a0", "G\u200bB82 WEST ", "\u200b", "x\u200b\u200b"]
+)
 def test_nothing_is_held_for_ever(bait: str):
     """*Never further from the end than `reach.length + reach.after`.*"""
     for name in ("pii", "secrets", "terms"):
