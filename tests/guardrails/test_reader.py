@@ -2,16 +2,17 @@
 
 import random
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardrails import catalogue
-from guardrails.detector import Detector, Match
+from guardrails.detector import Detector, Hit, Match
 from guardrails.engine import PolicyEngine
 from guardrails.interface import Direction, Segment
-from guardrails.matching.gate import Gate, open_gate
+from guardrails.matching.gate import open_gate
 from guardrails.policy import Policy, Rule
 from guardrails.reader import Reader
 from guardrails.scanner import Scanner
@@ -47,7 +48,7 @@ def terms() -> Reader:
 
 
 @cache
-def made(name: str) -> tuple[Detector, Gate]:
+def made(name: str) -> tuple[Detector, Any]:
     """A detector behind a gate of its own, which it has been lent."""
     detector = terms() if name == "terms" else catalogue.detector(name)
     scanner = Scanner([detector], gate=open_gate)
@@ -220,11 +221,5 @@ def test_work_grows_with_the_text_alone(name: str):
             text = (bait * size)[:size]
             reader = Reader(detector._written, detector._read)  # pyright: ignore[reportPrivateUsage]
             reader.lend(look)
-            reader.confirm(text, found_hits(gate, text))
+            reader.confirm(text, [Hit(*hit) for hit in gate.scan(text.encode())])
             assert shown[-1] <= size
-
-
-def found_hits(gate: Gate, text: str):  # type: ignore[no-untyped-def]
-    from guardrails.detector import Hit
-
-    return [Hit(*hit) for hit in gate.scan(text.encode())]

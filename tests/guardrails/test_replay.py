@@ -174,7 +174,7 @@ def test_what_an_earlier_key_allowed_is_allowed(value: str, how: str, since: boo
     """`Hasher.fits`: *or was when the key was another.* The log has digests of before and since."""
     earlier = b"e" * 32
     digest = Hasher(KEY if since else earlier).digest(value)
-    allow = AllowList(values=(value,)) if how == "value" else AllowList(digests=frozenset({digest}))
+    allow = AllowList(values=frozenset({value})) if how == "value" else AllowList(digests=frozenset({digest}))
     new = Side({"search": [Policy("p", (changed(MAILS, allow=allow),))]}, KEY, earlier)
     replay = Replay(side(MAILS), new)
     replay.add([logged(digest=digest)])
@@ -182,7 +182,7 @@ def test_what_an_earlier_key_allowed_is_allowed(value: str, how: str, since: boo
 
 
 def test_a_new_key_is_no_other_allow_list():
-    allowing = changed(MAILS, allow=AllowList(values=("a@b.co",)))
+    allowing = changed(MAILS, allow=AllowList(values=frozenset({"a@b.co"})))
     before = Side({"search": [Policy("p", (allowing,))]}, b"e" * 32)
     assert gaps(before, Side({"search": [Policy("p", (allowing,))]}, KEY, b"e" * 32)) == {}
     assert "they were no findings" in str(gaps(before, Side({"search": [Policy("p", (allowing,))]}, KEY)))

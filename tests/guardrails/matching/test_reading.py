@@ -59,7 +59,7 @@ def test_what_is_read_as_it_is_written(text: str):
 @given(texts)
 @settings(max_examples=300, deadline=None)
 def test_every_character_has_its_place(text: str):
-    """*Offsets are characters, of `text` or of the source*: what does not differ stands in the source as it is read, and nothing is out of order."""
+    """*Offsets are characters, of `text` or of the source*: what does not differ stands in the source as it is read."""
     reading = read(text)
     if reading is None:
         return

@@ -91,7 +91,7 @@ def tables(draw: st.DrawFn) -> str:
 @given(tables())
 @settings(max_examples=150, deadline=None)
 def test_tables_aligned_by_blanks_hold_no_numbers(text: str):
-    """*Tables of numbers aligned by blanks must not become cards or phones*: reading them with one blank adds nothing."""
+    """*It must stand alone*: nothing more is found in a table for being read with one blank."""
     spaced = [match for match in scan()(text) if "  " in text[match.start : match.end]]
     plain = {(match.type, match.start, match.end) for match in plainly()(text)}
     assert all((match.type, match.start, match.end) in plain for match in spaced)
