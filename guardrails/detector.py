@@ -52,8 +52,6 @@ class Reach(msgspec.Struct, frozen=True):
     """Left context a decision may depend on: look-behind, word boundary, context words."""
     after: int = 1
     """Right context behind the longest match: look-ahead, word boundary."""
-    plain: int | None = None
-    """Left context that is enough where all of it is ASCII. None: as much as `before`."""
     lead: int | None = None
     """How many characters before a match the hit that announces it may end. 0: every match has a hit that ends inside
     or behind it, so old hits in the left context of a stream are no reason to look again. None: as many as `before`."""
@@ -61,6 +59,9 @@ class Reach(msgspec.Struct, frozen=True):
     wordwise: bool = False
     """Of the matches that start among letters of ASCII, blanks, line feeds and `,.;'!?` with nothing else behind them,
     all that start before the last run without a blank or line feed are as they will be, whatever follows."""
+
+    plain: int | None = None
+    """Left context that is enough where all of it is ASCII. None: as much as `before`."""
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
