@@ -7,6 +7,8 @@ not at all.
 Amounts are integers: requests, tokens, nano-dollars, or things under way.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -26,6 +28,13 @@ MEASURES: tuple[Measure, ...] = (
 )
 
 Unit = Literal["second", "minute", "hour", "day", "week", "month", "year"]
+_DAY = 86_400
+SECONDS: Mapping[str, int] = MappingProxyType({
+    "second": 1, "minute": 60, "hour": 3600, "day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY, "year": 365 * _DAY,
+})  # fmt: skip
+"""By unit, the length of a rolling window: a rolling month is 30 days, a rolling year 365."""
+MOST_SECONDS: Mapping[str, int] = MappingProxyType({**SECONDS, "month": 31 * _DAY, "year": 366 * _DAY})
+"""The longest that the calendar has."""
 
 StoreFailure = Literal["local", "closed", "open"]
 """What a rule does while the shared store is away: count on this worker's share alone, refuse, or let through."""

@@ -23,7 +23,7 @@ from gateway.settings.snapshot import Snapshot
 from gateway.tickets import Ticket
 from gateway.wire.headers import header
 from gateway.wire.sse import SseParser
-from gateway.wire.unpack import MEMBERS
+from gateway.wire.unpack import members
 from pricing.rates import rounded
 from pricing.tokens import TokenCounter
 
@@ -240,22 +240,15 @@ def decoded(body: bytes, headers: Headers) -> bytes | None:
 
 
 def _inflated(body: bytes, window: int) -> bytes:
-    """Every member (RFC 1952 section 2.2) up to the bound; what follows the last one is left out, as clients do.
-    Raises `zlib.error` when there is none."""
+    """Every member up to the bound; what follows the last one is left out, as clients do. Raises `zlib.error` when
+    there is none."""
     out: list[bytes] = []
-    left = _MOST_DECODED
-    for _ in range(MEMBERS):
-        decoder = zlib.decompressobj(wbits=window)
-        try:
-            out.append(decoder.decompress(body, left))
-        except zlib.error:
-            if not out:
-                raise
-            break
-        left -= len(out[-1])
-        body = decoder.unused_data
-        if not body or left <= 0:
-            break
+    try:
+        for piece, _ in members(body, window, _MOST_DECODED):
+            out.append(piece)
+    except zlib.error:
+        if not out:
+            raise
     return b"".join(out)
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from guardrails.detector import Classifier, Detector
+from guardrails.reader import Reader
 
 Kind = Literal["spans", "texts"]
 
@@ -113,8 +114,8 @@ def detector(
     kind: str, name: str = "", entities: frozenset[str] | None = None, trusted: Collection[str] = ()
 ) -> Detector:
     """A built-in detector of spans, exfiltration under another `name` if one is given. `entities`: of personal data,
-    None for the usual ones with dates and URLs. `trusted`: hosts, for exfiltration. Raises ValueError for entities that
-    are not known."""
+    None for the usual ones with dates and URLs. `trusted`: hosts, for exfiltration. Personal data and secrets are found
+    in texts as they are read, too. Raises ValueError for entities that are not known."""
     if kind == "exfiltration":
         from guardrails.injection.links import LinkDetector
 
@@ -122,10 +123,13 @@ def detector(
     if kind == "pii":
         from guardrails.pii import PiiDetector
 
-        return PiiDetector(entities)
-    from guardrails.secrets.detector import SecretDetector
+        written = PiiDetector(entities)
+        # Addresses of pages are the longest that is found, and would be waited for four times as long.
+        read = PiiDetector(written.entities - {"URL"})
+        return Reader(written, read) if read.entities else written
+    from guardrails.secrets import detector as secrets
 
-    return SecretDetector()
+    return Reader(secrets.SecretDetector(), secrets.SecretDetector(secrets.short_ids()), runs=True)
 
 
 def classifier(kind: str, name: str = "") -> Classifier:

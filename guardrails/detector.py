@@ -60,6 +60,9 @@ class Reach(msgspec.Struct, frozen=True):
     """Of the matches that start among letters of ASCII, blanks, line feeds and `,.;'!?` with nothing else behind them,
     all that start before the last run without a blank or line feed are as they will be, whatever follows."""
 
+    plain: int | None = None
+    """Left context that is enough where all of it is ASCII. None: as much as `before`."""
+
 
 class Match(msgspec.Struct, frozen=True, gc=False):
     """What a detector found. Never carries the text."""

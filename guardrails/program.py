@@ -80,8 +80,8 @@ class Program:
 
     __slots__ = (
         "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "glanced",
-        "key", "lead_of", "leads", "limits", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles",
-        "shortest", "word",
+        "key", "lead_of", "leads", "limits", "paused", "plain", "quick", "reach", "rules", "rules_of", "scanner",
+        "settles", "shortest", "word",
     )  # fmt: skip
 
     def __init__(
@@ -115,7 +115,9 @@ class Program:
         }
         """The detectors that take long where there is much to look at, and let others go first in between."""
         self.before = max((reach.before for reach in reaches), default=0)
-        """Left context that must be kept, in characters."""
+        """Left context that must be kept, in characters,"""
+        self.plain = max((reach.before if reach.plain is None else reach.plain for reach in reaches), default=0)
+        """and where it is ASCII."""
         self.leads = {
             number: reach.before if reach.lead is None else reach.lead
             for number, reach in zip(used, reaches, strict=True)

@@ -92,15 +92,18 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Side:
-    """One configuration: the policies of each team, as the teams name them. `key`: for digests of allowed values."""
+    """One configuration: the policies of each team, as the teams name them. `key` and `previous`: for digests of
+    allowed values, as `Hasher` has them. The log was written with either."""
 
-    def __init__(self, teams: Mapping[str, Sequence[Policy]], key: bytes) -> None:
-        hasher = Hasher(key)
+    def __init__(self, teams: Mapping[str, Sequence[Policy]], key: bytes, previous: bytes = b"") -> None:
+        hashers = [Hasher(key), Hasher(previous)] if previous else [Hasher(key)]
+        self.keys = frozenset({key, previous} - {b""})
+        self.rotated = bool(previous)
         self.rules: dict[str, list[tuple[str, Rule, frozenset[str]]]] = {}
         """By team: policy, rule, and the digests it allows, those of whole values included."""
         for team, policies in teams.items():
             self.rules[team] = [
-                (policy.name, rule, rule.allow.digests | {hasher.digest(value) for value in rule.allow.values})
+                (policy.name, rule, rule.allow.digests | _digests(rule, hashers))
                 for policy in policies
                 for rule in policy.rules
                 if not rule.teams or team in rule.teams
@@ -118,6 +121,10 @@ class Side:
                     acts = acts and in_rollout(rule.id, rule.rollout, logged.key)
                     found[rule.id] = (policy, rule, times + (before[2] if before else 0), acts)
         return found
+
+
+def _digests(rule: Rule, hashers: Sequence[Hasher]) -> frozenset[str]:
+    return frozenset(hasher.digest(value) for value in rule.allow.values for hasher in hashers)
 
 
 def wants(rule: Rule, logged: Logged) -> bool:
@@ -195,7 +202,7 @@ def gaps(old: Side, new: Side) -> dict[str, dict[str, list[str]]]:
                 named = [at for at, (each, _) in enumerate(same) if each.id == rule.id]
                 for reason in missing[named[0] if named else 0]:
                     found.setdefault(rule.id, {}).setdefault(reason, []).append(team)
-            for reason in _not_tried(same, rule):
+            for reason in [*_not_tried(same, rule), *_of_keys(same, rule, old, new)]:
                 found.setdefault(rule.id, {}).setdefault(reason, []).append(team)
     return found
 
@@ -230,6 +237,20 @@ def _not_tried(same: Sequence[tuple[Rule, frozenset[str]]], new: Rule) -> list[s
     """What of a new rule has no effect on logged findings although it would have on texts."""
     known = {pattern for rule, _ in same for pattern in rule.allow.patterns}
     return ["its new allow-patterns: they need the text"] if set(new.allow.patterns) - known else []
+
+
+def _of_keys(same: Sequence[tuple[Rule, frozenset[str]]], rule: Rule, old: Side, new: Side) -> list[str]:
+    """What of a rule's digests cannot be compared with those of the log, because a key changed. A digest does not say
+    which key it was made with."""
+    known = {digest for each, _ in same for digest in each.allow.digests}
+    reasons: list[str] = []
+    if new.rotated and rule.allow.digests - known:
+        reasons.append(
+            "its new digests, if the previous key made them: what was found since has those of the present one"
+        )
+    if old.keys - new.keys and rule.allow.digests & known:
+        reasons.append("its digests, if they were made with a key that is no longer set: they match nothing more")
+    return reasons
 
 
 def _listed(names: Sequence[str]) -> str:

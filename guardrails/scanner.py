@@ -5,6 +5,7 @@ from typing import Protocol
 
 from guardrails.detector import Classifier, Detector, Expression, Hit
 from guardrails.matching.extent import Extent, extent
+from guardrails.reader import Look, Reader
 
 _new: Callable[[type[Hit], tuple[int, int]], Hit] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 """Makes named tuples, of which there may be hundreds for a text, in half the time their own names take."""
@@ -52,11 +53,22 @@ class Scanner:
                 self._owners.append((number, local))
                 expressions.append(expression)
         self.gate = gate(expressions) if expressions else None
+        for number, detector in enumerate(self.detectors):
+            if isinstance(detector, Reader) and self.gate is not None:
+                detector.lend(self._look(self.gate, number))
 
     @property
     def owners(self) -> list[int]:
         """For each expression of the gate: whose it is, as an index into the detectors."""
         return [number for number, _ in self._owners]
+
+    def _look(self, gate: Gate, number: int) -> Look:
+        """How a detector is shown by the gate what it finds in a text of its own making."""
+
+        def look(text: str) -> Sequence[Hit]:
+            return self.by_detector(gate.scan(text.encode("utf-8", "surrogatepass"))).get(number, ())
+
+        return look
 
     def extent(self, number: int) -> Extent:
         """How far the expressions of a detector reach. Worked out when it is first asked for."""

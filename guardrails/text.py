@@ -173,7 +173,7 @@ class Text:
             return None
         out = buf[self._done - base : word]
         self._known = self._done = certain
-        keep = certain - program.before
+        keep = certain - program.plain if buf.isascii() else certain - program.before
         if keep - base > _SLACK:
             self._base = keep
             buf = buf[keep - base :]
@@ -381,7 +381,7 @@ class Text:
     def _release(self, certain: int) -> str:
         """What can be passed on now that every match that starts before `certain` is known."""
         out = self._passed(certain)
-        if self._known - self._program.before - self._base > _SLACK:
+        if self._known - self._program.plain - self._base > _SLACK:
             self._trim()
         return out
 
@@ -440,7 +440,8 @@ class Text:
 
     def _trim(self) -> None:
         """Forget what is neither held back nor left context of what comes."""
-        keep = min(self._done, self._known - self._program.before)
+        program = self._program
+        keep = min(self._done, self._known - (program.plain if self._buf.isascii() else program.before))
         if keep - self._base > _SLACK:
             self._buf = self._buf[keep - self._base :]
             self._base = keep

@@ -102,12 +102,15 @@ def _side(written: Written, chosen: list[str] | None) -> Side:
     policies = {
         name: Policy(name, tuple(each.rule for each in placed if each.policy == name)) for name in root.guardrails
     }
-    secret = root.secrets.key_hash
+    keys = [
+        b"" if secret is None else digest_key(secret.get_secret_value().encode())
+        for secret in (root.secrets.key_hash, root.secrets.previous_key_hash)
+    ]
     teams = {
         name: [policies[each] for each in team.policies if not chosen or each in chosen]
         for name, team in root.teams.items()
     }
-    return Side(teams, b"" if secret is None else digest_key(secret.get_secret_value().encode()))
+    return Side(teams, *keys)
 
 
 def _check_names(before: Written, after: Written, team: str | None, policies: list[str] | None) -> None:

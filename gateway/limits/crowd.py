@@ -13,13 +13,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.quota import Bound, Calendar, Rolling, Rule, Smooth
+from gateway.quota import MOST_SECONDS, Bound, Calendar, Rolling, Rule, Smooth
 
 MOST = 100_000
 """Of a rule (and team). One takes about 0.5 kB in memory, or 0.3 kB in Redis."""
 OTHERS = "#others"
 """Ends the name of the counter of all others; no value is written so (`gateway.limits.program.escaped`)."""
-_DAYS = {"second": 1 / 86_400, "minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "month": 31, "year": 366}
 _MOMENT = 60.0
 """Seconds what is under way keeps a place."""
 
@@ -90,6 +89,6 @@ def _window(rule: Rule) -> float:
         case Rolling(seconds) | Smooth(seconds, _):
             return float(max(seconds, 1))
         case Calendar(unit, _):
-            return _DAYS[unit] * 86_400
+            return float(MOST_SECONDS[unit])
         case None:
             return _MOMENT

@@ -8,10 +8,10 @@ import msgspec
 
 from gateway.limits.crowd import Crowds
 from gateway.limits.program import Clause, LimitProgram, Roster
-from gateway.quota import Calendar, Measure, Rolling, Rule, Scope, Smooth, StoreFailure, Unit, Window
+from gateway.quota import SECONDS, Calendar, Measure, Rolling, Rule, Scope, Smooth, StoreFailure, Unit, Window
 from gateway.seams import Clock
 from gateway.settings.schema import Root
-from gateway.settings.schema_limit_values import GOING_ON, SECONDS, SHORT
+from gateway.settings.schema_limit_values import GOING_ON, SHORT
 from gateway.settings.schema_limits import (
     BudgetSection,
     DowngradeSection,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from gateway.limits.shared.address import AddressError, parse_address
 from gateway.settings.interpolate import Data, DataPath
 from gateway.settings.load import Written
-from gateway.settings.schema_limit_values import nameless
 
 MOST_LINES = 200
 _KINDS = {"teams": "team", "providers": "provider", "models": "model", "guardrails": "policy"}
@@ -90,9 +90,17 @@ def _terms(old: Written, new: Written) -> Iterator[str]:
 def needs_restart(old: Written, new: Written) -> list[str]:
     """Options that changed and only count after a restart. The limit store's password is none: it is taken up."""
     before, after = old.root.model_dump(), new.root.model_dump()
-    stores = [nameless(each.root.limits.store) for each in (old, new)]
+    stores = [_servers(each.root.limits.store.get_secret_value()) for each in (old, new)]
     changed = [path for path in _RESTART if _at(before, path) != _at(after, path)]
     return [".".join(path) for path in changed if path != ("limits", "store") or stores[0] != stores[1]]
+
+
+def _servers(store: str) -> object:
+    """Where counters are kept, whoever comes there."""
+    try:
+        return parse_address(store).nameless
+    except AddressError:
+        return store  # memory, or what cannot be used
 
 
 def _at(tree: object, path: tuple[str, ...]) -> object:

@@ -8,25 +8,15 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
-from gateway.quota import Measure
+from gateway.quota import MOST_SECONDS, SECONDS, Measure
 from gateway.settings.nearest import hint, near
 from gateway.settings.schema_base import Count, ModelName, Name
 from gateway.settings.units import parse_duration
 
-UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
-SECONDS = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3600,
-    "day": 86400,
-    "week": 7 * 86400,
-    "month": 30 * 86400,
-    "year": 365 * 86400,
-}
-"""Lengths of rolling windows; a rolling month is 30 days, a rolling year 365."""
+UNITS = tuple(SECONDS)
 SHORT = ("second", "minute", "hour")
 """Units whose windows roll unless `rolling: off` is written; longer ones follow the calendar unless it is on."""
-LONGEST_WINDOW = 366 * 86400
+LONGEST_WINDOW = max(MOST_SECONDS.values())
 AMOUNTS: tuple[Measure, ...] = (
     "requests",
     "tokens",
@@ -122,13 +112,6 @@ def check_store(store: SecretStr) -> SecretStr:
     if not _PATHS[parts.scheme].fullmatch(parts.path):
         raise ValueError(f"what follows the host of this Redis URL is not right; {_STORES}")
     return store
-
-
-def nameless(store: SecretStr) -> str:
-    """The URL of a store without who comes to it: the same servers have the same."""
-    parts = urlsplit(store.get_secret_value())
-    options = [each for each in parts.query.split("&") if not each.startswith(("sentinel_user=", "sentinel_password="))]
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(options)).geturl()
 
 
 def _listed(value: object) -> object:

@@ -14,6 +14,7 @@ from gateway.settings.gate_files import GateFiles
 from guardrails import catalogue
 from guardrails.detector import Classifier, Detector, Expression
 from guardrails.matching.gate import Gate, GateError, open_gate
+from guardrails.reader import Reader
 from guardrails.scanner import Scanner
 from guardrails.words.errors import WordsError
 from guardrails.words.language import UserPattern
@@ -121,7 +122,8 @@ def _make(part: Part) -> Detector | Classifier:
     if part.kind == "terms":
         from guardrails.words.terms import TermDetector
 
-        return TermDetector(cast("tuple[TermList, ...]", part.content), part.name)
+        terms = TermDetector(cast("tuple[TermList, ...]", part.content), part.name)
+        return Reader(terms, terms)
     if catalogue.BUILTINS[part.kind].kind == "texts":
         return catalogue.classifier(part.kind, part.name)
     if part.kind == "exfiltration":

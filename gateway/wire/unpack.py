@@ -7,6 +7,7 @@ can be decoded with a bound on what comes out: a thousandth of that may go in.
 
 import asyncio
 import zlib
+from collections.abc import Iterator
 
 from gateway.errors import BadRequest, BodyTooLarge, UnsupportedEncoding
 from gateway.seams import Headers
@@ -58,25 +59,31 @@ def _said_size(body: bytes, coding: bytes) -> int:
 def inflate(body: bytes, coding: bytes, most: int) -> bytes | None:
     """`body` decoded; None: it would be more than `most` bytes. Raises `BadRequest` as `unpacked` does."""
     out: list[bytes] = []
-    left = most + 1
-    for _ in range(MEMBERS):
-        decoder = zlib.decompressobj(_WINDOW[coding])
-        try:
-            piece = decoder.decompress(body, left)
-        except zlib.error:
-            raise _malformed(coding) from None
-        out.append(piece)
-        left -= len(piece)
-        if left <= 0:
-            return None
-        if not decoder.eof:
-            break
-        body = decoder.unused_data
-        if not body:
-            return out[0] if len(out) == 1 else b"".join(out)
-        if coding == b"deflate":
-            break
+    try:
+        for piece, rest in members(body, _WINDOW[coding], most + 1):
+            out.append(piece)
+            if sum(map(len, out)) > most:
+                return None
+            if rest == b"":
+                return out[0] if len(out) == 1 else b"".join(out)
+            if rest is None or coding == b"deflate":
+                break
+    except zlib.error:
+        pass
     raise _malformed(coding)
+
+
+def members(body: bytes, window: int, most: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """The members of a body (RFC 1952 section 2.2), of at most `most` bytes together: each decoded, and what follows
+    it; None: it is not whole, or more than that. `window`: zlib's `wbits`. Raises `zlib.error` at one that is none."""
+    for _ in range(MEMBERS):
+        decoder = zlib.decompressobj(window)
+        piece = decoder.decompress(body, most)
+        most -= len(piece)
+        body = decoder.unused_data
+        yield piece, body if decoder.eof else None
+        if not body or most <= 0:
+            return
 
 
 def _malformed(coding: bytes) -> BadRequest:

@@ -15,7 +15,6 @@ Differences from Presidio 2.2.366 that are meant, rule by rule, with `extra=Fals
 | context | a context word within one of the five words before | whole words (and plurals), backward | linear; no wait |
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 
@@ -24,25 +23,21 @@ from guardrails.pii import context as contexts
 from guardrails.pii.candidates import BEHIND, Candidate, Pattern, Recognizer
 from guardrails.pii.checks import CHECKS, REFUSING
 from guardrails.pii.context import Context, Near, raised
-from guardrails.pii.folding import BESIDE, GATE, folded, readings
 from guardrails.pii.iban import Iban
 from guardrails.pii.mail import Mail
 from guardrails.pii.phone import Phone
 from guardrails.pii.rules import DEFAULT, Row, described, read
 from guardrails.pii.suffixes import Suffixes
-from guardrails.pii.tail import GROUPS, WORD, Tail
+from guardrails.pii.tail import Tail
 from guardrails.pii.url import Url
+from guardrails.pii.wide import GATE, MOST, SPREAD, TABLE, begun, in_table, narrowed
 from guardrails.pii.windows import characters, clusters, foreign_digits, merged, paced, regions
 
 _END = itemgetter(1)
 EVERYONE = -1
 """Whom the gate's expression calls that is for all recognizers."""
-SPELLED = -2
-"""And one that is for texts that are written otherwise: see `folding.py`."""
-FOLDED = 128
-"""Recognizers whose matches begin farther before their hit (URLs) do not read them."""
-ALIVE = WORD + GROUPS
-"""Characters of a text's end in which such a match can be that may go on."""
+WIDE = -2
+"""And one that is for numbers with several blanks between their groups: see `wide.py`."""
 CLOSE = 64
 """Digits outside ASCII that are so close are looked at in one go: every stretch costs a recognizer more than that."""
 STRETCH = 500
@@ -77,7 +72,8 @@ class PiiDetector:
         rows = [row for row in (*table.rules, *own) if row.entity in wanted and row.id not in without]
         self._without = without
         self._recognizers = self._built(rows, wanted, extra)
-        self._folds = extra
+        self._spaced = self._with_blanks(rows) if extra else []
+        self._widest = SPREAD * max((one.length for one in self._spaced), default=0)
         self.expressions: Sequence[Expression] = self._published()
         self._tail = Tail(
             [row.prefix for row in rows],
@@ -87,9 +83,9 @@ class PiiDetector:
             longest=max((row.length for row in rows if row.prefix), default=0),
         )
         self.reach = Reach(
-            length=max((one.length for one in self._recognizers), default=1),
-            before=NEAR + max(contexts.REACH, BEHIND) + BESIDE,
-            after=max((one.after for one in self._recognizers), default=1) + BESIDE,
+            length=max([1, self._widest, *(one.length for one in self._recognizers)]),
+            before=NEAR + max(contexts.REACH, BEHIND, TABLE if self._spaced else 0) + MOST,
+            after=max([1, *(one.after for one in self._recognizers)]) + (TABLE if self._spaced else 0),
             # A match has a hit that ends behind its start, and so has each one that makes another be dropped.
             lead=NEAR,
             wordwise=not self._tail.letters,
@@ -112,6 +108,15 @@ class PiiDetector:
             found.append(Phone(extra))
         return found
 
+    def _with_blanks(self, rows: list[Row]) -> list[Recognizer]:
+        """The recognizers of numbers that may hold a blank, and depend on nothing far before them."""
+        holds = {row.id for row in rows if row.prefix and not row.behind}
+        return [
+            one
+            for one in self._recognizers
+            if isinstance(one, Iban) or (isinstance(one, Pattern) and one.rule in holds)
+        ]
+
     def _published(self) -> list[Expression]:
         """The recognizers' expressions, each with the recognizers it calls for; the last is for all of them."""
         self._called: list[int] = []
@@ -121,9 +126,9 @@ class PiiDetector:
             self._called += [index] * len(one.expressions)
         published.append(Expression(pattern=foreign_digits()))
         self._called.append(EVERYONE)
-        if self._folds:
+        if self._spaced:
             published.append(Expression(pattern=GATE))
-            self._called.append(SPELLED)
+            self._called.append(WIDE)
         return published
 
     def confirm(self, text: str, hits: Sequence[Hit]) -> list[Match]:
@@ -159,8 +164,8 @@ class PiiDetector:
         found: dict[str, list[Candidate]] = {}
         ends = self._ends(text, hits)
         foreign = ends.pop(EVERYONE, [])
-        if ends.pop(SPELLED, None):
-            self._read_folded(text, found, breathe)
+        if ends.pop(WIDE, None):
+            self._read_narrowed(text, found, breathe)
         dense = clusters(foreign, CLOSE) if foreign else []
         for index in range(len(self._recognizers)) if foreign else sorted(ends):
             one = self._recognizers[index]
@@ -182,22 +187,25 @@ class PiiDetector:
                     among += candidates
         return found
 
-    def _read_folded(self, text: str, found: dict[str, list[Candidate]], breathe: Callable[[], None] | None) -> None:
-        """Add what begins in the text as it is read and has one of the characters that are read otherwise."""
-        read, places = folded(text)
-        dense = clusters(places, CLOSE)
-        for one in self._recognizers if places else ():
-            if one.back > FOLDED:
-                continue
-            stretches = merged([], [(max(low - one.back, 0), high + 1) for low, high in dense])
+    def _read_narrowed(self, text: str, found: dict[str, list[Candidate]], breathe: Callable[[], None] | None) -> None:
+        """Add the numbers that have several blanks somewhere between their groups."""
+        reading = narrowed(text, self._widest)
+        if reading is None:
+            return
+        for one in self._spaced:
+            context = self._context[one.entity]
+            stretches = reading.around(one.length, 0)
             for low, high in stretches if breathe is None else paced(stretches, STRETCH, breathe):
-                for candidate in one.scan(read, low, high):
-                    at = bisect_left(places, candidate.start)
-                    if at < len(places) and places[at] < candidate.end:
-                        found.setdefault(one.entity, []).append(candidate)
+                for candidate in one.scan(reading.text, low, high):
+                    if not reading.differs(candidate.start, candidate.end):
+                        continue
+                    start, end = reading.source(candidate.start), reading.source(candidate.end - 1) + 1
+                    sure = candidate.evidence == "checksum" or context.among(contexts.words_before(text, start))
+                    if sure and not in_table(text, start, end):
+                        found.setdefault(one.entity, []).append(candidate._replace(start=start, end=end))
 
     def _ends(self, text: str, hits: Sequence[Hit]) -> dict[int, list[int]]:
-        """Where hits end, in characters and in order: by recognizer, `EVERYONE` and `SPELLED`."""
+        """Where hits end, in characters and in order: by recognizer, `EVERYONE` and `WIDE`."""
         ends: dict[int, list[int]] = {}
         called = self._called
         ordered: Sequence[tuple[int, int]] = hits
@@ -223,10 +231,7 @@ class PiiDetector:
     def settled(self, text: str) -> int:
         """See `Detector.settled`."""
         place = self._tail.settled(text)
-        if text.isascii() or not self._folds:
-            return place
-        begin = max(len(text) - ALIVE, 0)
-        return min([place, *[begin + self._tail.settled(each) for each in readings(text[begin:])]])
+        return min(place, begun(text, self._widest)) if self._spaced else place
 
 
 def _outermost(

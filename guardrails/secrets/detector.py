@@ -32,6 +32,12 @@ def rule_ids() -> tuple[str, ...]:
     return tuple(sorted({*formats, *assignments.GENERIC, *PRIVATE_KEYS}))
 
 
+def short_ids() -> frozenset[str]:
+    """Rules whose matches have at most as many characters as an assigned value."""
+    long = {rule.id for rule in rules.tokens() if head(rule.pattern).length > assignments.LONGEST}
+    return frozenset(rule_ids()) - PRIVATE_KEYS - long
+
+
 def services() -> frozenset[str]:
     """Services whose own formats are known (families that belong to no service are not counted)."""
     return frozenset(name.split(".")[1] for name in rule_ids()) - {"generic", "url", "private-key", "jwt"}

@@ -8,9 +8,12 @@ difference, with the input that shows it.
 import random
 import sys
 
+from guardrails import catalogue
 from guardrails.detector import Detector
 from guardrails.matching.gate import Gate, open_gate
 from guardrails.matching.syntax import parse
+from guardrails.reader import Reader
+from guardrails.scanner import Scanner
 from guardrails.secrets.detector import SecretDetector
 from guardrails.secrets.rules import assigned, tokens
 from guardrails.words.language import UserPattern, read
@@ -41,6 +44,10 @@ GLUE = [
     "@",
     "\ud800",
     "word ",
+    "\u200b",
+    "\u00ad",
+    "\u00a0",
+    "\uff11",
 ]
 
 
@@ -63,12 +70,15 @@ def text(chance: random.Random, stock: list[str]) -> str:
 
 
 def main() -> int:
+    terms = TermDetector([TermList("t", "T", TERMS), TermList("c", "C", TERMS, caseless=False, whole_words=False)])
     detectors: list[Detector] = [
         SecretDetector(),
+        catalogue.detector("secrets"),
+        Reader(terms, terms),
         PatternDetector([UserPattern(f"p{n}", "P", pattern) for n, pattern in enumerate(PATTERNS)]),
-        TermDetector([TermList("t", "T", TERMS), TermList("c", "C", TERMS, caseless=False, whole_words=False)]),
+        terms,
     ]
-    gates: list[Gate] = [open_gate(detector.expressions) for detector in detectors]
+    gates: list[Gate] = [Scanner([each], gate=open_gate).gate or open_gate(each.expressions) for each in detectors]
     stock: list[str] = []
 
     def one(chance: random.Random, count: int) -> str:

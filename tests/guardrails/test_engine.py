@@ -1,5 +1,6 @@
 """The engine on whole bodies: what is concluded, what is enforced, what passes."""
 
+import json
 import random
 
 import pytest
@@ -155,6 +156,26 @@ def test_names_of_members_cannot_be_rewritten_and_block() -> None:
     assert engine(rule()).inspect(user("a@b.co", "metadata{}"), "request").enforced == "block"
     assert engine(rule(action="flag")).inspect(user("a@b.co", "metadata{}"), "request").enforced == "flag"
     assert engine(rule(mode="shadow")).inspect(user("a@b.co", "metadata{}"), "request").enforced == "allow"
+
+
+@given(st.sampled_from(["a@b.co", "to", "x a@b.co"]), st.sampled_from(["a@b.co", "to"]), st.integers(1, 5))
+def test_names_of_members_meet_the_same_in_arguments_objects_and_streams(name: str, value: str, size: int) -> None:
+    """docs/guardrails.md: *Where a rule would rewrite one, the answer is blocked, whole or streamed.*"""
+    document = json.dumps({name: value})
+    masking = engine(rule())
+    arguments = masking.inspect(
+        [Segment("choices[0].message.tool_calls[0].function.arguments", "assistant", document)], "response"
+    )
+    names, values = Segment("content[0].input{}", "assistant", name), Segment("content[0].input.x", "assistant", value)
+    stream = masking.stream()
+    assert stream is not None
+    out = "".join(stream.feed("c", document[at : at + size], json=True) for at in range(0, len(document), size))
+    out += stream.flush("c")
+    enforced = {each.enforced for each in (arguments, masking.inspect([names, values], "response"), stream.verdict)}
+    assert enforced == {"block" if "@" in name else "mask" if "@" in value else "allow"}
+    if enforced != {"block"}:
+        assert json.loads(out) == {name: value.replace("a@b.co", "<EMAIL_ADDRESS>")}
+    assert "a@b.co" not in out
 
 
 def test_arguments_that_are_no_document_are_plain_text() -> None:

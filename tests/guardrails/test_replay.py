@@ -167,3 +167,33 @@ def test_replayed_is_as_inspected_where_the_log_has_everything(rule: Rule, texts
         assert replay.rules.get("mails", None) is None or replay.rules["mails"].new_found == sum(
             result.count for result in verdict.results
         )
+
+
+@given(st.text(min_size=1, max_size=8), st.sampled_from(["value", "digest"]), st.booleans())
+def test_what_an_earlier_key_allowed_is_allowed(value: str, how: str, since: bool):
+    """`Hasher.fits`: *or was when the key was another.* The log has digests of before and since."""
+    earlier = b"e" * 32
+    digest = Hasher(KEY if since else earlier).digest(value)
+    allow = AllowList(values=frozenset({value})) if how == "value" else AllowList(digests=frozenset({digest}))
+    new = Side({"search": [Policy("p", (changed(MAILS, allow=allow),))]}, KEY, earlier)
+    replay = Replay(side(MAILS), new)
+    replay.add([logged(digest=digest)])
+    assert (replay.rules["mails"].old_found, replay.rules["mails"].new_found) == (1, 0)
+
+
+def test_a_new_key_is_no_other_allow_list():
+    allowing = changed(MAILS, allow=AllowList(values=frozenset({"a@b.co"})))
+    before = Side({"search": [Policy("p", (allowing,))]}, b"e" * 32)
+    assert gaps(before, Side({"search": [Policy("p", (allowing,))]}, KEY, b"e" * 32)) == {}
+    assert "they were no findings" in str(gaps(before, Side({"search": [Policy("p", (allowing,))]}, KEY)))
+
+
+def test_what_digests_of_another_key_leave_untold():
+    """*A digest does not say which key it was made with.*"""
+    digests = changed(MAILS, allow=AllowList(digests=frozenset({"d" * 16})))
+    plain, with_digests = [Policy("p", (MAILS,))], [Policy("p", (digests,))]
+    rotated = Side({"search": plain}, KEY, b"e" * 32), Side({"search": with_digests}, KEY, b"e" * 32)
+    assert "if the previous key made them" in str(gaps(*rotated))
+    ended = gaps(rotated[1], Side({"search": with_digests}, KEY))
+    assert "made with a key that is no longer set" in str(ended)
+    assert gaps(rotated[1], rotated[1]) == {}

@@ -82,6 +82,20 @@ def test_a_digest_a_threshold_and_what_cannot_be_told(configured: Configured):
     assert "no text is kept" in text
 
 
+def test_a_key_that_was_changed(configured: Configured, tmp_path: Path):
+    """`secrets.previous_key_hash`: what it made in the log fits values that the new configuration allows."""
+    allowing = [{**PII, "allow": {"values": ["jane@example.com"]}}, *RULES[1:]]
+    old, new = configured("old.yaml", allowing), configured("new.yaml", allowing)
+    whole = yaml.safe_load(new.read_text())
+    key = whole["secrets"]["key_hash"]
+    whole["secrets"] = {**whole["secrets"], "key_hash": "another-" + "k" * 40}
+    new.write_text(yaml.safe_dump(whole))
+    assert "they were no findings" in str(replay(old, new)["cannot_replay"]["rules"])
+    whole["secrets"]["previous_key_hash"] = key
+    new.write_text(yaml.safe_dump(whole))
+    assert replay(old, new)["cannot_replay"]["rules"] == {}
+
+
 @pytest.mark.parametrize(
     ("more", "code", "problem"),
     [

@@ -396,6 +396,19 @@ def test_a_member_name_that_must_be_masked_ends_the_stream_as_a_block_does():
     assert (rewriter.blocked, rewriter.broken, rewriter.unread) == (True, False, "")
 
 
+def test_sound_is_not_judged_and_leaves_as_it_comes_and_a_block_ends_it():
+    """docs/guardrails.md: *`mask` changes the transcript alone, while the sound still says it; a rule with `block` ends
+    a stream before the rest of its sound.*"""
+    sound = [sse(chunk({"audio": {"data": data}})) for data in ("UklGRgAA", "UklGRgBB")]
+    for text, passed, said in (("mail a@b.c now", sound[1], b"<MAIL>"), ("x BLOCK y", b"", b"x ")):
+        parts = [sse(chunk({"audio": {"transcript": part}})) for part in (text[:6], text[6:])]
+        rewriter = Rewriters().open("chat.completions", Masker())
+        out = [rewriter.event(SseParser().feed(each)[0]) for each in (parts[0], sound[0], parts[1], sound[1])]
+        assert (out[1], out[3]) == (sound[0], passed)
+        assert said in b"".join(out)
+        assert b"a@b.c" not in b"".join(out)
+
+
 @pytest.mark.parametrize("event", [b"data:\n\n", b"data:  \n\n", b"event: ping\ndata:\n\n"])
 def test_an_event_whose_data_are_empty_says_nothing(event: bytes):
     rewriter = Rewriters().open("chat.completions", Masker())

@@ -106,6 +106,27 @@ def test_another_password_of_the_limit_store_needs_no_restart(load: Callable[...
     assert needs_restart(old, load("limits: {store: 'redis://:one@i'}\n" + BASE)) == ["limits.store"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("redis://u:p@h:1/3?prefix=t", "redis://h:1/3?prefix=t", True),
+        ("redis://:p@a,b", "redis://a,b", True),
+        (
+            "redis+sentinel://u:p@a/m?sentinel_user=s&sentinel_password=q&prefix=t",
+            "redis+sentinel://a/m?prefix=t",
+            True,
+        ),
+        ("redis://h", "redis://h:6379/0", True),
+        ("redis://h", "redis://h?prefix=other", False),
+        ("redis://h", "memory://", False),
+        ("memory://", "memory://", True),
+    ],
+)
+def test_the_same_servers_whoever_comes(load: Callable[..., Written], old: str, new: str, same: bool) -> None:
+    before, after = (load(f"limits: {{store: '{each}'}}\n" + BASE) for each in (old, new))
+    assert (needs_restart(before, after) == []) is same
+
+
 def test_rules_are_told_apart_by_their_names(load: Callable[..., Written]) -> None:
     rules = "limits: {rules: [%s{name: a, requests: 1, per: day}, {name: b, concurrent: 1}]}\n"
     old = load(BASE + rules % "")

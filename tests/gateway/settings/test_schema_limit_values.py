@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from gateway.settings.schema_limit_values import check_each, check_per, check_store, check_zone, nameless
+from gateway.settings.schema_limit_values import check_each, check_per, check_store, check_zone
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Ushuaia"])
@@ -41,16 +41,3 @@ def test_a_store_that_cannot_be_is_refused_without_its_password(url: str) -> Non
     with pytest.raises(ValueError, match="allowed") as refused:
         check_store(SecretStr(url))
     assert "CANARY" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "bare"),
-    [
-        ("redis://u:p@h:1/3?prefix=t", "redis://h:1/3?prefix=t"),
-        ("redis://:p@a,b", "redis://a,b"),
-        ("redis+sentinel://u:p@a/m?sentinel_user=s&sentinel_password=q&prefix=t", "redis+sentinel://a/m?prefix=t"),
-        ("redis://h", "redis://h"),
-    ],
-)
-def test_the_same_servers_whoever_comes(url: str, bare: str) -> None:
-    assert nameless(SecretStr(url)) == bare
