@@ -79,7 +79,7 @@ class Program:
 
     __slots__ = (
         "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "lead_of",
-        "leads", "limits", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
+        "leads", "limits", "lone", "paused", "quick", "reach", "rules", "rules_of", "scanner", "settles", "shortest",
         "word",
     )  # fmt: skip
 
@@ -118,6 +118,8 @@ class Program:
         """The same by expression of the gate; of a detector that is not used no hit counts."""
         self.extent = joined([scanner.extent(number) for number in used])
         """How far the used detectors' expressions reach."""
+        self.lone = scanner.lone(self.detectors)
+        """Words that need not be shown to the gate again."""
         self.reach = {number: reach.length + reach.after for number, reach in zip(used, reaches, strict=True)}
         """How far each detector can need to look behind the start of a match."""
         self.word = -1

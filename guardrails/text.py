@@ -40,7 +40,7 @@ class Text:
 
     __slots__ = (
         "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_odd", "_origin", "_path", "_pending",
-        "_program", "_quiet", "_quoted", "_rewritable", "_spelling", "_tally", "_tried", "replaced", "shift",
+        "_program", "_quiet", "_quoted", "_rewritable", "_run", "_spelling", "_tally", "_tried", "replaced", "shift",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,9 @@ class Text:
         """No hit of the gate that ends up to here has anything to do with a match that is not known."""
         self._odd: int = 0
         """From here on the text is words, as `_WORDS` knows them."""
+        self._run: int = -1
+        """If `known` is here, it is behind a blank or line feed, and what is before is words as far as any match
+        reaches."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
@@ -166,13 +169,21 @@ class Text:
         end, certain = base + len(buf), base + word
         if end - certain > program.word or end > self._limit or certain > program.cap:
             return None
-        if certain <= self._known:
+        known = self._known
+        if certain <= known:
             self._buf = buf
             return ""
-        if not self._is_quiet(buf, end):
-            return None
         out = buf[self._done - base : word]
+        if known == self._run and out in program.lone.known:
+            # By `Reach.wordwise` all that starts in it is as it will be, so that what has begun behind it is no matter.
+            self._quiet = certain
+        elif not self._is_quiet(buf, end):
+            return None
+        elif known == self._run:
+            program.lone.add(out)
         self._known = self._done = certain
+        if not self._odd or end - self._odd > program.extent.longest + len(buf) - word:
+            self._run = certain
         keep = certain - program.before
         if keep - base > _SLACK:
             self._base = keep
