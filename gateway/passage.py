@@ -273,13 +273,13 @@ class Passage:
         return min(now + self._idle, self.spoke_at + self._ping)
 
     def _rewritten(self, event: SseEvent, data: bytes, rewriter: EventRewriter) -> bytes:
-        """What may leave, as a chunk unless it is the end, of an event with such data that was read. Once reader and rewriter agree on
-        what is around its text, the texts of its like are enough for both."""
+        """What may leave, as a chunk unless it is the end, of an event with such data that was read. Once reader and
+        rewriter agree on what is around its text, the texts of its like are enough for both."""
         out = rewriter.event(event)
         repeat = rewriter.repeat
         if repeat is not None and repeat.told is None:
             begin = len(event.raw) - _BLANK - len(data)
-            repeat.told = self.stream.reader.listener(repeat.head[begin:], repeat.tail[:-_BLANK])
+            repeat.told = self.stream.reader.listener(repeat.head[begin:], repeat.after[:-_BLANK])
         return out if rewriter.blocked or not out else b"%x\r\n%b\r\n" % (len(out), out)
 
     def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:

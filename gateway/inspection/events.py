@@ -17,7 +17,7 @@ An exception out of a call means that nothing of that event may be sent. The str
 """
 
 from gateway.facts import Verdict
-from gateway.inspection.beside import Beside
+from gateway.inspection.beside import Beside, unchanged_in
 from gateway.inspection.channels import Channel, Key, ids_of
 from gateway.inspection.follow import Stages
 from gateway.inspection.frames import joined, reframed
@@ -137,6 +137,8 @@ class EventRewriter:
         repeat = self.repeat
         if repeat is None or repeat.told is None:
             return None
+        if repeat.middle:
+            return self._apart(framed, repeat, start, CHUNK_END)
         read = repeat.read(framed, start, CHUNK_END)
         if read is None:
             return None
@@ -196,6 +198,10 @@ class EventRewriter:
     def _seen(self, event: SseEvent, data: bytes, plan: Plan) -> None:
         """Note what an event of our own needs of this one."""
 
+    def _apart(self, raw: bytes, repeat: Repeat[Channel], start: int = 0, more: int = 0) -> bytes | None:
+        """`_repeated` and `relayed` where log-probabilities differ too."""
+        raise TypeError
+
     def _framed(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, edits: list[Edit]) -> bytes:
         """The event with `edits` made in its data."""
         return reframed(event, splice(data, edits)) if edits else event.raw
@@ -207,6 +213,8 @@ class EventRewriter:
 
     def _repeated(self, raw: bytes, repeat: Repeat[Channel]) -> bytes | None:
         """What to send for an event that is like the one before but for its text; None: it is not like that."""
+        if repeat.middle:
+            return self._apart(raw, repeat)
         read = repeat.read(raw)
         if read is None:
             return None
@@ -321,7 +329,7 @@ class EventRewriter:
                 start, end = spans[slot.group]
                 edits[start] = (start, end, encoded(new))
         if beside:
-            unchanged = _unchanged(channels, spans, plan, edits)
+            unchanged = unchanged_in(channels, spans, plan, edits)
             for edit in self._logprobs.edits(beside, data, spans, texts, alone, unchanged):
                 edits[edit[0]] = edit
         if len(channels) == 1 and channels[0] is not None:
@@ -439,12 +447,3 @@ class EventRewriter:
         if len(self._memo) >= _MEMOS:
             self._memo.clear()
         self._memo[key] = new, stages
-
-
-def _unchanged(channels: list[Channel | None], spans: Spans, plan: Plan, edits: dict[int, Edit]) -> dict[Channel, bool]:
-    """Whether each channel's texts of an event came out as they were."""
-    same: dict[Channel, bool] = {}
-    for channel, slot in zip(channels, plan.slots, strict=True):
-        if channel is not None:
-            same[channel] = same.get(channel, True) and spans[slot.group][0] not in edits
-    return same

@@ -1,9 +1,9 @@
 """Words the gate has seen alone and found nothing in: a word that comes again among words need not be shown to it.
 
-A scan costs a microsecond and more however short the text is, and a streamed answer comes in pieces of some letters. What
-matches within a word depends on the word alone and on the blanks around it, so that is as it was the last time. What
-matches over a blank does not: so no word is kept with which such a match could end. Those are read out of the expressions;
-where they cannot be told, because an expression has too many of them, no word is kept at all.
+A scan costs a microsecond and more however short the text is, and a streamed answer comes in pieces of some letters.
+What matches within a word depends on the word alone and on the blanks around it, so that is as it was the last time.
+What matches over a blank does not: so no word is kept with which such a match could end. Those are read out of the
+expressions; where they cannot be told, because an expression has too many of them, no word is kept at all.
 """
 
 import re
