@@ -71,8 +71,8 @@ class Text:
         self._odd: int = 0
         """From here on the text is words, as `_WORDS` knows them."""
         self._run: int = -1
-        """If `known` is here, it is behind a blank or line feed, and what is before is words as far as any match
-        reaches."""
+        """If `known` is here, it is behind a blank or line feed, and no match that begins before `odd` reaches over
+        that."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
@@ -163,8 +163,8 @@ class Text:
         program = self._program
         buf = self._buf + text
         base = self._base
-        word, line = buf.rfind(" ") + 1, buf.rfind("\n") + 1
-        if line > word:
+        word = buf.rfind(" ") + 1
+        if line := buf.rfind("\n", word) + 1:
             word = line
         end, certain = base + len(buf), base + word
         if end - certain > program.word or end > self._limit or certain > program.cap:
@@ -182,7 +182,7 @@ class Text:
         elif known == self._run:
             program.lone.add(out)
         self._known = self._done = certain
-        if not self._odd or end - self._odd > program.extent.longest + len(buf) - word:
+        if not self._odd or certain - self._odd > program.lone.tail:
             self._run = certain
         keep = certain - program.before
         if keep - base > _SLACK:

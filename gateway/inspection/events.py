@@ -143,12 +143,17 @@ class EventRewriter:
         if read is None:
             return None
         text, end = read
-        if not text or not (text.isascii() or is_sound(text)):
+        plain = text.isascii()
+        if not text or not (plain or is_sound(text)):
             return None
         repeat.told(text)
-        new = self._heard(repeat, text)
+        channel = repeat.channel
+        if plain and not channel.pending and not self.keep_texts:
+            new = self._inspector.feed(channel.name, text, channel.role, channel.json)
+        else:
+            new = self._fed(channel, text)
         if self._inspector.blocked:
-            return self._block([(repeat.channel, new)] if new else [])
+            return self._block([(channel, new)] if new else [])
         if new == text:
             return framed
         if not new and repeat.droppable:
@@ -221,7 +226,7 @@ class EventRewriter:
         text, end = read
         if not text:
             return raw
-        new = self._heard(repeat, text)
+        new = self._fed(repeat.channel, text)
         if self._inspector.blocked:
             return self._block([(repeat.channel, new)] if new else [])
         if new == text:
@@ -230,13 +235,6 @@ class EventRewriter:
             self._dropped()
             return b""
         return repeat.written(raw, end, encoded(new))
-
-    def _heard(self, repeat: Repeat[Channel], text: str) -> str:
-        """What becomes of the text of an event that is like the one before."""
-        channel = repeat.channel
-        if channel.pending or self.keep_texts or not text.isascii():
-            return self._fed(channel, text)
-        return self._inspector.feed(channel.name, text, channel.role, channel.json)
 
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""

@@ -3,7 +3,8 @@
 A scan costs a microsecond and more however short the text is, and a streamed answer comes in pieces of some letters.
 What matches within a word depends on the word alone and on the blanks around it, so that is as it was the last time.
 What matches over a blank does not: so no word is kept with which such a match could end. Those are read out of the
-expressions; where they cannot be told, because an expression has too many of them, no word is kept at all.
+expressions; where they cannot be told, because an expression has too many of them, no word is kept at all. None of
+this holds where something else than words stands so near before that a match may reach over from there (`Lone.tail`).
 """
 
 import re
@@ -11,7 +12,21 @@ from collections.abc import Iterable
 
 from guardrails.detector import Expression
 from guardrails.matching.extent import NEVER, PLAIN, plain_bytes
-from guardrails.matching.syntax import Chars, Edge, Either, Group, Node, Repeat, Sequence, SyntaxRefused, parse, walk
+from guardrails.matching.syntax import (
+    Again,
+    Atomic,
+    Chars,
+    Edge,
+    Either,
+    Group,
+    Look,
+    Node,
+    Repeat,
+    Sequence,
+    SyntaxRefused,
+    parse,
+    walk,
+)
 
 _PLAIN = frozenset([chr(code) for low, high in PLAIN for code in range(low, high + 1)])
 _APART = frozenset(" \n")
@@ -32,18 +47,24 @@ class _TooMany(ValueError):
 class Lone:
     """Words, each with the blank or line feed behind it, for one set of expressions. Used from several threads."""
 
-    __slots__ = ("_begun", "_whole", "known")
+    __slots__ = ("_begun", "_whole", "known", "tail")
 
     def __init__(self, expressions: Iterable[Expression]) -> None:
         self.known: set[str] = set()
         """To be looked in, and not to be changed."""
         whole: set[str] = set()
         begun: set[str] = set()
+        self.tail = 0
+        """The most plain characters in a row, blanks among them, that a match may end with."""
         self._whole: set[str] | None = None
         self._begun: tuple[str, ...] = ()
         try:
             for expression in expressions:
-                for text in _over_blanks(expression):
+                tree = _tree(expression)
+                if not _parts(tree):
+                    continue
+                self.tail = max(self.tail, _tail(tree))
+                for text in _over_blanks(tree):
                     *_, before, last = re.split("[ \n]", text)
                     if last:
                         begun.add(last)
@@ -66,14 +87,48 @@ class Lone:
         self.known.add(word)
 
 
-def _over_blanks(expression: Expression) -> Texts:
-    """What an expression matches of plain characters with a blank or a line feed among them, in lower case."""
+def _tree(expression: Expression) -> Node:
     if expression.prefilter:
         raise _TooMany
-    tree = parse(expression.pattern.encode("utf-8", "surrogatepass").decode("latin-1"), re.ASCII)
+    return parse(expression.pattern.encode("utf-8", "surrogatepass").decode("latin-1"), re.ASCII)
+
+
+def _parts(tree: Node) -> bool:
+    """Whether a blank or a line feed may be in a match, or what is in it cannot be told."""
+    return any(
+        isinstance(node, Look | Again | Atomic)
+        or (isinstance(node, Chars) and any(_holds(node, ord(mark)) for mark in _APART))
+        for node in walk(tree)
+    )
+
+
+def _tail(node: Node) -> int:
+    """The most plain characters in a row that a match ends with."""
+    match node:
+        case Chars() | Edge():
+            return max(plain_bytes(node), 0)
+        case Sequence(parts):
+            most = behind = 0
+            for part in reversed(parts):
+                most = max(most, behind + _tail(part))
+                plain = plain_bytes(part)
+                if plain == NEVER:
+                    break
+                behind += plain
+            return most
+        case Either(choices):
+            return max(map(_tail, choices))
+        case Repeat(part, _, most):
+            return _tail(part) + max(plain_bytes(part), 0) * max(most - 1, 0) if most else 0
+        case Group(part):
+            return _tail(part)
+        case _:
+            raise _TooMany
+
+
+def _over_blanks(tree: Node) -> Texts:
+    """What an expression matches of plain characters with a blank or a line feed among them, in lower case."""
     if plain_bytes(tree) == NEVER:
-        return frozenset()
-    if not any(isinstance(node, Chars) and any(_holds(node, ord(mark)) for mark in _APART) for node in walk(tree)):
         return frozenset()
     texts = frozenset([text for text in _texts(tree) if not _APART.isdisjoint(text)])
     # An edge behind a last blank is decided by what comes then, when the word before it has long been passed on.

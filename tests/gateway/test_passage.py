@@ -236,7 +236,8 @@ def test_an_event_with_its_name_is_relayed_as_it_would_be_in_company(
 @pytest.mark.parametrize(
     "event",
     [b"event: a\r\ndata: 1\r\n\r\n", b"event: a\n\n", b"event: a\nid: 1\ndata: 1\n\n",
-     b"event: a\ndata: 1\ndata: 2\n\n", b"event: a\ndata:1\n\n", b"event: a", b"id: 1\ndata: 1\n\n", b"event: message_stop\ndata: 1\n\n"],
+     b"event: a\ndata: 1\ndata: 2\n\n", b"event: a\ndata:1\n\n",
+     b"event: a", b"id: 1\ndata: 1\n\n", b"event: message_stop\ndata: 1\n\n"],
 )  # fmt: skip
 def test_an_event_that_is_written_otherwise_is_not_relayed(event: bytes) -> None:
     client = Recipient()

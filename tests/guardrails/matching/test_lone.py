@@ -73,6 +73,24 @@ def test_which_words_are_kept(pattern: str, kept: set[str]) -> None:
     assert lone.known == kept
 
 
+@pytest.mark.parametrize(
+    ("pattern", "tail"),
+    [
+        ("1ab", 0),
+        ("1 ab", 3),
+        ("a b", 3),
+        ("(?:1 |2)a{2,4}", 5),
+        ("(?:1 ab){2,3}", 3),
+        ("a 1(?:b|3)?", 1),
+        ("a b(?:1)?", 3),
+        (r"\bfoo bar\b", 7),
+    ],
+)
+def test_how_far_a_match_may_reach_into_words(pattern: str, tail: int) -> None:
+    """ "The most plain characters in a row, blanks among them, that a match may end with.\""""
+    assert Lone([Expression(pattern)]).tail == tail
+
+
 def test_what_the_gate_only_approximates_keeps_none() -> None:
     lone = Lone([Expression("foo(?=a)", prefilter=True)])
     lone.add("the ")
