@@ -216,7 +216,9 @@ class Text:
             if held > _PATIENT and end - self._tried < held >> 4:
                 return ""
             self._tried = end
-            certain = self._settled(end)
+            certain = end
+            if self._known < self._program.cap:
+                certain += self._program.settled(buf, self._dead, self._failed) - len(buf)
             if certain <= self._known:
                 return ""
         out = ""
@@ -224,15 +226,12 @@ class Text:
         if final or long or certain > self._program.cap or not self._is_quiet(buf, end):
             out = self._look(certain, hits)
         self._known = certain
-        return "" if self._tally.blocked else out + self._release(certain)
-
-    def _settled(self, end: int) -> int:
-        """Up to where it is certain which matches start."""
-        program = self._program
-        if self._known >= program.cap:
-            return end
-        low = program.settled(self._buf, self._dead, self._failed)
-        return end - len(self._buf) + low
+        if self._tally.blocked:
+            return ""
+        out += self._passed(certain)
+        if certain - self._program.before - self._base > _SLACK:
+            self._trim()
+        return out
 
     def _is_quiet(self, buf: str, end: int) -> bool:
         """Whether a glance of the gate at what is new shows that no match starts up to where that is certain.
@@ -388,13 +387,6 @@ class Text:
             self._dead.add(number)
             detector = self._program.scanner.detectors[number]
             self._tally.failed(detector.name, type(error).__name__, self._program.rules_of[number])
-
-    def _release(self, certain: int) -> str:
-        """What can be passed on now that every match that starts before `certain` is known."""
-        out = self._passed(certain)
-        if self._known - self._program.before - self._base > _SLACK:
-            self._trim()
-        return out
 
     def _passed(self, certain: int) -> str:
         done = self._done
