@@ -71,8 +71,7 @@ class Text:
         self._odd: int = 0
         """From here on the text is words, as `_WORDS` knows them."""
         self._run: int = -1
-        """If `known` is here, it is behind a blank or line feed, and no match that begins before `odd` reaches over
-        that."""
+        """If `known` is here, it is behind a blank or line feed that no match from before `odd` reaches over."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
@@ -175,7 +174,7 @@ class Text:
             return ""
         out = buf[self._done - base : word]
         if known == self._run and out in program.lone.known:
-            # By `Reach.wordwise` all that starts in it is as it will be, so that what has begun behind it is no matter.
+            # By `Reach.wordwise` all that starts in it is as it will be, whatever has begun behind it.
             self._quiet = certain
         elif not self._is_quiet(buf, end):
             return None

@@ -26,7 +26,7 @@ _ESCAPED = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _OFFSETS = "text_offset"
 _encode = msgspec.json.encode
 _BYTE = rb"(?:0|[1-9][0-9]{0,2})"
-# No possessive groups: before Python 3.11.5 one takes what it had read when it fails (gh-106052), and `-1.` were a number.
+# No possessive groups: before Python 3.11.5 one takes what it had read when it fails (gh-106052): `-1.` was a number.
 _USUAL = re.compile(
     rb'\{"content":\[\{"token":("[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*")'
     rb',"logprob":(-?(?:0|[1-9][0-9]{0,6})(?:\.[0-9]{1,20})?(?:[eE]-[0-9]{1,3})?)'
