@@ -33,6 +33,7 @@ SHORT = 4_096
 """Bytes of events, and characters held back before them, that guardrails judge on the event loop. More may take longer
 than others should wait."""
 _FIELD = len(b"data: ")
+_NAME = len(b"event: ")
 _BLANK = len(b"\n\n")
 """What is around the data of an event of one line."""
 
@@ -231,26 +232,32 @@ class Passage:
 
     def relay(self, framed: bytes, start: int) -> float:
         """See `seams.Relay`. Takes what nearly every read of a stream is: one chunk with one event of one line of data,
-        which goes to the client as it is, in the same frame. Everything else is left to `pass_on`."""
+        perhaps with its name before, which goes to the client as it is, in the same frame. Everything else is left to
+        `pass_on`."""
         client, rewriter = self._client, self._rewriter
         if not client.flowing() or (len(framed) > SHORT and rewriter is not None):
             return 0.0
         out = None if rewriter is None else rewriter.relayed(framed, start)
         if out is None:
-            end = len(framed) - 4
+            end, begin, name = len(framed) - 4, start, b""
+            if framed[start : start + _NAME] == b"event: ":
+                begin = framed.find(b"\n", start) + 1
+                name = framed[start + _NAME : begin - 1]
+                if name in LAST_EVENTS:
+                    return 0.0
             if (
-                framed[start : start + 6] != b"data: "
+                framed[begin : begin + _FIELD] != b"data: "
                 or framed[end:] != b"\n\n\r\n"
-                or framed.find(b"\n", start) != end
+                or framed.find(b"\n", begin) != end
                 or framed.find(b"\r", start) != end + 2
             ):
                 return 0.0
-            data = framed[start + 6 : end]
+            data = framed[begin + _FIELD : end]
             if data == b"[DONE]":
                 return 0.0
-            out = framed if self.stream.reader.event(b"", data) else b""
+            out = framed if self.stream.reader.event(name, data) else b""
             if rewriter is not None and out:
-                out = self._rewritten(SseEvent(framed[start:-2], b"", data), rewriter)
+                out = self._rewritten(SseEvent(framed[start:-2], name, data), data, rewriter)
         now = self.heard_at = self._clock.monotonic()
         self.x.events += 1
         if self.x.events >= self.look_at:
@@ -265,13 +272,14 @@ class Passage:
             return now + self._quiet
         return min(now + self._idle, self.spoke_at + self._ping)
 
-    def _rewritten(self, event: SseEvent, rewriter: EventRewriter) -> bytes:
-        """What may leave, as a chunk unless it is the end, of an event that was read. Once reader and rewriter agree on
-        what is around its text, the texts of its like are enough for both."""
+    def _rewritten(self, event: SseEvent, data: bytes, rewriter: EventRewriter) -> bytes:
+        """What may leave, as a chunk unless it is the end, of an event with such data that was read. Once reader and
+        rewriter agree on what is around its text, the texts of its like are enough for both."""
         out = rewriter.event(event)
         repeat = rewriter.repeat
         if repeat is not None and repeat.told is None:
-            repeat.told = self.stream.reader.listener(repeat.head[_FIELD:], repeat.tail[:-_BLANK])
+            begin = len(event.raw) - _BLANK - len(data)
+            repeat.told = self.stream.reader.listener(repeat.head[begin:], repeat.after[:-_BLANK])
         return out if rewriter.blocked or not out else b"%x\r\n%b\r\n" % (len(out), out)
 
     def _pass(self, event: SseEvent, pieces: list[bytes]) -> None:

@@ -80,8 +80,8 @@ class Program:
 
     __slots__ = (
         "before", "both_ends", "cap", "classifiers", "detectors", "extent", "external", "gate", "gated", "glanced",
-        "key", "lead_of", "leads", "limits", "paused", "plain", "quick", "reach", "rules", "rules_of", "scanner",
-        "settles", "shortest", "word",
+        "key", "lead_of", "leads", "limits", "lone", "paused", "plain", "quick", "reach", "rules", "rules_of",
+        "scanner", "settles", "shortest", "word",
     )  # fmt: skip
 
     def __init__(
@@ -127,6 +127,8 @@ class Program:
         """The same by expression of the gate; of a detector that is not used no hit counts."""
         self.extent = joined([scanner.extent(number) for number in used])
         """How far the used detectors' expressions reach."""
+        self.lone = scanner.lone(self.detectors)
+        """Words that need not be shown to the gate again."""
         self.reach = {number: reach.length + reach.after for number, reach in zip(used, reaches, strict=True)}
         """How far each detector can need to look behind the start of a match."""
         self.word = -1

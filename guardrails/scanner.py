@@ -5,6 +5,7 @@ from typing import Protocol
 
 from guardrails.detector import Classifier, Detector, Expression, Hit
 from guardrails.matching.extent import Extent, extent
+from guardrails.matching.lone import Lone
 from guardrails.reader import Look, Reader
 
 _new: Callable[[type[Hit], tuple[int, int]], Hit] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -45,6 +46,7 @@ class Scanner:
         if len(set(names)) != len(names):
             raise ValueError("two detectors have the same name")
         self._extents: dict[int, Extent] = {}
+        self._lone: dict[tuple[int, ...], Lone] = {}
         self._owners: list[tuple[int, int]] = []
         """For each expression of the gate: its detector, and its index there."""
         expressions: list[Expression] = []
@@ -75,6 +77,14 @@ class Scanner:
         known = self._extents.get(number)
         if known is None:
             known = self._extents[number] = extent(self.detectors[number].expressions)
+        return known
+
+    def lone(self, numbers: tuple[int, ...]) -> Lone:
+        """The words in which the gate has seen nothing that is any of these detectors'."""
+        known = self._lone.get(numbers)
+        if known is None:
+            expressions = [each for number in numbers for each in self.detectors[number].expressions]
+            known = self._lone[numbers] = Lone(expressions)
         return known
 
     def by_detector(self, found: Sequence[tuple[int, int]]) -> dict[int, list[Hit]]:

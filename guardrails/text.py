@@ -40,7 +40,7 @@ class Text:
 
     __slots__ = (
         "_base", "_buf", "_dead", "_done", "_judge", "_known", "_limit", "_odd", "_origin", "_path", "_pending",
-        "_program", "_quiet", "_quoted", "_rewritable", "_spelling", "_tally", "_tried", "replaced", "shift",
+        "_program", "_quiet", "_quoted", "_rewritable", "_run", "_spelling", "_tally", "_tried", "replaced", "shift",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,8 @@ class Text:
         """No hit of the gate that ends up to here has anything to do with a match that is not known."""
         self._odd: int = 0
         """From here on the text is words, as `_WORDS` knows them."""
+        self._run: int = -1
+        """If `known` is here, it is behind a blank or line feed that no match from before `odd` reaches over."""
         self._limit = program.shortest
         self._pending: list[Candidate] = []
         self._spelling: Spelling | None = None
@@ -160,19 +162,27 @@ class Text:
         program = self._program
         buf = self._buf + text
         base = self._base
-        word, line = buf.rfind(" ") + 1, buf.rfind("\n") + 1
-        if line > word:
+        word = buf.rfind(" ") + 1
+        if line := buf.rfind("\n", word) + 1:
             word = line
         end, certain = base + len(buf), base + word
         if end - certain > program.word or end > self._limit or certain > program.cap:
             return None
-        if certain <= self._known:
+        known = self._known
+        if certain <= known:
             self._buf = buf
             return ""
-        if not self._is_quiet(buf, end):
-            return None
         out = buf[self._done - base : word]
+        if known == self._run and out in program.lone.known:
+            # By `Reach.wordwise` all that starts in it is as it will be, whatever has begun behind it.
+            self._quiet = certain
+        elif not self._is_quiet(buf, end):
+            return None
+        elif known == self._run:
+            program.lone.add(out)
         self._known = self._done = certain
+        if not self._odd or certain - self._odd > program.lone.tail:
+            self._run = certain
         keep = certain - program.plain if buf.isascii() else certain - program.before
         if keep - base > _SLACK:
             self._base = keep
@@ -205,7 +215,9 @@ class Text:
             if held > _PATIENT and end - self._tried < held >> 4:
                 return ""
             self._tried = end
-            certain = self._settled(end)
+            certain = end
+            if self._known < self._program.cap:
+                certain += self._program.settled(buf, self._dead, self._failed) - len(buf)
             if certain <= self._known:
                 return ""
         out = ""
@@ -213,15 +225,12 @@ class Text:
         if final or long or certain > self._program.cap or not self._is_quiet(buf, end):
             out = self._look(certain, hits)
         self._known = certain
-        return "" if self._tally.blocked else out + self._release(certain)
-
-    def _settled(self, end: int) -> int:
-        """Up to where it is certain which matches start."""
-        program = self._program
-        if self._known >= program.cap:
-            return end
-        low = program.settled(self._buf, self._dead, self._failed)
-        return end - len(self._buf) + low
+        if self._tally.blocked:
+            return ""
+        out += self._passed(certain)
+        if certain - self._program.plain - self._base > _SLACK:
+            self._trim()
+        return out
 
     def _is_quiet(self, buf: str, end: int) -> bool:
         """Whether a glance of the gate at what is new shows that no match starts up to where that is certain.
@@ -377,13 +386,6 @@ class Text:
             self._dead.add(number)
             detector = self._program.scanner.detectors[number]
             self._tally.failed(detector.name, type(error).__name__, self._program.rules_of[number])
-
-    def _release(self, certain: int) -> str:
-        """What can be passed on now that every match that starts before `certain` is known."""
-        out = self._passed(certain)
-        if self._known - self._program.plain - self._base > _SLACK:
-            self._trim()
-        return out
 
     def _passed(self, certain: int) -> str:
         done = self._done

@@ -4,6 +4,8 @@ Source: docs.anthropic.com/en/api/messages and …/messages-streaming. A stream 
 `message_start` and the cumulative output in `message_delta`; new event types may appear at any time and are passed on.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from gateway.dialects.body import checked_model, decode_request, replace_model, token_limit
@@ -98,6 +100,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _event = msgspec.json.Decoder(_Event).decode
+_SAID = "a text"
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
@@ -137,6 +140,16 @@ class MessagesStream(Delivered):
         elif kind == "error" or given(event.error) or name == b"error":
             self.failed = True
         return True
+
+    def listener(self, head: bytes, tail: bytes) -> Callable[[str], object] | None:
+        # Of a delta nothing is read but one text; whether it is the one that differs is tried out.
+        try:
+            event = _event(b"%b%b%b" % (head, _SAID.encode(), tail))
+        except (ValueError, RecursionError):
+            return None
+        piece = event.delta or event.content_block
+        said = piece is not None and (piece.text or piece.partial_json or piece.thinking) == _SAID
+        return self._text.write if said and event.type == "content_block_delta" else None
 
     def lacking(self) -> bytes:
         """Some compatible servers end with the stop reason; clients that wait for `message_stop` get it."""

@@ -30,7 +30,7 @@ class Part(msgspec.Struct):
 class Beside:
     """Those of one stream."""
 
-    __slots__ = ("_inspector", "active", "dropped")
+    __slots__ = ("_inspector", "_judged", "active", "dropped")
 
     def __init__(self, inspector: StreamInspector) -> None:
         self.active = inspector.changes or inspector.restores
@@ -38,6 +38,26 @@ class Beside:
         self.dropped = 0
         """Members that lost some."""
         self._inspector = inspector
+        self._judged = inspector.changes
+
+    def repeated(self, channel: Channel, text: str, told: Told) -> None:
+        """`taken` for an event that has one text and nothing else, of a channel whose tokens came before."""
+        follower = channel.follower
+        if follower is None:
+            raise TypeError
+        follower.form = Told({}, told.names, told.columns)
+        for name, tokens in told.lists.items():
+            if follower.accepts(text, tokens):
+                return follower.take(text, name, tokens, channel.pending)
+        return follower.take(text, "", (), channel.pending)
+
+    def rest(self, channel: Channel, told: Told, unchanged: bool) -> bytes | None:
+        """`edits` for such an event: how its log-probabilities are written; None: as they came."""
+        lists = channel.follower.due(unchanged) if channel.follower is not None else dict[str, list[Token]]()
+        if told.whole and all(lists.get(name, []) == tokens for name, tokens in told.lists.items()):
+            return None
+        self.dropped += sum(map(len, lists.values())) < sum(map(len, told.lists.values()))
+        return told.written(lists)
 
     def taken(
         self, data: bytes, plan: Plan, spans: Spans, texts: Sequence[str], channels: Sequence[Channel | None]
@@ -48,7 +68,7 @@ class Beside:
         told_of: set[Channel] = set()
         for group in plan.logprobs:
             raw = data[slice(*spans[group])]
-            told = Told({}, ()) if raw in _EMPTY else read(raw, self._inspector.changes)
+            told = Told({}, ()) if raw in _EMPTY else read(raw, self._judged)
             part = Part(group, told, [], [])
             places = [at for at, slot in enumerate(plan.slots) if slot.logprobs == group]
             for at in places:
@@ -117,6 +137,17 @@ class Beside:
             channel.follower = Follower(stages)
         if told is not None and (told.names or told.lists):
             channel.follower.form = Told({}, told.names, told.columns)
+
+
+def unchanged_in(
+    channels: Sequence[Channel | None], spans: Spans, plan: Plan, edits: Mapping[int, Edit]
+) -> dict[Channel, bool]:
+    """Whether each channel's texts of an event came out as they were."""
+    same: dict[Channel, bool] = {}
+    for channel, slot in zip(channels, plan.slots, strict=True):
+        if channel is not None:
+            same[channel] = same.get(channel, True) and spans[slot.group][0] not in edits
+    return same
 
 
 def _chosen(

@@ -14,8 +14,10 @@ import msgspec
 from gateway.inspection.channels import Channel, ids_of
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.frames import framed, members_of
+from gateway.inspection.logprobs import Told, read_usual
 from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, last_name
-from gateway.inspection.rewrite import Edit
+from gateway.inspection.repeats import Repeat, repeat_of
+from gateway.inspection.rewrite import Edit, encoded
 from gateway.inspection.scan import Path
 from gateway.inspection.shapes import Shapes, Spans
 from gateway.wire.answers import holds_text
@@ -153,8 +155,44 @@ class ChatEvents(EventRewriter):
 
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         # An empty content before the thoughts, or after them, is not like the first of the answer, which ends them.
-        if channel.family != _CONTENT or _choice(channel) not in self._thoughts:
+        if channel.family == _CONTENT and _choice(channel) in self._thoughts:
+            return
+        if plan.logprobs and channel.follower is not None:
+            self._may_repeat_apart(event, data, plan, spans, channel)
+        else:
             super()._may_repeat(event, data, plan, spans, channel)
+
+    def _may_repeat_apart(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
+        slot = plan.slots[0]
+        if not (plan.ends or plan.names or self._failed or slot.payload or slot.call >= 0 or channel.json):
+            told = spans[slot.logprobs]
+            if plan.logprobs == (slot.logprobs,) and _usual(data[slice(*told)]) is not None:
+                self.repeat = repeat_of(event.raw, data, spans[slot.group], channel, plan.droppable, told)
+
+    def _apart(self, raw: bytes, repeat: Repeat[Channel], start: int = 0, more: int = 0) -> bytes | None:
+        read = repeat.apart(raw, start, more)
+        if read is None or not read[0]:
+            return None
+        text, written, end = read
+        told = _usual(written)
+        if told is None:
+            return None
+        if more and repeat.told is not None:
+            repeat.told(text)
+        channel = repeat.channel
+        self._logprobs.repeated(channel, text, told)
+        new = self._fed(channel, text)
+        if self._inspector.blocked:
+            return self._block([(channel, new)] if new else [])
+        rest = self._logprobs.rest(channel, told, new == text)
+        if rest is None and new == text:
+            return raw
+        if not new and repeat.droppable:
+            self._dropped()
+            return b""
+        told_now = written if rest is None else rest
+        out = b"%b%b%b%b%b" % (repeat.head, encoded(new)[1:-1], repeat.middle, told_now, raw[end : len(raw) - more])
+        return b"%x\r\n%b\r\n" % (len(out), out) if more else out
 
     def _told(self, texts: list[tuple[Channel, str]]) -> bytes:
         """Thoughts of a choice in one event: where a server gives them under two names, clients read one of the two of
@@ -227,6 +265,13 @@ class CompletionsEvents(ChatEvents):
 def _finished(plan: Plan, data: bytes, spans: Spans) -> set[bytes]:
     """The choices that a chunk gives a finish reason."""
     return {data[slice(*spans[group])] if group >= 0 else place.encode() for place, group in plan.ends}
+
+
+def _usual(raw: bytes) -> Told | None:
+    try:
+        return read_usual(raw)
+    except ValueError:
+        return None
 
 
 def _choice(channel: Channel) -> bytes:

@@ -17,7 +17,7 @@ An exception out of a call means that nothing of that event may be sent. The str
 """
 
 from gateway.facts import Verdict
-from gateway.inspection.beside import Beside
+from gateway.inspection.beside import Beside, unchanged_in
 from gateway.inspection.channels import Channel, Key, ids_of
 from gateway.inspection.follow import Stages
 from gateway.inspection.frames import joined, reframed
@@ -137,16 +137,23 @@ class EventRewriter:
         repeat = self.repeat
         if repeat is None or repeat.told is None:
             return None
+        if repeat.middle:
+            return self._apart(framed, repeat, start, CHUNK_END)
         read = repeat.read(framed, start, CHUNK_END)
         if read is None:
             return None
         text, end = read
-        if not text or not (text.isascii() or is_sound(text)):
+        plain = text.isascii()
+        if not text or not (plain or is_sound(text)):
             return None
         repeat.told(text)
-        new = self._heard(repeat, text)
+        channel = repeat.channel
+        if plain and not channel.pending and not self.keep_texts:
+            new = self._inspector.feed(channel.name, text, channel.role, channel.json)
+        else:
+            new = self._fed(channel, text)
         if self._inspector.blocked:
-            return self._block([(repeat.channel, new)] if new else [])
+            return self._block([(channel, new)] if new else [])
         if new == text:
             return framed
         if not new and repeat.droppable:
@@ -196,6 +203,10 @@ class EventRewriter:
     def _seen(self, event: SseEvent, data: bytes, plan: Plan) -> None:
         """Note what an event of our own needs of this one."""
 
+    def _apart(self, raw: bytes, repeat: Repeat[Channel], start: int = 0, more: int = 0) -> bytes | None:
+        """`_repeated` and `relayed` where log-probabilities differ too."""
+        raise TypeError
+
     def _framed(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, edits: list[Edit]) -> bytes:
         """The event with `edits` made in its data."""
         return reframed(event, splice(data, edits)) if edits else event.raw
@@ -207,13 +218,15 @@ class EventRewriter:
 
     def _repeated(self, raw: bytes, repeat: Repeat[Channel]) -> bytes | None:
         """What to send for an event that is like the one before but for its text; None: it is not like that."""
+        if repeat.middle:
+            return self._apart(raw, repeat)
         read = repeat.read(raw)
         if read is None:
             return None
         text, end = read
         if not text:
             return raw
-        new = self._heard(repeat, text)
+        new = self._fed(repeat.channel, text)
         if self._inspector.blocked:
             return self._block([(repeat.channel, new)] if new else [])
         if new == text:
@@ -222,13 +235,6 @@ class EventRewriter:
             self._dropped()
             return b""
         return repeat.written(raw, end, encoded(new))
-
-    def _heard(self, repeat: Repeat[Channel], text: str) -> str:
-        """What becomes of the text of an event that is like the one before."""
-        channel = repeat.channel
-        if channel.pending or self.keep_texts or not text.isascii():
-            return self._fed(channel, text)
-        return self._inspector.feed(channel.name, text, channel.role, channel.json)
 
     def _may_repeat(self, event: SseEvent, data: bytes, plan: Plan, spans: Spans, channel: Channel) -> None:
         """Note that the next event may be like this one, if its text is all that an event like it can say."""
@@ -321,7 +327,7 @@ class EventRewriter:
                 start, end = spans[slot.group]
                 edits[start] = (start, end, encoded(new))
         if beside:
-            unchanged = _unchanged(channels, spans, plan, edits)
+            unchanged = unchanged_in(channels, spans, plan, edits)
             for edit in self._logprobs.edits(beside, data, spans, texts, alone, unchanged):
                 edits[edit[0]] = edit
         if len(channels) == 1 and channels[0] is not None:
@@ -439,12 +445,3 @@ class EventRewriter:
         if len(self._memo) >= _MEMOS:
             self._memo.clear()
         self._memo[key] = new, stages
-
-
-def _unchanged(channels: list[Channel | None], spans: Spans, plan: Plan, edits: dict[int, Edit]) -> dict[Channel, bool]:
-    """Whether each channel's texts of an event came out as they were."""
-    same: dict[Channel, bool] = {}
-    for channel, slot in zip(channels, plan.slots, strict=True):
-        if channel is not None:
-            same[channel] = same.get(channel, True) and spans[slot.group][0] not in edits
-    return same

@@ -16,6 +16,8 @@ from typing import cast
 
 import msgspec
 
+from gateway.inspection.scan import text_of
+
 _NAME = re.compile("[a-z_]{1,32}")
 """Members of a token that may stay."""
 _LARGEST = 10_000_000
@@ -23,6 +25,14 @@ _LARGEST = 10_000_000
 _ESCAPED = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _OFFSETS = "text_offset"
 _encode = msgspec.json.encode
+_BYTE = rb"(?:0|[1-9][0-9]{0,2})"
+# No possessive groups: before Python 3.11.5 one takes what it had read when it fails (gh-106052): `-1.` was a number.
+_USUAL = re.compile(
+    rb'\{"content":\[\{"token":("[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*")'
+    rb',"logprob":(-?(?:0|[1-9][0-9]{0,6})(?:\.[0-9]{1,20})?(?:[eE]-[0-9]{1,3})?)'
+    rb',"bytes":\[((?:' + _BYTE + rb"(?:," + _BYTE + rb')*)?)\],"top_logprobs":\[\]\}\](,"refusal":null)?\}'
+).fullmatch
+"""One token without alternatives, as most events of a stream tell it: nothing of it can be given twice, or say more."""
 
 
 class Token(msgspec.Struct, eq=False):
@@ -74,10 +84,26 @@ def read(raw: bytes, judged: bool = True) -> Told | None:
     """What the JSON `raw` tells. None: it is not written in one of these ways, or says anything twice or differently.
     `judged`: rules may change the text, and what nobody can judge is left out. Raises nothing."""
     try:
-        value: object = json.loads(raw, object_pairs_hook=_once)
-        return _told(value, judged)
+        usual = read_usual(raw)
+        if usual is not None:
+            return usual
+        return _told(_decode(raw.decode("utf-8", "surrogatepass")), judged)
     except (ValueError, RecursionError, TypeError):
         return None
+
+
+def read_usual(raw: bytes) -> Told | None:
+    """The same for one token without alternatives, written as most providers do; None: it is not that. Raises
+    `ValueError` for what is no Unicode, or no token."""
+    found = _USUAL(raw)
+    if found is None:
+        return None
+    token, number, listed, refusal = found.groups()
+    logprob = int(number) if number.lstrip(b"-").isdigit() else float(number)
+    each = [int(byte) for byte in listed.split(b",")] if listed else []
+    told: dict[str, object] = {"token": text_of(token), "logprob": logprob, "bytes": each, "top_logprobs": []}
+    names = ("content",) if refusal is None else ("content", "refusal")
+    return Told({"content": [Token(_said(told), told)]}, names)
 
 
 def _told(value: object, judged: bool) -> Told:
@@ -200,6 +226,9 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise ValueError
     return found
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_once).decode
 
 
 def _json(value: object) -> bytes:

@@ -37,7 +37,8 @@ def _nested(depth: int) -> bytes:
     return rb"[\[{]" + inner + rb"[\]}]"
 
 
-_BRACKETED = _nested(5)
+_BRACKETED = _nested(8)
+"""Alternatives to a token, with their bytes, are six deep."""
 
 
 def pattern(data: bytes, leaves: Sequence[Leaf], literal: set[int], wanted: Sequence[int]) -> bytes:

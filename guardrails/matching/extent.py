@@ -30,11 +30,11 @@ from guardrails.matching.syntax import (
 )
 
 _BLANK = b" "
-_PLAIN = (*[(ord(mark), ord(mark)) for mark in "\n ,.;'!?"], (0x41, 0x5A), (0x61, 0x7A))
+PLAIN = (*[(ord(mark), ord(mark)) for mark in "\n ,.;'!?"], (0x41, 0x5A), (0x61, 0x7A))
 """Letters of ASCII, blanks, line feeds and the marks of prose, as `Reach.wordwise` has them."""
 _AROUND = b'"{}[],: \t\r\n'
 """What stands before and behind a string's content or a number in JSON, and between names that are judged together."""
-_NEVER = -1
+NEVER = -1
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -74,30 +74,30 @@ def _one(expression: Expression) -> Extent:
     if strange or _possessive(tree):
         return Extent(UNBOUNDED, UNBOUNDED, False)
     blank = any(isinstance(node, Chars) and _holds(node.ranges, _BLANK) for node in walk(tree))
-    return Extent(lengths(tree)[1], max(_plain(tree), 0) if blank else 0, _within(tree))
+    return Extent(lengths(tree)[1], max(plain_bytes(tree), 0) if blank else 0, _within(tree))
 
 
 def _possessive(tree: Node) -> bool:
     return any(isinstance(node, Repeat) and node.kind == "possessive" for node in walk(tree))
 
 
-def _plain(node: Node) -> int:
-    """Bytes of the longest match made of plain characters alone; `_NEVER`: there is none."""
+def plain_bytes(node: Node) -> int:
+    """Bytes of the longest match made of plain characters alone; `NEVER`: there is none."""
     match node:
         case Chars(ranges):
-            return 1 if any(low <= last and first <= high for low, high in ranges for first, last in _PLAIN) else _NEVER
+            return 1 if any(low <= last and first <= high for low, high in ranges for first, last in PLAIN) else NEVER
         case Sequence(parts):
-            each = [_plain(part) for part in parts]
-            return _NEVER if _NEVER in each else min(sum(each), UNBOUNDED)
+            each = [plain_bytes(part) for part in parts]
+            return NEVER if NEVER in each else min(sum(each), UNBOUNDED)
         case Either(choices):
-            return max(_plain(choice) for choice in choices)
+            return max(plain_bytes(choice) for choice in choices)
         case Repeat(part, least, most):
-            inner = _plain(part)
-            if inner == _NEVER:
-                return _NEVER if least else 0
+            inner = plain_bytes(part)
+            if inner == NEVER:
+                return NEVER if least else 0
             return min(inner * most, UNBOUNDED)
         case Group(part):
-            return _plain(part)
+            return plain_bytes(part)
         case _:
             return 0
 

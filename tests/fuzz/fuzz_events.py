@@ -28,9 +28,13 @@ def pieces(chance: random.Random, text: str) -> list[str]:
 
 
 def chat(chance: random.Random, text: str) -> list[Any]:
+    plain = chance.random() < 0.6
+
     def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        token = {"content": [{"token": delta.get("content"), "bytes": [1, 2], "top_logprobs": []}]}
-        logprobs = token if chance.random() < 0.3 else None
+        said = str(delta.get("content", ""))
+        odd = {"content": [{"token": delta.get("content"), "bytes": [1, 2], "top_logprobs": []}]}
+        own = {"token": said, "logprob": -0.5, "bytes": list(said.encode()), "top_logprobs": list[Any]()}
+        logprobs = None if plain else odd if chance.random() < 0.2 else {"content": [own], "refusal": None}
         if chance.random() < 0.1:
             delta[chance.choice(["odd", "note"])] = chance.choice(SPICE)
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}

@@ -17,11 +17,11 @@ from gateway.held import Hold
 from gateway.inspection.events import EventRewriter
 from gateway.inspection.rewriters import Rewriters
 from gateway.operations import accept
-from gateway.passage import PING, Passage, stream_error
+from gateway.passage import LAST_EVENTS, PING, SHORT, Passage, stream_error
 from gateway.slices import Slices
 from gateway.wire.sse import SseParser
 from tests.gateway.inspection.helpers import Clients, Hoarder, Masker
-from tests.support.answers import message, message_stream
+from tests.support.answers import message, message_stream, response, response_stream
 from tests.support.provided import Piece, Provided
 from tests.support.raw import delta, sse
 
@@ -199,3 +199,48 @@ def test_an_event_that_is_relayed_is_the_event_it_would_be_in_company(
         assert clients[0].got == clients[1].got
         assert alone.stream.reader.text() == company.stream.reader.text()
         assert alone.x.events == company.x.events
+
+
+@given(
+    st.text('ab 1@.é"\\', max_size=40),
+    st.sampled_from([None, Masker, Hoarder]),
+    st.sampled_from(["messages", "responses"]),
+)
+def test_an_event_with_its_name_is_relayed_as_it_would_be_in_company(
+    text: str, inspector: type[Masker] | None, operation: str
+) -> None:
+    """The same for events of two lines, whose last ones are left to who ends the stream."""
+    stream = message_stream(message(text)) if operation == "messages" else response_stream(response(text))
+    events = [each.raw for each in SseParser().feed(stream)]
+    clients = Recipient(), Recipient()
+    alone, company = (
+        passage(client, ManualClock(), inspector and Rewriters().open(operation, inspector()), f"/v1/{operation}")
+        for client in clients
+    )
+    for event in events:
+        framed = b"%x\r\n%b\r\n" % (len(event), event)
+        until = alone.relay(framed, framed.index(b"\n") + 1)
+        if len(framed) > SHORT:
+            return
+        assert (until == 0) == any(event.startswith(b"event: %b\n" % name) for name in LAST_EVENTS)
+        if until == 0:
+            clients[0].got += alone.take(alone.stream.parser.feed(event), 0.0)
+        clients[1].got += company.take(company.stream.parser.feed(event), 0.0)
+        assert clients[0].got == clients[1].got
+        assert alone.over == company.over
+        read = [(each.text(), each.finished, each.usage) for each in (alone.stream.reader, company.stream.reader)]
+        assert read[0] == read[1]
+        assert alone.x.events == company.x.events
+
+
+@pytest.mark.parametrize(
+    "event",
+    [b"event: a\r\ndata: 1\r\n\r\n", b"event: a\n\n", b"event: a\nid: 1\ndata: 1\n\n",
+     b"event: a\ndata: 1\ndata: 2\n\n", b"event: a\ndata:1\n\n",
+     b"event: a", b"id: 1\ndata: 1\n\n", b"event: message_stop\ndata: 1\n\n"],
+)  # fmt: skip
+def test_an_event_that_is_written_otherwise_is_not_relayed(event: bytes) -> None:
+    client = Recipient()
+    framed = b"%x\r\n%b\r\n" % (len(event), event)
+    assert passage(client, ManualClock()).relay(framed, framed.index(b"\n") + 1) == 0.0
+    assert client.got == b""

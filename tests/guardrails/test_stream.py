@@ -285,6 +285,20 @@ def test_each_shipped_format_in_the_smallest_pieces(part: int) -> None:
         compare_stream(SHIPPED, text, list(text))
 
 
+FREQUENT = st.sampled_from(
+    ["the ", "token ", "is ", "was ", "pin ", "pin", "password ", "api key ", "a", "ccess ", "it\n", "hunter2Z ",
+     "xoxe ", "eyJ", "aZbYcX ", "- ", "on ", "  ", "9 ", ": ", "patterns ", "cioabc", "def "]
+)  # fmt: skip
+
+
+@given(st.lists(FREQUENT, max_size=60), CUTS)
+def test_words_that_are_known_from_other_texts_change_nothing(words: list[str], cuts: list[int]) -> None:
+    """The gate is not shown every word that it saw nothing in before, and what is found is found."""
+    text = "".join(words)
+    for parts in (pieces(text, cuts), words, list(text)):
+        compare_stream(SHIPPED, text, parts)
+
+
 def test_words_come_out_at_once_and_what_may_go_on_waits() -> None:
     stream = SHIPPED.stream()
     assert stream is not None

@@ -6,6 +6,7 @@ from guardrails.actions import Hasher
 from guardrails.policy import Policy, Rule
 from guardrails.program import Plans, Program
 from guardrails.scanner import Scanner
+from guardrails.secrets.detector import SecretDetector
 from guardrails.tally import Tally
 from guardrails.text import Text
 from tests.support.detectors import Card, Failing, Overlapping, Pattern, ReGate, Words, fence, mail
@@ -241,3 +242,26 @@ def test_each_rule_meets_its_own_limit_once() -> None:
         for piece in pieces:
             text.feed(piece)
         assert [(f.policy_rule, f.start) for f in tally.verdict().findings] == [("mail", 10), ("card", 20)]
+
+
+def test_words_that_come_again_are_not_scanned_again_unless_a_match_could_end_with_them() -> None:
+    """A word the gate saw nothing in is known, also to other texts; one behind which more is looked at never is."""
+    scanner = Scanner([SecretDetector()], gate=ReGate)
+    plan = Plans([Policy("p", (mask("secrets"),))], scanner, "").plan("response", "")
+    program = plan.program("assistant") if plan is not None else None
+    assert program is not None
+    gate = program.gate
+    assert isinstance(gate, ReGate)
+    seen: list[list[str]] = []
+    for _ in range(3):
+        text = Text(program, Tally("response", Hasher(KEY)), "c")
+        assert text.feed("So ") == "So "
+        scanned: list[str] = []
+        for piece in ("we ", "sa", "w ", "that ", "it ", "is ", "in a ", "xoxe", " x "):
+            before = gate.scanned
+            text.feed(piece)
+            scanned += [piece] * (gate.scanned > before)
+        seen.append(scanned)
+        assert text.finish() == ""
+    assert seen[0] == ["we ", "w ", "that ", "it ", "is ", "in a ", " x "]
+    assert seen[1] == seen[2] == ["is ", "in a ", " x "]

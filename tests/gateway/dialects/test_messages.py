@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.dialects.messages import CountTokensDialect, MessagesDialect, MessagesStream
 from gateway.facts import Reading, Usage
@@ -99,3 +101,47 @@ def test_counting_consumes_nothing():
     assert dialect.usage(b'{"input_tokens":2095}') == (None, None)
     assert dialect.answer_segments(b'{"input_tokens":2095}') == []
     assert isinstance(dialect.stream(reading).usage, Usage | None)
+
+
+MEMBERS = {"text": "text_delta", "partial_json": "input_json_delta", "thinking": "thinking_delta", "odd": "odd_delta"}
+
+
+@given(
+    st.sampled_from(["content_block_delta", "content_block_start", "message_delta", "error", "odd"]),
+    st.sampled_from(["delta", "content_block"]),
+    st.lists(st.sampled_from(sorted(MEMBERS)), min_size=1, max_size=2, unique=True),
+    st.lists(st.text('ab é"\\', min_size=1)),
+)
+def test_a_listener_is_told_texts_and_knows_what_it_would_of_the_events(
+    kind: str, zone: str, members: list[str], texts: list[str]
+) -> None:
+    """`StreamReader.listener`: it "takes the text of an event in place of the event"."""
+    told, shown = (MessagesDialect().stream(Reading(model="m", stream=True)) for _ in range(2))
+
+    def event(text: str) -> bytes:
+        first, *others = members
+        piece = {"type": MEMBERS[first], first: text} | dict.fromkeys(others, "other")
+        return json.dumps({"type": kind, "index": 0, zone: piece}).encode()
+
+    first = event("#")
+    told.event(b"e", first)
+    shown.event(b"e", first)
+    head, _, tail = first.partition(b"#")
+    listener = told.listener(head, tail)
+    assert (listener is not None) == (kind == "content_block_delta" and said(members))
+    for text in texts if listener is not None else ():
+        assert listener is not None
+        listener(text)
+        assert shown.event(b"e", event(text))
+    assert (told.text(), told.finished, told.failed) == (shown.text(), shown.finished, shown.failed)
+
+
+def said(members: list[str]) -> bool:
+    """Whether the first member is the one that is read."""
+    order = [name for name in ("text", "partial_json", "thinking") if name in members]
+    return order[:1] == members[:1]
+
+
+def test_a_listener_wants_json() -> None:
+    stream = MessagesDialect().stream(Reading(model="m", stream=True))
+    assert stream.listener(b'{"type":"content_block_delta","delta":{"text":"', b'"}') is None

@@ -9,18 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.inspection.rewriters import Rewriters
+from gateway.wire.sse import SseParser
 from guardrails.engine import PolicyEngine
 from guardrails.interface import Segment
 from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
 from guardrails.vault import Vault
 from tests.gateway.inspection.helpers import cut, objects, rewritten, sse
-from tests.gateway.inspection.test_events import repeating
+from tests.gateway.inspection.test_events import as_chunk, repeating
 from tests.support.detectors import Card, ReGate, Words, fence, mail
 
 DETECTORS = [mail(), Card(), Words("names", "NAME", "kestrel", "kestrel house"), fence()]
 ENGINE = PolicyEngine(
     [Policy("p", tuple(Rule(id=each.name, detector=each.name, action="mask", mode="enforce") for each in DETECTORS))],
+    Scanner(DETECTORS, gate=ReGate),
+    key=b"k" * 16,
+)
+BLOCKING = PolicyEngine(
+    [Policy("p", (Rule(id="mail", detector="mail", action="block"), Rule(id="card", detector="card", action="mask")))],
     Scanner(DETECTORS, gate=ReGate),
     key=b"k" * 16,
 )
@@ -206,3 +212,52 @@ def test_events_without_log_probabilities_are_still_read_the_short_way():
     for event in repeating("chat.completions", ["some ", "words "], False, True, 0):
         rewriter.event(event)
     assert rewriter.repeat is not None
+
+
+def usual(text: str, tokens: list[tuple[bytes, int]], padding: str) -> bytes:
+    """An event as most servers tell it, if it has one token."""
+    told = [{**entry(*each), "top_logprobs": list[Any]()} for each in tokens]
+    logprobs = {"content": told, "refusal": None} if told else None
+    choice = {"index": 0, "delta": {"content": text}, "logprobs": logprobs, "finish_reason": None}
+    return sse({"id": "c", "choices": [choice]} | ({"obfuscation": padding} if padding else {}))
+
+
+@settings(max_examples=250, deadline=None)
+@given(TEXTS, CUTS, CUTS, st.booleans(), st.sampled_from(["mask", "block", "restore", "twice"]))
+def test_events_that_repeat_are_rewritten_as_any_other(
+    text: str, tokens: list[int], events: list[int], padded: bool, what: str
+):
+    """An event like the one before but for its text and its log-probabilities goes a shorter way, and what the client
+    gets is the same; also as a chunk, where who else reads it is told its text."""
+    told = events_of(text, tokens, events)
+    written = [usual(*each, "ab" * (at % 3 + 1) if padded else "") for at, each in enumerate(told)]
+    engine = BLOCKING if what == "block" else ENGINE
+    vault = Vault(b"s" * 16) if what == "restore" else None
+    written *= 2 if what == "twice" else 1
+    short, long, relayed = (
+        Rewriters().open("chat.completions", engine.stream("", vault=vault))  # type: ignore[arg-type]
+        for _ in range(3)
+    )
+    said: list[str] = []
+    for event in SseParser().feed(b": \n\n" + b"".join(written))[1:]:
+        long.repeat = None
+        expected = long.event(event)
+        assert short.event(event) == expected
+        assert as_chunk(relayed, event, said) == expected
+        assert short.blocked == relayed.blocked == long.blocked
+        assert short.logprobs_dropped == relayed.logprobs_dropped == long.logprobs_dropped
+    assert short.end() == long.end() == relayed.end()
+
+
+def test_events_with_their_log_probabilities_are_read_the_short_way():
+    rewriter = Rewriters().open("chat.completions", ENGINE.stream())  # type: ignore[arg-type]
+    first, second = SseParser().feed(
+        b": \n\n" + usual("some ", [(b"some ", 0)], "") + usual("word ", [(b"word ", 5)], "")
+    )[1:]
+    rewriter.event(first)
+    assert rewriter.repeat is not None
+    assert rewriter.repeat.middle == b'"},"logprobs":'
+    assert rewriter.repeat.after.endswith(rewriter.repeat.tail)
+    kept = rewriter.repeat
+    rewriter.event(second)
+    assert rewriter.repeat is kept

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.inspection.logprobs import read
+from gateway.inspection.logprobs import Told, read, read_usual
 
 TEXTS = st.lists(st.text(alphabet='ab ☃"\\\ud83d', min_size=1, max_size=3), max_size=4)
 
@@ -55,6 +55,69 @@ def test_alternatives_and_what_is_no_number_are_left_out_where_rules_may_change_
     assert not told.whole
     kept = {"tokens": ["a", "b"], "top_logprobs": [{"a": -1}, None], "said": [None, 1]}
     assert json.loads(told.written(told.lists)) == kept
+
+
+def parts(told: Told | None) -> Any:
+    """Of what was read, all that may go on."""
+    if told is None:
+        return None
+    lists = {name: [(each.said, each.told) for each in tokens] for name, tokens in told.lists.items()}
+    return lists, told.names, told.columns, told.whole, told.written(told.lists)
+
+
+@given(
+    st.text(alphabet='ab ☃"\\\x00\ud83d', max_size=3),
+    st.sampled_from(
+        [
+            "-0.5",
+            "0",
+            "-1",
+            "-9999999",
+            "-99999999",
+            "1e-7",
+            "1e7",
+            "-01",
+            ".5",
+            "-1.25E-300",
+            "null",
+            "-1.",
+            "1e",
+            "2e-",
+            "-",
+        ]
+    ),
+    st.sampled_from([None, [], [97], [256], [98, 32], ["a"]]),
+    st.sampled_from(["[]", "[{}]", "null", "[1]"]),
+    st.booleans(),
+    st.sampled_from(["", ',"refusal":null', ',"refusal":[]', ',"content":[]', " "]),
+)
+def test_the_usual_way_says_what_any_way_says(
+    token: str, number: str, listed: list[Any] | None, others: str, ascii_only: bool, behind: str
+):
+    """ "Nothing of it can be given twice, or say more": what is read by one expression is what a parser reads."""
+    said = list(token.encode("utf-8", "surrogatepass")) if listed is None else listed
+    written = json.dumps(token, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    told = b'"token":%b,"logprob":%b,"bytes":%b,"top_logprobs":%b' % (
+        written,
+        number.encode(),
+        json.dumps(said, separators=(",", ":")).encode(),
+        others.encode(),
+    )
+    raw = b'{"content":[{%b}]%b}' % (told, behind.encode())
+    apart = b" " + raw
+    try:
+        usual = read_usual(raw)
+    except ValueError:
+        usual = None
+    if usual is not None:
+        assert parts(usual) == parts(read(apart)) == parts(read(apart, judged=False))
+    assert parts(read(raw)) == parts(read(apart))
+
+
+def test_most_are_told_the_usual_way():
+    entry = {"token": " so", "logprob": -0.25, "bytes": [32, 115, 111], "top_logprobs": list[Any]()}
+    for way in ({"content": [entry]}, {"content": [entry], "refusal": None}):
+        assert read_usual(json.dumps(way, separators=(",", ":")).encode()) is not None
 
 
 @pytest.mark.parametrize("token", ["\\xe2\\x98", "bytes:\\xe2\\x98", "\ufffd"])

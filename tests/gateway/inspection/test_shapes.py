@@ -69,6 +69,15 @@ def test_what_is_kept_is_bounded():
     assert learned(large, [0]).find(b"k", large) is None
 
 
+def test_alternatives_to_tokens_are_within_a_shape():
+    """A list of tokens, of alternatives to each, of bytes of each of those: six deep."""
+    own = {"token": "a", "logprob": -1.5, "bytes": [97]}
+    event = {"logprobs": {"content": [{**own, "top_logprobs": [own]}], "refusal": None}, "t": "x"}
+    data = json.dumps(event).encode()
+    match = learned(data, [0, 1]).find(b"k", data.replace(b"97", b"97, 98"))
+    assert match is not None
+
+
 def test_matching_is_linear_on_bait():
     """Text made to backtrack costs what its length costs."""
     data = b'{"logprobs":{"a":[]},"t":"x"}'
