@@ -442,8 +442,7 @@ class Text:
 
     def _trim(self) -> None:
         """Forget what is neither held back nor left context of what comes."""
-        program = self._program
-        keep = min(self._done, self._known - (program.plain if self._buf.isascii() else program.before))
+        keep = min(self._done, self._known - (self._program.plain if self._buf.isascii() else self._program.before))
         if keep - self._base > _SLACK:
             self._buf = self._buf[keep - self._base :]
             self._base = keep
