@@ -27,13 +27,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gateway.dialects.quick import prompt_segments
 from gateway.errors import BadRequest
+from guardrails import catalogue
 from guardrails.engine import PolicyEngine
 from guardrails.interface import Segment
 from guardrails.matching.gate import open_gate
-from guardrails.pii import PiiDetector
 from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
-from guardrails.secrets.detector import SecretDetector
 from guardrails.words.language import UserPattern
 from guardrails.words.patterns import PatternDetector
 from guardrails.words.terms import TermDetector, TermList
@@ -61,7 +60,7 @@ def engine() -> PolicyEngine:
     written = {"bait": r"\b(?:a+b?)+c\b", "order": r"\bEMP-\d{2,9}"}
     words = PatternDetector([UserPattern(name, name.upper(), pattern) for name, pattern in written.items()])
     terms = TermDetector([TermList("names", "NAME", [f"name{n} of{n}" for n in range(10_000)])])
-    detectors = [PiiDetector(), SecretDetector(), words, terms]
+    detectors = [catalogue.detector("pii"), catalogue.detector("secrets"), words, terms]
     rules = tuple(Rule(id=one.name, detector=one.name, action="mask", max_scan=100 * MEGABYTE) for one in detectors)
     return PolicyEngine([Policy("hostile", rules)], Scanner(detectors, gate=open_gate), key=b"k" * 16)
 

@@ -12,14 +12,14 @@ import sys
 from typing import Any
 
 from gateway.dialects.quick import answer_segments, prompt_segments
+from guardrails import catalogue
 from guardrails.engine import PolicyEngine
 from guardrails.interface import ALLOWED, Segment, Verdict
 from guardrails.matching.gate import Backend, open_gate
 from guardrails.matching.syntax import parse
-from guardrails.pii import PiiDetector, described
+from guardrails.pii import described
 from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
-from guardrails.secrets.detector import SecretDetector
 from guardrails.secrets.rules import assigned, tokens
 from guardrails.words.language import UserPattern
 from guardrails.words.patterns import PatternDetector
@@ -40,7 +40,7 @@ MARKS = (
 
 
 def engine(entities: frozenset[str] | None, backend: Backend | None, patterns: bool = False) -> PolicyEngine:
-    detectors: list[Any] = [PiiDetector(entities), SecretDetector()]
+    detectors: list[Any] = [catalogue.detector("pii", entities=entities), catalogue.detector("secrets")]
     rules = [Rule(id="pii", detector="pii", action="mask"), Rule(id="secrets", detector="secrets", action="redact")]
     if patterns:
         words = PatternDetector([UserPattern(f"p{n}", "P", pattern) for n, pattern in enumerate(PATTERNS)])

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardrails import catalogue
 from guardrails.engine import PolicyEngine
 from guardrails.interface import Action, Segment
 from guardrails.matching.gate import open_gate
-from guardrails.pii import PiiDetector
 from guardrails.policy import Policy, Rule
 from guardrails.scanner import Scanner
-from guardrails.secrets.detector import SecretDetector
 from guardrails.text import Text
 from guardrails.vault import LENGTH, Vault
 from tests.fuzz.fuzz_shipped import RIG, compare_stream, cut, prose, secrets
@@ -332,7 +331,7 @@ BLOCKING = PolicyEngine(
             "p", (Rule(id="pii", detector="pii", action="block"), Rule(id="secrets", detector="secrets", action="mask"))
         )
     ],
-    Scanner([PiiDetector(), SecretDetector()], gate=open_gate),
+    Scanner([catalogue.detector("pii"), catalogue.detector("secrets")], gate=open_gate),
     key=KEY,
 )
 
