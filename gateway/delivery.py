@@ -13,6 +13,7 @@ from gateway.errors import DeadlineExceeded, Outcome, Refusal, TransportError, U
 from gateway.facts import Exchange
 from gateway.guard import ENCODING, SHORT, WITHHELD, Guard, blocked, header_of, withheld
 from gateway.look import answer_passes
+from gateway.outside import Outside
 from gateway.passage import Passage, stream_error
 from gateway.ride import Live
 from gateway.seams import Late, UpstreamResponse
@@ -78,7 +79,7 @@ class Delivery:
         without: frozenset[bytes] | None = None
         if guard is not None:
             if guard.outside is not None:
-                await self.cleared(guard)
+                await self.cleared(guard.outside)
             if guard.reads_answers and not (status < 400 and answer.plain is body and answer_passes(guard, body)):
                 body, without = await self.guarded(guard, out, answer)
         if x.content is not None and answer.whole and status < 400:
@@ -166,8 +167,8 @@ class Delivery:
         """Pass on a stream, event by event."""
         x, clock = self.x, self.world.clock
         response = answer.response
-        if self.guard is not None:
-            await self.cleared(self.guard)
+        if self.guard is not None and self.guard.outside is not None:
+            await self.cleared(self.guard.outside)
         if x.content is not None and x.operation is not None:
             self.client = Tape(self.client, keep_stream(x.content, x.operation.name))
         client = self.client
@@ -245,12 +246,11 @@ class Delivery:
             while await response.chunk(self.world.clock.monotonic() + LINGER):
                 pass
 
-    async def cleared(self, guard: Guard) -> None:
+    async def cleared(self, outside: Outside) -> None:
         """Returns once no guardrail can block the request any more. Raises `Blocked`."""
-        if guard.outside is not None:
-            await guard.outside.verdict()
-            if self.x.content is not None:
-                self.x.content.cleared = True
+        await outside.verdict()
+        if self.x.content is not None:
+            self.x.content.cleared = True
 
     # -- both ------------------------------------------------------------------------------------------------------
 

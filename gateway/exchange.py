@@ -159,7 +159,7 @@ class Trip(Delivery):
         x.read_at = world.clock.monotonic()
 
         # inspect request
-        if caller.guardrails is not None and (guard := self.looked(caller.guardrails, out.body)) is not None:
+        if caller.guardrails is not None and (guard := self.looked(caller.guardrails, out)) is not None:
             await self.inspect(guard, out)
 
         if world.traces is not None and (options := snapshot.telemetry.content) is not None:
@@ -180,14 +180,13 @@ class Trip(Delivery):
         if by_provider:
             out.limits = admission
 
-    def looked(self, engine: Engine, body: bytes) -> Guard | None:
-        """Look at the request's text. What guardrails have more to do with it; None: it may go on as it is."""
-        x = self.x
-        guard = self.guard = Guard(self.world, self.snapshot, engine, x, x.operation.name if x.operation else "")
-        if not request_passes(guard, body):
+    def looked(self, engine: Engine, out: Outgoing) -> Guard | None:
+        """Look at the request's text. Guardrails that have more to do with it; None: it may go on as it is."""
+        guard = self.guard = Guard(self.world, self.snapshot, engine, self.x, out.operation.name)
+        if not request_passes(guard, out.body):
             return guard
         if guard.reads_requests:
-            x.inspected_at = self.world.clock.monotonic()
+            self.x.inspected_at = self.world.clock.monotonic()
         return None
 
     async def inspect(self, guard: Guard, out: Outgoing) -> None:

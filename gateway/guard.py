@@ -104,10 +104,10 @@ class Guard:
             await talk.recall()
             self.vault = talk.vault
 
-    def nothing(self, direction: Direction) -> None:
-        """A look was enough: nothing is to be found in a body (`gateway/look.py`)."""
+    def judged(self, verdict: Verdict, direction: Direction) -> None:
+        """Tell the governor what was concluded by all rules that look there."""
         if self.governor is not None:
-            self.tell(ALLOWED, self.engine.rules(direction, self.operation))
+            self.tell(verdict, self.engine.rules(direction, self.operation))
 
     def has_tokens(self, body: bytes) -> bool:
         """Whether a whole answer has log-probabilities of which some may have to be taken out."""
@@ -342,8 +342,7 @@ class Guard:
         )
 
     def _concluded(self, verdict: Verdict, body: bytes, direction: Direction, rewrite: Rewrite) -> bytes:
-        if self.governor is not None:
-            self.tell(verdict, self.engine.rules(direction, self.operation))
+        self.judged(verdict, direction)
         if verdict is ALLOWED:
             return rewrite(body, ())
         return self.carry_out(verdict, verdict.rewrites, body, direction, rewrite)
@@ -371,8 +370,7 @@ class Guard:
     def streamed(self, verdict: Verdict) -> None:
         """A streamed answer was judged."""
         self.note(verdict, "response")
-        if self.governor is not None:
-            self.tell(verdict, self.engine.rules("response", self.operation))
+        self.judged(verdict, "response")
 
     def note(self, verdict: Verdict, direction: Direction) -> None:
         """Put a verdict into the notebook, beside what was concluded before."""

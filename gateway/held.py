@@ -17,7 +17,7 @@ from gateway.wire.headers import split_fields
 async def answer_held(trip: Delivery, answer: Answer, stream: OpenStream, guard: Guard, outside: Outside) -> None:
     """Pass on a stream in one piece, once it is known that it may leave. Raises `Refusal`."""
     x, client = trip.x, trip.client
-    await trip.cleared(guard)
+    await trip.cleared(outside)
     rewriter = guard.stream(trip.world.rewriters)
     held, idle = Hold(x.provider), answer.target.provider.timeouts.idle
     passage = Passage(x, stream, rewriter, held, trip.world.clock, idle, math.inf, trip.world.slices)

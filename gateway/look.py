@@ -7,6 +7,7 @@ there plainly and were clean when they came before. What a look does not let pas
 
 from gateway.dialects.spoken import answered, asked
 from gateway.dialects.tokens import INPUTS, holds_tokens
+from gateway.facts import ALLOWED
 from gateway.guard import SHORT, Guard
 from gateway.wire.answers import texts_from
 
@@ -29,7 +30,7 @@ def request_passes(guard: Guard, body: bytes) -> bool:
         texts = asked(operation, body)
         if texts is None or not engine.passes(texts, "request", operation):
             return False
-    guard.nothing("request")
+    guard.judged(ALLOWED, "request")
     return True
 
 
@@ -46,5 +47,5 @@ def answer_passes(guard: Guard, body: bytes) -> bool:
         body, "response", operation, vault=vault, within=texts_from(operation, body)
     ):
         return False
-    guard.nothing("response")
+    guard.judged(ALLOWED, "response")
     return True

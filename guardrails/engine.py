@@ -127,7 +127,7 @@ class PolicyEngine:
         plan = self._plans.plan(direction, operation)
         if plan is None:
             return True
-        gate, total = self._scanner.gate, 0
+        gate, remembered, total = self._scanner.gate, self._remembered, 0
         for role, text in texts:
             program = plan.program(role)
             if program is None:
@@ -136,7 +136,7 @@ class PolicyEngine:
             if total > plan.total:
                 return False
             if program.key:
-                if not self._is_known(program, role, text):
+                if remembered is None or _name(program, role, False, _string(text)) not in remembered:
                     return False
             elif gate is None or len(text) > program.glanced or not glance.clear(gate, text, plan.counted, sound=True):
                 return False
@@ -180,7 +180,7 @@ class PolicyEngine:
                         if tally.blocked:
                             break
                     document = segment.path.endswith(self._json_paths)
-                    name = self._name(program, segment, document)
+                    name = _name(program, segment.role, document and self._is_document(segment), text)
                     whole = program.quick and not document and (breathe is None or len(text) <= PIECE)
                     seen = program.seen(text) if whole else None
                     if (seen is None or seen) and not (name and remembered is not None and name in remembered):
@@ -255,21 +255,6 @@ class PolicyEngine:
             judge.finish()
         return out
 
-    def _name(self, program: Program, segment: Segment, document: bool) -> bytes:
-        """What a text is remembered by when it is clean; empty: it is not."""
-        if not program.key or len(segment.text) > LONGEST:
-            return b""
-        return name_of(program.key, segment.role, document and self._is_document(segment), segment.text)
-
-    def _is_known(self, program: Program, role: str, text: bytes) -> bool:
-        """Whether a JSON string is that of a text that is remembered."""
-        remembered = self._remembered
-        return (
-            remembered is not None
-            and len(text) <= LONGEST
-            and name_of(program.key, role, False, _string(text)) in remembered
-        )
-
     def _is_document(self, segment: Segment) -> bool:
         return segment.path.endswith(self._json_paths) and segment.text.lstrip(" \t\r\n")[:1] in ("{", "[")
 
@@ -295,3 +280,8 @@ class PolicyEngine:
         """The engine itself failed: every rule goes without an answer."""
         tally.failed("engine", type(error).__name__, plan.rules if plan is not None else ())
         return tally.verdict()
+
+
+def _name(program: Program, role: str, document: bool, text: str) -> bytes:
+    """What a text is remembered by when a program finds it clean; empty: it is not."""
+    return name_of(program.key, role, document, text) if program.key and len(text) <= LONGEST else b""

@@ -12,7 +12,7 @@ from gateway.dialects.quick import answer_segments, prompt_segments
 from gateway.guard import Guard
 from gateway.look import GLANCED, REMEMBERED, answer_passes, request_passes
 from guardrails.engine import PolicyEngine
-from guardrails.interface import ALLOWED
+from guardrails.interface import ALLOWED, Verdict
 from guardrails.policy import Policy, Rule
 from guardrails.remembered import Remembered
 from guardrails.scanner import Scanner
@@ -39,7 +39,8 @@ class Watched:
         self.told: list[str] = []
         self.__dict__.update(more)
 
-    def nothing(self, direction: str) -> None:
+    def judged(self, verdict: Verdict, direction: str) -> None:
+        assert verdict is ALLOWED
         self.told.append(direction)
 
     def has_tokens(self, body: bytes) -> bool:
