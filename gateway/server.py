@@ -143,7 +143,7 @@ def run_worker(
     after its ledger loader; several have a supervisor that does)."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     snapshot = configuration.snapshot
-    setup_logs(snapshot.telemetry.log_level, snapshot.telemetry.log_format)
+    setup_logs(snapshot.telemetry.log_level, snapshot.telemetry.log_format).start()
     world = build_world(configuration)
     links = _links(snapshot)
     server = Server(_uvicorn_config(world, snapshot, links), world, links, beside, lifeline)

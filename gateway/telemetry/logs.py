@@ -6,11 +6,13 @@ of them is due, and never for JSON. Lines of uvicorn and other libraries come th
 passes `redaction.py`.
 """
 
+import contextlib
 import json
 import logging
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -25,6 +27,8 @@ QUEUE = 2000
 """Lines that may wait for the writer; more are dropped and counted."""
 FLUSH = 2.0
 """Seconds the process waits at its end for lines that were not written yet."""
+MEMORY_WAITS = 100
+"""Times 0.1 s that a line waits for memory before it is dropped."""
 _FIELDS = "tollway_fields"
 
 Render = Callable[[MutableMapping[str, Any]], str]
@@ -33,7 +37,8 @@ Render = Callable[[MutableMapping[str, Any]], str]
 def alert(event: str, **fields: object) -> None:
     """Log something a person should look at, at level warning. `event` is a fixed name such as `defect`, never a text
     made of data. Never raises, never blocks."""
-    logging.getLogger(LOGGER).warning(event, extra={_FIELDS: fields})
+    with contextlib.suppress(MemoryError):  # Not even a record could be made: what it tells of goes on all the same.
+        logging.getLogger(LOGGER).warning(event, extra={_FIELDS: fields})
 
 
 def info(event: str, **fields: object) -> None:
@@ -85,13 +90,23 @@ class LogHandler(logging.Handler):
         self._starting = threading.Lock()
         self._told = 0
 
+    def start(self) -> None:
+        """Start the writer, which the first line does otherwise: a process that serves has it before memory is short.
+        Where the system gives no thread, lines wait for the next try."""
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="log writer", daemon=True)
+                with contextlib.suppress(RuntimeError, MemoryError):
+                    thread.start()
+                    self._thread = thread
+
     def emit(self, record: logging.LogRecord) -> None:
-        if self._thread is None:
-            self._start()
         try:
             self._queue.put_nowait(record)
         except queue.Full:
             self.dropped += 1
+        if self._thread is None or not self._thread.is_alive():
+            self.start()
 
     def flush(self) -> None:
         """Wait until what was logged is written, at most `FLUSH` seconds."""
@@ -110,12 +125,6 @@ class LogHandler(logging.Handler):
                 self._thread.join(FLUSH)
         super().close()
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
-                self._thread.start()
-
     def _run(self) -> None:
         render = make_renderer(self._format, colors=not self._stream.closed and self._stream.isatty())
         while True:
@@ -128,6 +137,14 @@ class LogHandler(logging.Handler):
                 self._queue.task_done()
 
     def _write(self, render: Render, record: logging.LogRecord) -> None:
+        for _ in range(MEMORY_WAITS):
+            with contextlib.suppress(MemoryError):
+                self._try_write(render, record)
+                return
+            time.sleep(0.1)
+        self.dropped += 1
+
+    def _try_write(self, render: Render, record: logging.LogRecord) -> None:
         try:
             lost = self.dropped - self._told
             if lost:
@@ -135,6 +152,8 @@ class LogHandler(logging.Handler):
                 self._stream.write(render({"level": "warning", "event": "log_lines_dropped", "lines": lost}) + "\n")
             self._stream.write(render(event_of(record)) + "\n")
             self._stream.flush()
+        except MemoryError:
+            raise
         except Exception:
             self.dropped += 1
 

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -145,6 +145,48 @@ def test_a_full_pipe_holds_up_nobody(stream: Stream, monkeypatch: pytest.MonkeyP
     told = [line for line in found if line["event"] == "log_lines_dropped"]
     assert sum(line["lines"] for line in told) == handler.dropped
     assert len([line for line in found if line["event"] == "more"]) + handler.dropped == 50
+
+
+def test_a_writer_that_cannot_start_is_tried_again(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container out of memory or of threads: nothing is raised, and the line is written later."""
+    handler = setup_logs(stream=stream)
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", raise_(RuntimeError("can't start new thread")))
+        alert("first")
+        alert("second")
+    assert stream.getvalue() == ""
+    alert("third")
+    assert [line["event"] for line in lines(stream, handler)] == ["first", "second", "third"]
+
+
+def test_a_line_waits_for_memory(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = setup_logs(stream=stream)
+    free = threading.Event()
+    write = stream.write
+
+    def short(text: str) -> int:
+        if not free.is_set():
+            free.set()
+            raise MemoryError
+        return write(text)
+
+    monkeypatch.setattr(stream, "write", short)
+    alert("out_of_memory")
+    assert [line["event"] for line in lines(stream, handler)] == ["out_of_memory"]
+    assert handler.dropped == 0
+
+
+def test_no_memory_for_a_record_raises_nothing(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup_logs(stream=stream)
+    monkeypatch.setattr(logging.Logger, "makeRecord", raise_(MemoryError()))
+    alert("out_of_memory")
+
+
+def raise_(error: Exception) -> Callable[..., None]:
+    def raises(*_args: object, **_named: object) -> None:
+        raise error
+
+    return raises
 
 
 def test_a_closed_stream_raises_nothing(stream: Stream) -> None:
