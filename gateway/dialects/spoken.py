@@ -106,7 +106,7 @@ _said = msgspec.json.Decoder(_Said).decode
 
 def asked(operation: str, body: bytes) -> list[Text] | None:
     """The texts of a request of Chat or Messages, which is JSON in valid UTF-8; None: it is not that plain."""
-    if operation not in ("chat.completions", "messages") or b"\\u" in body:
+    if operation not in ("chat.completions", "messages") or (b"\\" in body and b"\\u" in body):
         return None
     try:
         request = _request(body)
@@ -127,7 +127,7 @@ def asked(operation: str, body: bytes) -> list[Text] | None:
 def answered(operation: str, body: bytes) -> list[Text] | None:
     """The texts of a whole answer of Chat or Messages; None: it is not that plain, or it is no JSON in valid UTF-8, or
     it has log-probabilities."""
-    if b"\\u" in body:
+    if b"\\" in body and b"\\u" in body:  # one byte is found in a third of the time of two
         return None
     try:
         if not body.isascii():

@@ -54,13 +54,15 @@ def hyperscan_version() -> bytes:
     return str(hyperscan.__version__).encode()
 
 
-def compile_database(expressions: Sequence[tuple[bytes, bool, bool]]) -> Database:
-    """Compile (pattern, caseless, prefilter) for block scans; ids are positions. Raises CompileError."""
+def compile_database(expressions: Sequence[tuple[bytes, bool, bool]], once: bool = False) -> Database:
+    """Compile (pattern, caseless, prefilter) for block scans; ids are positions. `once`: it is enough to tell of the
+    first match of each. Raises CompileError."""
     hyperscan: Any = import_module("hyperscan")
+    every = hyperscan.HS_FLAG_SINGLEMATCH if once else 0
 
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     flags = [
-        (hyperscan.HS_FLAG_CASELESS if caseless else 0) | (hyperscan.HS_FLAG_PREFILTER if prefilter else 0)
+        every | (hyperscan.HS_FLAG_CASELESS if caseless else 0) | (hyperscan.HS_FLAG_PREFILTER if prefilter else 0)
         for _, caseless, prefilter in expressions
     ]
     try:

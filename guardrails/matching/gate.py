@@ -15,6 +15,7 @@ Expressions see bytes. Of these the three engines think alike: literals, classes
 is meant for characters is brought into this shape by `guardrails/matching/widening.py`.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import re
@@ -23,11 +24,16 @@ from typing import Literal, Protocol
 
 from guardrails.detector import Expression
 from guardrails.matching import engines
+from guardrails.matching.implied import fewer
 
 Backend = Literal["hyperscan", "re2", "re"]
 BACKENDS: tuple[Backend, ...] = ("hyperscan", "re2", "re")
 _MODULES: dict[Backend, str] = {"hyperscan": "hyperscan", "re2": "re2", "re": "re"}
-_MAGIC = b"tollway-gate-1\n"
+_MAGIC = b"tollway-gate-2\n"
+SHORT = 4096
+"""Bytes of a text that the small automaton sees first; in a longer one there is mostly something for the other."""
+_LENGTH = 8
+"""Bytes of a length in a saved gate."""
 
 
 class GateError(ValueError):
@@ -115,35 +121,41 @@ def _for_hyperscan(expressions: Sequence[Expression]) -> list[tuple[bytes, bool,
 
 
 class HyperscanGate:
-    """One Hyperscan database in block mode."""
+    """One Hyperscan database in block mode; before it a small one, which sees whether a text of ASCII may have
+    anything in it (`guardrails/matching/implied.py`)."""
 
     backend: Backend = "hyperscan"
 
     def __init__(self, expressions: tuple[Expression, ...], why: str, compiled: bytes = b"") -> None:
         self.expressions = expressions
         self.why = why
-        self.loaded = False
-        """Whether `compiled` was used."""
         self._header = _MAGIC + fingerprint(expressions)
-        self._database = self._load(compiled) or self._compile()
-        self._scan = self._database.scan
-        self._scratch = engines.new_scratch(self._database)
-        # One scratch serves one scan at a time, also where threads overlap because Hyperscan lets the GIL go. Idle ones
-        # wait here; taking from a list and putting back are atomic.
-        self._idle = [engines.clone_scratch(self._scratch)]
+        saved = self._load(compiled)
+        self.loaded = saved is not None
+        """Whether `compiled` was used."""
+        small, every = saved or self._compile()
+        self._small = _Automaton(small) if small is not None else None
+        self._every = _Automaton(every)
 
-    def _load(self, compiled: bytes) -> engines.Database | None:
+    def _load(self, compiled: bytes) -> tuple[engines.Database | None, engines.Database] | None:
         if not compiled.startswith(self._header):
             return None
-        database = engines.load_database(compiled[len(self._header) :])
-        self.loaded = database is not None
-        return database
+        rest = compiled[len(self._header) :]
+        size = int.from_bytes(rest[:_LENGTH])
+        small = engines.load_database(rest[_LENGTH : _LENGTH + size]) if size else None
+        every = engines.load_database(rest[_LENGTH + size :])
+        return None if every is None or (size and small is None) else (small, every)
 
-    def _compile(self) -> engines.Database:
+    def _compile(self) -> tuple[engines.Database | None, engines.Database]:
         try:
-            return engines.compile_database(_for_hyperscan(self.expressions))
+            every = engines.compile_database(_for_hyperscan(self.expressions))
         except engines.CompileError as error:
             raise GateError(self._blame(str(error))) from None
+        small = None
+        if few := fewer(self.expressions):
+            with contextlib.suppress(engines.CompileError):
+                small = engines.compile_database(_for_hyperscan(few), once=True)
+        return small, every
 
     def _blame(self, message: str) -> str:
         """Hyperscan does not say which expression it dislikes: halve the set until one is left."""
@@ -157,6 +169,29 @@ class HyperscanGate:
         return f"expression {low} is not possible in the gate: {message}"
 
     def scan(self, data: bytes) -> list[tuple[int, int]]:
+        if self._small is not None and len(data) <= SHORT and data.isascii() and not self._small.scan(data):
+            return []
+        return self._every.scan(data)
+
+    def dump(self) -> bytes:
+        small = engines.dump_database(self._small.database) if self._small is not None else b""
+        return self._header + len(small).to_bytes(_LENGTH) + small + engines.dump_database(self._every.database)
+
+
+class _Automaton:
+    """A database, with what scans need."""
+
+    __slots__ = ("_idle", "_scan", "_scratch", "database")
+
+    def __init__(self, database: engines.Database) -> None:
+        self.database = database
+        self._scan = database.scan
+        self._scratch = engines.new_scratch(database)
+        # One scratch serves one scan at a time, also where threads overlap because Hyperscan lets the GIL go. Idle ones
+        # wait here; taking from a list and putting back are atomic.
+        self._idle = [engines.clone_scratch(self._scratch)]
+
+    def scan(self, data: bytes) -> list[tuple[int, int]]:
         hits: list[tuple[int, int]] = []
         try:
             scratch = self._idle.pop()
@@ -165,9 +200,6 @@ class HyperscanGate:
         self._scan(data, engines.collect, 0, hits, scratch)
         self._idle.append(scratch)
         return hits
-
-    def dump(self) -> bytes:
-        return self._header + engines.dump_database(self._database)
 
 
 class Re2Gate:

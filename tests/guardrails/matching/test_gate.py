@@ -22,8 +22,13 @@ SAMPLE = (
     Expression("é"),
     Expression(r"^a[ab]"),
     Expression(r"(['\"])k\1", prefilter=True),
+    Expression(r"\b\d{3}[ -]?\d{4}x?", caseless=True),
 )
-DATA = st.binary(max_size=40) | st.text("ab cdfoghp_1-2'k\"éz\n\x0b", max_size=60).map(str.encode)
+DATA = (
+    st.binary(max_size=40)
+    | st.text("ab cdfoghp_1-2'k\"éz\n\x0b", max_size=60).map(str.encode)
+    | st.text("0123456789-( xX.a", max_size=40).map(str.encode)
+)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -60,6 +65,22 @@ def test_every_start_gives_its_preferred_end(gates: dict[Backend, Gate], data: b
         assert expected <= hits, backend
         exact = {index for index, expression in enumerate(SAMPLE) if not expression.prefilter}
         assert {i for i, _ in hits} & exact == {i for i, _ in expected} & exact, backend
+
+
+@settings(max_examples=300)
+@given(data=DATA)
+def test_the_small_automaton_hides_nothing(gates: dict[Backend, Gate], data: bytes) -> None:
+    gate = gates["hyperscan"]
+    assert isinstance(gate, HyperscanGate)
+    assert gate._small is not None
+    assert sorted(gate.scan(data)) == sorted(gate._every.scan(data))
+
+
+def test_there_is_no_small_automaton_where_it_would_be_no_smaller() -> None:
+    gate = open_gate([Expression("one"), Expression("[0-9]{6}")])
+    assert isinstance(gate, HyperscanGate)
+    assert gate._small is None
+    assert loaded(open_gate([Expression("one"), Expression("[0-9]{6}")], compiled=gate.dump()))
 
 
 def test_nothing_to_look_for_finds_nothing(backend: Backend) -> None:
