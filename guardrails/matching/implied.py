@@ -21,6 +21,8 @@ GAP = 6
 """at most so many of these marks between two of them."""
 MARKS = "-xX ./()[]~+"
 RUN = Expression(f"[0-9](?:[{re.escape(MARKS)}]{{0,{GAP}}}[0-9]){{{DIGITS - 1}}}")
+WORTH = 8
+"""Expressions that one in their place must spare: for fewer a text is not looked at twice."""
 MOST = 1000
 """Expressions of a small automaton. One of more would not be small, and takes long to make."""
 _MOST_ASKED = 2 * MOST
@@ -35,11 +37,11 @@ _EVERYWHERE = (1 << _SEEN + 1) - 1
 
 def fewer(expressions: Sequence[Expression]) -> list[Expression] | None:
     """Expressions of which one occurs in every text of ASCII in which one of `expressions` does; None: there are none
-    that are fewer, or too many."""
+    that are far fewer, or too many."""
     if len(expressions) > _MOST_ASKED:
         return None
     kept = [expression for expression in expressions if not needs_run(expression)]
-    return [*kept, RUN] if len(kept) < min(len(expressions), MOST) else None
+    return [*kept, RUN] if len(kept) <= min(len(expressions) - WORTH, MOST) else None
 
 
 def needs_run(expression: Expression) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from guardrails.detector import Expression
 from guardrails.matching.gate import BACKENDS, Backend, Gate, GateError, HyperscanGate, fingerprint, open_gate
+from guardrails.matching.implied import WORTH
 
 SAMPLE = (
     Expression(r"ghp_[A-Za-z0-9]{4}"),
@@ -22,7 +23,7 @@ SAMPLE = (
     Expression("é"),
     Expression(r"^a[ab]"),
     Expression(r"(['\"])k\1", prefilter=True),
-    Expression(r"\b\d{3}[ -]?\d{4}x?", caseless=True),
+    *[Expression(rf"\b\d{{3}}[ -]?\d{{4}}x{{0,{most}}}", caseless=True) for most in range(WORTH)],
 )
 DATA = (
     st.binary(max_size=40)

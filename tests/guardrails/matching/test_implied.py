@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardrails.detector import Detector, Expression
-from guardrails.matching.implied import DIGITS, GAP, MARKS, MOST, RUN, fewer, needs_run
+from guardrails.matching.implied import DIGITS, GAP, MARKS, MOST, RUN, WORTH, fewer, needs_run
 from guardrails.pii.detector import PiiDetector, described
 from guardrails.secrets.detector import SecretDetector
 
@@ -73,11 +73,13 @@ def test_case_and_prefilters() -> None:
 
 
 def test_the_few_and_the_many() -> None:
-    word, long, short = Expression("word"), Expression("[0-9]{9}"), Expression("[0-9]{3}")
-    assert fewer([word, long, short]) == [word, short, RUN]
-    assert fewer([word, short]) is None
+    word, short = Expression("word"), Expression("[0-9]{3}")
+    long = [Expression(f"[0-9]{{{9 + more}}}") for more in range(WORTH)]
+    assert fewer([word, *long, short]) == [word, short, RUN]
+    assert fewer([word, *long[1:], short]) is None
     assert fewer([]) is None
-    assert fewer([word] * MOST + [long]) is None
+    assert fewer([word] * MOST + long) == [word] * MOST + [RUN]
+    assert fewer([word] * (MOST + 1) + long) is None
 
 
 @pytest.mark.parametrize(
