@@ -23,7 +23,7 @@ SAMPLE = (
     Expression("é"),
     Expression(r"^a[ab]"),
     Expression(r"(['\"])k\1", prefilter=True),
-    *[Expression(rf"\b\d{{3}}[ -]?\d{{4}}x{{0,{most}}}", caseless=True) for most in range(WORTH)],
+    *[Expression(rf"\b\d{{3}}[ -]?\d{{4}}x{{0,{most}}}", caseless=True) for most in range(1, WORTH + 1)],
 )
 DATA = (
     st.binary(max_size=40)
