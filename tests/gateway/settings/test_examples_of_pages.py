@@ -23,7 +23,9 @@ FOUND = [
 ENVIRONMENT = {
     "COLLECTOR_KEY": "k",
     "LAKERA_API_KEY": "k",
+    "OPENAI_API_KEY": "k",
     "PAGERDUTY_KEY": "0123456789abcdef0123456789abcdef",
+    "PROMPT_CANARY": "a mark of our own",
     "TOLLWAY_KEY_HASH": "sixteen bytes or more",
     "TOLLWAY_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -58,6 +60,7 @@ def test_every_example_is_right(example: str, tmp_path: Path) -> None:
     written = whole(example)
     path = tmp_path / "gateway.yaml"
     path.write_text(yaml.safe_dump(written, allow_unicode=True))
+    (tmp_path / "customers.txt").write_text("Globex\nInitech\n")
     loaded = load_config(path, env=ENVIRONMENT)
     snapshot = compile_snapshot(loaded, clock=ManualClock())
-    assert [warning for warning in snapshot.warnings if "can never match" in warning] == []
+    assert [warning for warning in snapshot.warnings if "can never match" in warning or "guardrail" in warning] == []
