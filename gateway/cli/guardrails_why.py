@@ -14,6 +14,8 @@ from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 if TYPE_CHECKING:
     from gateway.admin.review_shapes import DirectionVerdict, FindingView, JudgedExchange, Reasons
 
+_HEAD = 2
+"""Lines that say which exchange it is."""
 REASONS = "/admin/v1/guardrails/reasons"
 
 
@@ -71,12 +73,12 @@ def _exchange(each: JudgedExchange) -> list[str]:
         f"team {each.team or '(none)'}, key {each.key or '(none)'}: {each.operation}{model}: {each.outcome}, "
         f"status {each.status}",
     ]
-    if not each.verdicts:
-        lines.append("• guardrails found nothing in it")
-    for verdict in each.verdicts:
-        lines.append(f"• {'request' if verdict.direction == 'request' else 'answer'}: {_verdict(verdict)}")
-        lines += [f"    {_finding(one)}" for one in each.findings if one.direction == verdict.direction]
-    return lines
+    verdicts = {verdict.direction: _verdict(verdict) for verdict in each.verdicts}
+    for direction, name in (("request", "request"), ("response", "answer")):
+        found = [f"    {_finding(one)}" for one in each.findings if one.direction == direction]
+        if direction in verdicts or found:
+            lines += [f"• {name}: {verdicts.get(direction, 'logged')}", *found]
+    return lines if len(lines) > _HEAD else [*lines, "• guardrails found nothing in it"]
 
 
 def _verdict(verdict: DirectionVerdict) -> str:
