@@ -33,7 +33,9 @@ async def explain(call: Call) -> Response:
     query = call.request.query_params
     request_id = query.get("request_id", "")
     if not request_id:
-        raise BadRequest("request_id: allowed is the x-request-id of an answer, or an exchange's id.", param="request_id")
+        raise BadRequest(
+            "request_id: allowed is the x-request-id of an answer, or an exchange's id.", param="request_id"
+        )
     since = query.get("since", SINCE)
     return json_answer(await with_reviewing(call, lambda reviewing: reviewing.why(request_id, since)))
 

@@ -204,8 +204,9 @@ def one(engine: Engine, event_id: str) -> ExchangeView | None:
 
 
 def called(engine: Engine, request_id: str, since_ns: int, most: int) -> list[ExchangeView]:
-    """The exchange of this id; or those received since then to which their clients gave it, newest first: such an id may
-    name several and has no index, so the time asked for is looked through. Blocks. Raises `LedgerError`."""
+    """The exchange of this id; or those received since then to which their clients gave it, newest first.
+
+    Such an id may name several and has no index: the time asked for is looked through. Blocks. Raises `LedgerError`."""
     own = select(events).where(events.c.id == request_id)
     theirs = select(events).where(events.c.request_id == request_id, events.c.received_ns >= since_ns)
     with reading(engine) as connection:
