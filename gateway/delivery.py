@@ -202,7 +202,7 @@ class Delivery:
             response.close()
         elif passage.blocked:
             x.outcome = "blocked"
-            last += passage.block_end()
+            last += passage.block_end(lambda verdict: blocked(verdict, "answer").message)
             response.close()
         else:
             x.outcome = self.whole(answer, stream)

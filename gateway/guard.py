@@ -397,7 +397,7 @@ def _refusal(verdict: Verdict, what: str, said: str) -> Blocked:
     if verdict.message or said:
         return Blocked(verdict.message or said)
     rules = [
-        each.rule
+        f"{each.rule}: {'+'.join(each.types[:3])}"
         for each in verdict.results
         if each.mode == "enforce" and each.action == "block" and each.types != FAILED
     ]

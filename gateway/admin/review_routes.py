@@ -2,7 +2,7 @@
 
 from gateway.admin import reviews
 from gateway.admin.endpoint import Endpoint, Parameter
-from gateway.admin.review_shapes import Marked, MarkValue, ReviewQueue
+from gateway.admin.review_shapes import Marked, MarkValue, Reasons, ReviewQueue
 from gateway.admin.reviewing import MOST, SINCE
 from gateway.ledger.reviews import STATES
 
@@ -27,6 +27,19 @@ REVIEW_ROUTES = (
         ),
         answer=ReviewQueue,
         refusals={400: "A parameter is wrong.", 409: _NO_LEDGER, 503: _AWAY},
+    ),
+    Endpoint(
+        method="GET",
+        path="/admin/v1/guardrails/reasons",
+        handler=reviews.explain,
+        summary="Which rules blocked, rewrote or would have met a request, by its id; never any text.",
+        permission="read_config",
+        parameters=(
+            Parameter("request_id", "The x-request-id of the answer, or an exchange's id."),
+            Parameter("since", "Received since: an age (30m, 12h, 7d, 2w), a UTC date or a time.", default=SINCE),
+        ),
+        answer=Reasons,
+        refusals={400: "A parameter is wrong.", 404: "The ledger has no such exchange.", 409: _NO_LEDGER, 503: _AWAY},
     ),
     Endpoint(
         method="POST",

@@ -90,3 +90,67 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     verdict: str
     allow: str
+
+
+class FindingView(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding of the log: never the value."""
+
+    direction: str
+    policy: str
+    rule: str
+    detector: str
+    type: str
+    pattern: str
+    place: str
+    role: str
+    start_at: int
+    end_at: int
+    """Characters of the text it stands in."""
+    score: float
+    mode: str
+    action: str
+    enforced: str
+    digest: str
+
+
+class DirectionVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What guardrails concluded on the request, or on the answer."""
+
+    direction: str
+    enforced: str
+    """What was done; allow: nothing."""
+    action: str
+    """What would have been done, were all rules enforced."""
+    rules: list[str]
+    """That decided it, five at most."""
+    types: list[str]
+    failed: list[str]
+    """Detectors that failed."""
+
+
+class JudgedExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange and what guardrails did with it."""
+
+    exchange: str
+    received: str
+    team: str
+    key: str
+    operation: str
+    model: str
+    """That the client named."""
+    outcome: str
+    status: int
+    verdicts: list[DirectionVerdict]
+    findings: list[FindingView]
+    """As far as the findings log has them."""
+
+
+class Reasons(msgspec.Struct, frozen=True, kw_only=True):
+    """Why requests met what they met, the newest first."""
+
+    request_id: str
+    since: str
+    logging: bool
+    """The findings log is on."""
+    exchanges: list[JudgedExchange]
+    more: bool

@@ -3,9 +3,20 @@
 import msgspec
 from sqlalchemy import Engine
 
-from gateway.admin.review_shapes import Marked, MarkValue, ReviewQueue, RulePrecision, ValueView
+from gateway.admin.review_shapes import (
+    DirectionVerdict,
+    FindingView,
+    JudgedExchange,
+    Marked,
+    MarkValue,
+    Reasons,
+    ReviewQueue,
+    RulePrecision,
+    ValueView,
+)
 from gateway.admin.shapes import iso, iso_or_none
 from gateway.errors import BadRequest, LedgerError, NotFound
+from gateway.ledger.exchanges import ExchangeView, called
 from gateway.ledger.periods import moment_ns
 from gateway.ledger.reviews import (
     FILTERS,
@@ -14,6 +25,7 @@ from gateway.ledger.reviews import (
     FoundValue,
     Precision,
     effects,
+    found_in,
     judged,
     mark,
     precision,
@@ -28,6 +40,8 @@ from guardrails.evaluation import wilson
 SINCE = "7d"
 MOST = 50
 """Values in one answer."""
+MOST_NAMESAKES = 10
+"""Exchanges of one request id in one answer."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +78,52 @@ class Reviewing:
             values=[view(each) for each in values[: asked.most]],
             more=len(values) > asked.most,
             rules=self._rules(since_ns, asked.filters.get("rule", "")),
+        )
+
+    def why(self, request_id: str, since: str) -> Reasons:
+        """What guardrails did with the exchanges of a request id, or the exchange of this id. Raises `BadRequest` and
+        `NotFound`."""
+        asked = Asked(since=since, state="all")
+        since_ns = since_of(asked, self._clock.now_ns())
+        found = called(self._engine, request_id, since_ns, MOST_NAMESAKES + 1)
+        if not found:
+            raise NotFound(
+                f"The ledger has no exchange of the request id '{request_id[:128]}' since {iso(since_ns)}; it takes a "
+                "second or two until it has one.",
+                code="unknown_request",
+            )
+        ledger = self._written.ledger
+        return Reasons(
+            request_id=request_id,
+            since=iso(since_ns),
+            logging=ledger is not None and ledger.findings is not None,
+            exchanges=[self._judged(each) for each in found[:MOST_NAMESAKES]],
+            more=len(found) > MOST_NAMESAKES,
+        )
+
+    def _judged(self, x: ExchangeView) -> JudgedExchange:
+        verdicts = [
+            DirectionVerdict(
+                direction=each.on,
+                enforced=each.enforced,
+                action=each.action,
+                rules=list(each.rules),
+                types=list(each.types),
+                failed=list(each.failed),
+            )
+            for each in x.guardrails
+        ]
+        return JudgedExchange(
+            exchange=x.id,
+            received=iso(x.received_ns),
+            team=x.team,
+            key=x.key_id,
+            operation=x.operation,
+            model=x.asked,
+            outcome=x.outcome,
+            status=x.status,
+            verdicts=verdicts,
+            findings=[msgspec.convert(row, FindingView) for row in found_in(self._engine, x.id)],
         )
 
     def effects(self, since_ns: int, team: str = "") -> list[Effect]:

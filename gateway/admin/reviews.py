@@ -29,6 +29,17 @@ async def list_values(call: Call) -> Response:
     return json_answer(await with_reviewing(call, lambda reviewing: reviewing.queue(asked)))
 
 
+async def explain(call: Call) -> Response:
+    query = call.request.query_params
+    request_id = query.get("request_id", "")
+    if not request_id:
+        raise BadRequest(
+            "request_id: allowed is the x-request-id of an answer, or an exchange's id.", param="request_id"
+        )
+    since = query.get("since", SINCE)
+    return json_answer(await with_reviewing(call, lambda reviewing: reviewing.why(request_id, since)))
+
+
 async def mark_value(call: Call) -> Response:
     asked = await read_json(call.request, MarkValue)
     marked = await with_reviewing(call, lambda reviewing: reviewing.mark(asked))

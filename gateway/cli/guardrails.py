@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import msgspec
 import typer
 
-from gateway.cli import guardrails_review
+from gateway.cli import guardrails_review, guardrails_why
 from gateway.cli.asking import print_json
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 
@@ -65,6 +65,7 @@ def register(app: typer.Typer) -> None:
     guardrails.command("eval", help=f"{cleandoc(evaluate.__doc__ or '')}\n\n\b\n{_EVAL}")(evaluate)
     guardrails.command("diff", help=f"{cleandoc(diff.__doc__ or '')}\n\n\b\n{_DIFF}")(diff)
     guardrails_review.register(guardrails)
+    guardrails_why.register(guardrails)
     app.add_typer(guardrails)
 
 

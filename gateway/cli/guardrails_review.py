@@ -59,7 +59,7 @@ def review(
             found = client.get(LIST, ReviewQueue, since=since, state=state, limit=str(limit), **narrowed)
         else:
             asked = Asked(since=since, state=state, filters=narrowed, most=limit)
-            found = _in_ledger(config, lambda reviewing: reviewing.queue(asked))
+            found = in_findings(config, lambda reviewing: reviewing.queue(asked))
     if json:
         print_json(found)
     else:
@@ -91,7 +91,7 @@ def mark(
         if (client := gateway_of(config, admin_url, admin_key)) is not None:
             marked = client.post(MARK, Marked, asked)
         else:
-            marked = _in_ledger(config, lambda reviewing: reviewing.mark(asked))
+            marked = in_findings(config, lambda reviewing: reviewing.mark(asked))
     if json:
         print_json(marked)
         return
@@ -100,7 +100,8 @@ def mark(
         print(f"To allow what was marked, in rule {marked.rule}:\n  {marked.allow}")
 
 
-def _in_ledger(config: Path, work: Callable[[Reviewing], T]) -> T:
+def in_findings(config: Path, work: Callable[[Reviewing], T]) -> T:
+    """Work on the findings log of the configured ledger. Raises `ConfigError`, `LedgerError`."""
     from gateway.admin.reviewing import Reviewing
     from gateway.cli.who import actor
     from gateway.clock import SystemClock

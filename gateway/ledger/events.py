@@ -5,6 +5,7 @@ it if the process dies; `end` is the event the ledger is made of. Neither ever h
 or a value a guardrail matched: a finding is a kind, a place, offsets and a keyed digest.
 """
 
+from itertools import islice
 from typing import cast
 
 import msgspec
@@ -41,6 +42,9 @@ class StartRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag
     downgraded: Downgraded | None = None
 
 
+MOST_RULES = 5
+
+
 class GuardrailSummary(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a guardrail concluded on one direction: actions and kinds only, never content or offsets."""
 
@@ -49,6 +53,10 @@ class GuardrailSummary(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     enforced: str
     policy: str = ""
     types: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    """That decided what was enforced, or where nothing was, what would have been."""
+    failed: tuple[str, ...] = ()
+    """Detectors that failed."""
 
 
 class Stages(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -274,10 +282,26 @@ def _clean(value: object) -> object:
 
 def _summaries(request: Verdict, response: Verdict) -> tuple[GuardrailSummary, ...]:
     return tuple(
-        GuardrailSummary(on, v.action, v.enforced, v.policy, tuple(sorted({finding.type for finding in v.findings})))
+        GuardrailSummary(
+            on,
+            v.action,
+            v.enforced,
+            v.policy,
+            tuple(sorted({finding.type for finding in v.findings})),
+            _deciding(v),
+            tuple(dict.fromkeys(failure.detector for failure in v.failures)),
+        )
         for on, v in (("request", request), ("response", response))
         if v is not ALLOWED
     )
+
+
+def _deciding(verdict: Verdict) -> tuple[str, ...]:
+    """Ids of the rules whose action became the verdict's: the first of them, for a policy may have hundreds."""
+    enforced = verdict.enforced != "allow"
+    action = verdict.enforced if enforced else verdict.action
+    rules = (each.rule for each in verdict.results if each.action == action and (each.mode == "enforce") == enforced)
+    return tuple(islice(rules, MOST_RULES))
 
 
 def _stages(x: Exchange) -> Stages:

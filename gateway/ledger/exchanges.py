@@ -200,10 +200,25 @@ def one(engine: Engine, event_id: str) -> ExchangeView | None:
     `LedgerError`."""
     with reading(engine) as connection:
         row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
-        if row is None:
-            return None
-        tagged = select(tags.c.name, tags.c.value).where(tags.c.hash == row["tags_hash"]).order_by(tags.c.name)
-        pairs = {str(name): str(value) for name, value in connection.execute(tagged)}
+        return None if row is None else _whole(connection, row)
+
+
+def called(engine: Engine, request_id: str, since_ns: int, most: int) -> list[ExchangeView]:
+    """The exchange of this id; or those received since then to which their clients gave it, newest first.
+
+    Such an id may name several and has no index: the time asked for is looked through. Blocks. Raises `LedgerError`."""
+    own = select(events).where(events.c.id == request_id)
+    theirs = select(events).where(events.c.request_id == request_id, events.c.received_ns >= since_ns)
+    with reading(engine) as connection:
+        rows = connection.execute(own).mappings().all()
+        if not rows:
+            rows = connection.execute(theirs.order_by(events.c.received_ns.desc()).limit(most)).mappings().all()
+        return [_whole(connection, row) for row in rows]
+
+
+def _whole(connection: Connection, row: RowMapping) -> ExchangeView:
+    tagged = select(tags.c.name, tags.c.value).where(tags.c.hash == row["tags_hash"]).order_by(tags.c.name)
+    pairs = {str(name): str(value) for name, value in connection.execute(tagged)}
     whole: dict[str, object] = {str(name): value for name, value in row.items()}
     return msgspec.convert(
         {

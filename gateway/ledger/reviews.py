@@ -233,6 +233,13 @@ def effects(engine: Engine, since_ns: int, team: str = "") -> list[Effect]:
         return [msgspec.convert({str(name): value for name, value in row.items()}, Effect) for row in rows]
 
 
+def found_in(engine: Engine, exchange: str) -> list[dict[str, object]]:
+    """What was logged of one exchange, in order: the log's columns by name. Blocks. Raises `LedgerError`."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(findings).where(findings.c.event_id == exchange).order_by(findings.c.number))
+        return [{str(name): value for name, value in row.items()} for row in rows.mappings()]
+
+
 def replayed(engine: Engine, since_ns: int, until_ns: int, team: str = "") -> Iterator[list[Logged]]:
     """The log, the findings of one exchange at a time, oldest first; some thousand rows are in memory. Blocks. Raises
     `LedgerError`."""

@@ -9,6 +9,7 @@ from typing import cast
 from gateway.errors import ConfigError
 from gateway.settings.guardrail_programs import GuardrailPrograms, team_engine
 from gateway.settings.guardrail_rules import Placed, blame, place_rules
+from gateway.settings.guardrail_warnings import guardrail_warnings
 from gateway.settings.interpolate import DataPath
 from gateway.settings.load import Written
 from gateway.settings.outside_rules import collect
@@ -160,9 +161,4 @@ def _warnings(written: Written, placed: list[Placed], workshop: Workshop) -> Ite
     for each in placed:
         notes: list[str] = getattr(workshop.made(each.part), "notes", [])
         yield from (f"guardrail rule {each.rule.id}: {note}" for note in notes)
-        if each.rule.beyond == "scan_head_and_tail" and "response" in each.rule.on:
-            yield f"guardrail rule {each.rule.id}: answers are scanned whole, whatever beyond says"
-    used = {policy for team in written.root.teams.values() for policy in team.policies}
-    for name in written.root.guardrails:
-        if name not in used:
-            yield f"no team uses the guardrail policy '{name}'"
+    yield from guardrail_warnings(written.root, placed)

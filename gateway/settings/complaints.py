@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.settings.interpolate import DataPath
-from gateway.settings.nearest import hint
+from gateway.settings.nearest import hint, listed
 from gateway.settings.schema_base import Duration, Percent, Section, Size
 from gateway.settings.yaml_marks import Mapping, Node, Place, Problem, Sequence
 
@@ -87,7 +87,10 @@ def _message(detail: ErrorDetails, root: type[Section]) -> str:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
     name = str(loc[-1]) if loc else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{name[:80]}'; {hint(name, fields_at(root, loc[:-1]))}"
+        known = fields_at(root, loc[:-1])
+        if name == "true" and "on" in known:
+            return "unknown key 'true', which programs that read YAML 1.1 make of on; write on, or \"on\" there"
+        return f"unknown key '{name[:80]}'; {hint(name, known)}"
     if kind == "missing":
         described = fields_at(root, loc[:-1]).get(name, "") or "it has no default"
         acronym = described[:2].isupper()
@@ -102,7 +105,9 @@ def _message(detail: ErrorDetails, root: type[Section]) -> str:
     if kind in _BOUNDS:
         return _BOUNDS[kind].format(**{of: _spelt(bound, _unit_at(root, loc)) for of, bound in context.items()})
     if kind in ("model_type", "model_attributes_type", "dataclass_type"):
-        return f"this is not a mapping; allowed are the names {', '.join(fields_at(root, loc))}"
+        return f"this is not a mapping; allowed are the names {listed(fields_at(root, loc))}"
+    if kind == "list_type" and (names := fields_at(root, (*loc, 0))):
+        return f"this is not a list; allowed is a list of mappings with the names {listed(names)}"
     return _PLAIN.get(kind, "this value is not allowed here")
 
 

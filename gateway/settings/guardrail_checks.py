@@ -5,6 +5,7 @@ Each rule is looked at by itself, so that a mistake in one does not hide those o
 detectors are built (a pattern that is refused) is in `guardrail_programs.py`.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
 
@@ -19,6 +20,7 @@ from guardrails import catalogue
 from guardrails.policy import REWRITING
 
 Note = Callable[[DataPath, str], None]
+_HOST = re.compile(r"[^\s/@:?#*.]+(\.[^\s/@:?#*.]+)*")
 _OF_PATTERNS, _OF_TERMS = ("patterns",), ("terms", "file", "topics", "ignore_case", "whole_words", "type")
 
 
@@ -172,6 +174,8 @@ def _impossible(rule: RuleSection) -> Iterator[tuple[str, str]]:
         yield "on", "an answer cannot be rerouted; allowed is on: [request]"
     if rule.message is not None and rule.action != "block":
         yield "message", f"what a refusal says, and action: {rule.action}; allowed is action: block"
+    if not all(map(_HOST.fullmatch, rule.trusted)):
+        yield "trusted", "this is not the name of a host; allowed is one such as example.com, with those below it"
     if rule.answer is not None and rule.action != "block":
         yield "answer", f"an answer instead of the model's, and action: {rule.action}; allowed is action: block"
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 
 MOST_LISTED = 12
+_SPARE = 3
+"""So few more are listed, too: `and 1 more` is as long as a name."""
 _PART = re.compile(r"[^\W_]+")
 """A word of a name such as EMAIL_ADDRESS."""
 
@@ -22,8 +24,14 @@ def hint(name: str, known: Iterable[str], what: str = "allowed are") -> str:
         return f"did you mean '{meant}'?"
     if not names:
         return "none is configured"
-    listed = ", ".join(names[:MOST_LISTED])
-    return f"{what} {listed}" + (f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else "")
+    return f"{what} {listed(names)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in the order they come, as far as they fit."""
+    all_ = list(names)
+    most = MOST_LISTED if len(all_) > MOST_LISTED + _SPARE else len(all_)
+    return ", ".join(all_[:most]) + (f" and {len(all_) - most} more" if len(all_) > most else "")
 
 
 def _half(name: str, names: Iterable[str]) -> str | None:

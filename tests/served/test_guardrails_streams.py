@@ -230,6 +230,13 @@ def test_a_chat_stream_blocked_in_the_middle_ends_with_content_filter(guarded: G
         assert parts.get_final_completion().choices[0].finish_reason == "content_filter"
 
 
+def test_a_chat_blocked_in_the_middle_says_by_which_rule(guarded: Guarded, provider: Scripted) -> None:
+    provider.says(stalls(chat_stream(chat(FRUIT), 6), b"comes"))
+    chunks = list(guarded.openai("answers").chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True))
+    said = "".join(chunk.choices[0].delta.refusal or "" for chunk in chunks if chunk.choices)
+    assert said == "The answer was blocked by this team's guardrails (rule no-fruit: TERM)."
+
+
 def test_a_response_blocked_in_the_middle_is_incomplete(guarded: Guarded, provider: Scripted) -> None:
     provider.says(stalls(response_stream(response(FRUIT), 6), b"comes"))
     with guarded.openai("answers").responses.with_streaming_response.create(
@@ -251,6 +258,7 @@ def test_a_message_blocked_in_the_middle_is_a_refusal(guarded: Guarded, provider
         request_id = parts.response.headers["x-request-id"]
     blocked_once(guarded, provider, request_id)
     assert answer.stop_reason == "refusal"
+    assert answer.stop_details.explanation == "The answer was blocked by this team's guardrails (rule no-fruit: TERM)."
     assert answer.content[0].text == "All of this is safe to say. But eat the "
 
 

@@ -158,7 +158,7 @@ def _rules(programs: GuardrailPrograms, figures: Figures) -> list[RuleLine]:
                 RuleLine(
                     policy=name,
                     rule=rule.id,
-                    detector=rule.detector,
+                    detector=rule.detector.removesuffix(f":{rule.id}"),
                     action=rule.action,
                     mode=rule.mode,
                     directions=sorted(rule.on),

@@ -193,6 +193,7 @@ async def answers(world: FakeWorld, admin: httpx.AsyncClient) -> None:
         ("POST", "/admin/v1/switches"): switch,
         ("POST", "/admin/v1/guardrails/reviews"): judgement,
         ("GET", "/admin/v1/guardrails/findings?state=all"): None,
+        ("GET", "/admin/v1/guardrails/reasons?request_id=found"): None,
     }
     names = {"{key_id}": made["id"], "{rule}": counters[1].key, "{adjustment_id}": raised["id"]}
     names |= {"{switch_id}": switched["id"], "{incident_id}": "inc-1", "{version}": "2"}

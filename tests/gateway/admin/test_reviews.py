@@ -9,6 +9,7 @@ from tests.support.console_seed import seed
 from tests.support.ledgers import ready_ledger
 
 FINDINGS, REVIEWS = "/admin/v1/guardrails/findings", "/admin/v1/guardrails/reviews"
+REASONS = "/admin/v1/guardrails/reasons"
 RULES = {"standard": [{"detect": "pii", "action": "mask", "mode": "enforce"}]}
 
 
@@ -39,6 +40,17 @@ async def test_values_are_listed_judged_and_allowed(guarded: FakeWorld):
         rule = after["rules"][0]
         assert (rule["false_values"], rule["precision"], rule["allow"]) == (1, 0.0, marked["allow"])
         assert rule["false_findings"] == value["findings"]
+
+
+async def test_the_reasons_of_a_request_are_told_to_whoever_may_see_findings(guarded: FakeWorld):
+    async with client_of(guarded, "viewer") as viewer:
+        value = (await viewer.get(FINDINGS)).json()["values"][0]
+        told = (await viewer.get(REASONS, params={"request_id": value["exchange"]})).json()
+        assert [each["exchange"] for each in told["exchanges"]] == [value["exchange"]]
+        assert value["rule"] in [each["rule"] for each in told["exchanges"][0]["findings"]]
+        assert (await viewer.get(REASONS, params={"request_id": "nobody's"})).status_code == 404
+        assert (await viewer.get(REASONS)).status_code == 400
+        assert (await viewer.get(REASONS, params={"request_id": "x", "since": "x"})).status_code == 400
 
 
 async def test_who_may_do_what(guarded: FakeWorld):

@@ -1,10 +1,12 @@
 """`tollway guardrails`, as a person and as a script meet it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import typer
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from gateway.cli.guardrails import register
@@ -189,3 +191,24 @@ def test_a_configuration_that_is_named_and_not_used_is_told(corpus: Path, config
         assert f"no policy of {config}" in " ".join(told.stderr.split())
         assert "no policy of" not in run(*command, "--config", config, "-p", "mail").stderr
         assert run(*command, "--config", tmp_path / "none.yaml").exit_code == 2
+
+
+SHOWN = re.compile(r"tollway guardrails ([a-z]+)([^`]*)")
+
+
+def test_every_command_that_a_page_shows_is_there() -> None:
+    """With the options it is shown with; `tollway guardrails NAME`, one or two lines long, in words and in blocks."""
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    register(app)
+    commands = get_command(app).commands["guardrails"].commands  # type: ignore[attr-defined]
+    root = Path(__file__).parents[3]
+    seen: set[str] = set()
+    for page in (*root.glob("docs/*.md"), root / "README.md", root / "config/gateway.yaml"):
+        for line in re.findall(r"`([^`]*)`|^\$ (.*)$", page.read_text("utf-8"), re.MULTILINE):
+            for name, rest in SHOWN.findall(" ".join(line)):
+                assert name in commands, (page.name, name)
+                known = {option for parameter in commands[name].params for option in parameter.opts}
+                assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)) <= known, (page.name, name, rest)
+                seen.add(name)
+    assert seen == set(commands)

@@ -19,7 +19,7 @@ from gateway.ledger.events import (
     record_line,
     start_line,
 )
-from guardrails.interface import Finding, Segment
+from guardrails.interface import Failure, Finding, RuleResult, Segment
 from tests.gateway.ledger.helpers import T0, exchange
 
 
@@ -152,6 +152,26 @@ def test_guardrails_leave_kinds_and_actions_and_no_content():
     assert json.loads(line)["guardrails"] == [
         {"on": "request", "action": "mask", "enforced": "mask", "policy": "standard", "types": ["CARD", "EMAIL"]}
     ]
+
+
+@pytest.mark.parametrize(
+    ("action", "enforced", "rules"),
+    [
+        ("block", "mask", ["a", "b"]),
+        ("block", "block", ["c", "e", "f", "g", "h"]),
+        ("block", "allow", ["d"]),
+    ],
+)
+def test_guardrails_name_the_rules_that_decided_and_what_failed(action: str, enforced: str, rules: list[str]):
+    """*Ids of the rules whose action became the verdict's*, in force or (nothing was done) in shadow; five at most."""
+    written = [("a", "enforce", "mask"), ("b", "enforce", "mask"), ("c", "enforce", "block"), ("d", "shadow", "block")]
+    written += [(name, "enforce", "block") for name in "efghi"]
+    results = tuple(RuleResult(rule, "p", mode, action_, ("T",), 1) for rule, mode, action_ in written)
+    failures = (Failure("external:x", "TimeoutError", (rules[0],), True),) * 2
+    verdict = Verdict(action=action, enforced=enforced, policy="p", results=results, failures=failures)
+    (summary,) = end_record(exchange(response_verdict=verdict)).guardrails
+    assert summary.rules == tuple(rules)
+    assert summary.failed == ("external:x",)
 
 
 @given(model=st.text(st.characters(codec=None), max_size=300), tag=st.text(st.characters(codec=None), max_size=50))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 
-from gateway.ledger.exchanges import GROUPS, Position, listing, one, stretches
+from gateway.ledger.exchanges import GROUPS, Position, called, listing, one, stretches
 from gateway.ledger.overview import DAY_NS
 from gateway.ledger.posting import post
 from gateway.ledger.store import writing
@@ -47,6 +47,19 @@ def test_one_is_read_whole_and_what_was_cut_off_is_left_out(engine: Engine):
     assert shortened is not None
     assert shortened.attempts == []
     assert one(engine, "none") is None
+
+
+def test_an_exchange_is_found_by_its_own_id_and_by_its_clients(engine: Engine):
+    """*The exchange of this id; or those received since then to which their clients gave it, newest first.*"""
+    own, old = end(1, request_id="mine"), end(2, request_id="mine", received_ns=T0 - 10**12)
+    other = end(3, request_id=own.id, received_ns=T0 + 5)
+    newer = end(4, request_id="mine", received_ns=T0 + 10**7)
+    with writing(engine) as connection:
+        post(connection, [own, old, other, newer], NOW)
+    assert [each.id for each in called(engine, own.id, 0, 9)] == [own.id]
+    assert [each.id for each in called(engine, "mine", T0, 9)] == [newer.id, own.id]
+    assert [each.id for each in called(engine, "mine", 0, 2)] == [newer.id, own.id]
+    assert called(engine, "nobody's", 0, 9) == []
 
 
 def test_the_trace_is_the_callers_or_its_own(engine: Engine):

@@ -56,6 +56,12 @@ HEAD = "guardrails: {p: ["
         ("{detect: topics, terms: [a]}", "9: nothing to look for; add topics: {NAME: [words that speak of it]}"),
         ("{detect: terms, file: nowhere.txt}", "22: the file of terms cannot be read: No such file or directory;"),
         ("{detect: pii, id: p.secrets.1}, {detect: secrets}", "32: this id is taken by guardrails.p[0]; allowed is"),
+        (
+            "{detect: exfiltration, trusted: [a.example, 'https://b.example/']}",
+            "32: this is not the name of a host; all",
+        ),
+        ("{detect: exfiltration, trusted: ['*.b.example']}", "32: this is not the name of a host; allowed is one such"),
+        ("{detect: pii, 'true': [request]}", "14: unknown key 'true', which programs that read YAML 1.1 make of on;"),
         ("{detect: pii, threshhold: 1}", "14: unknown key 'threshhold'; did you mean 'threshold'?"),
         ("{detect: pii, rollout: 10}", "23: this is not a percentage; allowed is a percentage from 0% to 100%"),
     ],

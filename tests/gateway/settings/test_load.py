@@ -151,7 +151,10 @@ def test_the_example_and_the_demo_are_right_without_any_environment() -> None:
             "teams: {a: {keys: [{id: x, hash: 'sha256:…', expires: soon}]}}",
             "6:55: this is not a date; allowed is a UTC date",
         ),
-        ("guardrails: {p: {detect: pii}}", "6:14: this is not a list; allowed is a list such as [a, b]"),
+        (
+            "guardrails: {p: {detect: pii}}",
+            "6:14: this is not a list; allowed is a list of mappings with the names det",
+        ),
         ("guardrails: {p: [{detect: pi}]}", "6:27: unknown detector 'pi'; did you mean 'pii'?"),
         ("guardrails: {p: [{detect: pii, threshold: 2}]}", "6:43: this is too large; allowed is 1.0 or less"),
         (

@@ -18,4 +18,5 @@ def test_a_name_of_which_a_part_is_written_is_suggested() -> None:
 def test_else_all_are_listed_in_order_as_far_as_they_fit() -> None:
     assert hint("x", ["b", "a"]) == "allowed are a, b"
     assert hint("x", [f"m{n:02d}" for n in range(20)]).endswith(f"m{MOST_LISTED - 1:02d} and 8 more")
+    assert hint("x", [f"m{n:02d}" for n in range(MOST_LISTED + 2)]).endswith(f"m{MOST_LISTED + 1:02d}")
     assert hint("x", []) == "none is configured"

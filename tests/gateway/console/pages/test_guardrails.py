@@ -26,6 +26,15 @@ def guarded(make_world: Callable[..., FakeWorld]) -> FakeWorld:
     return make_world(guardrails=RULES)
 
 
+async def test_what_a_rule_looks_for_does_not_repeat_its_id(make_world: Callable[..., FakeWorld]):
+    rules = [{"detect": "terms", "id": "customers", "terms": ["Globex"], "mode": "enforce"}]
+    async with visitor(make_world(guardrails={"standard": rules})) as client:
+        await log_in(client, "viewer")
+        page = (await client.get(PAGE)).text
+    assert "<td>terms</td>" in page
+    assert "terms:customers" not in page
+
+
 async def test_rules_and_their_counts_by_mode(guarded: FakeWorld):
     metrics = guarded.metrics
     assert metrics is not None
