@@ -23,6 +23,7 @@ def check_references(data: dict[str, Data], note: Note, drawn: set[DataPath]) ->
     checker.providers()
     checker.models()
     checker.teams()
+    checker.baseline()
     checker.reroutes()
     checker.keys()
     checker.telemetry()
@@ -91,10 +92,7 @@ class _Checker:
     def teams(self) -> None:
         for name, team in _mapping(self._data.get("teams")).items():
             fields, path = _mapping(team), ("teams", name)
-            policies = fields.get("guardrails")
-            self._known((*path, "guardrails"), policies, "guardrail policy", self._policies)
-            for at, policy in enumerate(_list(policies)):
-                self._known((*path, "guardrails", at), policy, "guardrail policy", self._policies)
+            self._named_policies((*path, "guardrails"), fields.get("guardrails"))
             allowed = self._allow_list((*path, "models"), fields.get("models"))
             for at, key in enumerate(_list(fields.get("keys"))):
                 where = (*path, "keys", at, "models")
@@ -102,6 +100,14 @@ class _Checker:
                     if allowed is not None and not any(matches(own, model) or matches(model, own) for own in allowed):
                         shown = [own for at_, own in enumerate(allowed) if (*path, "models", at_) not in self._drawn]
                         self._note((*where, index), f"the team '{name}' may not use this model; {hint(model, shown)}")
+
+    def baseline(self) -> None:
+        self._named_policies(("baseline",), self._data.get("baseline"))
+
+    def _named_policies(self, path: DataPath, written: Data) -> None:
+        self._known(path, written, "guardrail policy", self._policies)
+        for at, policy in enumerate(_list(written)):
+            self._known((*path, at), policy, "guardrail policy", self._policies)
 
     def reroutes(self) -> None:
         for name, rules in self._policies.items():

@@ -3,9 +3,18 @@
 Every field has a description: `tollway check --schema` and the table in `docs/configuration.md` are printed from here.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from gateway.settings.schema_base import (
     Count,
@@ -31,7 +40,7 @@ from gateway.settings.schema_guardrails import RuleSection
 from gateway.settings.schema_incidents import IncidentsSection
 from gateway.settings.schema_limits import LimitsSection
 from gateway.settings.schema_routes import ModelSection, ProviderSection
-from gateway.settings.schema_teams import KeyHash, TeamSection
+from gateway.settings.schema_teams import KeyHash, PolicyNames, TeamSection
 from gateway.settings.schema_telemetry import TelemetrySection
 from gateway.settings.schema_webhooks import WebhookSection
 
@@ -180,6 +189,9 @@ class Root(Section):
     guardrails: dict[Name, list[RuleSection]] = Field(
         {}, description="Guardrail policies by name, each a list of rules. Teams name the ones that hold for them."
     )
+    baseline: PolicyNames = Field(
+        [], description="Guardrail policy that holds for every team, or a list of policies, beside the teams' own."
+    )
     prices: Annotated[
         Annotated[str, Tag("<text>")] | Annotated[dict[str, object], Tag("<mapping>")], Discriminator(kind_of)
     ] = Field({}, description="Own prices over the public catalogue: a file, or written here; off: nothing is priced.")
@@ -193,3 +205,9 @@ class Root(Section):
     ] = section(IncidentsSection, "The incident detector; off: none.")
     telemetry: TelemetrySection = section(TelemetrySection, "Metrics, logs, traces.")
     admin: AdminSection = section(AdminSection, "The admin API.")
+
+    @model_validator(mode="after")
+    def _baseline_of_teams(self) -> Self:
+        for team in self.teams.values():
+            team.stand_on(self.baseline)
+        return self

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag
 
 from gateway.auth.keys import parse_hash
 from gateway.settings.schema_base import ModelName, Moment, Name, Section, Tags, is_text
@@ -46,6 +46,12 @@ class KeySection(Section):
     )
 
 
+PolicyNames = Annotated[
+    Annotated[Name, Tag("<text>")] | Annotated[list[Name], Tag("<list>")],
+    Discriminator(lambda value: "<text>" if is_text(value) else "<list>"),
+]
+
+
 class TeamSection(Section):
     """A team: who pays, what it may use, and its keys."""
 
@@ -70,16 +76,23 @@ class TeamSection(Section):
         "(files, batches, assistants, …).",
     )
     keys: list[KeySection] = Field([], description="Virtual keys; more can be made with `tollway keys create`.")
-    guardrails: (
-        Annotated[
-            Annotated[Name, Tag("<text>")] | Annotated[list[Name], Tag("<list>")],
-            Discriminator(lambda value: "<text>" if is_text(value) else "<list>"),
-        ]
-        | None
-    ) = Field(None, description="Guardrail policy that inspects its texts, or a list of policies. Default: none.")
+    guardrails: PolicyNames | None = Field(
+        None,
+        description="Guardrail policy that inspects its texts, or a list of policies, beside those of baseline. "
+        "Default: none.",
+    )
+    _baseline: PolicyNames = PrivateAttr(default_factory=list)
+
+    def stand_on(self, baseline: PolicyNames) -> None:
+        """Have the policies of everybody, too."""
+        self._baseline = baseline
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """Names of its guardrail policies, each once."""
-        named = self.guardrails or ()
-        return (named,) if isinstance(named, str) else tuple(dict.fromkeys(named))
+        """Names of the guardrail policies that hold for it, those of everybody first, each once."""
+        return tuple(dict.fromkeys((*policy_names(self._baseline), *policy_names(self.guardrails or []))))
+
+
+def policy_names(written: PolicyNames) -> list[str]:
+    """One name, or a list of them."""
+    return [written] if isinstance(written, str) else written

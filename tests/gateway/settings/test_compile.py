@@ -221,6 +221,7 @@ admin: {keys: [{id: ops, role: admin, hash: "hmac:..."}]}
     assert list(compiled(write(text)).warnings) == [
         "the hash of key 'k' of team 'a' is a placeholder: the key cannot be used",
         "the hash of admin key 'ops' is a placeholder: the key cannot be used",
+        "the guardrail policy 'p' has no rules: nothing is looked for",
         "no price is known for openai/nobody-knows-this: their cost will be recorded as unknown (see `prices`)",
     ]
     idle = "teams: {a: {}}\ntelemetry: {otlp_metrics: 60s, content: {teams: [a]}}\n"

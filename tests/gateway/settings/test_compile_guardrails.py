@@ -63,6 +63,20 @@ def test_each_team_has_the_engine_of_its_policies(write: Write, minimal: str) ->
     assert snapshot.guardrails.types == {"pii": {"EMAIL_ADDRESS"}, "patterns:q.patterns.1": {"ID"}}
 
 
+@pytest.mark.parametrize("written", ["baseline: q\n", "baseline: [q, q]\n"])
+def test_a_baseline_holds_for_every_team_beside_its_own(write: Write, minimal: str, written: str) -> None:
+    snapshot = compiled(write(minimal + RULES.replace(", teams: [b]", "") + written))
+    assert snapshot.guardrails is not None
+    engines = snapshot.guardrails.engines
+    text = "C-123456 of jane@example.org"
+    assert {team: passed(engine, text) for team, engine in engines.items()} == {
+        "a": "<ID> of <EMAIL_ADDRESS>",
+        "b": "<ID> of <EMAIL_ADDRESS>",
+        "c": "<ID> of jane@example.org",
+    }
+    assert not any("no team uses" in warning for warning in snapshot.warnings)
+
+
 def test_keys_of_the_database_are_inspected_too(write: Write, minimal: str) -> None:
     written = load_config(write(minimal + RULES), env={})
     snapshot = compile_snapshot(written, clock=ManualClock())

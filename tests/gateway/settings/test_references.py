@@ -29,6 +29,14 @@ def test_a_name_drawn_from_a_variable_is_not_repeated() -> None:
     assert "CANARY" not in found[0][1]
 
 
+def test_policies_of_everybody_and_of_teams_are_there() -> None:
+    data: dict[str, Data] = {"guardrails": {"keys": []}, "baseline": ["keyz"], "teams": {"t": {"guardrails": "key"}}}
+    assert check(data) == [
+        (("teams", "t", "guardrails"), "unknown guardrail policy 'key'; did you mean 'keys'?"),
+        (("baseline", 0), "unknown guardrail policy 'keyz'; did you mean 'keys'?"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("pattern", "name", "expected"),
     [
