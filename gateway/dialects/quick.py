@@ -14,7 +14,7 @@ import msgspec
 from gateway.dialects import segments as reference
 from gateway.facts import Segment
 from gateway.wire.answers import holds_text
-from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, STRUCTURAL, member_path, role_of_kind
+from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, SPOKEN, STRUCTURAL, member_path, role_of_kind
 
 _Members = dict[str, msgspec.Raw]
 _NOTHING: frozenset[str] = frozenset()
@@ -132,6 +132,8 @@ def _member(name: str, value: msgspec.Raw, around: str, role: str, out: list[Seg
             _object(raw, _path(around, name), role, out, ignored)
         else:
             _array(raw, _path(around, name), role, out, ignored)
+    elif first in b"-0123456789" and len(raw) > 2 and name in SPOKEN:
+        out.append(Segment(_path(around, name), role, raw.decode()))
 
 
 def _path(around: str, name: str) -> str:

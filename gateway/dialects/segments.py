@@ -3,7 +3,8 @@
 Two ways of walking. Known containers (messages, content parts, tool calls, items, tools) are *structured*: there, ids,
 discriminators and binary payloads are no text and are left out. Everything else is *free*: every string counts,
 whatever its name, also numbers (a card number may stand as one) and member names. Names that no API has are read
-everywhere. So what a provider adds tomorrow is scanned, not missed. A name given twice yields both values, because nobody knows which one the provider takes.
+everywhere, and so is a number in the place of a text. So what a provider adds tomorrow is scanned, not missed. A name
+given twice yields both values, because nobody knows which one the provider takes.
 
 The names and the grammar of paths are in `gateway/wire/surfaces.py`.
 """
@@ -19,6 +20,7 @@ from gateway.wire.surfaces import (
     CONTAINERS,
     PAYLOAD,
     ROLES,
+    SPOKEN,
     STRUCTURAL,
     is_base64,
     is_encoded,
@@ -171,9 +173,12 @@ def _member(name: str, value: object, path: str, role: str, out: list[Segment], 
     if type(value) is str:
         if value:
             out.append(Segment(path, role, value))
+    elif isinstance(value, _Number):
+        if name in SPOKEN and len(value) > 2:
+            out.append(Segment(path, role, str(value)))
     elif name in CONTAINERS:
         _structured(value, path, role, out, ignored)
-    elif not isinstance(value, _Number):
+    else:
         _free(value, path, role, out)
 
 

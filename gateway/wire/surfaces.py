@@ -30,6 +30,11 @@ STRUCTURAL = _names(
     "syntax effort verbosity"
 )
 """No text where they are strings (`cache_control`: whatever it is)."""
+SPOKEN = _names(
+    "content text input prompt output arguments name refusal thinking reasoning reasoning_content system instructions "
+    "user suffix title context description transcript"
+)
+"""Are texts, so that a number there is one too: some servers take it as if it were written in quotes."""
 PAYLOAD = _names("data file_data url image_url file_url result")
 """May hold encoded bytes."""
 ENCODED = _names("partial_image_b64 b64_json")

@@ -7,8 +7,8 @@ trusted expressions only, because it backtracks). `open_gate` takes the first th
 What a scan promises, whatever the engine: for each expression and each byte offset at which it can match, the end that
 `re` would choose for a match from there is among the hits. Hyperscan reports every other end of every match too, and
 with `Expression.prefilter` more than that; the other two report the place behind every start, too, for an expression
-that is `wide`. So a detector takes a hit to mean "something may end here or hereabouts", and looks itself; an expression
-of fixed length tells it the start as well.
+that is `wide`. So a detector takes a hit to mean "something may end here or hereabouts", and looks itself; one of fixed
+length tells it the start as well.
 
 Expressions see bytes. Of these the three engines think alike: literals, classes, `.`, groups, alternation, repeats
 (greedy or not), `\\d \\w \\s \\b` and their opposites (all ASCII: a byte above 0x7f is no word character), and `^` or

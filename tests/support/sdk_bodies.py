@@ -1,7 +1,7 @@
 """Bodies of the official SDKs' own types, in which every string is a mark that says where it stands.
 
-From a type of parameters or of answers come a few hundred small bodies: each kind of message, part, item, block and tool
-that the SDK knows is in one of them, with all of its members.
+From a type of parameters or of answers come a few hundred small bodies: each kind of message, part, item, block and
+tool that the SDK knows is in one of them, with all of its members.
 """
 
 import sys

@@ -90,6 +90,21 @@ def test_chat():
     }
 
 
+def test_numbers_in_the_place_of_texts():
+    """Some servers take `"content": 4111111111111111` as a text."""
+    part = {"type": "text", "text": 4222222222222}
+    body = {
+        "max_tokens": 100000,
+        "user": 1234567890,
+        "messages": [{"role": "user", "content": 4111111111111111}, {"role": "user", "content": [part]}],
+    }
+    assert prompt(body) == {
+        "user": ("input", "1234567890"),
+        "messages[0].content": ("user", "4111111111111111"),
+        "messages[1].content[0].text": ("user", "4222222222222"),
+    }
+
+
 def test_settings_that_hold_texts():
     """Anthropic's `compact_20260112` takes instructions for the one who summarizes."""
     edits = [{"type": "compact_20260112", "instructions": "a", "trigger": {"type": "input_tokens", "value": 150000}}]

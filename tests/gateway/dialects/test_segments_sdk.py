@@ -94,7 +94,9 @@ def test_what_providers_can_answer_is_read_or_named(name: str, way: Any) -> None
     for place in left:
         first, *more = names(place)
         named = first in ANSWERED or (more and more[-1] in WITHIN) or "logprobs" in more
-        assert named or (name == "responses" and first not in ("output", "output_text", "error")), f"{place} is not read"
+        assert named or (name == "responses" and first not in ("output", "output_text", "error")), (
+            f"{place} is not read"
+        )
 
 
 def test_the_page_names_what_the_code_leaves_out() -> None:

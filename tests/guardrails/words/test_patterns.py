@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardrails.detector import Match
-from guardrails.matching.gate import BACKENDS, Gate, open_gate
+from guardrails.matching.gate import Gate, open_gate
 from guardrails.words.errors import WordsError
 from guardrails.words.language import UserPattern
 from guardrails.words.patterns import MOST_PATTERNS, PatternDetector
@@ -23,7 +23,7 @@ PATTERNS = [
     UserPattern("edges", "EDGES", r"\Bb\d{3}\B"),
     UserPattern("many", "MANY", r"(?:ab|a){2,5}"),
     UserPattern("shorter", "SHORTER", r"a[^-]b"),
-    UserPattern("never", "NEVER", r"(?:-){0,0}EMP"),
+    UserPattern("never", "NEVER", r"(?:-){0,0}zq"),
 ]
 TEXT = st.lists(
     st.sampled_from(
@@ -58,7 +58,7 @@ def detector() -> PatternDetector:
     return PatternDetector(PATTERNS)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=["hyperscan", "re2"])  # where `re` is the gate, RE2 is missing, and so are these
 def gate(detector: PatternDetector, request: pytest.FixtureRequest) -> Gate:
     return open_gate(detector.expressions, request.param)
 
