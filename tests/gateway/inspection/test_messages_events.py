@@ -266,3 +266,13 @@ def test_what_a_message_begins_with_is_judged_as_in_a_whole_one():
     out = rewritten("messages", sse({**START, "message": begun}, *END, named=True), Masker(), SHARED)
     told = objects(out)[0]["message"]
     assert (told["stop_details"], told["note"], told["model"]) == ({"explanation": mask("a 1 b")}, mask("1"), "m1")
+
+
+def test_a_number_in_the_place_of_a_text_is_one():
+    """As in whole answers (`gateway/dialects/segments.py`)."""
+    out = rewritten(
+        "messages", stream(begin({"type": "text", "text": ""}), delta("text_delta", "text", 212), stop(), *END)
+    )
+    told = [each["delta"]["text"] for each in objects(out) if each["type"] == "content_block_delta"]
+    assert "".join(told) == mask("212")
+    assert mask("212") != "212"
