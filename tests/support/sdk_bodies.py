@@ -19,7 +19,7 @@ _LISTS = (list, Iterable, Sequence)
 _NAMES = {**vars(typing), "ConfigDict": dict}
 
 
-def bodies(kind: Any, mark: Callable[[str], str]) -> list[dict]:
+def bodies(kind: Any, mark: Callable[[str], str]) -> list[dict[str, Any]]:
     """Bodies of a type. `mark` gives the string for a place such as `.messages[].content[].text`."""
     return _values(kind, mark, "", ())
 
@@ -48,7 +48,7 @@ def _values(kind: Any, mark: Callable[[str], str], where: str, around: tuple[Any
     return {str: [mark(where)], int: [1], float: [0.5], bool: [True]}.get(kind, [])
 
 
-def _objects(kind: Any, mark: Callable[[str], str], where: str, around: tuple[Any, ...]) -> list[dict]:
+def _objects(kind: Any, mark: Callable[[str], str], where: str, around: tuple[Any, ...]) -> list[dict[str, Any]]:
     """One object with all members, and one for each other value that a member may have."""
     least: dict[str, Any] = {}
     full: dict[str, Any] = {}
