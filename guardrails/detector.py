@@ -32,6 +32,9 @@ class Expression(msgspec.Struct, frozen=True):
     prefilter: bool = False
     """Holds constructs Hyperscan cannot express exactly (look-arounds, back-references): compile it with
     HS_FLAG_PREFILTER, which finds a superset."""
+    wide: bool = False
+    """Finds more than is meant (`guardrails/matching/widening.py`), so that its match from a place may end behind the
+    meant one: every engine then gives a hit inside of it."""
 
 
 class Hit(NamedTuple):

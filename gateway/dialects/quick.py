@@ -14,7 +14,7 @@ import msgspec
 from gateway.dialects import segments as reference
 from gateway.facts import Segment
 from gateway.wire.answers import holds_text
-from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, STRUCTURAL, member_path, role_of_kind
+from gateway.wire.surfaces import CONTAINERS, PAYLOAD, ROLES, SPOKEN, STRUCTURAL, member_path, role_of_kind
 
 _Members = dict[str, msgspec.Raw]
 _NOTHING: frozenset[str] = frozenset()
@@ -74,8 +74,12 @@ def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
     """As `segments.prompt_segments`."""
     out: list[Segment] = []
     try:
-        for name, value in _top(body).items():
-            if name not in reference.TOP_STRUCTURAL:
+        top = _top(body)
+        reference.add_names(top, "", "input", out)
+        for name, value in top.items():
+            if name in reference.SETTINGS:
+                reference.add_structured(bytes(value), name, "system", out, _NOTHING)
+            elif name not in reference.TOP_STRUCTURAL:
                 role = reference.TOP_ROLES.get(name) or (input_role if name in ("input", "prompt") else "input")
                 _member(name, value, "", role, out, _NOTHING)
     except (ValueError, RecursionError):
@@ -87,7 +91,9 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
     """As `segments.answer_segments`."""
     out: list[Segment] = []
     try:
-        for name, value in _top(body).items():
+        top = _top(body)
+        reference.add_answer_names(top, container, role, out)
+        for name, value in top.items():
             if holds_text(container, name):
                 _member(name, value, "", role, out, reference.IGNORED_IN_ANSWERS)
     except (ValueError, RecursionError):
@@ -126,6 +132,8 @@ def _member(name: str, value: msgspec.Raw, around: str, role: str, out: list[Seg
             _object(raw, _path(around, name), role, out, ignored)
         else:
             _array(raw, _path(around, name), role, out, ignored)
+    elif first in b"-0123456789" and len(raw) > 2 and name in SPOKEN:
+        out.append(Segment(_path(around, name), role, raw.decode()))
 
 
 def _path(around: str, name: str) -> str:
@@ -140,6 +148,7 @@ def _object(raw: bytes, path: str, role: str, out: list[Segment], ignored: froze
     if not _compact(members, len(raw)) or not PAYLOAD.isdisjoint(members):
         return reference.add_structured(raw, path, role, out, ignored)
     role = _role(members, role)
+    reference.add_names(members, path, role, out)
     for name, value in members.items():
         if name in STRUCTURAL:
             if name == "cache_control" or bytes(value)[0] == _QUOTE:

@@ -2,13 +2,15 @@
 
 Two ways of walking. Known containers (messages, content parts, tool calls, items, tools) are *structured*: there, ids,
 discriminators and binary payloads are no text and are left out. Everything else is *free*: every string counts,
-whatever its name, also numbers (a card number may stand as one) and member names. So what a provider adds tomorrow is
-scanned, not missed. A name given twice yields both values, because nobody knows which one the provider takes.
+whatever its name, also numbers (a card number may stand as one) and member names. Names that no API has are read
+everywhere, and so is a number in the place of a text. So what a provider adds tomorrow is scanned, not missed. A name
+given twice yields both values, because nobody knows which one the provider takes.
 
 The names and the grammar of paths are in `gateway/wire/surfaces.py`.
 """
 
 import json
+from collections.abc import Collection
 from typing import cast
 
 from gateway.errors import BadRequest, UpstreamBroken
@@ -18,9 +20,11 @@ from gateway.wire.surfaces import (
     CONTAINERS,
     PAYLOAD,
     ROLES,
+    SPOKEN,
     STRUCTURAL,
     is_base64,
     is_encoded,
+    is_member,
     member_path,
     role_of_kind,
     sound,
@@ -51,15 +55,29 @@ TOP_ROLES = {
     "response_format": "system",
     "text": "system",
     "output_config": "system",
+    "context_management": "system",
     "choices": "assistant",
     "output": "assistant",
     "content": "assistant",
 }
 TOP_STRUCTURAL = STRUCTURAL | _names(
     "reasoning_effort verbosity truncation previous_response_id prompt_cache_retention encoding_format modalities "
-    "include thinking reasoning stream_options audio context_management conversation container inference_geo "
-    "speed logit_bias"
+    "include inference_geo speed logit_bias"
 )
+SETTINGS = _names("thinking reasoning stream_options audio context_management conversation container")
+"""Of the body itself: no text where they are strings; where they are objects they may have texts among what they set,
+such as the instructions by which a context is summarized."""
+USUAL = (
+    CONTAINERS
+    | STRUCTURAL
+    | PAYLOAD
+    | _names(
+        "messages text name arguments description parameters strict refusal annotations usage created choices "
+        "finish_reason tools temperature top_p max_tokens max_completion_tokens stream stream_options n seed stop user "
+        "system_fingerprint content_index logprobs thinking title input_schema properties metadata instructions"
+    )
+)
+"""Names that need no second look."""
 IGNORED_IN_ANSWERS = frozenset(("logprobs", "usage"))
 
 
@@ -72,9 +90,12 @@ def prompt_segments(body: bytes, *, input_role: str = "input") -> list[Segment]:
         value = _load(body.decode())
         if not isinstance(value, tuple):
             raise BadRequest("The request body must be a JSON object.")
-        out: list[Segment] = []
+        out = add_names([name for name, _ in cast(Pairs, value)], "", "input", [])
         for name, member in cast(Pairs, value):
             if name in TOP_STRUCTURAL:
+                continue
+            if name in SETTINGS:
+                _structured(member, name, "system", out, frozenset())
                 continue
             role = TOP_ROLES.get(name) or (input_role if name in ("input", "prompt") else "input")
             _member(name, member, member_path("", name), role, out, frozenset())
@@ -95,6 +116,7 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
         value = _load(body.decode())
         out: list[Segment] = []
         if isinstance(value, tuple):
+            add_answer_names([name for name, _ in cast(Pairs, value)], container, role, out)
             for name, member in cast(Pairs, value):
                 if holds_text(container, name):
                     _member(name, member, member_path("", name), role, out, IGNORED_IN_ANSWERS)
@@ -105,13 +127,14 @@ def answer_segments(body: bytes, container: str, *, role: str = "assistant") -> 
 
 def json_segments(body: bytes, *, role: str = "input") -> list[Segment]:
     """Text surfaces of a JSON object nothing is known about, such as the body of an operation that passes through:
-    every string, number and member name but the top-level members' own names and those that are never text (`model`,
-    ids). Raises `BadRequest` for what is not a JSON object or is nested too deeply."""
+    every string, number and member name but those of the body itself that an API may have, and strings that are never
+    text (`model`, ids). Raises `BadRequest` for what is not a JSON object or is nested too deeply."""
     out: list[Segment] = []
     try:
         value = _load(body.decode())
         if not isinstance(value, tuple):
             raise BadRequest("The request body must be a JSON object.")
+        add_names([name for name, _ in cast(Pairs, value)], "", role, out)
         for name, member in cast(Pairs, value):
             if not (name in STRUCTURAL and isinstance(member, str)):
                 _free(member, member_path("", name), role, out)
@@ -120,6 +143,19 @@ def json_segments(body: bytes, *, role: str = "input") -> list[Segment]:
     except ValueError:
         raise BadRequest("The request body is not valid JSON.") from None
     return _sound_segments(body, out)
+
+
+def add_names(names: Collection[str], path: str, role: str, out: list[Segment]) -> list[Segment]:
+    """The names of a structured object's members, if one of them is none that an API has. Gives `out`."""
+    if not USUAL.issuperset(names) and not all(map(is_member, names)):
+        out.append(Segment(path + "{}", role, "\n".join(names)))
+    return out
+
+
+def add_answer_names(names: Collection[str], container: str, role: str, out: list[Segment]) -> None:
+    """The same for the outermost members of an answer."""
+    if not USUAL.issuperset(names) and any(holds_text(container, name) and not is_member(name) for name in names):
+        out.append(Segment("{}", role, "\n".join(names)))
 
 
 def add_free(raw: bytes, path: str, role: str, out: list[Segment]) -> None:
@@ -137,9 +173,12 @@ def _member(name: str, value: object, path: str, role: str, out: list[Segment], 
     if type(value) is str:
         if value:
             out.append(Segment(path, role, value))
+    elif isinstance(value, _Number):
+        if name in SPOKEN and len(value) > 2:
+            out.append(Segment(path, role, str(value)))
     elif name in CONTAINERS:
         _structured(value, path, role, out, ignored)
-    elif not isinstance(value, _Number):
+    else:
         _free(value, path, role, out)
 
 
@@ -158,6 +197,7 @@ def _structured(value: object, path: str, role: str, out: list[Segment], ignored
         if len(fields) != len(pairs):
             return _free(pairs, path, role, out)
         role = _role(fields, role)
+        add_names(fields, path, role, out)
         for name, member in pairs:
             if name in STRUCTURAL and (isinstance(member, str) or name == "cache_control"):
                 continue

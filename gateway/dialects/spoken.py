@@ -28,6 +28,16 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     content: msgspec.Raw
 
 
+class _Thinking(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    type: str
+    budget_tokens: _Number = None
+
+
+class _StreamOptions(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    include_usage: _Flag = None
+    include_obfuscation: _Flag = None
+
+
 class _Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Of Chat or Messages. Members that are `Raw` are no text, whatever they hold: see `segments.TOP_STRUCTURAL`."""
 
@@ -36,7 +46,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     system: msgspec.Raw = _NONE
     user: msgspec.Raw = _NONE
     stream: _Flag = None
-    stream_options: msgspec.Raw = _NONE
+    stream_options: _StreamOptions | None = None
     temperature: _Number = None
     max_tokens: _Number = None
     max_completion_tokens: _Number = None
@@ -50,7 +60,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     reasoning_effort: msgspec.Raw = _NONE
     verbosity: msgspec.Raw = _NONE
     service_tier: msgspec.Raw = _NONE
-    thinking: msgspec.Raw = _NONE
+    thinking: _Thinking | None = None
 
 
 class _ChatMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -114,6 +124,8 @@ def asked(operation: str, body: bytes) -> list[Text] | None:
         return None
     times = len(request.messages)
     if body.count(b'"role"') != times or body.count(b'"content"') != times:
+        return None
+    if request.thinking is not None and body.count(b'"type"') != 1:
         return None
     role_of = ROLES.get
     texts = [(role_of(message.role, "user"), bytes(message.content)) for message in request.messages]

@@ -14,6 +14,7 @@ from gateway.inspection.plans import JSON_TEXTS, STREAMED, Plan, Reader, Slot, l
 from gateway.inspection.rewrite import Edit
 from gateway.inspection.scan import Path
 from gateway.inspection.shapes import Shapes, Spans
+from gateway.wire.answers import holds_text
 from gateway.wire.sse import SseEvent
 from guardrails.interface import StreamInspector
 
@@ -127,11 +128,15 @@ def _ends_block(reader: Reader, kind: str) -> bool:
 
 
 def _is_judged(kind: str, path: Path) -> bool:
-    """Whether a string stands where text may be. Of events that are not known, all may be. The stop sequence is the
-    client's own, in whole answers too."""
-    is_about = path[0] in ("message", "usage") and len(path) > 1 and isinstance(path[1], str)
-    is_about = is_about or path == ("delta", "stop_sequence")
-    return kind not in _EVENTS or not is_about or path[:2] == ("message", "content")
+    """Whether a string stands where text may be. Of events that are not known, all may be; of a message, what may be in
+    whole answers. The stop sequence is the client's own, in those too."""
+    if kind not in _EVENTS:
+        return True
+    if len(path) > 1 and isinstance(path[1], str):
+        if path[0] == "message":
+            return holds_text("content", path[1])
+        return path[0] != "usage" and path[:2] != ("delta", "stop_sequence")
+    return True
 
 
 def _event(name: bytes, members: bytes = b"") -> bytes:

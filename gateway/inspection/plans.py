@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.inspection.scan import Leaf, Path, Scan, is_free, is_open, text_of
-from gateway.wire.surfaces import ENCODED, PAYLOAD, ROLES, STRUCTURAL, Step, role_of_kind
+from gateway.wire.surfaces import ENCODED, PAYLOAD, ROLES, SPOKEN, STRUCTURAL, Step, role_of_kind
 
 STREAMED = frozenset(
     ("content", "text", "reasoning_content", "reasoning", "refusal", "arguments", "input", "transcript", "thinking",
@@ -118,14 +118,17 @@ class Reader:
         return -1 if number is None else self._groups.setdefault(number, len(self._groups))
 
     def strings(self, *under: Step) -> list[Path]:
-        """The paths of all strings at or below a path, but for discriminators, and of numbers that are free there."""
+        """The paths of all strings at or below a path, but for discriminators, and of numbers that are text there."""
         depth = len(under)
         return [
             leaf.path
             for number, leaf in enumerate(self.leaves)
             if leaf.path[:depth] == under
             and number not in self.literal
-            and (self._is_string(leaf) or (self._is_number(leaf) and is_free(leaf.path)))
+            and (
+                self._is_string(leaf)
+                or (self._is_number(leaf) and (is_free(leaf.path) or last_name(leaf.path[-1:]) in SPOKEN))
+            )
         ]
 
     def logprobs(self) -> tuple[int, ...]:

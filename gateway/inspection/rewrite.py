@@ -119,7 +119,7 @@ def _tree(rewrites: Sequence[Segment]) -> tuple[_Node, list[_Node]]:
     root = _Node()
     nodes: list[_Node] = []
     for rewrite in rewrites:
-        way = steps(rewrite.path.removesuffix(_NAMES))
+        way = steps(rewrite.path.removesuffix(_NAMES)) if rewrite.path != _NAMES else []
         if way is None:
             raise NotRewritable(rewrite.path, "it is no path")
         node = root

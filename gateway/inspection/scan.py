@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.wire.surfaces import CONTAINERS, Step
+from gateway.wire.surfaces import CONTAINERS, Step, is_member
 
 MAX_DEPTH = 64
 """Objects and arrays one inside the other; no provider comes near."""
@@ -20,7 +20,6 @@ MAX_VALUES = 20_000
 REPEATED = frozenset(("logprobs", "token_ids"))
 """Members of known containers that repeat a text token by token."""
 _KNOWN = CONTAINERS | frozenset(("delta", "content_block", "item", "part", "annotation", "response", "error"))
-_NAME = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}+[0-9]{0,3}+(?:_[a-z]{1,16}+)?").fullmatch
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -104,7 +103,7 @@ def is_free(path: Path) -> bool:
 
 def is_open(path: Path, name: str) -> bool:
     """Whether a member's name may be text: any in an object that is not known, else what no API calls a member."""
-    return _NAME(name) is None or is_free(path)
+    return not is_member(name) or is_free(path)
 
 
 def text_of(raw: bytes) -> str:

@@ -3,8 +3,10 @@
 Two kinds of objects. Known containers (messages, content parts, tool calls, items, tools) are *structured*: there, ids,
 discriminators and binary payloads are no text. Everything else is *free*: every string in it is text.
 
+Member names that no API has are text in both, and in the body itself.
+
 Paths: `messages[2].content[0].text`; names that are not plain are written `["a b"]`; a path ending in `{}` is the
-names of an object's members, which can be judged but not rewritten.
+names of an object's members (`{}` alone: of the body's), which can be judged but not rewritten.
 """
 
 import json
@@ -20,7 +22,7 @@ def _names(text: str) -> frozenset[str]:
 CONTAINERS = _names(
     "messages input prompt output content system tools functions function function_call tool_calls tool_choice "
     "custom response_format json_schema format source image_url input_audio file file_citation summary prediction "
-    "choices message audio text output_config"
+    "choices message audio text output_config edits skills"
 )
 STRUCTURAL = _names(
     "type role id object status index model service_tier detail format media_type signature encrypted_content "
@@ -28,6 +30,11 @@ STRUCTURAL = _names(
     "syntax effort verbosity"
 )
 """No text where they are strings (`cache_control`: whatever it is)."""
+SPOKEN = _names(
+    "content text input prompt output arguments name refusal thinking reasoning reasoning_content system instructions "
+    "user suffix title context description transcript"
+)
+"""Are texts, so that a number there is one too: some servers take it as if it were written in quotes."""
 PAYLOAD = _names("data file_data url image_url file_url result")
 """May hold encoded bytes."""
 ENCODED = _names("partial_image_b64 b64_json")
@@ -44,6 +51,7 @@ ROLES = {
 _MOST_URI_HEAD = 512
 """Characters of what a `data:` address says of its bytes before they come."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\r\n-]*+").fullmatch
+_MEMBER = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}+[0-9]{0,3}+(?:_[a-z]{1,16}+)?").fullmatch
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _STEP = re.compile(r'(?:^|\.)([A-Za-z_$][A-Za-z0-9_$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
 _escape = msgspec.json.encode
@@ -72,6 +80,11 @@ def is_encoded(uri: str) -> bool:
 def is_base64(text: str) -> bool:
     """Whether a value that is said to be encoded bytes begins like some. Others are text, whatever is said of them."""
     return _BASE64(text[:_MOST_URI_HEAD]) is not None
+
+
+def is_member(name: str) -> bool:
+    """Whether a name looks like one that an API gives a member. Others are somebody's text."""
+    return _MEMBER(name) is not None
 
 
 def member_path(path: str, name: str) -> str:

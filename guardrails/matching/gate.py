@@ -6,8 +6,9 @@ trusted expressions only, because it backtracks). `open_gate` takes the first th
 
 What a scan promises, whatever the engine: for each expression and each byte offset at which it can match, the end that
 `re` would choose for a match from there is among the hits. Hyperscan reports every other end of every match too, and
-with `Expression.prefilter` more than that. So a detector takes a hit to mean "something may end here or hereabouts",
-and looks itself; an expression of fixed length tells it the start as well.
+with `Expression.prefilter` more than that; the other two report the place behind every start, too, for an expression
+that is `wide`. So a detector takes a hit to mean "something may end here or hereabouts", and looks itself; one of fixed
+length tells it the start as well.
 
 Expressions see bytes. Of these the three engines think alike: literals, classes, `.`, groups, alternation, repeats
 (greedy or not), `\\d \\w \\s \\b` and their opposites (all ASCII: a byte above 0x7f is no word character), and `^` or
@@ -222,9 +223,9 @@ class Re2Gate:
         if self._set is not None:
             for member in self._set(data) or ():
                 index = self._members[member]
-                _ends(self._searches[index], data, index, hits)
+                _ends(self._searches[index], data, index, hits, self.expressions[index].wide)
         for index, pattern in self._others:
-            _ends(pattern.search, data, index, hits)
+            _ends(pattern.search, data, index, hits, self.expressions[index].wide)
         return hits
 
     def dump(self) -> bytes:
@@ -244,16 +245,20 @@ class ReGate:
     def scan(self, data: bytes) -> list[tuple[int, int]]:
         hits: list[tuple[int, int]] = []
         for index, pattern in enumerate(self._patterns):
-            _ends(pattern.search, data, index, hits)
+            _ends(pattern.search, data, index, hits, self.expressions[index].wide)
         return hits
 
     def dump(self) -> bytes:
         return b""
 
 
-def _ends(search: engines.Search, data: bytes, index: int, hits: list[tuple[int, int]]) -> None:
-    """The end of the preferred match from every start, looking from each start's successor on."""
+def _ends(search: engines.Search, data: bytes, index: int, hits: list[tuple[int, int]], wide: bool) -> None:
+    """The end of the preferred match from every start, looking from each start's successor on; `wide`: and the first
+    place inside of it, because the one that is meant may be shorter."""
     found = search(data, 0)
     while found is not None:
+        behind = found.start() + 1
         hits.append((index, found.end()))
-        found = search(data, found.start() + 1)
+        if wide and behind < found.end():
+            hits.append((index, behind))
+        found = search(data, behind)

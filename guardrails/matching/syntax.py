@@ -93,7 +93,7 @@ def parse(pattern: str, flags: int = 0) -> Node:
     parser: Any = import_module("re._parser")
     try:
         parsed: Any = parser.parse(pattern, flags)
-    except (re.error, OverflowError) as error:
+    except (re.error, OverflowError, ValueError) as error:  # ValueError: flags that exclude each other
         raise SyntaxRefused(f"not a regular expression: {getattr(error, 'msg', error)}") from None
     except RecursionError:
         raise SyntaxRefused("too deeply nested") from None

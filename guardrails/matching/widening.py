@@ -53,7 +53,7 @@ def widened_tree(tree: Node, ascii_only: bool) -> Expression:
     if lengths(tree)[0] == 0:
         raise SyntaxRefused("it matches the empty text, so it would be found everywhere")
     groups = {node.number: node.part for node in walk(tree) if isinstance(node, Group)}
-    return Expression(_Writer(groups, ascii_only).text(_trimmed(tree)))
+    return Expression(_Writer(groups, ascii_only).text(_trimmed(tree)), wide=True)
 
 
 def opening(tree: Node, caseless: bool) -> Expression | None:
@@ -143,7 +143,7 @@ class _Writer:
             most = min(UNBOUNDED, most * width)
         else:
             inner = f"(?:{self.text(part)})"
-        if inner == "(?:)":
+        if inner == "(?:)" or not most:
             return ""
         upper = "" if most > max(_MOST_COUNTED, node.least) else str(most)
         return inner + {(0, "1"): "?", (0, ""): "*", (1, ""): "+"}.get((node.least, upper), f"{{{node.least},{upper}}}")

@@ -76,6 +76,12 @@ def traffic(gateway, provider: Scripted) -> tuple[list[httpx.Response], list[htt
     others += [ask(gateway, team) for team in ("shadow", "warn", "pseudo", "capped", "rerouted", "free")]
     ours += [ask(gateway, "masked", f"{SAID} {BROKEN}"), ask(gateway, "masked", f"{SAID} boom-road")]
     ours += [ask(gateway, "masked", SAID, model="no-such-model")]
+    ours += [
+        ask(gateway, "masked", **{EMAIL: 1}),
+        ask(gateway, "masked", context_management={"edits": [{EMAIL: CARD}]}),
+    ]
+    provider.says({**answer, EMAIL: SECRET})
+    ours.append(ask(gateway, "masked"))
     provider.says(chat("Eat the forbidden fruit"))
     ours.append(ask(gateway, "answers"))
     provider.says(chat(f"{BROKEN} {SAID}"))

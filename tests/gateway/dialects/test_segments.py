@@ -90,6 +90,58 @@ def test_chat():
     }
 
 
+def test_numbers_in_the_place_of_texts():
+    """Some servers take `"content": 4111111111111111` as a text."""
+    part = {"type": "text", "text": 4222222222222}
+    body = {
+        "max_tokens": 100000,
+        "user": 1234567890,
+        "messages": [{"role": "user", "content": 4111111111111111}, {"role": "user", "content": [part]}],
+    }
+    assert prompt(body) == {
+        "user": ("input", "1234567890"),
+        "messages[0].content": ("user", "4111111111111111"),
+        "messages[1].content[0].text": ("user", "4222222222222"),
+    }
+
+
+def test_settings_that_hold_texts():
+    """Anthropic's `compact_20260112` takes instructions for the one who summarizes."""
+    edits = [{"type": "compact_20260112", "instructions": "a", "trigger": {"type": "input_tokens", "value": 150000}}]
+    body = {
+        "context_management": {"edits": edits},
+        "container": {"id": "c", "skills": [{"type": "custom", "skill_id": "b", "version": "latest"}]},
+        "thinking": {"type": "enabled", "budget_tokens": 5},
+        "reasoning": "high",
+    }
+    assert prompt(body) == {
+        "context_management.edits[0].instructions": ("system", "a"),
+        "context_management.edits[0].trigger{}": ("system", "type\nvalue"),
+        "context_management.edits[0].trigger.type": ("system", "input_tokens"),
+        "container.skills[0].skill_id": ("system", "b"),
+        "container.skills[0].version": ("system", "latest"),
+    }
+
+
+def test_names_that_no_api_has_are_text_wherever_they_stand():
+    """As in streams: `scan.is_open`."""
+    odd = {"a@b.co": 1, "role": "user", "content": "c"}
+    body = {"model": "m", "4111 1": 2, "messages": [odd, {"role": "user", "content": "d"}]}
+    assert prompt(body) == {
+        "{}": ("input", "model\n4111 1\nmessages"),
+        "messages[0]{}": ("user", "a@b.co\nrole\ncontent"),
+        "messages[0].content": ("user", "c"),
+        "messages[1].content": ("user", "d"),
+    }
+    assert answer({"id": "x", "a@b.co": "e", "choices": [{"f g": None}]}, "choices") == {
+        "{}": ("assistant", "id\na@b.co\nchoices"),
+        '["a@b.co"]': ("assistant", "e"),
+        "choices[0]{}": ("assistant", "f g"),
+    }
+    assert answer({"a@b.co": "e", "output": []}, "output") == {}, "what a response tells again is the client's own"
+    assert [each.path for each in json_segments(b'{"model":"m","a b":1,"n":2}')] == ["{}", '["a b"]', "n"]
+
+
 def test_anthropic():
     body = {
         "model": "m",

@@ -140,6 +140,24 @@ def test_what_is_not_plain_is_left_to_others(body: bytes) -> None:
     assert asked("chat.completions", body) is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "plain"),
+    [
+        ('"thinking":{"type":"enabled","budget_tokens":9}', True),
+        ('"stream_options":{"include_usage":true}', True),
+        ('"thinking":{"type":"a","type":"enabled"}', False),
+        ('"thinking":{"type":{"a":"b"}}', False),
+        ('"thinking":{"type":"enabled","note":"a"}', False),
+        ('"stream_options":{"include_usage":true,"note":"a"}', False),
+        ('"jane@example.com":1', False),
+    ],
+)
+def test_settings_are_plain_where_no_text_can_be_in_them(settings: str, plain: bool) -> None:
+    body = f'{{"model":"m","messages":[{{"role":"user","content":"a"}}],{settings}}}'.encode()
+    assert asked("messages", body) == ([("user", b'"a"')] if plain else None)
+    assert ([each.text for each in prompt_segments(body)] == ["a"]) is plain
+
+
 def test_other_operations_are_left_to_others() -> None:
     assert asked("embeddings", b'{"model":"m","messages":[]}') is None
     assert answered("responses", b'{"choices":[]}') is None

@@ -258,3 +258,21 @@ def test_a_payload_that_is_not_encoded_is_text():
             events = [begin({"type": "redacted_thinking", "data": data}), stop(), *END]
             out = objects(rewritten("messages", stream(*events), Masker(), SHARED))
             assert [one["content_block"]["data"] for one in out if "content_block" in one] == [expected]
+
+
+def test_what_a_message_begins_with_is_judged_as_in_a_whole_one():
+    """`stop_details` and members that nobody knows; not its ids and settings (`gateway/wire/answers.py`)."""
+    begun = {**START["message"], "stop_details": {"explanation": "a 1 b"}, "note": "1", "model": "m1"}
+    out = rewritten("messages", sse({**START, "message": begun}, *END, named=True), Masker(), SHARED)
+    told = objects(out)[0]["message"]
+    assert (told["stop_details"], told["note"], told["model"]) == ({"explanation": mask("a 1 b")}, mask("1"), "m1")
+
+
+def test_a_number_in_the_place_of_a_text_is_one():
+    """As in whole answers (`gateway/dialects/segments.py`)."""
+    out = rewritten(
+        "messages", stream(begin({"type": "text", "text": ""}), delta("text_delta", "text", 212), stop(), *END)
+    )
+    told = [each["delta"]["text"] for each in objects(out) if each["type"] == "content_block_delta"]
+    assert "".join(told) == mask("212")
+    assert mask("212") != "212"

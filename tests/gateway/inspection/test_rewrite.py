@@ -93,7 +93,7 @@ def test_a_name_given_twice_takes_its_texts_in_order():
 
 @pytest.mark.parametrize(
     "path",
-    ["{}", "x.no{}", "x{}", "x.missing", "x", "x.a.b", "x[0]", "", "..", "x.a[0", "other", "x.list[3]", "x.nothing"],
+    ["x.no{}", "x{}", "x.missing", "x", "x.a.b", "x[0]", "", "..", "x.a[0", "other", "x.list[3]", "x.nothing"],
 )  # fmt: skip
 def test_what_cannot_be_rewritten_is_said(path: str):
     """Also one of member names that are fewer or more than the object has: the caller blocks."""
@@ -101,6 +101,14 @@ def test_what_cannot_be_rewritten_is_said(path: str):
         rewrite_segments(b'{"x":{"a":"text","list":["b"],"nothing":null}}', [seg(path, "secret")])
     assert caught.value.path == path
     assert "secret" not in str(caught.value)
+
+
+def test_the_names_of_the_body_s_own_members():
+    body = b'{"a":{"b":"c"},"PSNA":1}'
+    assert rewrite_segments(body, [seg("{}", "a\nann@b.co")]) == b'{"a":{"b":"c"},"ann@b.co":1}'
+    for names in ("a", "a\nb\nc"):
+        with pytest.raises(NotRewritable):
+            rewrite_segments(body, [seg("{}", names)])
 
 
 @given(st.binary(max_size=40) | st.sampled_from([b'{"a":', b'{"a":"', b'{"a" 1}', b"[", b'{"a":[{', b""]))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardrails.detector import Expression
-from guardrails.matching.gate import open_gate
+from guardrails.matching.gate import BACKENDS, open_gate
 from guardrails.matching.syntax import SyntaxRefused, parse
 from guardrails.matching.widening import opening, widened
 
@@ -27,6 +27,8 @@ PATTERNS = [
     r"\S\s\D\W",
     r"ßk",
     r"(?s:.)k{2,}",
+    r"a.b",
+    r"k{0,0}[^a]b",
 ]
 TEXTS = st.text("ab12KkSsİıſKéÀß٣@.-_ '\"\n\ud800中ex", max_size=14) | st.text(max_size=12)
 
@@ -38,13 +40,14 @@ TEXTS = st.text("ab12KkSsİıſKéÀß٣@.-_ '\"\n\ud800中ex", max_size=14) | s
 def test_every_match_has_a_hit(pattern: str, flags: int, data: st.DataObject) -> None:
     """For every match of the pattern in a text, [start, end) in bytes of its UTF-8, a hit lies in (start, end]."""
     text = data.draw(TEXTS)
-    gate = open_gate([widened(pattern, flags)])
-    hits = {end for _, end in gate.scan(text.encode("utf-8", "surrogatepass"))}
     exact = re.compile(pattern, flags)
-    for start in range(len(text)):
-        if match := exact.match(text, start):
-            low, high = (len(text[:at].encode("utf-8", "surrogatepass")) for at in match.span())
-            assert any(low < hit <= high for hit in hits), (start, hits)
+    for backend in BACKENDS:
+        gate = open_gate([widened(pattern, flags)], backend)
+        hits = {end for _, end in gate.scan(text.encode("utf-8", "surrogatepass"))}
+        for start in range(len(text)):
+            if match := exact.match(text, start):
+                low, high = (len(text[:at].encode("utf-8", "surrogatepass")) for at in match.span())
+                assert any(low < hit <= high for hit in hits), (backend, start, hits)
 
 
 @pytest.mark.parametrize(

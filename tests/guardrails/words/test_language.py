@@ -25,6 +25,7 @@ from guardrails.words.language import UserPattern, for_re2, read, unfinished
         ("a(?:(?:(?:b?){10}){20}){20}(?:(?:c?){10}){9}" * 6, "too large with its repeats written out|can match"),
         ("x" * 2000, "is longer than 1000 characters"),
         ("(", "is not a regular expression"),
+        (r"(?u)\w+x", "is not a regular expression: ASCII and UNICODE flags are incompatible"),
         ("(?P<mask>a)|b", "the group mask must take part in every match"),
         ("a(?P<mask>b*)", "the group mask can be empty"),
         (r"[^\s\S]", "a class that nothing is in"),

@@ -22,6 +22,8 @@ PATTERNS = [
     UserPattern("opening", "OPEN", r"\bemp-(?:1|23)", caseless=True),
     UserPattern("edges", "EDGES", r"\Bb\d{3}\B"),
     UserPattern("many", "MANY", r"(?:ab|a){2,5}"),
+    UserPattern("shorter", "SHORTER", r"a[^-]b"),
+    UserPattern("never", "NEVER", r"(?:-){0,0}zq"),
 ]
 TEXT = st.lists(
     st.sampled_from(
@@ -56,9 +58,9 @@ def detector() -> PatternDetector:
     return PatternDetector(PATTERNS)
 
 
-@pytest.fixture(scope="module")
-def gate(detector: PatternDetector) -> Gate:
-    return open_gate(detector.expressions)
+@pytest.fixture(scope="module", params=["hyperscan", "re2"])  # where `re` is the gate, RE2 is missing, and so are these
+def gate(detector: PatternDetector, request: pytest.FixtureRequest) -> Gate:
+    return open_gate(detector.expressions, request.param)
 
 
 def by_re(pattern: UserPattern, text: str) -> list[tuple[int, int]]:
