@@ -29,7 +29,8 @@ def memory(pid: int) -> int:
 
 
 class Load:
-    """Clients that ask one request after the other, and what they saw. Bytes on a socket: an HTTP client takes most of the time."""
+    """Clients that ask one request after the other, and what they saw. They write bytes on a socket, because an HTTP
+    client would take most of the time."""
 
     def __init__(self, url: str) -> None:
         self.host, port = url.removeprefix("http://").split(":")
