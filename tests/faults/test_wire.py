@@ -3,13 +3,14 @@
 import asyncio
 import gzip
 import json
+import signal
 import socket
 import time
 
 import httpx
 import pytest
 
-from tests.support.served import get_json
+from tests.support.served import get_json, wait_for
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\n"
 KEY = {"authorization": "Bearer sk-search"}
@@ -94,6 +95,26 @@ async def test_slow_heads_and_bodies_are_408(serve) -> None:
     answer = await talk(gateway, HEAD + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"request_timeout" in answer
+
+
+async def test_a_gateway_that_stood_still_gives_its_clients_their_time_anew(serve) -> None:
+    """A machine that pauses, and its clients with it: nobody was too slow."""
+    gateway = serve(server=HASTY)
+    host, port = gateway.url.removeprefix("http://").split(":")
+    talks = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+    for (_, writer), begun in zip(talks, (HEAD, HEAD + b"content-length: 100\r\n\r\n{"), strict=True):
+        writer.write(begun)
+    await asyncio.to_thread(get_json, gateway.url + "/readyz")  # what was sent before has come
+    gateway.process.send_signal(signal.SIGSTOP)
+    over = time.monotonic() + 2.5
+    await asyncio.to_thread(wait_for, lambda: time.monotonic() > over, "their time to be over")
+    resumed = time.monotonic()
+    gateway.process.send_signal(signal.SIGCONT)
+    for reader, writer in talks:
+        answer = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 408 "), answer
+        assert time.monotonic() - resumed > 1, "a time-out anew"
 
 
 async def drip(gateway, opening: bytes, piece: bytes) -> bytes:
