@@ -416,10 +416,14 @@ class Link(asyncio.Protocol):
         self.outbox.flush()
         self.transport.abort()
 
-    def sweep(self, now: float, options: ServerOptions) -> None:
-        """Called about twice a second: end what has been waited for too long."""
+    def sweep(self, now: float, options: ServerOptions, stood_still: bool = False) -> None:
+        """Called about twice a second: end what has been waited for too long. `stood_still`: the process did not run,
+        and has read nothing of what came meanwhile, so that every wait begins anew."""
         since, self._swept_at = self._swept_at, now
-        if self.transport.is_closing():
+        if stood_still:
+            self._heard_at = self._quiet_since = now
+            self._head_since = self._head_since and now
+        if stood_still or self.transport.is_closing():
             return
         cycle = self.cycle
         if now >= self._leaves_at:
@@ -439,10 +443,7 @@ class Link(asyncio.Protocol):
             due = options.body_rate * (cycle.waited - options.body_timeout)
             late = cycle.waited > options.body_total > 0
             if late or now - self._heard_at > options.body_timeout or cycle.came < due:
-                self._body_is_late()
-
-    def _body_is_late(self) -> None:
-        if self.ride is not None:
-            self.ride.stop("body_timeout")
-        else:
-            self.refuse(BodyTimeout(LATE_BODY))
+                if self.ride is not None:
+                    self.ride.stop("body_timeout")
+                else:
+                    self.refuse(BodyTimeout(LATE_BODY))

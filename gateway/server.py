@@ -122,6 +122,7 @@ class Server(uvicorn.Server):
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            due = loop.time() + SWEEP
             await asyncio.sleep(SWEEP)
             if self._beside is not None:
                 self._beside()
@@ -130,7 +131,7 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 link = cast(object, connection)
                 if isinstance(link, Link):
-                    link.sweep(now, options)
+                    link.sweep(now, options, stood_still=now - due > SWEEP)
 
 
 def run_worker(

@@ -5,7 +5,25 @@ A bare task can be collected while it runs, and its exception is seen by nobody.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+WANT = 0.25
+"""Seconds until a look is tried again that the system had no memory or no thread for."""
+
+
+async def in_thread(look: Callable[[], T]) -> T:
+    """`look()` in a thread, as soon as the system gives memory and a thread for it: what looks for as long as the
+    process lives must not end with a moment's want. It may be called more than once."""
+    while True:
+        try:
+            return await asyncio.to_thread(look)
+        except MemoryError:
+            pass
+        except RuntimeError as error:
+            if "new thread" not in str(error):
+                raise
+        await asyncio.sleep(WANT)
 
 
 class TaskGroup:

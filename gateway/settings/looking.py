@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from gateway.tasks import in_thread
+
 INTERVAL = 0.4
 """Seconds between two rounds; each watch reads one row, unless something changed."""
 
@@ -20,7 +22,7 @@ async def keep_looking(watches: Sequence[Watch], interval: float = INTERVAL) -> 
     """Let every watch look, one after the other, and again `interval` seconds later, until cancelled. While the
     database is away a round takes as long as each of them waits for it."""
     while True:
-        await asyncio.to_thread(_look, watches)
+        await in_thread(lambda: _look(watches))
         await asyncio.sleep(interval)
 
 

@@ -31,13 +31,6 @@ class Sources:
             _glob(directory, pattern) != names for (directory, pattern), names in self._patterns.items()
         )
 
-    def directories(self) -> set[Path]:
-        """Where changes happen: the directories of the files and of what symbolic links point at."""
-        found: set[Path] = set()
-        for path in [*self.stamps, *((directory / pattern) for directory, pattern in self._patterns)]:
-            found |= {path.absolute().parent, path.resolve().parent}
-        return {directory for directory in found if directory.is_dir()}
-
 
 def _stamp(path: Path) -> Stamp:
     try:

@@ -112,6 +112,13 @@ class There:
             while (await self.figures()).get("waiting") != number:
                 await asyncio.sleep(0.005)
 
+    async def reload(self, **capacity: object) -> None:
+        """With these options of the slow provider's capacity."""
+        written = yaml.safe_load(self.gateway.config.read_text())
+        written["providers"]["p"]["capacity"].update(capacity)
+        self.gateway.config.write_text(yaml.safe_dump(written))
+        (await self.http.post(self.gateway.url + "/admin/v1/reload", headers=ADMIN)).raise_for_status()
+
 
 @asynccontextmanager
 async def there(serve: Callable[..., Any], **capacity: object) -> AsyncIterator[There]:
@@ -170,7 +177,7 @@ async def test_teams_share_a_provider_and_batch_waits_behind_them(serve) -> None
 async def test_who_finds_no_place_moves_on_or_is_told_when_to_come_back(serve) -> None:
     """A full line, or a wait that is over, is as an overloaded provider: the next target is tried; if there is none,
     503 with `retry-after` and the code `provider_capacity`."""
-    async with there(serve, concurrent=1, queue=1, wait="3s") as t:
+    async with there(serve, concurrent=1, queue=1, wait="10m") as t:
         t.ask("first", "quiet", stream=True)
         await until(lambda: t.slow.at_work)
         t.ask("waits", "quiet")
@@ -186,8 +193,12 @@ async def test_who_finds_no_place_moves_on_or_is_told_when_to_come_back(serve) -
         await t.slow.answer("backed")
         await until(lambda: "backed" in t.answers)
         assert t.answers["backed"].headers["x-tollway-provider"] == "spare"
-        await until(lambda: "waits" in t.answers)
-        assert "no place came free within 3 s" in t.answers["waits"].json()["error"]["message"]
+        t.tasks["waits"].cancel()
+        await t.waiting(0)
+        await t.reload(wait="100ms")
+        t.ask("late", "quiet")
+        await until(lambda: "late" in t.answers)
+        assert "no place came free within 0.1 s" in t.answers["late"].json()["error"]["message"]
         assert t.slow.at_work == ["first"], "a stream holds its place to its end"
         await t.slow.answer("first")
         t.ask("next", "quiet")
@@ -220,10 +231,7 @@ async def test_who_leaves_frees_its_place_and_a_reload_opens_the_turnstile(serve
         ], "no provider was at work on it: nothing is billed"
         t.tasks["first"].cancel()
         await until(lambda: t.slow.at_work == ["third"])
-        written = yaml.safe_load(t.gateway.config.read_text())
-        written["providers"]["p"]["capacity"]["concurrent"] = 3
-        t.gateway.config.write_text(yaml.safe_dump(written))
-        (await t.http.post(t.gateway.url + "/admin/v1/reload", headers=ADMIN)).raise_for_status()
+        await t.reload(concurrent=3)
         await until(lambda: sorted(t.slow.at_work) == ["fifth", "fourth", "third"])
         for name in ("third", "fourth", "fifth"):
             await t.slow.answer(name)

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import pytest
 
 from gateway.telemetry.exporter import CAPACITY
 from tests.support.collector import collector
+from tests.support.redis_servers import free_port
 from tests.support.served import Gateway, wait_for
 
 KEY = {"authorization": "Bearer sk-search"}
@@ -38,9 +38,7 @@ def figure(gateway: Gateway, name: str) -> float:
 
 
 def test_a_dead_collector(serve) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        dead = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    gateway = serve(telemetry={"otlp": dead, "sample": "100%"})
+    gateway = serve(telemetry={"otlp": f"http://127.0.0.1:{free_port()}", "sample": "100%"})
     assert set(ask(gateway, 40)) == {200}
     wait_for(lambda: "traces_not_exported" in (gateway.data / "gateway.log").read_text(), "the line that tells of it")
     began = time.monotonic()

@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+import time
 
 import httpx
 import psutil
 
+from gateway.server import SAME_SIGNAL
 from tests.support.raw import STREAM_HEAD, USAGE, chunk, delta, raw_server, read_request, sse
 from tests.support.served import Gateway, wait_for
 
@@ -105,16 +107,26 @@ async def test_a_signal_to_the_whole_group_is_one_signal(serve) -> None:
 
 
 async def test_notice_is_given_before_requests_are_refused(serve, mock) -> None:
-    """`server.notice`: requests are still taken after SIGTERM, while `/readyz` says no."""
-    gateway = serve(server={"host": "127.0.0.1", "notice": "4s", "drain": "60s"})
+    """`server.notice`: requests are still taken after SIGTERM, while `/readyz` says no. A second signal ends it."""
+    gateway = serve(server={"host": "127.0.0.1", "notice": "10m", "drain": "60s"})
     gateway.process.send_signal(signal.SIGTERM)
     async with httpx.AsyncClient(timeout=60) as client:
         while (await client.get(gateway.url + "/readyz")).status_code != 503:
             await asyncio.sleep(0)
+        told = time.monotonic()
         asked = {**ASK, "model": "gpt-4o-mini", "stream": False}
         answer = await client.post(gateway.v1 + "/chat/completions", json=asked, headers=key("search"))
     assert answer.status_code == 200
+    await asyncio.to_thread(wait_for, lambda: time.monotonic() > told + SAME_SIGNAL, "a signal to be another one")
+    gateway.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(gateway.process.wait, 60) == 0
+
+
+def test_a_notice_ends_by_itself(serve) -> None:
+    gateway = serve(server={"host": "127.0.0.1", "notice": "100ms", "drain": "60s"})
+    assert gateway.stop() == 0
+    said = gateway.log.read_text()
+    assert said.index('"leaving"') < said.index('"draining"') < said.index('"stopped"')
 
 
 def test_workers_leave_when_their_supervisor_is_killed(serve) -> None:

@@ -24,7 +24,8 @@ def test_descriptors(serve) -> None:
 
 
 def test_a_request_there_is_no_memory_for(serve) -> None:
-    """503 with `retry-after`, and no defect; others go on. How much is too little depends on the allocator."""
+    """503 with `retry-after`, and no defect; others go on. How much is too little depends on the allocator. Memory is
+    short from the first moment on, when what runs beside the requests may not have begun yet."""
     gateway = serve()
     headers = {"authorization": "Bearer sk-search"}
     asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x" * 18_000_000}], "max_tokens": 3}

@@ -3,24 +3,26 @@
 import asyncio
 import gzip
 import json
+import signal
 import socket
+import time
 
 import httpx
 import pytest
 
-from tests.support.served import get_json
+from tests.support.served import get_json, wait_for
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-search\r\n"
 KEY = {"authorization": "Bearer sk-search"}
 
 
-async def talk(gateway, data: bytes, limit: float = 10) -> bytes:
+async def talk(gateway, data: bytes) -> bytes:
     """What comes back until the gateway closes, or has answered once."""
     host, port = gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(data)
     try:
-        return await asyncio.wait_for(reader.read(), limit)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
 
@@ -83,12 +85,36 @@ def test_who_is_still_sending_can_read_why_it_should_not(gateway) -> None:
     assert b"connection: close" in answer
 
 
+HASTY = {"host": "127.0.0.1", "header_timeout": "1s", "body_timeout": "1s"}
+"""A connection that says nothing for that long is closed without a word: enough, on a busy machine, to begin."""
+
+
 async def test_slow_heads_and_bodies_are_408(serve) -> None:
-    gateway = serve(server={"host": "127.0.0.1", "header_timeout": "300ms", "body_timeout": "300ms"})
+    gateway = serve(server=HASTY)
     assert (await talk(gateway, b"POST /v1/chat/completions HT")).startswith(b"HTTP/1.1 408 ")
     answer = await talk(gateway, HEAD + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"request_timeout" in answer
+
+
+async def test_a_gateway_that_stood_still_gives_its_clients_their_time_anew(serve) -> None:
+    """A machine that pauses, and its clients with it: nobody was too slow."""
+    gateway = serve(server=HASTY)
+    host, port = gateway.url.removeprefix("http://").split(":")
+    talks = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+    for (_, writer), begun in zip(talks, (HEAD, HEAD + b"content-length: 100\r\n\r\n{"), strict=True):
+        writer.write(begun)
+    await asyncio.to_thread(get_json, gateway.url + "/readyz")  # what was sent before has come
+    gateway.process.send_signal(signal.SIGSTOP)
+    over = time.monotonic() + 2.5
+    await asyncio.to_thread(wait_for, lambda: time.monotonic() > over, "their time to be over")
+    resumed = time.monotonic()
+    gateway.process.send_signal(signal.SIGCONT)
+    for reader, writer in talks:
+        answer = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 408 "), answer
+        assert time.monotonic() - resumed > 1, "a time-out anew"
 
 
 async def drip(gateway, opening: bytes, piece: bytes) -> bytes:
@@ -98,7 +124,7 @@ async def drip(gateway, opening: bytes, piece: bytes) -> bytes:
     writer.write(opening)
     answer = asyncio.create_task(reader.read())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (await asyncio.wait({answer}, timeout=0.05))[0]:
                 writer.write(piece)
         return await answer
@@ -108,7 +134,7 @@ async def drip(gateway, opening: bytes, piece: bytes) -> bytes:
 
 async def test_dripping_heads_and_bodies_are_408(serve) -> None:
     """Each piece comes in time, and the whole never does."""
-    gateway = serve(server={"host": "127.0.0.1", "header_timeout": "300ms", "body_timeout": "300ms"})
+    gateway = serve(server=HASTY)
     upload = HEAD.replace(b"chat/completions", b"files") + b"content-type: application/octet-stream\r\n"
     answers = await asyncio.gather(
         drip(gateway, HEAD, b"x: y\r\n"),
@@ -125,10 +151,13 @@ async def test_dripping_heads_and_bodies_are_408(serve) -> None:
     assert b"too slowly" in answers[1]
 
 
-async def test_a_slow_upload_at_the_least_rate_passes(serve) -> None:
-    gateway = serve(server={"host": "127.0.0.1", "body_timeout": "300ms", "body_rate": "1KiB"})
+async def test_a_slow_upload_above_the_least_rate_passes(serve) -> None:
+    """It takes longer than `body_timeout`, which is what a busy machine may pause between two pieces."""
+    gateway = serve(server={"host": "127.0.0.1", "body_timeout": "2s", "body_rate": "1KiB"})
     upload = HEAD.replace(b"chat/completions", b"files") + b"content-type: application/octet-stream\r\n"
-    answer = await drip(gateway, upload + b"connection: close\r\ncontent-length: 10240\r\n\r\n", b"x" * 256)
+    begun = time.monotonic()
+    answer = await drip(gateway, upload + b"connection: close\r\ncontent-length: 245760\r\n\r\n", b"x" * 4096)
+    assert time.monotonic() - begun > 2
     assert answer.startswith(b"HTTP/1.1 200 "), answer
 
 
@@ -277,7 +306,7 @@ async def test_a_body_that_comes_with_an_offer_of_h2c_is_read(gateway, chunked: 
         await writer.drain()
         await asyncio.sleep(0)
     writer.write(first + last)
-    got = await asyncio.wait_for(reader.read(), 20)
+    got = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert got.count(b"HTTP/1.1 200 ") == 3, got[:300]
     assert got.count(b'"object":"chat.completion"') == 3

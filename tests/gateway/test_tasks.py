@@ -3,7 +3,9 @@
 import asyncio
 import gc
 
-from gateway.tasks import TaskGroup
+import pytest
+
+from gateway.tasks import TaskGroup, in_thread
 
 
 class Reports:
@@ -74,3 +76,22 @@ async def test_the_task_can_be_awaited_for_its_value() -> None:
 
     assert await group.start(answer(), "question") == 42
     await group.close()
+
+
+async def test_a_look_is_taken_when_there_is_memory_and_a_thread_for_it() -> None:
+    wants = [MemoryError(), RuntimeError("can't start new thread")]
+
+    def look() -> int:
+        if wants:
+            raise wants.pop()
+        return 7
+
+    assert await in_thread(look) == 7
+
+
+async def test_what_else_a_look_raises_is_not_kept_back() -> None:
+    def look() -> None:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        await in_thread(look)

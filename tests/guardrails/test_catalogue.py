@@ -1,5 +1,7 @@
 """The catalogue is what the detectors really are: names, types, rule ids."""
 
+from functools import partial
+
 import pytest
 
 from guardrails import catalogue
@@ -34,7 +36,8 @@ def test_names_types_and_rules(name: str) -> None:
         wanted = frozenset(catalogue.types("pii")) if name == "pii" else None
         detector = catalogue.detector(name, entities=wanted)
         assert detector.name == builtin.source
-        scanner = Scanner([detector], gate=open_gate)
+        # Whichever engine: RE2 reads all countries' expressions in a hundredth of the time Hyperscan compiles them in.
+        scanner = Scanner([detector], gate=partial(open_gate, prefer="re2"))
         assert scanner.gate is not None
         hits: list[Hit] = scanner.by_detector(scanner.gate.scan(TEXT.encode()))[0]
         found = detector.confirm(TEXT, hits)

@@ -72,7 +72,7 @@ def loaded(serve: Callable[..., Gateway], mock: Process, redis_server: RedisServ
     stop = threading.Event()
 
     def drive() -> None:
-        with httpx.Client(base_url=gateway.v1, timeout=30) as client:
+        with httpx.Client(base_url=gateway.v1, timeout=60) as client:
             while not stop.wait(0.05):
                 one_round(client)
 

@@ -77,6 +77,11 @@ def row_of(gateway: Gateway, answer: httpx.Response) -> tuple[int, int, int, boo
     return (*found[:3], bool(found[3]), found[4])
 
 
+def told(gateway: Gateway, error: str) -> None:
+    """Wait for the line of the log that names it."""
+    wait_for(lambda: f'"error": "{error}"' in gateway.log.read_text(), f"the line that tells of {error}")
+
+
 def raw_deflate(body: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-15)
     return packer.compress(body) + packer.flush()
@@ -104,7 +109,7 @@ def test_an_answer_that_cannot_be_read_is_told(odd: Gateway, upstream: Scripted,
     upstream.says(unary(b"\x1b\x07no JSON", content_encoding=coding))
     assert booked(odd, "/chat/completions", model="gpt-4o-mini") == (0, 0, None, False)
     assert upstream.last.headers["accept-encoding"] == "identity"
-    assert '"error": "CompressedAnswer"' in (odd.data / "gateway.log").read_text()
+    told(odd, "CompressedAnswer")
     figures = httpx.get(odd.url + "/metrics").text
     assert 'tollway_upstream_failures_total{error="CompressedAnswer",provider="mock"}' in figures
 
@@ -228,8 +233,7 @@ def test_who_did_not_serve_is_not_billed(odd: Gateway, upstream: Scripted, play:
     assert "Sign in" not in answer.text
     assert row_of(odd, answer) == (0, 0, 0, False, "upstream_error")
     assert ask(odd, stream=stream, model="backed").headers["x-tollway-provider"] == "spare"
-    log = (odd.data / "gateway.log").read_text()
-    assert '"error": "UnservedAnswer"' in log
+    told(odd, "UnservedAnswer")
 
 
 def test_an_error_with_status_200_is_an_error(odd: Gateway, upstream: Scripted) -> None:
@@ -239,7 +243,7 @@ def test_an_error_with_status_200_is_an_error(odd: Gateway, upstream: Scripted) 
     assert (answer.status_code, answer.json()) == (200, ERROR)
     assert row_of(odd, answer) == (0, 0, 0, False, "upstream_error")
     assert ask(odd, model="backed").headers["x-tollway-provider"] == "spare"
-    assert '"error": "ErrorAnswer"' in (odd.data / "gateway.log").read_text()
+    told(odd, "ErrorAnswer")
 
 
 def test_a_page_in_place_of_what_is_passed_through(odd: Gateway, upstream: Scripted) -> None:

@@ -23,15 +23,20 @@ from tests.support.ledgers import ready_ledger
 from tests.support.nursery import Forked, Nursery
 
 START_LIMIT = 60.0
+STANDSTILL = 5.0
+"""The most seconds that one look at a condition counts."""
 
 
 def wait_for(condition: Callable[[], object], what: str, limit: float = START_LIMIT) -> object:
-    """Poll `condition` until it gives something true; fail saying what was waited for."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
+    """Poll `condition` until it gives something true; fail saying what was waited for. Time in which this process did
+    not run counts little: what is waited for may have stood still as well."""
+    waited, before = 0.0, time.monotonic()
+    while waited < limit:
         if found := condition():
             return found
         time.sleep(0.02)
+        now = time.monotonic()
+        waited, before = waited + min(now - before, STANDSTILL), now
     raise AssertionError(f"waited {limit:g} s in vain for {what}")
 
 

@@ -60,9 +60,11 @@ async def test_a_conversation_is_over_when_its_time_is(store: ConversationStore)
 
 
 async def test_asking_for_it_keeps_it_alive(store: ConversationStore) -> None:
-    mine = name()
-    await store.keep(mine, VALUES, 1.0)
-    await store.load(mine, TTL)
+    for first in (0.5, 1.0, 2.0, 4.0, 8.0):
+        mine = name()
+        await store.keep(mine, VALUES, first)
+        if await store.load(mine, TTL):
+            break  # else the machine was so busy that it was over before it was asked for
     since = time.monotonic()
-    await until(lambda: time.monotonic() - since > 1.2, "the first time to live to be over")
+    await until(lambda: time.monotonic() - since > first * 1.2, "the first time to live to be over")
     assert dict(await store.load(mine, TTL)) == VALUES

@@ -176,9 +176,9 @@ KINDS = (
 
 
 def ask(origin: Origin, method: str = "POST", target: bytes = b"/v1/x", **more: Any) -> UpstreamRequest:
-    """A request with small time-outs."""
+    """A request with time-outs that nothing meets which is not about them."""
     body = more.pop("body", b"{}" if method == "POST" else b"")
-    timeouts = more.pop("timeouts", Timeouts(connect=2.0, queue=2.0, header=2.0))
+    timeouts = more.pop("timeouts", Timeouts(connect=PATIENCE, queue=PATIENCE, header=PATIENCE))
     headers = more.pop("headers", [(b"x-a", b"1")])
     return UpstreamRequest(
         origin=origin, method=method, target=target, headers=headers, body=body, timeouts=timeouts, **more

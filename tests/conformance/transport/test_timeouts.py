@@ -1,6 +1,7 @@
 """Each time-out with its own error, the deadline over all of them, and `Late`, which loses nothing."""
 
 import asyncio
+import contextlib
 import math
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,13 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from gateway.errors import ConnectTimeout, DeadlineExceeded, HeaderTimeout, PoolTimeout
-from gateway.seams import Late, Origin, Timeouts, Transport
+from gateway.seams import Late, Origin, Timeouts, Transport, UpstreamResponse
 from tests.conformance.transport.hostile import Peer, Talk, ask, soon, until, whole
 
 Serve = Callable[..., Awaitable[Peer]]
 HI = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 SHORT = 0.08
 """Seconds of the time-out under test."""
+LONGER = [SHORT * 2**number for number in range(8)]
+"""Where something must have come before the time is over: a busy machine may need more of it."""
 SLACK = 30.0
 """Seconds it may be late on a busy machine. How exact the pool is, is tested in tests/gateway/transport/."""
 
@@ -63,11 +66,9 @@ async def test_header_timeout_is_not_fed_by_1xx(transport: Transport, serve: Ser
 
 
 async def test_header_timeout_starts_after_the_request(transport: Transport, serve: Serve) -> None:
-    """A slow upload is not the provider's slowness."""
+    """A slow upload is not the provider's slowness: it takes longer than the provider may."""
 
-    patience = 0.5  # more than a busy machine takes to answer, less than the upload takes
-
-    async def body() -> AsyncIterator[bytes]:
+    async def body(patience: float) -> AsyncIterator[bytes]:
         for _ in range(6):
             await asyncio.sleep(patience / 5)
             yield b"x"
@@ -77,18 +78,25 @@ async def test_header_timeout_starts_after_the_request(transport: Transport, ser
         await talk.say(HI)
 
     peer = await serve(script)
-    request = ask(peer.origin(), body=body(), timeouts=Timeouts(header=patience))
-    assert await whole(await transport.send(request)) == b"hi"
+    for patience in LONGER:
+        request = ask(peer.origin(), body=body(patience), timeouts=Timeouts(header=patience))
+        with contextlib.suppress(HeaderTimeout):
+            assert await whole(await transport.send(request)) == b"hi"
+            return
+    pytest.fail("it never had an answer")
 
 
 async def test_deadline_before_the_head(transport: Transport, serve: Serve) -> None:
     peer = await serve(silence)
-    watch = Stopwatch()
-    with pytest.raises(DeadlineExceeded) as caught:
-        await transport.send(ask(peer.origin(), deadline=soon(SHORT)))
-    watch.check()
+    for seconds in LONGER:
+        watch = Stopwatch()
+        with pytest.raises(DeadlineExceeded) as caught:
+            await transport.send(ask(peer.origin(), deadline=soon(seconds)))
+        watch.check(seconds)
+        if caught.value.sent:
+            break
     assert caught.value.sent
-    await (await peer.talk()).ended.wait()
+    await until(lambda: peer.talks and not peer.running)
 
 
 async def test_deadline_during_an_upload(transport: Transport, serve: Serve) -> None:
@@ -97,21 +105,33 @@ async def test_deadline_during_an_upload(transport: Transport, serve: Serve) -> 
         await asyncio.Event().wait()
 
     peer = await serve(silence)
-    with pytest.raises(DeadlineExceeded):
-        await transport.send(ask(peer.origin(), body=body(), deadline=soon(SHORT)))
-    await (await peer.talk()).ended.wait()
+    for seconds in LONGER:
+        with pytest.raises(DeadlineExceeded) as caught:
+            await transport.send(ask(peer.origin(), body=body(), deadline=soon(seconds)))
+        if caught.value.sent:
+            break
+    assert caught.value.sent
+    await until(lambda: peer.talks and not peer.running)
+
+
+async def begun(transport: Transport, peer: Peer) -> tuple[UpstreamResponse, float]:
+    """A response whose head came before its deadline, and the loop's time of that."""
+    for seconds in LONGER:
+        deadline = soon(seconds)
+        with contextlib.suppress(DeadlineExceeded):
+            return await transport.send(ask(peer.origin(), deadline=deadline)), deadline
+    pytest.fail("no head came in time")
 
 
 async def test_deadline_in_the_body(transport: Transport, serve: Serve) -> None:
     peer = await serve(slow_body)
-    watch = Stopwatch()
-    response = await transport.send(ask(peer.origin(), deadline=soon(SHORT)))
+    response, deadline = await begun(transport, peer)
     with pytest.raises(DeadlineExceeded):
         await response.chunk()
-    watch.check()
+    assert -0.005 <= soon(0) - deadline <= SLACK
     with pytest.raises(DeadlineExceeded):
         await response.chunk()
-    await (await peer.talk()).ended.wait()
+    await until(lambda: not peer.running)
 
 
 async def test_deadline_already_over(transport: Transport, serve: Serve) -> None:
@@ -124,9 +144,9 @@ async def test_deadline_already_over(transport: Transport, serve: Serve) -> None
 
 async def test_deadline_beats_a_later_before(transport: Transport, serve: Serve) -> None:
     peer = await serve(slow_body)
-    response = await transport.send(ask(peer.origin(), deadline=soon(SHORT)))
+    response, _ = await begun(transport, peer)
     with pytest.raises(DeadlineExceeded):
-        await response.chunk(soon(60))
+        await response.chunk(math.inf)
 
 
 async def test_late_loses_nothing(transport: Transport, serve: Serve) -> None:
@@ -152,8 +172,8 @@ async def test_late_loses_nothing(transport: Transport, serve: Serve) -> None:
                 await response.chunk(soon(SHORT))
             watch.check()
         go.set()
-        assert await response.chunk(soon(2)) == expected
-    assert await response.chunk(soon(2)) == b""
+        assert await response.chunk(math.inf) == expected
+    assert await response.chunk(math.inf) == b""
     response.close()
     assert await whole(await transport.send(ask(peer.origin()))) == b"hi"
     assert len(peer.talks) == 1

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -18,6 +17,7 @@ from gateway.ledger.spend import Report, report
 from gateway.ledger.store import open_engine, writing
 from tests.gateway.ledger.helpers import T0, end
 from tests.support.ledgers import ready_ledger
+from tests.support.redis_servers import free_port
 
 
 class Postgres:
@@ -35,9 +35,7 @@ class Postgres:
         if self.user:
             shutil.chown(root, self.user, self.user)
         self.run(self.bin / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()  # nobody's connection gets it while the server is stopped
         self.start()
 
     def run(self, *command: object) -> None:

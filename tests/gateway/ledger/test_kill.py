@@ -2,9 +2,6 @@
 
 import random
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,25 +10,9 @@ from gateway.ledger.loader import Loader
 from gateway.ledger.options import LoaderOptions
 from gateway.ledger.store import open_engine, reading
 from gateway.ledger.tables import events
+from tests.support.nursery import Nursery
 
-WRITER = textwrap.dedent("""
-    import os, sys
-    from gateway.facts import Usage
-    from gateway.ledger.journal import Journal
-    from tests.gateway.ledger.helpers import exchange
-    journal = Journal(sys.argv[1], fsync_interval=0.05, segment_bytes=20_000)
-    running = []
-    for number in range(10**9):
-        x = exchange(number)
-        assert journal.start(x)
-        os.write(1, f"start {x.id}\\n".encode())
-        running.append(x)
-        if len(running) > 5:
-            x = running.pop(number % 5)
-            x.usage = Usage(input_tokens=number, output_tokens=1)
-            journal.finish(x)
-            os.write(1, f"end {x.id} {number}\\n".encode())
-""")
+WRITER = "tests.support.journal_writer"
 
 
 def test_twenty_times_killed_every_start_once_every_end_intact(tmp_path: Path, sqlite_url: str):
@@ -44,29 +25,30 @@ def test_twenty_times_killed_every_start_once_every_end_intact(tmp_path: Path, s
     started: set[str] = set()
     ended: dict[str, int] = {}
     writers = 0
-    for _ in range(20):
-        # Killed after a random number of messages, which may be in the middle of anything.
-        wanted = chance.randrange(1, 400)
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(directory)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
-        ) as writer:
+    with Nursery([WRITER]) as nursery:
+        for _ in range(20):
+            # Killed after a random number of messages, which may be in the middle of anything.
+            wanted = chance.randrange(1, 400)
+            writer = nursery.start(WRITER, [str(directory)])
             assert writer.stdout is not None
-            told: list[bytes] = []
-            for line in writer.stdout:
-                told.append(line)
-                if len(told) == wanted:
-                    writer.send_signal(signal.SIGKILL)
-                elif len(told) % 97 == 0:
-                    loader.step()
-            told = [line for line in told if line.endswith(b"\n")]
-        assert writer.returncode == -signal.SIGKILL
-        writers += 1
-        for line in told:
-            kind, name, *number = line.decode().split()
-            if kind == "start":
-                started.add(name)
-            else:
-                ended[name] = int(number[0])
+            told: list[str] = []
+            with writer.stdout:
+                for line in writer.stdout:
+                    told.append(line)
+                    if len(told) == wanted:
+                        writer.kill()
+                    elif len(told) % 97 == 0:
+                        loader.step()
+            assert writer.wait(60) == -signal.SIGKILL
+            writers += 1
+            for line in told:
+                if not line.endswith("\n"):
+                    continue
+                kind, name, *number = line.split()
+                if kind == "start":
+                    started.add(name)
+                else:
+                    ended[name] = int(number[0])
     loader.step()
     loader.step()
     assert loader.interrupted >= 20

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.clock import ManualClock
 from gateway.settings.reload import Configuration, ReloadResult
+from gateway.settings.sources import Sources
 from gateway.settings.watch import watch_files
 from gateway.tasks import TaskGroup
 
@@ -100,6 +101,23 @@ async def test_what_is_beside_it_does_not_matter(watched: Watched) -> None:
     replace(watched.path, edited(watched.path, "2s"))
     await watched.until(lambda: watched.drain == 2)
     assert len(watched.results) == 1
+
+
+async def test_a_moment_without_memory_or_threads_does_not_end_it(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It watches as long as the process lives; a look that could not be taken is taken later."""
+    changed, wants = Sources.changed, [MemoryError(), RuntimeError("can't start new thread")]
+
+    def looks(self: Sources) -> bool:
+        if wants:
+            raise wants.pop()
+        return changed(self)
+
+    monkeypatch.setattr(Sources, "changed", looks)
+    replace(watched.path, edited(watched.path, "2s"))
+    await watched.until(lambda: watched.drain == 2)
+    assert wants == []
 
 
 async def test_files_that_come_back_are_taken_up(watched: Watched) -> None:

@@ -25,7 +25,7 @@ def pair() -> Iterator[Pair]:
     server.recv(100)
     server.sendall(b"answer")
     client.recv(100)
-    client.settimeout(5)
+    client.settimeout(60)
     yield client, server
     client.close()
     server.close()

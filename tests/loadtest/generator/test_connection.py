@@ -19,10 +19,12 @@ async def test_streams_measure_first_event_and_gaps(start_mock: Fixture) -> None
     mock = await start_mock("defaults: {first_event: 60ms, gap: 20ms, output: {tokens: 5}}\n")
     stage = (await _run(mock, "stages:\n- {concurrency: 2, duration: 300ms, request: {stream: true}}\n")).stages[0]
     assert stage.ttft_ms.p50 is not None
-    assert 59 <= stage.ttft_ms.p50 < 160
+    assert stage.ttft_ms.p50 >= 59
     assert stage.gap_ms.p50 is not None
-    assert 10 <= stage.gap_ms.p90 < 60
-    assert stage.latency_ms.p50 >= 59 + 5 * 19
+    assert stage.gap_ms.p90 >= 10
+    # However slow the machine is: a stream takes its first event and its gaps, and a gap is one of them.
+    assert stage.latency_ms.p50 >= max(59, stage.ttft_ms.p50 * 0.95) + 5 * 19
+    assert stage.gap_ms.p50 * 2 < stage.latency_ms.p50
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ async def test_open_loop_latency_counts_from_when_a_request_was_due(start_mock: 
     assert stage.latency_ms.max is not None
     assert stage.service_ms.p50 >= 49
     assert stage.latency_ms.max > 1000  # 30 answers of 50 ms, all due within 300 ms
-    assert stage.service_ms.p50 < 500
+    assert stage.service_ms.p50 * 4 < stage.latency_ms.max, "the last waits for all the others, however slow they are"
     assert any("were due" in warning for warning in result.warnings)
 
 

@@ -239,13 +239,14 @@ async def test_http10_until_close(start_mock: Fixture, connect: Fixture, settled
 
 
 async def test_comments_fill_the_waiting(start_mock: Fixture, connect: Fixture) -> None:
-    raw = await connect(
-        await start_mock("defaults: {first_event: 60ms, gap: 30ms, wire: {comments: 10ms}, output: {tokens: 2}}\n")
-    )
+    """Before the first event and between two. The times are many times what a busy machine lets a comment wait."""
+    waits = "first_event: 300ms, gap: 200ms"
+    raw = await connect(await start_mock(f"defaults: {{{waits}, wire: {{comments: 10ms}}, output: {{tokens: 2}}}}\n"))
     raw.send("POST", CHAT, _body(True))
     events = _events(await raw.body((await raw.head())[1]))
-    assert events[0] == b": keep-alive"
-    assert events.count(b": keep-alive") >= 7
+    said = [event != b": keep-alive" for event in events]
+    assert said[:3] == [False] * 3
+    assert not all(said[said.index(True) :])
     assert events[-1] == b"data: [DONE]"
 
 
@@ -256,7 +257,7 @@ async def test_pace(start_mock: Fixture, connect: Fixture) -> None:
         start = loop.time()
         raw.send("POST", CHAT, _body(True))
         await raw.body((await raw.head())[1])
-        assert 0.048 <= loop.time() - start < 2
+        assert 0.048 <= loop.time() - start < 60
 
 
 async def test_rules_count_and_the_first_that_matches_wins(start_mock: Fixture, connect: Fixture) -> None:
