@@ -38,6 +38,8 @@ SAME_SIGNAL = 1.0
 and the supervisor passes its own on."""
 SWEEP = 0.5
 """Seconds between two looks at all connections for time-outs."""
+STOOD_STILL = 2.0
+"""Seconds by which a look is late when the process did not run. A shorter one is the fault of much to do."""
 
 
 class Server(uvicorn.Server):
@@ -131,7 +133,7 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 link = cast(object, connection)
                 if isinstance(link, Link):
-                    link.sweep(now, options, stood_still=now - due > SWEEP)
+                    link.sweep(now, options, stood_still=now - due > STOOD_STILL)
 
 
 def run_worker(
