@@ -32,6 +32,7 @@ POLICIES = {
     "closed": [_RULE],
     "open": [{**_RULE, "on_failure": "open"}],
     "warned": [{**_RULE, "mode": "warn"}],
+    "canned": [{**_RULE, "action": "block", "answer": "No addresses."}],
     "eager": [{**_RULE, "id": "eager-rule", "bounds": _BOUNDS}],
     "slow": [{**_RULE, "id": "slow-rule", "bounds": {"latency": "0.0001ms", "at_least": 5}}],
 }
@@ -76,10 +77,22 @@ def test_a_request_is_kept_back_when_closed(gateway: Guarded, provider: Scripted
     before = failures(gateway, "closed")
     provider.says(chat("hi"))
     answer = ask(gateway, "closed", f"I am {BOOM}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
     assert "could not be judged" in answer.json()["error"]["message"]
+    assert answer.headers["retry-after"] == "2"
+    assert answer.headers["x-tollway-guardrails"] == "request=block:GUARDRAIL_FAILURE"
     assert provider.seen == []
+    assert (row_of(gateway, answer)["outcome"], row_of(gateway, answer)["status"]) == ("blocked", 503)
     counted(gateway, "closed", before)
+
+
+def test_a_canned_answer_is_not_given_for_a_failure(gateway: Guarded, provider: Scripted) -> None:
+    """`message` and `answer` are for what was found: a failure must not look as an answer, nor as a verdict."""
+    assert ask(gateway, "canned", f"I am {EMAIL}").json()["choices"][0]["message"]["content"] == "No addresses."
+    for stream in (False, True):
+        answer = ask(gateway, "canned", f"I am {BOOM}", stream=stream)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
+    assert provider.seen == []
 
 
 @pytest.mark.parametrize("team", ["open", "warned"])
@@ -95,7 +108,7 @@ def test_an_answer_is_kept_back_when_closed_and_passes_when_open(gateway: Guarde
     provider.says(chat(f"Write to {BOOM}"))
     before = failures(gateway, "closed")
     answer = ask(gateway, "closed")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
     assert BOOM not in answer.text
     counted(gateway, "closed", before)
     before = failures(gateway, "open")
@@ -111,19 +124,28 @@ SAFE = "First comes <EMAIL_ADDRESS>, and then "
 def test_in_the_middle_of_a_stream_closed_ends_it(gateway: Guarded, provider: Scripted, cut: int) -> None:
     before = failures(gateway, "closed")
     provider.says(by_stream(chat(SAID), chat_stream(chat(SAID), 4), cut))
-    parts = list(gateway.openai("closed").chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True))
-    text = "".join(choice.delta.content or "" for part in parts for choice in part.choices)
-    assert SAFE.startswith(text)
-    assert [c.finish_reason for part in parts for c in part.choices if c.finish_reason] == ["content_filter"]
+    parts: list[str] = []
+    with pytest.raises(openai.APIError, match="could not be judged") as caught:
+        for part in gateway.openai("closed").chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True):
+            parts += [choice.delta.content or "" for choice in part.choices]
+            assert not any(choice.finish_reason for choice in part.choices)
+    assert SAFE.startswith("".join(parts))
+    assert caught.value.code == "guardrail_unavailable"
     provider.says(by_stream(message(SAID), message_stream(message(SAID), 4), cut))
-    with gateway.anthropic("closed").messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as events:
-        final = events.get_final_message()
-    assert final.stop_reason == "refusal"
-    assert SAFE.startswith("".join(block.text for block in final.content))
+    parts = []
+    with (
+        pytest.raises(anthropic.APIStatusError, match="could not be judged") as told,
+        gateway.anthropic("closed").messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as events,
+    ):
+        parts += events.text_stream
+    assert told.value.body["error"]["type"] == "overloaded_error"
+    assert SAFE.startswith("".join(parts))
     provider.says(by_stream(response(SAID), response_stream(response(SAID), 4), cut))
-    told = list(gateway.openai("closed").responses.create(model="gpt-4o-mini", input="x", stream=True))
-    assert told[-1].type == "response.incomplete"
-    assert BOOM not in told[-1].response.model_dump_json()
+    said: list[str] = []
+    with pytest.raises(openai.APIError, match="could not be judged"):
+        for each in gateway.openai("closed").responses.create(model="gpt-4o-mini", input="x", stream=True):
+            said.append(each.model_dump_json())
+    assert BOOM not in "".join(said)
     counted(gateway, "closed", before, 3)
 
 
