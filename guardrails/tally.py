@@ -29,9 +29,9 @@ class Tally:
     """State of one inspection: its circumstances, and what was concluded so far."""
 
     __slots__ = (
-        "_actions", "_counts", "_failed", "_guilty", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted", "direction",
-        "dropped", "failures", "findings", "hasher", "key", "noted", "over", "paused", "roles", "spent", "timer",
-        "vault",
+        "_actions", "_counts", "_failed", "_guilty", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted",
+        "direction", "dropped", "failures", "findings", "hasher", "key", "noted", "over", "paused", "roles", "spent",
+        "timer", "vault",
     )  # fmt: skip
 
     def __init__(
