@@ -28,10 +28,9 @@ from gateway.seams import Dialect
 from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
 from gateway.slices import Breathe
-from gateway.telemetry.logs import alert, info
+from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
 from gateway.world import World
-from guardrails.governor import Governor
 from guardrails.interface import FAILURE, Direction, StreamInspector
 from guardrails.vault import Vault
 
@@ -61,7 +60,7 @@ class Guard:
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor
-        self.demoted = NONE_DEMOTED if self.governor is None else self._demoted(self.governor, x.received_at)
+        self.demoted = NONE_DEMOTED if self.governor is None else self.governor.demoted(x.received_at)
         if snapshot.switches is not None and snapshot.guardrails is not None:
             self.demoted |= snapshot.switches.shadowed(snapshot.guardrails.rules_of, x.received_ns)
         self.engine = engine
@@ -90,13 +89,6 @@ class Guard:
         """Of a huge body that was judged, as it may go on."""
         self.talk: Talk | None = None
         """The conversation the request belongs to."""
-
-    @staticmethod
-    def _demoted(governor: Governor, now: float) -> frozenset[str]:
-        """Rules that are in shadow because they were beyond their bounds; tells of those that are not any more."""
-        for rule in governor.ended(now):
-            info("guardrail_restored", rule=rule)
-        return governor.demoted(now)
 
     async def recall(self, conversations: Conversations, header: bytes | None, body: bytes) -> None:
         """Have the pseudonyms of the conversation that the client names, if it names one. Raises `BadRequest`."""

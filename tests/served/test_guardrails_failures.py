@@ -34,6 +34,7 @@ POLICIES = {
     "warned": [{**_RULE, "mode": "warn"}],
     "canned": [{**_RULE, "action": "block", "answer": "No addresses."}],
     "eager": [{**_RULE, "id": "eager-rule", "bounds": _BOUNDS}],
+    "brief": [{**_RULE, "id": "brief-rule", "bounds": {**_BOUNDS, "cooling": "1s"}}],
     "slow": [{**_RULE, "id": "slow-rule", "bounds": {"latency": "0.0001ms", "at_least": 5}}],
 }
 HI = [{"role": "user", "content": "hi"}]
@@ -239,12 +240,12 @@ def test_an_event_that_cannot_be_read_passes_when_open_or_not_enforced_and_is_to
     wait_for(lambda: unread_counted(gateway, "open") == passed + 1, "the guardrail's failure to be counted")
 
 
-def alerts(gateway: Guarded, rule: str) -> list[dict]:
+def alerts(gateway: Guarded, rule: str, event: str = "guardrail_demoted") -> list[dict]:
     """What the log says of this rule; lines are written beside the requests."""
 
     def said() -> list[dict]:
         lines = (Path(gateway.data) / "gateway.log").read_text().splitlines()
-        told = [json.loads(line) for line in lines if '"guardrail_demoted"' in line and line.endswith("}")]
+        told = [json.loads(line) for line in lines if f'"{event}"' in line and line.endswith("}")]
         return [each for each in told if each["rule"] == rule]
 
     wait_for(said, f"the log to tell of {rule}")
@@ -270,3 +271,15 @@ def test_a_rule_that_is_too_slow_goes_to_shadow_with_an_event(gateway: Guarded, 
         ask(gateway, "slow", f"I am {EMAIL}")
     assert provider.last.json["messages"][0]["content"] == f"I am {EMAIL}"
     assert {each["reason"] for each in alerts(gateway, "slow-rule")} == {"latency"}
+
+
+def test_a_rule_that_is_enforced_again_is_told_though_nobody_asks(gateway: Guarded, provider: Scripted) -> None:
+    """docs/guardrails.md: "After `cooling` … it is enforced again: `guardrail_restored`", without another request."""
+    provider.says(chat("hi"))
+    for _ in range(5):
+        ask(gateway, "brief", f"I am {EMAIL}")
+    assert len(alerts(gateway, "brief-rule")) == 1
+    assert len(alerts(gateway, "brief-rule", "guardrail_restored")) == 1
+    ask(gateway, "brief", f"I am {EMAIL}")
+    assert provider.last.json["messages"][0]["content"] == "I am <EMAIL_ADDRESS>"
+    assert len(alerts(gateway, "brief-rule", "guardrail_restored")) == 1
