@@ -18,7 +18,7 @@ TollwayError
     ├── BadRequest 400  ├── Blocked 400        ├── Unauthenticated 401  ├── BudgetExhausted 402
     ├── Forbidden 403   ├── NotFound 404       ├── MethodNotAllowed 405 ├── BodyTimeout 408
     ├── BodyTooLarge 413├── RateLimited 429    ├── UpstreamBroken 502   ├── Overloaded 503
-    │                       │  └ UnreadableAnswer    └ GuardrailUnavailable
+    │                                              └ UnreadableAnswer       └ GuardrailUnavailable
     └── UpstreamTimeout 504
 """
 
