@@ -16,9 +16,10 @@ from gateway.budgets import amount_of, forecast, iso_in, running, unit_of, windo
 from gateway.quota import Bound, Calendar, Level, Rolling
 from gateway.seams import Clock
 from gateway.tasks import TaskGroup
-from gateway.webhooks.deliver import Deliverer, Report
+from gateway.webhooks.deliver import Deliverer
 from gateway.webhooks.signing import Endpoint
 from gateway.webhooks.spool import Event, Spool
+from gateway.webhooks.trouble import Report, SpoolTrouble
 
 Kind = Literal["budget.soft", "budget.exhausted", "budget.forecast_exhausted"]
 KINDS: tuple[Kind, ...] = ("budget.soft", "budget.exhausted", "budget.forecast_exhausted")
@@ -62,6 +63,7 @@ class BudgetEvents:
         self._endpoints = endpoints
         self._clock = clock
         self._report = report
+        self._trouble = SpoolTrouble(report, clock)
         self._deliverer = deliverer
         self._levels = levels
         self._tasks = tasks
@@ -134,7 +136,7 @@ class BudgetEvents:
         try:
             self._spool.amend(event)
         except OSError as error:
-            self._report("webhook_spool_failed", reason=error.strerror or "")
+            self._trouble.failed(error)
 
     async def run(self, interval: float = 1.0) -> None:
         """Spool what a disk did not take before, every `interval` seconds, until cancelled."""
@@ -159,7 +161,9 @@ class BudgetEvents:
             try:
                 if self._spool.put(event):
                     fresh.add(event.id)
+                self._trouble.well()
             except OSError as error:
+                self._trouble.failed(error)
                 if len(self._unwritten) > MOST_UNWRITTEN:
                     self._unwritten.popleft()
                     self._report("webhook_event_lost", reason=error.strerror or "")

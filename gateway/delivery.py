@@ -201,8 +201,7 @@ class Delivery:
             last += stream_error(broken, x)
             response.close()
         elif passage.blocked:
-            x.outcome = "blocked"
-            last += passage.block_end(lambda verdict: blocked(verdict, "answer").message)
+            last += self.blocked_end(passage)
             response.close()
         else:
             x.outcome = self.whole(answer, stream)
@@ -210,6 +209,16 @@ class Delivery:
         self.answered = True
         if passage.over and not response.complete and not passage.blocked:
             await self.linger(response)
+
+    def blocked_end(self, passage: Passage) -> bytes:
+        """The last events of a stream that guardrails end: as its dialect ends one for its content, or, where one
+        failed and nothing was found, with an error."""
+        x, refusal = self.x, blocked(passage.verdict, "answer")
+        x.outcome = refusal.outcome
+        if not passage.verdict.failed:
+            return passage.block_end(refusal.message)
+        x.status = refusal.status
+        return stream_error(refusal, x)
 
     def whole(self, answer: Answer, stream: OpenStream) -> Outcome:
         """The outcome of a stream that came to its end, which may be an error of the provider's own."""

@@ -18,7 +18,7 @@ TollwayError
     ├── BadRequest 400  ├── Blocked 400        ├── Unauthenticated 401  ├── BudgetExhausted 402
     ├── Forbidden 403   ├── NotFound 404       ├── MethodNotAllowed 405 ├── BodyTimeout 408
     ├── BodyTooLarge 413├── RateLimited 429    ├── UpstreamBroken 502   ├── Overloaded 503
-    │                       │  └ UnreadableAnswer
+    │                                              └ UnreadableAnswer       └ GuardrailUnavailable
     └── UpstreamTimeout 504
 """
 
@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 Outcome = Literal[
     "ok",  # the client got a complete answer of the provider, status < 400
     "refused",  # the gateway itself said no: key, model, size, limits, malformed
-    "blocked",  # a guardrail said no
+    "blocked",  # a guardrail said no, or failed and is closed (status 503)
     "upstream_status",  # the provider answered with a status >= 400, passed through
     "upstream_error",  # the provider broke: connect, protocol, cut stream
     "upstream_timeout",  # the provider was too slow
@@ -272,6 +272,16 @@ class Overloaded(Refusal):
     type = "server_error"
     anthropic_type = "overloaded_error"
     code = "overloaded"
+
+
+class GuardrailUnavailable(Overloaded):
+    """503: a guardrail that is closed failed. Nothing was found, and the next try may well be judged."""
+
+    code = "guardrail_unavailable"
+    outcome = "blocked"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers=((b"retry-after", b"2"),))
 
 
 class UpstreamTimeout(Refusal):

@@ -23,6 +23,7 @@ from gateway.errors import (
     Blocked,
     BodyTimeout,
     BudgetExhausted,
+    GuardrailUnavailable,
     Overloaded,
     Refusal,
     UpstreamBroken,
@@ -316,7 +317,7 @@ async def _refuse(x: Exchange, client: Client, refusal: Refusal) -> None:
             *([(b"request-id", x.request_id.encode())] if wire == "anthropic" else ()),
             *refusal.headers,
         ]
-        if isinstance(refusal, Blocked) and (told := header_of(x)):
+        if isinstance(refusal, Blocked | GuardrailUnavailable) and (told := header_of(x)):
             headers.append((b"x-tollway-guardrails", told))
         await client.answer(x.status, headers, body)
 

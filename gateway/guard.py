@@ -14,7 +14,7 @@ from gateway.dialects.outline import LONG, Outline
 from gateway.dialects.segments import json_segments
 from gateway.dialects.tokens import INPUTS, holds_tokens
 from gateway.dialects.values import check_values
-from gateway.errors import BadRequest, Blocked, Refusal, UpstreamBroken
+from gateway.errors import BadRequest, Blocked, GuardrailUnavailable, Refusal, UpstreamBroken
 from gateway.facts import ALLOWED, Engine, Exchange, Segment, Verdict
 from gateway.inspection import NotRewritable, rewrite_segments
 from gateway.inspection.brought import merged
@@ -28,11 +28,10 @@ from gateway.seams import Dialect
 from gateway.settings.guardrail_programs import Pseudonyms
 from gateway.settings.snapshot import Snapshot
 from gateway.slices import Breathe
-from gateway.telemetry.logs import alert, info
+from gateway.telemetry.logs import alert
 from gateway.wire.envelopes import error_body
 from gateway.world import World
-from guardrails.governor import Governor
-from guardrails.interface import Direction, StreamInspector
+from guardrails.interface import FAILURE, Direction, StreamInspector
 from guardrails.vault import Vault
 
 SHORT = 4_096
@@ -43,12 +42,14 @@ ENCODING = frozenset((b"content-encoding",))
 """The provider's fields that do not belong to a body that guardrails read,"""
 WITHHELD = frozenset((b"content-encoding", b"content-type"))
 """and to one of ours in its place."""
-FAILED = ("GUARDRAIL_FAILURE",)
+FAILED = (FAILURE,)
 """Types of a rule that found nothing: its detector failed."""
 UNREADABLE = "The guardrails of this team must read the {}, and cannot: {}."
 CANNOT_READ = "guardrail_cannot_read"
 NOT_JSON = "it is not JSON"
 TOKENS = "it has numbers of tokens in the place of text"
+TOO_LARGE = "too_large"
+"""The error of a detector outside that is not asked about so much text: it would not be at the next try either."""
 
 
 class Guard:
@@ -59,7 +60,7 @@ class Guard:
 
     def __init__(self, world: World, snapshot: Snapshot, engine: Engine, x: Exchange, operation: str) -> None:
         self.governor = world.governor
-        self.demoted = NONE_DEMOTED if self.governor is None else self._demoted(self.governor, x.received_at)
+        self.demoted = NONE_DEMOTED if self.governor is None else self.governor.demoted(x.received_at)
         if snapshot.switches is not None and snapshot.guardrails is not None:
             self.demoted |= snapshot.switches.shadowed(snapshot.guardrails.rules_of, x.received_ns)
         self.engine = engine
@@ -88,13 +89,6 @@ class Guard:
         """Of a huge body that was judged, as it may go on."""
         self.talk: Talk | None = None
         """The conversation the request belongs to."""
-
-    @staticmethod
-    def _demoted(governor: Governor, now: float) -> frozenset[str]:
-        """Rules that are in shadow because they were beyond their bounds; tells of those that are not any more."""
-        for rule in governor.ended(now):
-            info("guardrail_restored", rule=rule)
-        return governor.demoted(now)
 
     async def recall(self, conversations: Conversations, header: bytes | None, body: bytes) -> None:
         """Have the pseudonyms of the conversation that the client names, if it names one. Raises `BadRequest`."""
@@ -231,7 +225,7 @@ class Guard:
                 raise UpstreamBroken(UNREADABLE.format("answer", NOT_JSON))
             body = await self._any_answer(body)
             return body if self.outside is None else await self.outside.answer(body, _anything)
-        except Blocked:
+        except (Blocked, GuardrailUnavailable):
             self._passes["response"] = False
             return None
         except (BadRequest, UpstreamBroken):
@@ -357,7 +351,7 @@ class Guard:
         said: str = "",
     ) -> bytes:
         """Note a verdict, beside what was concluded before, and give the body as it may go on. `said`: what a service
-        has the client told when it blocks. Raises `Blocked`."""
+        has the client told when it blocks. Raises `Blocked`, or `GuardrailUnavailable` where a detector failed."""
         self.note(verdict, direction)
         what = "request" if direction == "request" else "answer"
         if verdict.enforced == "block":
@@ -387,7 +381,13 @@ def _anything(body: bytes) -> list[Segment]:
 
 def blocked(verdict: Verdict, what: str, said: str = "") -> Refusal:
     """The refusal of a blocked text: the rule's own words, a service's (`said`), or ours with the names of rules, never
-    with a value."""
+    with a value. Of one that could not be judged another, which tells clients to try again if that may help."""
+    if verdict.failed:
+        if {failure.error for failure in verdict.failures if failure.closed} == {TOO_LARGE}:
+            return Blocked(UNREADABLE.format(what, "it is longer than one of them takes"), code=CANNOT_READ)
+        return GuardrailUnavailable(
+            f"The {what} could not be judged by this team's guardrails, and is not passed on without them."
+        )
     refusal = _refusal(verdict, what, said)
     refusal.answer = verdict.answer
     return refusal
@@ -401,8 +401,6 @@ def _refusal(verdict: Verdict, what: str, said: str) -> Blocked:
         for each in verdict.results
         if each.mode == "enforce" and each.action == "block" and each.types != FAILED
     ]
-    if not rules and any(failure.closed for failure in verdict.failures):
-        return Blocked(f"The {what} could not be judged by this team's guardrails, and is not passed on without them.")
     named = f" (rule {', '.join(rules[:3])})" if rules else ""
     return Blocked(f"The {what} was blocked by this team's guardrails{named}.")
 

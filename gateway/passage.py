@@ -332,13 +332,12 @@ class Passage:
         if not self.blocked:
             self.out += self.stream.reader.lacking()
 
-    def block_end(self, words: Callable[[Verdict], str]) -> bytes:
+    def block_end(self, words: str) -> bytes:
         """The dialect's own end of a stream that may not go on. `words`: what the error would say of it, where a rule
         has no answer."""
         if self._rewriter is None:
             return b""
-        verdict = self._rewriter.verdict
-        return self._rewriter.block_end(verdict.message or verdict.answer or words(verdict))
+        return self._rewriter.block_end(self._rewriter.verdict.answer or words)
 
 
 def _never(events: int) -> int:

@@ -322,13 +322,16 @@ class World:
         return self.pool.stats()
 
     async def _tick(self) -> None:
-        """Once a second: retry a journal that could not be written, and say when that changes."""
-        journal = self.journal
-        if journal is None:
-            return
-        known = True
+        """Once a second: retry a journal that could not be written, and say when that changes; tell of guardrail rules
+        that were in shadow long enough."""
+        journal, known = self.journal, True
         while True:
             await asyncio.sleep(1.0)
+            governor = self.governor
+            for rule in () if governor is None else governor.ended(self.clock.monotonic()):
+                info("guardrail_restored", rule=rule)
+            if journal is None:
+                continue
             if journal.healthy != known:
                 known = journal.healthy
                 alert("journal_healthy" if known else "journal_unhealthy", reason=journal.reason)

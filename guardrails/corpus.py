@@ -7,7 +7,7 @@ Optional are `source`, `role` (whose text it is, by default the user's) and `kin
 text that somebody else wrote and the model was given to read, as a tool's answer is, and has role `tool`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -74,6 +74,11 @@ class Row(msgspec.Struct, frozen=True):
 def rows(data: bytes, *, judged: bool = True) -> Iterator[Row]:
     """Rows of a file; blank lines, and a mark that some editors begin a file with, are left out. `judged`: each must
     say what is right. Raises CorpusError."""
+    return (row for _, row in numbered(data, judged=judged))
+
+
+def numbered(data: bytes, *, judged: bool = True) -> Iterator[tuple[int, Row]]:
+    """The same with the number of each row's line."""
     decoder = msgspec.json.Decoder(Row)
     for number, line in enumerate(data.removeprefix(BOM).split(b"\n"), 1):
         if not line.strip():
@@ -90,4 +95,15 @@ def rows(data: bytes, *, judged: bool = True) -> Iterator[Row]:
         size = len(row.text)
         if judged and any(not 0 <= span.start < span.end <= size for span in row.spans or ()):
             raise CorpusError(f"line {number}: a span is not within the text of {size} characters; end is exclusive")
-        yield row
+        yield number, row
+
+
+def strangers(found: Iterable[tuple[int, Row]], known: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Types of spans that are none of `known`: the line that each is first on, and how many spans have it."""
+    told: dict[str, tuple[int, int]] = {}
+    for number, row in found:
+        for span in row.spans or ():
+            if SAME.get(span.type, span.type) not in known:
+                first, count = told.get(span.type, (number, 0))
+                told[span.type] = first, count + 1
+    return told

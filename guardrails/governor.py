@@ -54,12 +54,14 @@ class _Window:
 class Governor:
     """Keeps the bounds of rules, by id. Rules without an entry are never demoted."""
 
-    __slots__ = ("_bounds", "_until", "_windows", "counts")
+    __slots__ = ("_bounds", "_over", "_until", "_windows", "counts")
 
     def __init__(self, bounds: Mapping[str, Bounds]) -> None:
         self._bounds = dict(bounds)
         self._windows: dict[str, _Window] = {}
         self._until: dict[str, float] = {}
+        self._over: set[str] = set()
+        """Rules whose demotion was seen to be over before `ended` told of it."""
         self.counts: Counter[tuple[str, str]] = Counter()
         """Demotions by rule and reason."""
 
@@ -78,6 +80,7 @@ class Governor:
             if now < self._until[rule]:
                 return None
             del self._until[rule]
+            self._over.add(rule)
         window = self._windows.get(rule)
         if window is None:
             window = self._windows[rule] = _Window(now)
@@ -107,6 +110,9 @@ class Governor:
         over = [rule for rule, until in self._until.items() if now >= until] if self._until else []
         for rule in over:
             del self._until[rule]
+        if self._over:
+            over = sorted(self._over.union(over))
+            self._over.clear()
         return over
 
     def take_over(self, earlier: "Governor", rules: Collection[str]) -> None:

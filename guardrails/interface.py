@@ -16,8 +16,8 @@ Action = Literal["allow", "flag", "mask", "redact", "hash", "pseudonymize", "blo
 Mode = Literal["shadow", "warn", "enforce"]
 Breathe = Callable[[], None]
 """What long work calls now and then, so that its caller can let others go first. What it raises ends the work."""
-
-
+FAILURE = "GUARDRAIL_FAILURE"
+"""Type of what a rule has in the place of a finding when its detector failed."""
 Replaced = tuple[int, int, int]
 """Start and end of a stretch of a text that others took the place of, and how many characters more have come out than
 were taken in, up to and with it."""
@@ -105,6 +105,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """Nanoseconds each detector took to confirm or judge, when the engine was given a timer."""
     answer: str = ""
     """Answer instead of a refusal, of the rule that decided `enforced`."""
+    failed: bool = False
+    """It blocks because a detector failed, and for nothing that was found."""
 
 
 ALLOWED = Verdict()

@@ -6,6 +6,7 @@ from guardrails.actions import Hasher
 from guardrails.detector import Match
 from guardrails.interface import (
     ALLOWED,
+    FAILURE,
     Action,
     Breathe,
     Direction,
@@ -28,9 +29,9 @@ class Tally:
     """State of one inspection: its circumstances, and what was concluded so far."""
 
     __slots__ = (
-        "_actions", "_counts", "_failed", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted", "direction",
-        "dropped", "failures", "findings", "hasher", "key", "noted", "over", "paused", "roles", "spent", "timer",
-        "vault",
+        "_actions", "_counts", "_failed", "_guilty", "_modes", "_types", "_verdict", "blocked", "breathe", "demoted",
+        "direction", "dropped", "failures", "findings", "hasher", "key", "noted", "over", "paused", "roles", "spent",
+        "timer", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,8 @@ class Tally:
         self._counts: dict[CompiledRule, int] = {}
         self._types: dict[CompiledRule, set[str]] = {}
         self._actions: dict[CompiledRule, Action] = {}
+        self._guilty: set[CompiledRule] = set()
+        """Rules that demand a block for what they found."""
         self._verdict: Verdict | None = None
         self.pace(breathe)
 
@@ -105,6 +108,8 @@ class Tally:
         self.noted += 1
         self._counts[compiled] = self._counts.get(compiled, 0) + 1
         self._types.setdefault(compiled, set()).add(type)
+        if action == "block" and type != FAILURE:
+            self._guilty.add(compiled)
         if SEVERITY[action] >= SEVERITY[self._actions.get(compiled, "allow")]:
             self._actions[compiled] = action
 
@@ -141,7 +146,7 @@ class Tally:
         closed = False
         for compiled in rules:
             if compiled.rule.on_failure == "closed":
-                self.count(compiled, "GUARDRAIL_FAILURE", "block")
+                self.count(compiled, FAILURE, "block")
                 closed = closed or self.mode(compiled) == "enforce"
         self.blocked = self.blocked or closed
         if (detector, error) not in self._failed:
@@ -183,11 +188,12 @@ class Tally:
             results.append(RuleResult(compiled.rule.id, compiled.policy, mode, demanded, types, self._counts[compiled]))
             if deciding is None or SEVERITY[demanded] > SEVERITY[action]:
                 deciding, action = compiled, demanded
-            if mode == "enforce" and (acting is None or SEVERITY[demanded] > SEVERITY[self._actions[acting]]):
+            if mode == "enforce" and (acting is None or self._weight(compiled) > self._weight(acting)):
                 acting = compiled
         if acting is not None and not self.blocked:
             enforced = self._actions[acting]
         named = acting or deciding
+        guilty = enforced == "block" and acting is not None and acting in self._guilty
         return Verdict(
             "block" if self.blocked else action,
             enforced,
@@ -198,7 +204,12 @@ class Tally:
             tuple(self.failures),
             self.dropped,
             acting.rule.reroute_to if acting is not None and enforced == "reroute" else "",
-            acting.rule.message if acting is not None and enforced == "block" else "",
+            acting.rule.message if acting is not None and guilty else "",
             tuple(self.spent.items()),
-            acting.rule.answer if acting is not None and enforced == "block" else "",
+            acting.rule.answer if acting is not None and guilty else "",
+            enforced == "block" and not guilty,
         )
+
+    def _weight(self, compiled: CompiledRule) -> tuple[int, bool]:
+        """What is found goes before what failed: it is the same at the next try."""
+        return SEVERITY[self._actions[compiled]], compiled in self._guilty

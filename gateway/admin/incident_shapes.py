@@ -33,10 +33,12 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_by: str
 
 
-class IncidentList(msgspec.Struct, frozen=True):
+class IncidentList(msgspec.Struct, frozen=True, omit_defaults=True):
     """Newest first."""
 
     incidents: list[IncidentView]
+    stale: str = ""
+    """Why there may be newer ones that are not here; not there where nothing speaks for it."""
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):

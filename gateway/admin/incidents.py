@@ -19,6 +19,10 @@ T = TypeVar("T")
 BEFORE_NS = 900 * 10**9
 """How much of what came before is on a timeline: causes come first."""
 STATES = ("open", "all")
+LOCKED = (
+    "the ledger is locked by another program, so that nothing is written into it: this is what was known before that; "
+    "alerts, the log and webhooks tell of what is new"
+)
 
 
 class Incidents:
@@ -38,7 +42,7 @@ class Incidents:
         except LedgerError as error:
             raise BadRequest(f"since: {error}.", param="since") from None
         found = self._store.list(since_ns, only_open=state == "open")
-        return IncidentList([view(each) for each in found])
+        return IncidentList([view(each) for each in found], LOCKED if self._store.is_locked() else "")
 
     def show(self, incident_id: str) -> IncidentDetail:
         """Raises `NotFound`."""

@@ -130,6 +130,7 @@ def evaluate(
         _tell_unused(context, config)
     programs, names = _programs(config, policy)
     _tell_unasked(programs, names)
+    _tell_strangers(file, rows, programs, names)
     evaluation = Evaluation(
         programs.inside(*names),
         programs.scanner,
@@ -137,7 +138,7 @@ def evaluate(
         Hasher(programs.key, programs.previous),
         timer_ns,
     )
-    for row in _watched(rows, "judging"):
+    for _, row in _watched(rows, "judging"):
         evaluation.add(row)
     report = evaluation.report()
     if html is not None:
@@ -190,7 +191,8 @@ def diff(
     before, after = _configured(old), _configured(new)
     known = {name: None for programs in (before, after) if programs is not None for name in programs.policies}
     names = _chosen(policy, known)
-    comparisons, texts = _compared(_some_rows(corpus, judged=False), before, after, names, way, operation)
+    rows = [row for _, row in _some_rows(corpus, judged=False)]
+    comparisons, texts = _compared(rows, before, after, names, way, operation)
     if not show:
         texts = {}
     from gateway.cli.guardrails_show import comparison_data, show_comparison
@@ -251,6 +253,25 @@ def _tell_unasked(programs: GuardrailPrograms, names: list[str]) -> None:
     unasked = programs.unasked(*names)
     if unasked:
         typer.echo(f"not asked here, because their detectors are outside: {', '.join(unasked)}", err=True)
+
+
+def _tell_strangers(file: Path, rows: list[tuple[int, Row]], programs: GuardrailPrograms, names: list[str]) -> None:
+    """Spans of a type that nobody reports are never found: say why, or a slip of the pen looks like a bad detector."""
+    from gateway.inspection.ner.config import ENTITIES
+    from gateway.settings.nearest import hint
+    from guardrails import catalogue
+    from guardrails.corpus import strangers
+
+    judged = {rule.detector for each in programs.inside(*names) for rule in each.rules}
+    reported = {type_ for name in judged for type_ in programs.types.get(name, ())}
+    known = reported.union(ENTITIES, *programs.types.values(), *map(catalogue.types, catalogue.BUILTINS))
+    for type_, (line, count) in strangers(rows, reported).items():
+        spans = f"{count} span{'s' if count > 1 else ''}"
+        if type_ in known:
+            why = f"no detector that is judged here reports {type_} ({spans}): its recall is 0"
+        else:
+            why = f"span type {type_[:60]!r} is not known ({spans}); {hint(type_, known, 'known are')}"
+        typer.echo(f"{file}: line {line}: {why}", err=True)
 
 
 def _tell_unused(context: typer.Context, config: Path) -> None:
@@ -348,11 +369,12 @@ def _text(text: str | None) -> str:
         return data.decode("utf-8", "replace")
 
 
-def _some_rows(file: Path, *, judged: bool) -> list[Row]:
-    from guardrails.corpus import CorpusError, rows
+def _some_rows(file: Path, *, judged: bool) -> list[tuple[int, Row]]:
+    """Rows with the numbers of their lines."""
+    from guardrails.corpus import CorpusError, numbered
 
     try:
-        found = list(rows(file.read_bytes(), judged=judged))
+        found = list(numbered(file.read_bytes(), judged=judged))
     except OSError as error:
         _fail(f"{file} cannot be read: {error.strerror}")
     except CorpusError as error:

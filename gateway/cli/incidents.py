@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -73,6 +74,8 @@ def list_incidents(
     if json:
         print_json(found)
     else:
+        if found.stale:
+            print(f"tollway incidents: this may be old: {found.stale}", file=sys.stderr)
         _print_table(found.incidents)
 
 

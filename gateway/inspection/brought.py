@@ -113,7 +113,7 @@ def merged(one: Verdict, other: Verdict) -> Verdict:
     if other is ALLOWED:
         return one
     action = other if SEVERITY[other.action] > SEVERITY[one.action] else one
-    acting = other if SEVERITY[other.enforced] > SEVERITY[one.enforced] else one
+    acting = max(one, other, key=lambda each: (SEVERITY[each.enforced], not each.failed))
     return msgspec.structs.replace(
         acting,
         action=action.action,

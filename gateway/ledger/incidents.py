@@ -8,7 +8,7 @@ from sqlalchemy import Engine, RowMapping, func, insert, or_, select, update
 
 from gateway.errors import LedgerError
 from gateway.ledger.audit import Entry, append, entries
-from gateway.ledger.store import reading, writing
+from gateway.ledger.store import is_locked, reading, writing
 from gateway.ledger.tables import incident_notes, incidents, rollups
 
 Value = str | int | float | list[str]
@@ -75,6 +75,10 @@ class IncidentStore:
         query = select(incidents).where(wanted).order_by(incidents.c.opened_ns.desc(), incidents.c.id).limit(limit)
         with reading(self._engine) as connection:
             return [_incident(row) for row in connection.execute(query).mappings()]
+
+    def is_locked(self, seconds: float = 1.0) -> bool:
+        """Whether nothing can be written: what is read is as old as that."""
+        return is_locked(self._engine, seconds)
 
     def find(self, incident_id: str) -> Incident | None:
         with reading(self._engine) as connection:

@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,6 +157,21 @@ def _begun(connection: Connection) -> RootTransaction:
         return connection.begin()
     with waiting(database):
         return connection.begin()
+
+
+def is_locked(engine: Engine, seconds: float) -> bool:
+    """Whether somebody holds a SQLite ledger's write lock all of that time: nothing can be written, while it is read
+    as it was. Writes nothing. A ledger that cannot be opened is not locked."""
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or database is None:
+        return False
+    try:
+        with waiting(database), closing(sqlite3.connect(database, timeout=seconds, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return False
 
 
 @contextmanager

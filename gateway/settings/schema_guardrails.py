@@ -181,7 +181,9 @@ class RuleSection(Section):
         "answers are scanned whole.",
     )
     on_failure: Literal["open", "closed"] = Field(
-        "closed", description="What a text meets on which the detector fails: closed blocks it, open lets it pass."
+        "closed",
+        description="What a text meets on which the detector fails: closed keeps it back (503, guardrail_unavailable), "
+        "open lets it pass.",
     )
     patterns: list[PatternSection] = Field([], description="Your own expressions, for detect: patterns.")
     terms: list[str] = Field([], description="Literal words and phrases, for detect: terms.")

@@ -349,8 +349,7 @@ def _fault(x: Exchange) -> int:
     if outcome == "refused":
         return GATEWAY_FAULT if x.status >= 500 else 0
     if outcome == "blocked":
-        failures = (*x.request_verdict.failures, *x.response_verdict.failures)
-        return GATEWAY_FAULT if any(failure.closed for failure in failures) else FAULTLESS
+        return GATEWAY_FAULT if x.request_verdict.failed or x.response_verdict.failed else FAULTLESS
     return GATEWAY_FAULT if outcome in ("error", "shutdown") else 0
 
 

@@ -275,7 +275,7 @@ def parts_of(usage: Usage, names: Names) -> Attributes:
 def _error_type(x: Exchange) -> str:
     """A word of few values: the status a provider or the gateway refused with, the class of a transport failure,
     `content_filter`, or the outcome."""
-    if x.outcome == "blocked":
+    if x.outcome == "blocked" and x.status < 500:
         return "content_filter"
     if x.outcome in ("upstream_error", "upstream_timeout") and x.attempts and x.attempts[-1].error:
         return x.attempts[-1].error

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,15 +20,10 @@ from gateway.seams import Clock
 from gateway.tasks import TaskGroup
 from gateway.webhooks.signing import Endpoint, signed_headers
 from gateway.webhooks.spool import Event, Progress, Spool
+from gateway.webhooks.trouble import Report, SpoolTrouble
 
 if TYPE_CHECKING:
     import httpx
-
-
-class Report(Protocol):
-    """Says what happened: `gateway.telemetry.logs.alert`."""
-
-    def __call__(self, event: str, /, **fields: str | int) -> None: ...
 
 
 class DeliveryOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +62,7 @@ class Deliverer:
         self._endpoints = endpoints
         self._clock = clock
         self._report = report
+        self._reading, self._noting = SpoolTrouble(report, clock), SpoolTrouble(report, clock)
         self._options = options or DeliveryOptions()
         self._chance = chance or random.Random()  # noqa: S311 - spreads attempts, guards nothing
         self._open: dict[str, Event] = {}
@@ -98,8 +94,9 @@ class Deliverer:
                 with self._spool.sole() as held:
                     if held:
                         await self._deliver()
+                    self._reading.well()
             except OSError as error:
-                self._report("webhook_spool_failed", reason=error.strerror or "")
+                self._reading.failed(error)
             await asyncio.sleep(self._options.poll)
 
     async def _deliver(self) -> None:
@@ -111,6 +108,7 @@ class Deliverer:
             while True:
                 self._woken.clear()
                 await asyncio.to_thread(self._look)
+                self._reading.well()
                 if client is None and self._open:
                     client = _client(self._options.patience)
                 if client is not None:
@@ -241,8 +239,9 @@ class Deliverer:
             self._report("webhook_failed", webhook=event.id, kind=event.kind, reason=progress.error)
         try:
             self._spool.note(event, endpoint, progress)
+            self._noting.well()
         except OSError as error:
-            self._report("webhook_spool_failed", reason=error.strerror or "")
+            self._noting.failed(error)
         self._close_if_done(event)
 
     def _close_if_done(self, event: Event) -> None:

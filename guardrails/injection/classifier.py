@@ -235,7 +235,7 @@ class _Places:
             return offset, offset + len(text)
         if offset in self._starts or start < _FAR:
             starts = self._starts.setdefault(offset, [])
-            at = starts[-1] + len(words[len(starts) - 1]) if starts else 0
+            at = _behind(text, words[len(starts) - 1], starts[-1]) if starts else 0
             starts += _found(text, words[len(starts) : last + 1], at)
             return offset + starts[start], offset + starts[last] + len(words[last])
         # Most texts are asked once: what stands before the line of a word far inside need not be looked through.
@@ -252,8 +252,14 @@ def _found(text: str, words: Sequence[str], at: int) -> list[int]:
     for word in words:
         at = find(word, at)
         found.append(at)
-        at += len(word)
+        at = _behind(text, word, at)
     return found
+
+
+def _behind(text: str, word: str, at: int) -> int:
+    """Where a word that stands at a place is over: ends of lines in a row are one."""
+    ends = _LINES.match(text, at) if word == LINE else None
+    return at + len(word) if ends is None else ends.end()
 
 
 def _line(text: str, words: Sequence[str], start: int) -> tuple[int, int]:

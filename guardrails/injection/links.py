@@ -5,7 +5,8 @@ address. So in a stream nothing of an address may pass before it is known to be 
 begins it until the address ends is less than `Reach.length` characters; beyond that it is none, or cut off.
 
 Markdown: `![label](address)`, `[label](address)`, and the definition `[label]: address` that labels refer to
-(CommonMark 0.31, sections 4.7, 6.3, 6.4). HTML: `<img … src=address`, `<a … href=address`.
+(CommonMark 0.31, sections 4.7, 6.3, 6.4). HTML: `<img … src=address …>`, `<a … href=address …>label</a>`; where the tag
+does not end soon, up to the address, and where the label does not, up to the tag's end.
 """
 
 import re
@@ -25,18 +26,25 @@ _LABEL = r"(?>(?:[^\[\]\n\\]|\\[^\n]){0,300})"
 _ADDRESS = _SCHEME + r"[^\s)<>]{1,2000}+"
 _QUOTED = _SCHEME + r"[^\s\"'<>]{1,2000}+"
 _TAG = r"\b[^>]{0,200}?\b"
+_END = r"[\"']?[^<>]{0,200}+>"
+_SHOWN = r"(?>(?:[^<]|<(?!/?a\b)){0,300})"
+"""The label of a link in HTML, other tags in it."""
 _SHAPES = (
     ("leak.image", 0.9, 0.3, re.compile(
-        rf"!\[{_LABEL}\]\({_BLANK}<?({_ADDRESS})>?\)?|<img{_TAG}src{_BLANK}={_BLANK}[\"']?({_QUOTED})", re.IGNORECASE)),
-    ("leak.link", 0.6, 0.0, re.compile(
-        rf"(?<!!)\[{_LABEL}\](?:\(|:){_BLANK}<?({_ADDRESS})>?\)?|<a{_TAG}href{_BLANK}={_BLANK}[\"']?({_QUOTED})",
+        rf"!\[{_LABEL}\]\({_BLANK}<?({_ADDRESS})>?\)?|<img{_TAG}src{_BLANK}={_BLANK}[\"']?({_QUOTED})(?:{_END})?",
         re.IGNORECASE)),
+    ("leak.link", 0.6, 0.0, re.compile(
+        rf"(?<!!)\[{_LABEL}\](?:\(|:){_BLANK}<?({_ADDRESS})>?\)?|<a{_TAG}href{_BLANK}={_BLANK}[\"']?({_QUOTED})"
+        rf"(?:{_END}(?:{_SHOWN}</a{_BLANK}>)?)?", re.IGNORECASE)),
 )  # fmt: skip
 """Rule, score with data, score without (0: not reported), and what it looks like."""
 _STARTS = re.compile(r"!?\[|<(?:img|a)\b", re.IGNORECASE)
 _HEAD = 2 + 600 + 2 + 4 + 1 + 8
 """Characters before an address, at most: of a label, every one may be escaped."""
 _TAIL = 2000 + 2
+_BEGUN = 4 + 200 + 4 + 4 + 1 + 4 + 1 + 8 + 2000
+_ELEMENT = _BEGUN + 1 + 200 + 1 + 300 + 3 + 4 + 1
+"""Characters of a tag up to the end of its address, and of a whole link in HTML, at most."""
 _LETTERS = r"h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?|/"
 """Beginnings of what an address begins with."""
 _UNIT = re.compile(r"[^\[\]\n\\]|\\[^\n]")
@@ -49,7 +57,12 @@ _AFTER_MOST = 2 + 4 + 1 + 8 + 2000 + 1
 _IN_FRONT = 2 + 4 + 1
 """Characters behind a label, at most, of which some may be blanks or `<` without ending the address."""
 _BREAK = re.compile(r"[\s)<>]")
-_OPEN_TAG = re.compile(rf"<(?:im?|(?:img|a)(?:\b[^>]{{0,{200 + 4 + 1 + 8 + 9 + 2000}}}+)?)?\Z", re.IGNORECASE)
+_OPEN_TAG = re.compile(rf"<(?:im?|(?:img|a)(?:\b[^>]{{0,{_BEGUN + 1 + 200}}}+)?)?\Z", re.IGNORECASE)
+_LINK = re.compile(r"<a\b(?!\Z)", re.IGNORECASE)
+_LEADS = re.compile(rf"\bhref{_BLANK}={_BLANK}[\"']?({_QUOTED})", re.IGNORECASE)
+_ENDS = re.compile(_END)
+_SHOWN_SO_FAR = re.compile(rf"{_SHOWN}(?:<(?:/?(?:a{_BLANK})?)?)?\Z", re.IGNORECASE)
+"""What may become the label of a link and its end."""
 _HOST = re.compile(r"(?:https?:)?//(?:[^/@?#]{0,200}@)?([^/:?#]{1,255})", re.IGNORECASE)
 _VALUE = re.compile(r"[?&#;]([^=&#;]{0,100})=([^&#;]{1,1500})")
 _MAIL = re.compile(r"(?<=[\w.+-])(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){0,3}\.[a-z]{2,24}\b", re.IGNORECASE)
@@ -69,7 +82,7 @@ class LinkDetector:
         Expression(rf"\](?:\(|:){_BLANK}<?{_SCHEME}", caseless=True),
         Expression(rf"(?:src|href){_BLANK}={_BLANK}[\"']?{_SCHEME}", caseless=True),
     )
-    reach = Reach(length=_HEAD + _TAIL, before=1, after=1, lead=0, wordwise=True)
+    reach = Reach(length=max(_HEAD + _TAIL, _ELEMENT), before=1, after=1, lead=0, wordwise=True)
 
     def __init__(self, name: str = "exfiltration", trusted: Collection[str] = ()) -> None:
         """`trusted`: hosts that may be given data, those below them included."""
@@ -89,7 +102,27 @@ class LinkDetector:
 
     def settled(self, text: str) -> int:
         floor = max(0, len(text) - self.reach.length)
-        return min(_open_label(text, floor), _open_tag(text, floor), len(text) - text.endswith("!"))
+        open_ = min(_open_label(text, floor), _open_tag(text, floor), len(text) - text.endswith("!"))
+        return min(open_, self._open_element(text, floor))
+
+    def _open_element(self, text: str, floor: int) -> int:
+        """Where the first link in HTML begins whose tag is over and whose label is not, if its address is one to tell
+        of. A label has no other link in it, so that it can only be one whose tag holds the last `<a` of all."""
+        last = -1
+        for begun in _LINK.finditer(text, floor) if text.find("<", floor) >= 0 else ():
+            last = begun.start()
+        end = text.find(">", last) if last >= 0 else -1
+        if end < 0 or _SHOWN_SO_FAR.match(text, end + 1) is None:
+            return len(text)
+        begin = max(floor, text.rfind(">", floor, last) + 1)
+        for led in _LEADS.finditer(text, begin, end):
+            over = _ENDS.match(text, led.end())
+            if over is not None and over.end() == end + 1 and _carries(led.group(1)) and not self._trusts(led.group(1)):
+                begun = _LINK.search(text, max(begin, led.start() - 202), led.start())
+                if begun is not None:
+                    return begun.start()
+            begin = led.start()
+        return len(text)
 
     def _match(self, text: str, start: int) -> Match | None:
         for rule, with_data, without, shape in _SHAPES:

@@ -24,10 +24,13 @@ from tests.support.regex_samples import sample
 from tests.support.seam import check_locality, check_stability
 
 PATTERNS = [r"\bEMP-\d{2,4}\b", r"id: ?(?P<mask>\w{2,5})\b", "(a+)+b", "x.{1,4}?y|xyz", r"\Bb\d{3}\B", "(?:ab|a){2,5}"]
-TERMS = ["Acme", "Acme Corp", "Müller", "ΟΔΟΣ", "ab", "abc d", "hand grenade"]
+TERMS = ["Acme", "Acme Corp", "Müller", "ΟΔΟΣ", "ab", "abc d", "hand grenade", "hand", "grenade"]
 GLUE = [
     " ",
     "\n",
+    "  ",
+    "\r\n\t",
+    "         ",
     "",
     ".",
     "=",

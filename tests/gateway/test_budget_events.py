@@ -177,12 +177,13 @@ async def test_a_disk_that_takes_nothing_hinders_nobody(tmp_path: Path) -> None:
     rig.spool.directory.write_text("a file where a directory should be")
     for number in range(1001):
         rig.events.emit("budget.soft", bound(amount=10**9 + number))
-    assert [name for name, _ in rig.reports] == ["webhook_event_lost"]
+    assert [name for name, _ in rig.reports] == ["webhook_spool_failed", "webhook_event_lost"]
     rig.spool.directory.unlink()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.05):
             await rig.events.run(0.001)
     assert len(rig.told()) == 1000
+    assert rig.reports[2:] == [("webhook_spool_well", {"failures": 1001})]
 
 
 def test_the_configuration_knows_every_kind() -> None:

@@ -46,6 +46,16 @@ def test_a_held_stream_that_is_blocked_is_an_envelope_with_the_rules_words(gatew
         assert (row["outcome"], row["output_tokens"] > 0) == ("blocked", True)
 
 
+def test_a_held_stream_whose_detector_fails_is_an_envelope_that_says_try_again(
+    gateway: Guarded, model: Scripted, zoo: Services
+) -> None:
+    model.says(by_stream({}, chat_stream(chat("all is well, but who knows"))))
+    zoo.status = 500
+    answer = post(gateway, "answers", stream=True)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
+    assert "who knows" not in answer.text
+
+
 def test_a_held_stream_that_breaks_is_a_bad_gateway(gateway: Guarded, model: Scripted) -> None:
     events = chat_stream(chat("all is well"))
 

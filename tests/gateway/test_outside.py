@@ -160,17 +160,46 @@ def test_a_slow_detector_meets_its_deadline(gateway: Guarded, model: Scripted, z
     zoo.gate.clear()
     closed, opened = post(gateway, "late", "slow"), post(gateway, "late-open", "slow")
     zoo.gate.set()
-    assert (closed.status_code, closed.json()["error"]["code"]) == (400, "content_filter")
+    assert (closed.status_code, closed.json()["error"]["code"]) == (503, "guardrail_unavailable")
+    assert closed.headers["retry-after"] == "2"
     assert "could not be judged" in closed.json()["error"]["message"]
     assert opened.status_code == 200
     assert len(model.seen) == 1
     wait_for(lambda: 'outcome="timeout"' in httpx.get(gateway.url + "/metrics").text, "it to be counted")
 
 
+def test_sdks_try_again_when_a_detector_failed(gateway: Guarded, model: Scripted, zoo: Services) -> None:
+    """503 with `retry-after`, for requests and for answers; the rule's own words are for what it found."""
+    for team, said in (("webhook", "first it is away"), ("answers", "hello")):
+        zoo.status = 500
+        client = gateway.openai(team).with_options(max_retries=1)
+        model.says(chat(f"not seen before by {team}"))
+        client._client.event_hooks["response"].append(lambda _: setattr(zoo, "status", 200))
+        whole = client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": said}])
+        assert whole.choices[0].message.content == f"not seen before by {team}"
+        assert len(model.seen) == (2 if team == "answers" else 1)
+        model.says(chat(f"nor this by {team}"))
+        zoo.status = 500
+        answer = post(gateway, team, f"{said} again")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
+        assert "could not be judged" in answer.json()["error"]["message"]
+        assert gateway.row(answer.headers["x-request-id"])["outcome"] == "blocked"
+        zoo.status = 200
+
+
+def test_a_text_too_long_for_a_detector_is_not_to_be_tried_again(gateway: Guarded, model: Scripted) -> None:
+    """It would be as long at the next try."""
+    for said, told in (("hello", "hello " * 9), ("hello " * 9, "hello")):
+        model.says(chat(told))
+        answer = post(gateway, "short", said)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "guardrail_cannot_read")
+        assert "longer than" in answer.json()["error"]["message"]
+
+
 def test_a_broken_detector_opens_its_circuit(gateway: Guarded, zoo: Services) -> None:
     zoo.status = 500
     for at in range(5):
-        assert post(gateway, "breaking", f"no {at}").status_code == 400
+        assert post(gateway, "breaking", f"no {at}").status_code == 503
     assert zoo.asked == 2
     counted = 'tollway_guardrail_detector_seconds_count{detector="external:breaking.external.1",outcome="open"} 3'
     wait_for(lambda: counted in httpx.get(gateway.url + "/metrics").text, "three to be counted")

@@ -42,7 +42,7 @@ def judged(gateway: Guarded, request_id: str) -> sqlite3.Row:
 
 def test_an_answer_that_is_no_verdict_is_paid_for(gateway: Guarded) -> None:
     refused = post(gateway, "judged", f"an {PUZZLE}")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "content_filter")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "guardrail_unavailable")
     assert judged(gateway, refused.headers["x-request-id"])["cost_nanos"] == COST
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.corpus import CorpusError, Row, Span, rows
+from guardrails.corpus import CorpusError, Row, Span, numbered, rows, strangers
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
 ROWS = st.fixed_dictionaries(
@@ -78,3 +78,13 @@ def test_a_file_of_windows_is_read() -> None:
     """A mark at the beginning, and carriage returns at the ends of lines."""
     data = b'\xef\xbb\xbf{"text": "a", "label": "benign"}\r\n\r\n{"text": "b", "label": "attack"}\r\n'
     assert [row.text for row in rows(data)] == ["a", "b"]
+
+
+def test_types_that_nobody_knows_are_told_with_the_line_they_are_first_on() -> None:
+    span = '{"type": "%s", "start": 0, "end": 1}'
+    line = '{"text": "t", "spans": [%s]}\n'
+    data = "".join(
+        [line % span % "URL", "\n", line % ", ".join([span % "A", span % "DOMAIN_NAME"]), line % (span % "A"),
+         line % (span % "B"), '{"text": "t", "label": "benign"}\n']
+    )  # fmt: skip
+    assert strangers(numbered(data.encode()), {"URL"}) == {"A": (3, 2), "B": (5, 1)}

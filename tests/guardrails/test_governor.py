@@ -30,6 +30,15 @@ def test_what_is_over_is_told_once() -> None:
     assert governor.demoted(63.0) == frozenset()
 
 
+def test_what_was_seen_to_be_over_first_is_told_too() -> None:
+    """An inspection after `cooling` does not take the telling away, nor a reload."""
+    governor = Governor({"r": BOUNDS})
+    for at in range(4):
+        governor.tell("r", True, 900, at)
+    governor.tell("r", True, 1, 64.0)
+    assert [governor.ended(64.0), governor.ended(64.0)] == [["r"], []]
+
+
 def test_acting_too_often_is_demoted() -> None:
     governor = Governor({"r": BOUNDS})
     told = [governor.tell("r", at != 1, 1, 0.0) for at in range(4)]

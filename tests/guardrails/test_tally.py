@@ -1,5 +1,8 @@
 """What was found, counted, and the verdict made of it."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from guardrails.actions import Hasher
 from guardrails.detector import Match
 from guardrails.interface import ALLOWED, Action
@@ -59,4 +62,37 @@ def test_a_failure_is_said_once_and_closes_only_what_is_enforced_and_closed() ->
     assert tally.verdict().action == "block"
     tally.failed("e", "ValueError", [compiled(2)])
     assert tally.blocked
-    assert tally.verdict().enforced == "block"
+    assert (tally.verdict().enforced, tally.verdict().failed) == ("block", True)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["found", "failed"]),
+        st.sampled_from(["mask", "block"]),
+        st.sampled_from(["enforce", "warn"]),
+        st.sampled_from(["open", "closed"]),
+    ),
+    max_size=5,
+)
+
+
+@given(EVENTS)
+def test_what_failed_is_told_from_what_was_found(events: list[tuple[str, Action, str, str]]) -> None:
+    """A block "because a detector failed, and for nothing that was found" has no words of a rule; any other has those
+    of a rule that found something."""
+    tally = Tally("request", Hasher(b"k"))
+    guilty: set[str] = set()
+    closed = False
+    for place, (what, action, mode, on_failure) in enumerate(events):
+        rule = compiled(place, action, mode=mode, on_failure=on_failure, message=f"m{place}", answer=f"a{place}")
+        if what == "failed":
+            tally.failed("d", f"E{place}", [rule])
+            closed = closed or (mode, on_failure) == ("enforce", "closed")
+        else:
+            note(tally, rule)
+            if (action, mode) == ("block", "enforce"):
+                guilty.add(str(place))
+    verdict = tally.verdict()
+    assert (verdict.enforced == "block") == (closed or bool(guilty))
+    assert verdict.failed == (closed and not guilty)
+    assert (verdict.message[1:], verdict.answer[1:]) == ((min(guilty),) * 2 if guilty else ("", ""))

@@ -1,10 +1,12 @@
 """What ships is what the repository says: image, compose file, locks, make's targets, licence."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -374,3 +376,20 @@ def test_deploy_names_the_alerts_that_are_shipped() -> None:
         told = {name for name in told if not name.endswith("Burn")}
         rules = [rule for group in shipped["groups"] for rule in group["rules"]]
         assert told == {rule["alert"] for rule in rules if rule["labels"]["severity"] == severity}
+
+
+def test_what_training_learns_from_is_locked_or_named() -> None:
+    """Who trains is told beforehand what to install: `tools/train_injection.py`'s own words name what no lock has."""
+    tree = ast.parse((ROOT / "tools/injection/corpus.py").read_text("utf-8"))
+    lists = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LIBRARIES"
+    ]
+    (libraries,) = map(ast.literal_eval, lists)
+    locked = set(re.findall(r"^([\w.-]+)(?:\[.*\])?==", (ROOT / "requirements-dev.lock").read_text("utf-8"), re.M))
+    given = {
+        name
+        for name, made_by in packages_distributions().items()
+        if locked.intersection(map(canonicalize_name, made_by))
+    }
+    said = ast.get_docstring(ast.parse((ROOT / "tools/train_injection.py").read_text("utf-8"))) or ""
+    assert [name for name in libraries if name not in given and not re.search(rf"\b{name}\b", said)] == []

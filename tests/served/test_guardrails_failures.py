@@ -32,7 +32,9 @@ POLICIES = {
     "closed": [_RULE],
     "open": [{**_RULE, "on_failure": "open"}],
     "warned": [{**_RULE, "mode": "warn"}],
+    "canned": [{**_RULE, "action": "block", "answer": "No addresses."}],
     "eager": [{**_RULE, "id": "eager-rule", "bounds": _BOUNDS}],
+    "brief": [{**_RULE, "id": "brief-rule", "bounds": {**_BOUNDS, "cooling": "1s"}}],
     "slow": [{**_RULE, "id": "slow-rule", "bounds": {"latency": "0.0001ms", "at_least": 5}}],
 }
 HI = [{"role": "user", "content": "hi"}]
@@ -76,10 +78,22 @@ def test_a_request_is_kept_back_when_closed(gateway: Guarded, provider: Scripted
     before = failures(gateway, "closed")
     provider.says(chat("hi"))
     answer = ask(gateway, "closed", f"I am {BOOM}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
     assert "could not be judged" in answer.json()["error"]["message"]
+    assert answer.headers["retry-after"] == "2"
+    assert answer.headers["x-tollway-guardrails"] == "request=block:GUARDRAIL_FAILURE"
     assert provider.seen == []
+    assert (row_of(gateway, answer)["outcome"], row_of(gateway, answer)["status"]) == ("blocked", 503)
     counted(gateway, "closed", before)
+
+
+def test_a_canned_answer_is_not_given_for_a_failure(gateway: Guarded, provider: Scripted) -> None:
+    """`message` and `answer` are for what was found: a failure must not look as an answer, nor as a verdict."""
+    assert ask(gateway, "canned", f"I am {EMAIL}").json()["choices"][0]["message"]["content"] == "No addresses."
+    for stream in (False, True):
+        answer = ask(gateway, "canned", f"I am {BOOM}", stream=stream)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
+    assert provider.seen == []
 
 
 @pytest.mark.parametrize("team", ["open", "warned"])
@@ -95,7 +109,7 @@ def test_an_answer_is_kept_back_when_closed_and_passes_when_open(gateway: Guarde
     provider.says(chat(f"Write to {BOOM}"))
     before = failures(gateway, "closed")
     answer = ask(gateway, "closed")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guardrail_unavailable")
     assert BOOM not in answer.text
     counted(gateway, "closed", before)
     before = failures(gateway, "open")
@@ -111,19 +125,27 @@ SAFE = "First comes <EMAIL_ADDRESS>, and then "
 def test_in_the_middle_of_a_stream_closed_ends_it(gateway: Guarded, provider: Scripted, cut: int) -> None:
     before = failures(gateway, "closed")
     provider.says(by_stream(chat(SAID), chat_stream(chat(SAID), 4), cut))
-    parts = list(gateway.openai("closed").chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True))
-    text = "".join(choice.delta.content or "" for part in parts for choice in part.choices)
-    assert SAFE.startswith(text)
-    assert [c.finish_reason for part in parts for c in part.choices if c.finish_reason] == ["content_filter"]
+    parts: list[str] = []
+    chunks = gateway.openai("closed").chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True)
+    with pytest.raises(openai.APIError, match="could not be judged") as caught:
+        parts += (choice.delta.content or "" for part in chunks for choice in part.choices)
+    assert SAFE.startswith("".join(parts))
+    assert caught.value.code == "guardrail_unavailable"
     provider.says(by_stream(message(SAID), message_stream(message(SAID), 4), cut))
-    with gateway.anthropic("closed").messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as events:
-        final = events.get_final_message()
-    assert final.stop_reason == "refusal"
-    assert SAFE.startswith("".join(block.text for block in final.content))
+    parts = []
+    with (
+        pytest.raises(anthropic.APIStatusError, match="could not be judged") as told,
+        gateway.anthropic("closed").messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as events,
+    ):
+        parts += events.text_stream
+    assert told.value.body["error"]["type"] == "overloaded_error"
+    assert SAFE.startswith("".join(parts))
     provider.says(by_stream(response(SAID), response_stream(response(SAID), 4), cut))
-    told = list(gateway.openai("closed").responses.create(model="gpt-4o-mini", input="x", stream=True))
-    assert told[-1].type == "response.incomplete"
-    assert BOOM not in told[-1].response.model_dump_json()
+    said: list[str] = []
+    happened = gateway.openai("closed").responses.create(model="gpt-4o-mini", input="x", stream=True)
+    with pytest.raises(openai.APIError, match="could not be judged"):
+        said += (each.model_dump_json() for each in happened)
+    assert BOOM not in "".join(said)
     counted(gateway, "closed", before, 3)
 
 
@@ -218,12 +240,12 @@ def test_an_event_that_cannot_be_read_passes_when_open_or_not_enforced_and_is_to
     wait_for(lambda: unread_counted(gateway, "open") == passed + 1, "the guardrail's failure to be counted")
 
 
-def alerts(gateway: Guarded, rule: str) -> list[dict]:
+def alerts(gateway: Guarded, rule: str, event: str = "guardrail_demoted") -> list[dict]:
     """What the log says of this rule; lines are written beside the requests."""
 
     def said() -> list[dict]:
         lines = (Path(gateway.data) / "gateway.log").read_text().splitlines()
-        told = [json.loads(line) for line in lines if '"guardrail_demoted"' in line and line.endswith("}")]
+        told = [json.loads(line) for line in lines if f'"{event}"' in line and line.endswith("}")]
         return [each for each in told if each["rule"] == rule]
 
     wait_for(said, f"the log to tell of {rule}")
@@ -249,3 +271,15 @@ def test_a_rule_that_is_too_slow_goes_to_shadow_with_an_event(gateway: Guarded, 
         ask(gateway, "slow", f"I am {EMAIL}")
     assert provider.last.json["messages"][0]["content"] == f"I am {EMAIL}"
     assert {each["reason"] for each in alerts(gateway, "slow-rule")} == {"latency"}
+
+
+def test_a_rule_that_is_enforced_again_is_told_though_nobody_asks(gateway: Guarded, provider: Scripted) -> None:
+    """docs/guardrails.md: "After `cooling` … it is enforced again: `guardrail_restored`", without another request."""
+    provider.says(chat("hi"))
+    for _ in range(5):
+        ask(gateway, "brief", f"I am {EMAIL}")
+    assert len(alerts(gateway, "brief-rule")) == 1
+    assert len(alerts(gateway, "brief-rule", "guardrail_restored")) == 1
+    ask(gateway, "brief", f"I am {EMAIL}")
+    assert provider.last.json["messages"][0]["content"] == "I am <EMAIL_ADDRESS>"
+    assert len(alerts(gateway, "brief-rule", "guardrail_restored")) == 1

@@ -151,6 +151,7 @@ def policies(url: str) -> dict[str, list[dict]]:
         "bounded": [
             external("webhook", url, cache="0", bounds={"latency": "100ms", "at_least": 2, "cooling": "1h"})
         ],
+        "short": [external("webhook", url, max_text=20, **both)],
         "breaking": [external("webhook", url, failures=2, back_off="1m", cache="0")],
         "layered": [
             {"detect": "pii", "entities": ["EMAIL_ADDRESS"], "action": "mask", "mode": "enforce"},

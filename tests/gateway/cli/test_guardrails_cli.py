@@ -212,3 +212,27 @@ def test_every_command_that_a_page_shows_is_there() -> None:
                 assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)) <= known, (page.name, name, rest)
                 seen.add(name)
     assert seen == set(commands)
+
+
+def test_a_type_of_spans_that_is_not_known_is_told_with_what_was_meant(config: Path, tmp_path: Path) -> None:
+    """It would be a recall of 0 without a word."""
+    file = tmp_path / "slips.jsonl"
+    spans = [{"type": name, "start": 0, "end": 4} for name in ("EMIAL_ADDRESS", "PERSON", "Zebra")]
+    row = {"text": "jane, or john"}
+    lines = [
+        {**row, "spans": [{**spans[0], "type": "EMAIL_ADDRESS"}]},
+        {**row, "spans": spans},
+        {**row, "spans": spans[:1]},
+    ]
+    file.write_text("\n".join(json.dumps(each) for each in lines))
+    for arguments in ((), ("-p", "mail", "-c", config)):
+        done = run("eval", file, "--json", *arguments)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["entities"]["EMIAL_ADDRESS"]["recall"] == 0.0
+        told = done.stderr.splitlines()
+        assert [each.removeprefix(f"{file}: line 2: ") for each in told[:2]] == [
+            "span type 'EMIAL_ADDRESS' is not known (2 spans); did you mean 'EMAIL_ADDRESS'?",
+            "no detector that is judged here reports PERSON (1 span): its recall is 0",
+        ]
+        assert "span type 'Zebra' is not known (1 span); known are " in told[2]
+        assert len(told) == 3

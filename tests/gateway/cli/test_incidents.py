@@ -1,7 +1,9 @@
 """`tollway incidents` on a ledger, without a gateway (with one: tests/served/test_incidents.py)."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,19 @@ def run(config: Path, *args: str) -> Result:
 def test_nothing_is_wrong(config: Path) -> None:
     assert run(config).output == "No incident.\n"
     assert json.loads(run(config, "list", "--json").stdout) == {"incidents": []}
+
+
+def test_a_locked_ledger_is_old_and_says_so(config: Path, kept: str, tmp_path: Path) -> None:
+    """The detector cannot write into it, and "No incident." would be taken for good news."""
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        told = run(config)
+        assert (told.exit_code, kept in told.stdout) == (0, True)
+        assert "this may be old: the ledger is locked" in told.stderr
+        assert "is locked" in json.loads(run(config, "list", "--json").stdout)["stale"]
+    told = run(config)
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert "stale" not in json.loads(run(config, "list", "--json").stdout)
 
 
 def test_what_is_wrong_and_who_looks_after_it(config: Path, kept: str) -> None:

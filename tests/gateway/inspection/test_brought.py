@@ -125,6 +125,14 @@ def test_two_verdicts_are_one(one: Any, one_enforced: Any, other: Any, other_enf
         assert both.message == ("of a" if one_enforced == "block" else "of b")
 
 
+def test_of_two_blocks_the_one_that_found_something_counts() -> None:
+    found = verdict("block", "block", "a")
+    failed = msgspec.structs.replace(verdict("block", "block", "b"), message="", failed=True)
+    for both in (merged(found, failed), merged(failed, found)):
+        assert (both.failed, both.message) == (False, "of a")
+    assert merged(failed, failed).failed
+
+
 def test_an_empty_verdict_adds_nothing() -> None:
     one = msgspec.structs.replace(verdict("mask", "mask", "a"), failures=(Failure("d", "E", ("a",), False),))
     assert merged(one, ALLOWED) is one

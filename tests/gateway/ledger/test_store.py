@@ -21,6 +21,7 @@ from gateway.ledger.store import (
     current_ledger,
     ensure_schema,
     identity,
+    is_locked,
     ledger_at,
     open_engine,
     open_existing,
@@ -201,6 +202,17 @@ def test_a_ledger_has_a_number_of_its_own(engine: Engine, tmp_path: Path):
     with current_ledger(other) as second:
         assert identity(engine) == identity(engine)
         assert identity(second) not in (0, identity(engine))
+
+
+def test_a_ledger_is_locked_while_somebody_writes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tollway.db"
+    ensure_schema(url)
+    engine, other = open_engine(url), open_engine(url)
+    assert not is_locked(engine, 0.01)
+    with writing(other):
+        assert is_locked(engine, 0.01)
+    assert not is_locked(engine, 0.01)
+    assert not is_locked(open_engine(f"sqlite:///{tmp_path}"), 0.01), "a directory can be opened by nobody"
 
 
 def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ def test_stages() -> None:
     assert value(found, "tollway_stage_seconds_sum", stage="answer") == pytest.approx(0.006)
 
 
-CLOSED = Verdict("block", "block", failures=(Failure("d", "TimeoutError", ("r",), closed=True),))
+CLOSED = Verdict("block", "block", failures=(Failure("d", "TimeoutError", ("r",), closed=True),), failed=True)
+FOUND = Verdict("block", "block", failures=CLOSED.failures)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,9 @@ CLOSED = Verdict("block", "block", failures=(Failure("d", "TimeoutError", ("r",)
     [
         ({"outcome": "ok"}, "none"),
         ({"outcome": "blocked", "status": 400}, "none"),
-        ({"outcome": "blocked", "status": 400, "request_verdict": CLOSED}, "gateway"),
+        ({"outcome": "blocked", "status": 400, "request_verdict": FOUND}, "none"),
+        ({"outcome": "blocked", "status": 503, "request_verdict": CLOSED}, "gateway"),
+        ({"outcome": "blocked", "status": 503, "response_verdict": CLOSED}, "gateway"),
         ({"outcome": "refused", "status": 401}, None),
         ({"outcome": "refused", "status": 429}, None),
         ({"outcome": "refused", "status": 503}, "gateway"),

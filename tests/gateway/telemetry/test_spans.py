@@ -194,6 +194,8 @@ def test_retry_and_fallback() -> None:
     [
         ({"outcome": "refused", "status": 401, "attempts": None}, "401"),
         ({"outcome": "blocked", "status": 400, "attempts": None}, "content_filter"),
+        ({"outcome": "blocked", "status": 200}, "content_filter"),
+        ({"outcome": "blocked", "status": 503, "attempts": None}, "503"),
         ({"outcome": "upstream_status", "status": 429}, "429"),
         ({"outcome": "upstream_error", "status": 502}, "502"),
         (

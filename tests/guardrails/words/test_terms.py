@@ -1,4 +1,7 @@
-"""Lists of terms: whole words, case, overlaps, and the seam's promises."""
+"""Lists of terms: whole words, case, blanks, overlaps, and the seam's promises."""
+
+import re
+import timeit
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 from guardrails.detector import Match
 from guardrails.matching.gate import open_gate
 from guardrails.words.errors import WordsError
-from guardrails.words.terms import TermDetector, TermList, lowered, topics
+from guardrails.words.terms import MOST_BLANKS, TermDetector, TermList, lowered, topics
 from tests.support.seam import check_locality, check_stability, found
 
 LISTS = [
@@ -19,7 +22,8 @@ DETECTOR = TermDetector(LISTS)
 GATE = open_gate(())
 TEXT = st.lists(
     st.sampled_from(["Acme", "acme corp", " ", "CORP", "müller", "MÜLLER", "οδοσ", "ΟΔΟΣ", "ς", "İ", "XY", "xyz", "é",
-                     "X", "ab", "c", " d", "b", "_", "-", "gun", "hand gren", "ade", "\ud800", "ß"]),
+                     "X", "ab", "c", " d", "b", "_", "-", "gun", "hand gren", "ade", "\ud800", "ß",
+                     "hand", "grenade", "acme", "  ", "\n", "\t\r\n", "\xa0", " " * 7, "\u2003" * 8]),
     max_size=10,
 ).map("".join)  # fmt: skip
 
@@ -29,7 +33,8 @@ def by_hand(text: str) -> set[tuple[int, int, str]]:
     spans: set[tuple[int, int, str]] = set()
     for each in LISTS:
         rule = each.rule or f"terms.{each.name}"
-        wanted = {lowered(term) if each.caseless else term for term in each.terms}
+        terms = [lowered(term) if each.caseless else term for term in each.terms]
+        wanted = re.compile("|".join(rf"\s{{1,{MOST_BLANKS}}}".join(map(re.escape, term.split())) for term in terms))
         for start in range(len(text)):
             for end in range(start + 1, len(text) + 1):
                 piece = text[start:end]
@@ -37,7 +42,7 @@ def by_hand(text: str) -> set[tuple[int, int, str]]:
                     0 < at < len(text) and all(c.isalnum() or c == "_" for c in text[at - 1 : at + 1])
                     for at in (start, end)
                 )
-                if (lowered(text)[start:end] if each.caseless else piece) in wanted and not (
+                if wanted.fullmatch(lowered(text)[start:end] if each.caseless else piece) and not (
                     each.whole_words and glued
                 ):
                     spans.add((start, end, rule))
@@ -73,6 +78,32 @@ def test_lower_case_is_as_long_and_local(text: str) -> None:
 
 def test_topics_are_reported_by_name() -> None:
     assert DETECTOR.confirm("a Hand Grenade", ()) == [Match("BANNED_TOPIC", 2, 14, 1.0, "topic.weapons", "list")]
+
+
+@pytest.mark.parametrize("between", [" ", "  ", "\n", "\r\n\t ", "\xa0", "\u2003 \n", " " * MOST_BLANKS])
+@pytest.mark.parametrize("written", ["hand grenade", "hand\tgrenade", "hand  grenade"])
+def test_a_blank_of_a_term_is_several_or_the_end_of_a_line(between: str, written: str) -> None:
+    detector = TermDetector([TermList("w", "W", [written])])
+    text = f"\n\n a  Hand{between}Grenade  b"
+    (match,) = detector.confirm(text, ())
+    assert text[match.start : match.end] == f"Hand{between}Grenade"
+    assert detector.settled(f"a  hand{between}") == 3
+    assert detector.settled(f"a  hand{' ' * (MOST_BLANKS + 1)}") == 4 + 3 + MOST_BLANKS + 1
+
+
+def test_more_blanks_than_a_line_and_its_indent_are_none() -> None:
+    assert DETECTOR.confirm(f"a hand{' ' * (MOST_BLANKS + 1)}grenade", ()) == []
+    assert DETECTOR.confirm("a handgrenade", ()) == []
+
+
+def test_blanks_cost_time_linear_in_the_text() -> None:
+    detector = TermDetector([TermList("w", "W", ["a b " * 60 + "c"])])
+    for bait in ("a  b\n\n", "a b ", " \n", "a" + " " * 9):
+        spent = [
+            min(timeit.repeat(lambda text=bait * size: detector.confirm(text, ()), number=1, repeat=3))
+            for size in (4_000, 32_000)
+        ]
+        assert spent[1] < 32 * spent[0]
 
 
 @pytest.mark.parametrize(
