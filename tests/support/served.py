@@ -22,12 +22,16 @@ from gateway.cli.main import COMMANDS
 from tests.support.ledgers import ready_ledger
 from tests.support.nursery import Forked, Nursery
 
-START_LIMIT = 60.0
+LIMIT = 60.0
+"""Seconds until what is waited for counts as never coming."""
+START_LIMIT = 180.0
+"""The same for a gateway to be ready, which takes more than anything else: workers and loader are executed, which is
+ten seconds of processor time for two, and a busy machine has a tenth of one processor for it."""
 STANDSTILL = 5.0
 """The most seconds that one look at a condition counts."""
 
 
-def wait_for(condition: Callable[[], object], what: str, limit: float = START_LIMIT) -> object:
+def wait_for(condition: Callable[[], object], what: str, limit: float = LIMIT) -> object:
     """Poll `condition` until it gives something true; fail saying what was waited for. Time in which this process did
     not run counts little: what is waited for may have stood still as well."""
     waited, before = 0.0, time.monotonic()
@@ -140,7 +144,7 @@ class Gateway(Process):
         args = ("serve", "--config", str(config), "--port", "0", *extra)
         super().__init__(TOLLWAY, *args, env=env, log=config.parent / "gateway.log")
         self.v1 = self.url + "/v1"
-        wait_for(self.ready, "the gateway to be ready")
+        wait_for(self.ready, "the gateway to be ready", START_LIMIT)
 
     def ready(self) -> bool:
         try:
