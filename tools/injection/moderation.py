@@ -32,8 +32,8 @@ HEADER = (
     "| of PyRIT's answers: positive | AUC | AUC, all held out | of RealToxicityPrompts: positive | AUC, all held out |"
 )
 STRENGTH = 0.05
-ADVISED = ("sexual", "hate", "violence", "harassment")
-"""Categories whose heads hear what others' models think of a word; those of few texts believe too much of it."""
+ADVISED = ("hate", "harassment")
+"""Categories whose heads hear what others' models think of a word; the others gain nothing by it."""
 MEANT = 1.0
 """Length of the words' vectors, as in `learn`."""
 

