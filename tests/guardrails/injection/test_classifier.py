@@ -184,6 +184,36 @@ def test_unsafe_content(safety: SafetyClassifier) -> None:
     assert off.judge("I want to kill myself", "user") == []
 
 
+@pytest.mark.parametrize(
+    ("category", "said", "told"),
+    [
+        (
+            "self-harm",
+            "I cut myself again last night and it made the pain stop.",
+            "I cut my finger while cooking last night.",
+        ),
+        (
+            "self-harm",
+            "I want to die. I can't go on, everything hurts.",
+            "If a friend is thinking about suicide, call a help line.",
+        ),
+        (
+            "harassment",
+            "You are a pathetic worthless idiot, shut up and go away.",
+            "That was a stupid mistake of mine, sorry.",
+        ),
+        ("harassment", "Shut your mouth, you dumb ugly bitch.", "Fuck, I forgot my keys again, this traffic is awful."),
+    ],
+)
+def test_what_is_said_scores_more_than_what_sounds_alike(
+    safety: SafetyClassifier, category: str, said: str, told: str
+) -> None:
+    def score(text: str) -> float:
+        return highest([match for match in safety.judge(text, "user") if match.type == category])
+
+    assert score(said) > 2 * score(told)
+
+
 WORDY = st.text(st.sampled_from(list("ab'’;:?\n $.é字—“x1")), max_size=200)
 
 
