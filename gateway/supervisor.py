@@ -67,12 +67,14 @@ class _Worker:
 class Supervisor:
     """Runs `count` workers until it is told to leave."""
 
-    def __init__(self, config: Path, host: str, port: int, count: int, tick: Callable[[], object]) -> None:
-        """`tick` is called some ten times a second while the workers run."""
+    def __init__(self, config: Path, host: str, holder: socket.socket, count: int, tick: Callable[[], object]) -> None:
+        """`holder` is bound to the port, for several (`bind`). `tick` is called some ten times a second while the
+        workers run."""
         self._tick = tick
-        # Held open, never listened on: keeps the port ours while workers come and go, and resolves port 0 once.
-        self._holder: socket.socket = bind(host, port, reuse_port=True)
-        self.port: int = self._holder.getsockname()[1]
+        # Held open, never listened on: keeps the port ours from the first moment on, while workers come and go. Let go
+        # of for a moment, it could become another gateway's, and each would get half of the other's requests.
+        self._holder = holder
+        self.port: int = holder.getsockname()[1]
         self._workers = [_Worker(config, host, self.port, count) for _ in range(count)]
         self._leaving = False
 

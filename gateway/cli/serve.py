@@ -83,10 +83,9 @@ def serve(
             from gateway.supervisor import Supervisor
             from gateway.telemetry.logs import setup_logs
 
-            listening.close()
             telemetry = configuration.snapshot.telemetry
             setup_logs(telemetry.log_level, telemetry.log_format)
-            Supervisor(config, host, bound, workers, loader.poll if loader is not None else bool).run()
+            Supervisor(config, host, listening, workers, loader.poll if loader is not None else bool).run()
     finally:
         if loader is not None:
             loader.stop()

