@@ -83,8 +83,8 @@ def is_base64(text: str) -> bool:
 
 
 def is_member(name: str) -> bool:
-    """Whether a name looks like one that an API gives a member. Others are somebody's text."""
-    return _MEMBER(name) is not None
+    """Whether a name looks like one that an API gives a member. Others are somebody's text, but for the empty one."""
+    return not name or _MEMBER(name) is not None
 
 
 def member_path(path: str, name: str) -> str:

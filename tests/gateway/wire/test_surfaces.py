@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.surfaces import is_encoded, member_path, role_of_kind, sound, steps
+from gateway.wire.surfaces import is_encoded, is_member, member_path, role_of_kind, sound, steps
 
 NAMES = st.text(max_size=5) | st.sampled_from(["a", "$b-1", "a b", "", 'q"', "\\", "]", ".", "[0]", "{}", "\ud800"])
 
@@ -51,3 +51,13 @@ def test_sound_text_is_utf8():
 def test_only_base64_hides_a_text(uri: str, encoded: bool) -> None:
     """RFC 2397: `data:[<mediatype>][;base64],<data>`; without `;base64` the data is text."""
     assert is_encoded(uri) is encoded
+
+
+@pytest.mark.parametrize("name", ["content", "max_tokens", "$ref", "x-api", "b64_json", "input_2", ""])
+def test_names_that_an_api_may_have(name: str):
+    assert is_member(name)
+
+
+@pytest.mark.parametrize("name", ["jane@example.com", "4111111111111111", "jane doe", "naïve", "a" * 60])
+def test_names_that_are_somebodys_text(name: str):
+    assert not is_member(name)
