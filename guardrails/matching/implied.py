@@ -2,7 +2,7 @@
 
 Most of what looks like personal data is seven digits or more with a blank, a dash or the like between some of them:
 cards, telephone numbers, social security numbers and the numbers of most countries. An automaton for all of those at
-once takes five times as long as one for `RUN`, which nearly no text has. So texts of ASCII are shown to the small
+once takes three times as long as one for `RUN`, which nearly no text has. So texts of ASCII are shown to the small
 automaton first. Whether an expression needs a `RUN` is not guessed but worked out: its tree is walked with the states
 of an automaton that looks for one, and every way through must end where one was seen.
 """
