@@ -43,6 +43,7 @@ class StartRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag
 
 
 MOST_RULES = 5
+"""Ids of rules that an event keeps for each direction."""
 
 
 class GuardrailSummary(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -1,38 +1,18 @@
 """`tollway guardrails review` and `mark` on a ledger, without a gateway."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
-import typer
-import yaml
-from click.testing import Result
-from typer.testing import CliRunner
 
-from gateway.cli.guardrails import register
-from tests.gateway.admin.fakes import written
-from tests.support.console_seed import seed
+from tests.gateway.cli.findings import run, seeded
 
 RULES = {"standard": [{"detect": "pii", "action": "mask", "mode": "enforce"}]}
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    whole = written(tmp_path)
-    whole["guardrails"] = RULES
-    whole["ledger"]["findings"] = {"sample": "50%"}
-    file = tmp_path / "gateway.yaml"
-    file.write_text(yaml.safe_dump(whole))
-    seed(whole["ledger"]["url"], time.time_ns(), 200, days=5)
-    return file
-
-
-def run(config: Path, *arguments: str) -> Result:
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    register(app)
-    return CliRunner().invoke(app, ["guardrails", *arguments, "--config", str(config)], env={"COLUMNS": "180"})
+    return seeded(tmp_path, RULES, {"sample": "50%"})
 
 
 def test_review_mark_and_the_line_to_paste(config: Path):

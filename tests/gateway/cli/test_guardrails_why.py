@@ -1,35 +1,16 @@
 """`tollway guardrails why` on a ledger, without a gateway."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
-import typer
-import yaml
-from click.testing import Result
-from typer.testing import CliRunner
 
-from gateway.cli.guardrails import register
-from tests.gateway.admin.fakes import written
-from tests.support.console_seed import seed
+from tests.gateway.cli.findings import run, seeded
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("why")
-    whole = written(folder)
-    file = folder / "gateway.yaml"
-    file.write_text(yaml.safe_dump(whole))
-    seed(whole["ledger"]["url"], time.time_ns(), 200, days=5)
-    return file
-
-
-def run(config: Path, *arguments: str) -> Result:
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    register(app)
-    return CliRunner().invoke(app, ["guardrails", *arguments, "--config", str(config)], env={"COLUMNS": "180"})
+    return seeded(tmp_path_factory.mktemp("why"))
 
 
 def logged(config: Path) -> dict[str, str]:
